@@ -1,0 +1,120 @@
+/**
+ * What a person, the command line or the extension can ask of a linked folder's peer, and what it tells them. The same
+ * interface is served in-process, over the control socket and over the extension's pipe; every value is plain JSON.
+ */
+export type PeerStateName = 'error' | 'paused' | 'offline' | 'scanning' | 'syncing' | 'conflict' | 'idle';
+
+export type ErrorCode =
+  | 'root-missing'
+  | 'root-replaced'
+  | 'root-emptied'
+  | 'mass-deletion-held'
+  | 'mass-deletion-incoming'
+  | 'disk-full'
+  | 'wrong-key'
+  | 'relay-key-changed'
+  | 'refused'
+  | 'update-needed'
+  | 'cloned'
+  | 'internal';
+
+/** One value, the first that holds, in the order of PeerStateName. Flags stand beside it. */
+export interface PeerState {
+  readonly state: PeerStateName;
+  /** With state `error`. */
+  readonly code?: ErrorCode;
+  readonly reason?: string;
+  /** What to do next, e.g. a command line. */
+  readonly next?: string;
+  readonly pending: number;
+  readonly conflicts: number;
+  /** Long work under way. */
+  readonly progress?: { readonly phase: string; readonly done: number; readonly total: number; readonly unit: 'files' | 'bytes' | 'records' };
+  readonly watchingByRescan: boolean;
+  readonly waitingForUnsavedEdits: boolean;
+}
+
+export interface ConflictInfo {
+  readonly path: string;
+  readonly variants: readonly { readonly id: string; readonly device: string; readonly time: string; readonly size: number; readonly mine: boolean }[];
+  /** What the disk here holds: the room's entry, or this peer's variant. */
+  readonly holds: 'theirs' | 'mine';
+}
+export interface ProblemInfo {
+  readonly path: string;
+  readonly reason: string;
+}
+export interface PeerInfo {
+  readonly device: string;
+  readonly name: string;
+  readonly online: boolean;
+  /** ISO time it was last heard of, or null. */
+  readonly lastSeen: string | null;
+  readonly height: number | null;
+}
+
+export interface Status extends Omit<PeerState, 'conflicts' | 'progress'> {
+  readonly dir: string;
+  readonly room: string;
+  readonly device: string;
+  readonly name: string;
+  readonly conflicts: readonly ConflictInfo[];
+  readonly peers: readonly PeerInfo[];
+  readonly files: number;
+  readonly problems: readonly ProblemInfo[];
+  readonly head: { readonly height: number; readonly id: string } | null;
+  readonly root: string;
+  readonly outOfScope: number;
+  /** The first 1,000, with reasons. */
+  readonly outOfScopePaths: readonly ProblemInfo[];
+  readonly relay: string;
+  readonly running: boolean;
+  readonly lastChange: { readonly path: string; readonly by: string; readonly time: string } | null;
+}
+
+export interface VerifyResult {
+  readonly ok: boolean;
+  readonly root: string;
+  readonly head: { readonly height: number; readonly id: string } | null;
+  readonly files: number;
+  readonly bytes: number;
+  readonly differences: readonly ProblemInfo[];
+}
+
+export type Keep = 'mine' | 'theirs' | 'both';
+
+export interface ControlAnswer {
+  readonly ok: boolean;
+  /** A sentence for people. */
+  readonly message: string;
+}
+
+export interface PeerControl {
+  status(): Promise<Status>;
+  verify(): Promise<VerifyResult>;
+  conflicts(): Promise<readonly ConflictInfo[]>;
+  resolve(path: string, keep: Keep): Promise<ControlAnswer>;
+  /** Bytes of a conflict's sides, for diff views; base64; null when a side is absent. */
+  conflictSides(path: string): Promise<{ readonly base: string | null; readonly mine: string | null; readonly theirs: string | null }>;
+  explain(path: string): Promise<{ readonly lines: readonly string[] }>;
+  pause(): Promise<ControlAnswer>;
+  resume(): Promise<ControlAnswer>;
+  confirm(): Promise<ControlAnswer>;
+  untrack(path: string): Promise<ControlAnswer>;
+  invite(): Promise<{ readonly invite: string }>;
+  /** Accepts a relay's new identity key after `relay-key-changed`. */
+  trustRelay(): Promise<ControlAnswer>;
+}
+
+/** What a running peer tells, as it happens. The command line adds `time` and `dir`. */
+export type PeerEvent =
+  | ({ readonly event: 'state' } & PeerState)
+  | { readonly event: 'applied'; readonly path: string; readonly by?: string; readonly deleted?: boolean }
+  | { readonly event: 'sent'; readonly path: string; readonly deleted?: boolean }
+  | { readonly event: 'conflict'; readonly path: string; readonly reason: string; readonly device: string }
+  | { readonly event: 'resolved'; readonly path: string }
+  | { readonly event: 'problem'; readonly path: string; readonly reason: string }
+  | { readonly event: 'note'; readonly path: string; readonly note: string }
+  | { readonly event: 'peer'; readonly name: string; readonly online: boolean };
+
+export type ConflictPolicy = 'ask' | 'keep-both' | 'newest';

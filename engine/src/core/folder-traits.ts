@@ -1,0 +1,36 @@
+/** What a disk can hold, as data, so that the pure parts are table-tested for every platform on any platform. */
+export interface FolderTraits {
+  readonly caseSensitive: boolean;
+  /** Names that differ only in Unicode normalisation are the same name on disk. */
+  readonly foldsUnicode: boolean;
+  /** '\\' on Windows: a name holding it cannot be stored. */
+  readonly reservedSeparators: readonly string[];
+  readonly executableBit: boolean;
+  readonly symlinks: boolean;
+  /** CON, NUL, trailing dots and spaces, `:` and the like are refused. */
+  readonly windowsNames: boolean;
+  readonly nameBytesMax: number;
+  readonly pathBytesMax: number;
+}
+
+export const linuxTraits: FolderTraits = {
+  caseSensitive: true,
+  foldsUnicode: false,
+  reservedSeparators: [],
+  executableBit: true,
+  symlinks: true,
+  windowsNames: false,
+  nameBytesMax: 255,
+  pathBytesMax: 4_096,
+};
+export const macTraits: FolderTraits = { ...linuxTraits, caseSensitive: false, foldsUnicode: true };
+export const windowsTraits: FolderTraits = {
+  caseSensitive: false,
+  foldsUnicode: false,
+  reservedSeparators: ['\\'],
+  executableBit: false,
+  symlinks: false,
+  windowsNames: true,
+  nameBytesMax: 255,
+  pathBytesMax: 32_000,
+};

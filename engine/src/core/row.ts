@@ -1,0 +1,49 @@
+/**
+ * A path as the state store holds it: the three trees side by side (rule TREE), and what hinders it. `reconcile` reads
+ * rows and nothing else.
+ */
+import type { Entry, RelPath, Slot, Variant, VariantId } from '@driftless/protocol';
+import type { LocalEntry } from './local-entry.ts';
+
+/** Why a path takes no part in sync on this machine (rule IG1). */
+export type OutOfScopeReason = 'ignored' | 'unstorable' | 'too-large' | 'unreadable' | 'invalid-name' | 'special-file' | 'directory-of-out-of-scope';
+
+/** An open conflict at this peer: the local content `variant` has been, or is about to be, published; the path waits. */
+export interface Hold {
+  /** null until the variant's record is acknowledged. */
+  readonly variant: VariantId | null;
+  /** What the user, or the policy, chose; null while it is open. Carried out by the loop. */
+  readonly choice: 'mine' | 'theirs' | 'both' | null;
+}
+
+/** A path that failed and will be tried again (M8, D1). Its row stays pending. */
+export interface RowProblem {
+  readonly reason: string;
+  readonly attempts: number;
+  /** Wall clock; also cleared by a change of the path. */
+  readonly retryAtMs: number;
+}
+
+export interface Row {
+  readonly path: RelPath;
+  /** What disk and room last agreed on; null = absent. */
+  readonly base: Entry | null;
+  /** The room at the pulled head; null = absent. A tombstone counts as absent when compared. */
+  readonly remote: Slot | null;
+  /** Modification time that the remote change recorded; 0 = unknown. */
+  readonly remoteMtimeMs: number;
+  /** The last scan; null = absent. Meaningless while outOfScope is set. */
+  readonly local: LocalEntry | null;
+  readonly outOfScope: OutOfScopeReason | null;
+  readonly hold: Hold | null;
+  readonly problem: RowProblem | null;
+}
+
+/** Read-only view of rows for the pure core. Paths are in bytewise order of their UTF-8 form. */
+export interface RowView {
+  row(path: RelPath): Row | undefined;
+  /** All strict descendants, in path order. */
+  rowsUnder(path: RelPath): Iterable<Row>;
+  /** Open variants at a path, in id order. */
+  variants(path: RelPath): readonly Variant[];
+}

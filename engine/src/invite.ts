@@ -1,0 +1,13 @@
+/** What joins a peer to a room. First form: it carries the room secret itself, and the text around it says so. */
+import type { RoomId } from '@driftless/protocol';
+
+export interface Invite {
+  /** Relay addresses, tried in order. */
+  readonly urls: readonly string[];
+  /** The relay's pinned Ed25519 identity; null when the room was shared before the relay was ever reached (pinned at first contact). */
+  readonly relayKey: Uint8Array | null;
+  readonly room: RoomId;
+  readonly epoch: number;
+  /** 32 bytes. Never logged. */
+  readonly secret: Uint8Array;
+}

@@ -1,0 +1,42 @@
+/**
+ * How a composition root runs a linked folder: everything that differs between the command line, the extension's engine
+ * process, the simulator and the tests is given here.
+ */
+import type { ConflictPolicy, PeerControl, PeerEvent } from './control.ts';
+import type { Clock } from './ports/clock.ts';
+import type { Folder } from './ports/folder.ts';
+import type { Log } from './ports/log.ts';
+import type { Random } from './ports/random.ts';
+import type { DeviceKey, RoomCipher } from './ports/room-cipher.ts';
+import type { RelayClient } from './ports/room-session.ts';
+import type { StateStore } from './ports/state-store.ts';
+import type { Watcher } from './ports/watcher.ts';
+
+export interface PeerParts {
+  readonly dir: string;
+  readonly deviceName: string;
+  readonly urls: readonly string[];
+  /** Pinned identity of the relay, or null before first contact; `onRelayKey` is told which key to pin. */
+  readonly relayKey: Uint8Array | null;
+  readonly cipher: RoomCipher;
+  readonly device: DeviceKey;
+  readonly folder: Folder;
+  readonly store: StateStore;
+  readonly watcher: Watcher;
+  readonly relay: RelayClient;
+  readonly clock: Clock;
+  readonly random: Random;
+  readonly log: Log;
+  readonly policy: ConflictPolicy;
+  readonly allowMassDelete: boolean;
+  /** Encodes this room's invite with the relay key known by now. */
+  readonly makeInvite: () => string;
+  readonly onEvent: (event: PeerEvent) => void;
+}
+
+export interface Peer extends PeerControl {
+  /** Returns at once; events tell the rest. */
+  start(): void;
+  /** Finishes or abandons the step under way, closes all parts. Idempotent. */
+  close(): Promise<void>;
+}

@@ -1,0 +1,154 @@
+/**
+ * One linked folder on disk. Every path is a validated RelPath; every operation refuses to pass through a symlinked
+ * parent and never leaves the root. Long operations are per directory or per slice of a file, so that callers can yield.
+ *
+ * Durability: `commitStaged` and `flushDirectories` are the only operations that flush. Everything else may be lost by a
+ * power cut, not by a killed process. Replacing never loses bytes that were not expected: see `swapIn`.
+ */
+import type { RelPath } from '@driftless/protocol';
+import type { FolderTraits } from '../core/folder-traits.ts';
+import type { Fingerprint } from '../core/local-entry.ts';
+
+export type NodeKind = 'file' | 'directory' | 'symlink' | 'other';
+
+export interface Stat {
+  readonly kind: NodeKind;
+  readonly size: number;
+  readonly mtimeNs: bigint;
+  readonly ctimeNs: bigint;
+  readonly inode: bigint;
+  readonly device: bigint;
+  readonly links: number;
+  readonly executable: boolean;
+}
+
+/** One bad path: a shown problem, never a stop (M8, M9, N5, D10). */
+export interface PathProblem {
+  readonly kind: 'problem';
+  /** system error code such as EACCES, EIO, ENOSPC, ENAMETOOLONG, or a word of ours */
+  readonly code: string;
+  readonly reason: string;
+  readonly diskFull: boolean;
+}
+
+export interface ListedEntry {
+  readonly name: string;
+  readonly stat: Stat;
+}
+export type ListResult =
+  | {
+      readonly kind: 'listed';
+      /** In bytewise order. `.driftless` at the root is left out. */
+      readonly entries: readonly ListedEntry[];
+      /** Names that are not valid UTF-8, shown escaped; their directory must be kept (rule NAME). */
+      readonly invalidNames: readonly string[];
+      /** Entries that could be listed but not examined. */
+      readonly problems: readonly { readonly name: string; readonly problem: PathProblem }[];
+    }
+  | { readonly kind: 'absent' }
+  | { readonly kind: 'not-a-directory' }
+  | PathProblem;
+
+export interface ReadHandle {
+  stat(): Promise<Stat>;
+  /** Next bytes, at most `bytesMax`; empty at the end. The view is valid until the next read. */
+  read(bytesMax: number): Promise<Uint8Array>;
+  close(): Promise<void>;
+}
+
+export interface StagedWriter {
+  readonly name: string;
+  write(bytes: Uint8Array): Promise<void>;
+  /** Sets the executable bit within the umask, flushes the file, closes it. */
+  commit(options: { readonly executable: boolean; readonly flush: boolean }): Promise<void>;
+  abort(): Promise<void>;
+}
+
+/** What must be on disk for a change to go ahead: null = nothing, else the fingerprint of the last scan (change time aside). */
+export type Expected =
+  | null
+  | { readonly kind: 'file'; readonly fingerprint: Fingerprint }
+  | { readonly kind: 'directory' }
+  | { readonly kind: 'symlink'; readonly target: string };
+
+export type SwapOutcome =
+  /** Done. `asideName` is where the replaced file lies in the trash, if there was one. */
+  | { readonly kind: 'done'; readonly stat: Stat | null; readonly asideName: string | null }
+  /** Something else is at the path: nothing was changed (an unexpected file is back in its place). */
+  | { readonly kind: 'changed' }
+  | { readonly kind: 'not-empty' }
+  | PathProblem;
+
+export type RootState =
+  | { readonly kind: 'present'; readonly device: string; readonly inode: string; readonly marker: string | null }
+  | { readonly kind: 'missing' }
+  | { readonly kind: 'not-a-directory' }
+  | PathProblem;
+
+export interface TrashItem {
+  readonly name: string;
+  readonly stat: Stat;
+}
+
+export interface Folder {
+  /** Absolute path, for messages only. */
+  readonly rootPath: string;
+  readonly traits: FolderTraits;
+
+  /** Identity of the root and the text of its marker (`.driftless/marker`, null when there is none). */
+  root(): Promise<RootState>;
+  /** Makes `.driftless/` (0700) with its `.gitignore` of `*`, stage and trash, and writes the marker durably. */
+  initialise(marker: string): Promise<void>;
+  freeBytes(): Promise<number>;
+
+  list(path: RelPath | ''): Promise<ListResult>;
+  /** null: absent (or below something that is no directory). */
+  stat(path: RelPath): Promise<Stat | null | PathProblem>;
+  /** Regular files only, without following links and without ever blocking on a FIFO. */
+  openFile(path: RelPath): Promise<ReadHandle | { readonly kind: 'absent' } | PathProblem>;
+  readLink(path: RelPath): Promise<string | null | PathProblem>;
+
+  /** A new file in `.driftless/stage` (or beside `near` on a mount point inside the root). Rejects with PathProblem-like FolderError. */
+  stage(options: { readonly name: string; readonly near: RelPath }): Promise<StagedWriter>;
+  stagedNames(): Promise<readonly string[]>;
+  openStaged(name: string): Promise<ReadHandle | { readonly kind: 'absent' } | PathProblem>;
+  discardStaged(name: string): Promise<void>;
+
+  /**
+   * Puts a staged file at `path`: moves what is there aside into the trash as `asideName`, looks at what was moved, links the new file
+   * to the free name without overwriting, removes the staged name. Unexpected: put back, `changed`. Parents are made.
+   * Order for crash recovery: (1) aside, (2) link at path, (3) staged name removed.
+   */
+  swapIn(options: { readonly path: RelPath; readonly stagedName: string; readonly asideName: string; readonly expected: Expected }): Promise<SwapOutcome>;
+  /** Finishes or undoes an interrupted swapIn from its journal entry (rule INTENT). `done`: the new content is at the path. */
+  settleSwap(options: { readonly path: RelPath; readonly stagedName: string; readonly asideName: string }): Promise<'done' | 'undone'>;
+  /** Moves a file or link to the trash if it is as expected. */
+  removeFile(options: { readonly path: RelPath; readonly asideName: string; readonly expected: Expected }): Promise<SwapOutcome>;
+  /** rmdir, never recursive (rule IG4). */
+  removeDirectory(path: RelPath): Promise<SwapOutcome>;
+  makeDirectory(path: RelPath): Promise<SwapOutcome>;
+  makeSymlink(options: { readonly path: RelPath; readonly target: string; readonly asideName: string; readonly expected: Expected }): Promise<SwapOutcome>;
+  setExecutable(options: { readonly path: RelPath; readonly executable: boolean; readonly expected: Expected }): Promise<SwapOutcome>;
+  /** Renames a file or directory to a free name; parents are made; never overwrites. */
+  rename(options: { readonly fromPath: RelPath; readonly toPath: RelPath; readonly expected: Expected }): Promise<SwapOutcome>;
+  /** Flushes the directories whose entries changed since the last call: one fsync each. */
+  flushDirectories(): Promise<void>;
+
+  trashItems(): Promise<readonly TrashItem[]>;
+  openTrash(name: string): Promise<ReadHandle | { readonly kind: 'absent' } | PathProblem>;
+  /** Copies a trash item to a free path in the folder; never overwrites. */
+  restoreTrash(options: { readonly name: string; readonly path: RelPath }): Promise<SwapOutcome>;
+  discardTrash(name: string): Promise<void>;
+
+  close(): Promise<void>;
+}
+
+/** Thrown by writes that cannot go on; caught by the loop. */
+export class FolderError extends Error {
+  readonly problem: PathProblem;
+  constructor(problem: PathProblem, cause?: unknown) {
+    super(problem.reason, { cause });
+    this.name = 'FolderError';
+    this.problem = problem;
+  }
+}

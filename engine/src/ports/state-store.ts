@@ -1,0 +1,164 @@
+/**
+ * Everything that a linked folder's peer must remember, outside the folder. Synchronous: one process, one writer.
+ * A killed process loses nothing that a finished `transaction` wrote; a power cut may lose the newest transactions, whole
+ * ones and in order (rule FAST1: they are not flushed one by one; `flush` makes all so far durable).
+ * Cost of one edit: O(changed paths + their pages), independent of the number of rows (rule FAST3).
+ */
+import type { ChunkId, Content, Digest, Entry, Head, RecordId, RelPath, Root, SealedChunk, SealedRecord, Variant, VariantId } from '@driftless/protocol';
+import type { ManifestView, PageIndex, SlotUpdate } from '../core/manifest-view.ts';
+import type { LocalEntry } from '../core/local-entry.ts';
+import type { Hold, OutOfScopeReason, Row, RowProblem, RowView } from '../core/row.ts';
+
+export interface Counts {
+  /** Files (not directories or links) in scope whose local entry exists. */
+  readonly files: number;
+  /** In-scope entries of all kinds that exist locally. */
+  readonly entries: number;
+  /** Rows that are not at rest (local ≠ base or remote ≠ base), in scope and not held. */
+  readonly pending: number;
+  readonly held: number;
+  readonly outOfScope: number;
+}
+
+/** One append that was, or is about to be, sent (rule SENT). `changedPaths` is what OWN advances. */
+export interface SentAppend {
+  readonly id: RecordId;
+  readonly height: number;
+  readonly record: SealedRecord;
+  /** Paths and the entry that each has after the record; null = removed. */
+  readonly outcome: readonly { readonly path: RelPath; readonly entry: Entry | null }[];
+  readonly variants: readonly Variant[];
+}
+
+/** One replace that is about to happen (rule INTENT). `incoming` null = deletion. */
+export interface Intent {
+  readonly path: RelPath;
+  readonly incoming: Entry | null;
+  readonly stagedName: string | null;
+  readonly asideName: string;
+}
+
+/** A file in the trash (rule DISK4). `inRecord`: its bytes are in the room's history, so it may go after 30 s. */
+export interface TrashRow {
+  readonly name: string;
+  readonly path: RelPath;
+  readonly digest: Digest | null;
+  readonly fingerprint: string;
+  readonly inRecord: boolean;
+  readonly reason: string;
+  readonly atMs: number;
+}
+
+/** What a record did, kept for the last 4,096 heights: to undo it after a fork (rule RB3) and to name times. */
+export interface RecordMeta {
+  readonly head: Head;
+  readonly prev: RecordId;
+  readonly root: Root;
+  readonly device: string;
+  readonly deviceName: string;
+  readonly timeMs: number;
+  readonly label: string;
+  readonly changes: number;
+  readonly own: boolean;
+}
+
+export interface CommitRecord {
+  readonly meta: RecordMeta;
+  readonly record: SealedRecord;
+  /** The slots that the record changes, as given to `rootAfter`. */
+  readonly updates: readonly SlotUpdate[];
+  readonly mtimes: ReadonlyMap<RelPath, number>;
+  readonly variantsOpened: readonly Variant[];
+  readonly variantsClosed: readonly { readonly path: RelPath; readonly id: VariantId }[];
+  /** Bytes of record and new chunks, for the checkpoint rule CP3. */
+  readonly bytes: number;
+}
+
+export interface StateStore extends RowView {
+  /** Runs `work` in one transaction; nested calls join the outer one. A throw rolls back. */
+  transaction<T>(work: () => T): T;
+  flush(): void;
+  close(): void;
+
+  // ── settings of this link: JSON-able values by name ──
+  setting(name: string): string | undefined;
+  setSetting(name: string, value: string | null): void;
+
+  // ── the three trees ──
+  counts(): Counts;
+  /** Rows that are not at rest, not held, in scope, whose problem's retry time has come; in path order; at most `limit`. */
+  pendingRows(options: { readonly limit: number; readonly nowMs: number }): Row[];
+  heldRows(): Row[];
+  outOfScopeRows(limit: number): Row[];
+  problemRows(limit: number): Row[];
+  /** Earliest retry time of a problem row, or undefined. */
+  nextRetryAtMs(): number | undefined;
+  /** Rows whose parent directory is `path` ('' = root) and that exist locally or are out of scope: what a rescan compares with. */
+  localChildren(path: RelPath | ''): Row[];
+  /** Every row at or after `from`, in path order, at most `limit`. */
+  rowsFrom(from: RelPath | '', limit: number): Row[];
+  /** In-scope local files with this digest, at most `limit`. */
+  localFilesByDigest(digest: Digest, limit: number): Row[];
+  /** A live remote or base content with this digest, with its refs. */
+  contentByDigest(digest: Digest): Content | undefined;
+
+  setLocal(path: RelPath, local: LocalEntry | null): void;
+  setBase(path: RelPath, base: Entry | null): void;
+  setOutOfScope(path: RelPath, reason: OutOfScopeReason | null): void;
+  setHold(path: RelPath, hold: Hold | null): void;
+  setProblem(path: RelPath, problem: RowProblem | null): void;
+  /** Moves local and base of a path and all below to a new name, after a rename on disk of both. */
+  moveLocalAndBase(fromPath: RelPath, toPath: RelPath): void;
+
+  // ── the room's manifest and log ──
+  readonly manifest: ManifestView;
+  readonly pages: PageIndex;
+  head(): Head | null;
+  /** Root of the remote tree at the head. */
+  root(): Root;
+  /** Root and pages as they would be after `updates`. Pure read. */
+  rootAfter(updates: readonly SlotUpdate[]): Root;
+  /** Advances the remote tree by one record: one transaction (rule TREE). Touches local and base not at all. */
+  commitRecord(commit: CommitRecord): void;
+  /** Replaces the whole remote tree by a checkpoint's manifest at `head`. */
+  loadManifest(options: { readonly head: Head; readonly root: Root; readonly slots: Iterable<SlotUpdate>; readonly variants: readonly Variant[] }): void;
+  /** Newest first, at most `limit`, of the last 4,096. */
+  recentHeads(limit: number): Head[];
+  recordMeta(height: number): RecordMeta | undefined;
+  /** Takes the remote tree back to `common`, by the kept undo slots; returns the paths whose slots changed. False when not kept. */
+  rollBackTo(common: Head): readonly RelPath[] | false;
+  /** Sealed records after `height`, from the cache (last 1,000 or 64 MiB); undefined when the cache does not reach back. */
+  cachedRecordsAfter(height: number): SealedRecord[] | undefined;
+  /** All open variants. */
+  openVariants(): Variant[];
+  bytesSinceCheckpoint(): { readonly bytes: number; readonly records: number };
+  noteCheckpoint(options: { readonly height: number; readonly bytes: number }): void;
+  lastCheckpoint(): { readonly height: number; readonly bytes: number } | undefined;
+
+  // ── journals ──
+  putSent(sent: SentAppend): void;
+  sent(id: RecordId): SentAppend | undefined;
+  allSent(): SentAppend[];
+  deleteSent(id: RecordId): void;
+  putIntent(intent: Intent): void;
+  deleteIntent(path: RelPath): void;
+  intents(): Intent[];
+  putTrash(row: TrashRow): void;
+  trash(): TrashRow[];
+  deleteTrash(name: string): void;
+
+  // ── caches: may be emptied at any time without harm ──
+  /** Plain base contents of mergeable files (rule BASE), compressed inside. */
+  cacheContent(digest: Digest, bytes: Uint8Array, nowMs: number): void;
+  cachedContent(digest: Digest): Uint8Array | undefined;
+  /** Data chunk ids of a content whose list is deeper than its entry. */
+  cacheChunkIds(digest: Digest, ids: readonly ChunkId[]): void;
+  cachedChunkIds(digest: Digest): readonly ChunkId[] | undefined;
+  /** Sealed chunks that this peer uploaded or received lately (for RB2), bounded. */
+  cacheChunk(chunk: SealedChunk): void;
+  cachedChunk(id: ChunkId): SealedChunk | undefined;
+  /** Digests known to be in the room's history at a path: an earlier version is brought up to date, not conflicted (first join). */
+  noteHistory(path: RelPath, digest: Digest): void;
+  inHistory(path: RelPath, digest: Digest): boolean;
+}
+

@@ -1,0 +1,22 @@
+/**
+ * A connection that carries whole binary frames in order. Delivery ends when the connection does; nothing is resent.
+ * One connection serves all rooms of a relay.
+ */
+export interface TransportHandlers {
+  onOpen(): void;
+  onFrame(bytes: Uint8Array): void;
+  /** Called exactly once, also when opening failed. `code` as in WebSocket; `reason` is for people. */
+  onClose(info: { readonly code: number; readonly reason: string }): void;
+}
+export interface Connection {
+  /** Queues a frame. Call only between onOpen and onClose. */
+  send(bytes: Uint8Array): void;
+  /** Bytes queued and not yet handed to the system. */
+  bufferedBytes(): number;
+  /** Resolves when bufferedBytes is below `bytes`, or the connection has ended. */
+  drained(bytes: number): Promise<void>;
+  close(): void;
+}
+export interface Transport {
+  connect(url: string, handlers: TransportHandlers): Connection;
+}

@@ -1,0 +1,46 @@
+/** Every bound of the protocol, with its reason (rules LOG5, LIST). Sizes in bytes, counts as named. */
+export const limits = {
+  /** Room for about 1,900 chunk ids; a few milliseconds to parse. */
+  headerBytesMax: 64 * 1024,
+  /** One frame in memory per connection and direction; NATS's default payload limit is the same. */
+  frameBytesMax: 1024 * 1024,
+  /** What senders aim at, so that a small save never waits long behind a big frame. */
+  frameBytesAimed: 512 * 1024,
+  /** New chunks that ride along with an append. */
+  appendChunkBytesMax: 256 * 1024,
+  /** A sealed body above this is stored as pieces of at most bodyPieceBytesMax. */
+  bodyInlineBytesMax: 64 * 1024,
+  bodyPieceBytesMax: 128 * 1024,
+  bodyBytesMax: 64 * 1024 * 1024,
+  changesMax: 250_000,
+  /** First share: a record is at most this many files or bytes, so that a joiner streams. */
+  recordFilesAimed: 2_000,
+  recordBytesAimed: 16 * 1024 * 1024,
+  /** `adds` above this go to clear list-chunks of at most listIdsMax ids each. */
+  addsInlineMax: 512,
+  listIdsMax: 4_000,
+  chunkBytesMean: 32 * 1024,
+  chunkBytesMax: 128 * 1024,
+  /** nonce 12 + tag 16 + codec and length 9 + padding, rounded up. */
+  sealedChunkBytesMax: 128 * 1024 + 1024,
+  refsMax: 32,
+  refsDepthMax: 6,
+  idsPerRequestMax: 4_096,
+  chunksPerFrameMax: 2_048,
+  recordsPerFrameMax: 1_024,
+  headsPerLocateMax: 4_096,
+  staleRecordBytesMax: 256 * 1024,
+  presenceBytesMax: 2_048,
+  checkpointSealedBytesMax: 64 * 1024,
+  checkpointListsMax: 1_024,
+  channelsMax: 1_024,
+  pathBytesMax: 4_096,
+  nameBytesMax: 255,
+  labelBytesMax: 200,
+  deviceNameBytesMax: 64,
+  detailBytesMax: 300,
+  pageEntriesMax: 4_096,
+  /** Unanswered putChunks bytes of one channel. */
+  putWindowBytes: 4 * 1024 * 1024,
+  pushCreditBytes: 4 * 1024 * 1024,
+} as const;

@@ -4,6 +4,7 @@
  */
 import type { ConflictPolicy, PeerControl, PeerEvent } from './control.ts';
 import type { Clock } from './ports/clock.ts';
+import type { Hashing } from './ports/hashing.ts';
 import type { Folder } from './ports/folder.ts';
 import type { Log } from './ports/log.ts';
 import type { Random } from './ports/random.ts';
@@ -26,11 +27,18 @@ export interface PeerParts {
   readonly relay: RelayClient;
   readonly clock: Clock;
   readonly random: Random;
+  readonly hashing: Hashing;
   readonly log: Log;
   readonly policy: ConflictPolicy;
   readonly allowMassDelete: boolean;
   /** Encodes this room's invite with the relay key known by now. */
   readonly makeInvite: () => string;
+  /** First contact with a relay whose key was not pinned, or the user's trust in a new one: pin it in the link. */
+  readonly onRelayKey: (relayKey: Uint8Array) => void;
+  /** The root's marker that this link wrote; another one on disk means that the root was replaced. */
+  readonly marker: string;
+  /** Files above this are out of scope here, listed. */
+  readonly fileBytesMax: number;
   readonly onEvent: (event: PeerEvent) => void;
 }
 

@@ -116,8 +116,8 @@ export interface StateStore extends RowView {
   head(): Head | null;
   /** Root of the remote tree at the head. */
   root(): Root;
-  /** Root and pages as they would be after `updates`. Pure read. */
-  rootAfter(updates: readonly SlotUpdate[]): Root;
+  /** Root as it would be after a record's updates and variant changes (pages hold open variants too). Pure read. */
+  rootAfter(change: Pick<CommitRecord, 'updates' | 'variantsOpened' | 'variantsClosed'>): Root;
   /** Advances the remote tree by one record: one transaction (rule TREE). Touches local and base not at all. */
   commitRecord(commit: CommitRecord): void;
   /** Replaces the whole remote tree by a checkpoint's manifest at `head`. */

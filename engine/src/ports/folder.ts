@@ -53,6 +53,8 @@ export interface ReadHandle {
   stat(): Promise<Stat>;
   /** Next bytes, at most `bytesMax`; empty at the end. The view is valid until the next read. */
   read(bytesMax: number): Promise<Uint8Array>;
+  /** Bytes at a place, fewer at the end; does not move `read`. A fresh copy. */
+  readAt(start: number, length: number): Promise<Uint8Array>;
   close(): Promise<void>;
 }
 

@@ -19,6 +19,8 @@ export interface Link {
   readonly policy: ConflictPolicy;
   /** Random text that is also in the root's marker together with the room. */
   readonly marker: string;
+  /** The root was in this room before the state of this link was made (rule TOMB): its marker named the room, or the state was damaged. */
+  readonly rejoin: boolean;
   readonly createdAt: string;
 }
 

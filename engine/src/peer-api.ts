@@ -37,6 +37,8 @@ export interface PeerParts {
   readonly onRelayKey: (relayKey: Uint8Array) => void;
   /** The root's marker that this link wrote; another one on disk means that the root was replaced. */
   readonly marker: string;
+  /** The root was in this room before this state store was made: its first pull is a re-join (rule TOMB). */
+  readonly rejoin: boolean;
   /** Files above this are out of scope here, listed. */
   readonly fileBytesMax: number;
   readonly onEvent: (event: PeerEvent) => void;

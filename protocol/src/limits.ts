@@ -12,6 +12,8 @@ export const limits = {
   bodyInlineBytesMax: 64 * 1024,
   bodyPieceBytesMax: 128 * 1024,
   bodyBytesMax: 64 * 1024 * 1024,
+  /** bodyBytesMax and the seal's few bytes, in pieces. */
+  bodyPiecesMax: 513,
   changesMax: 250_000,
   /** First share: a record is at most this many files or bytes, so that a joiner streams. */
   recordFilesAimed: 2_000,
@@ -19,6 +21,8 @@ export const limits = {
   /** `adds` above this go to clear list-chunks of at most listIdsMax ids each. */
   addsInlineMax: 512,
   listIdsMax: 4_000,
+  /** With bodyPiecesMax and addsInlineMax, what a header has room for: 4 million chunk ids. */
+  addsListsMax: 1_000,
   chunkBytesMean: 32 * 1024,
   chunkBytesMax: 128 * 1024,
   /** nonce 12 + tag 16 + codec and length 9 + padding, rounded up. */
@@ -40,6 +44,10 @@ export const limits = {
   deviceNameBytesMax: 64,
   detailBytesMax: 300,
   pageEntriesMax: 4_096,
+  /** A symlink's target, as most systems limit it. */
+  targetBytesMax: 4_096,
+  variantsPerResolveMax: 1_024,
+  versionsMax: 16,
   /** Unanswered putChunks bytes of one channel. */
   putWindowBytes: 4 * 1024 * 1024,
   pushCreditBytes: 4 * 1024 * 1024,

@@ -55,12 +55,6 @@ export type { DecodeFailure } from './wire-values.ts';
 /** The part of a header that the seal and the author's signature are bound to: all but what follows from the sealed body. */
 export type RecordCore = Omit<RecordHeader, 'bodyHash' | 'bodyChunks'>;
 
-export interface DecodedHeader {
-  readonly header: RecordHeader;
-  /** The core's bytes exactly as they stand in the header. */
-  readonly core: Uint8Array;
-}
-
 /** SHA-256 of the header's bytes as they stand (rule LOG1). */
 export function recordIdOf(header: Uint8Array): RecordId {
   return hash('sha256', header, 'hex') as RecordId;
@@ -106,14 +100,14 @@ export function encodeRecordHeader(header: RecordHeader): Uint8Array {
 }
 
 /** Never throws. Says nothing of versions: a header of a later version decodes as far as its fields are known (rule LOG3). */
-export function decodeRecordHeader(bytes: Uint8Array): Result<DecodedHeader, DecodeFailure> {
+export function decodeRecordHeader(bytes: Uint8Array): Result<RecordHeader, DecodeFailure> {
   return attempt(() => {
     checkLimit(bytes.length, limits.headerBytesMax, 'header');
     const wireHeader = fromBinary(RecordHeaderSchema, plainView(bytes));
     const core = fromBinary(RecordCoreSchema, wireHeader.core);
     const height = integerFrom(core.height, 'height');
     check(height >= 1, 'height is zero');
-    const header: RecordHeader = {
+    return {
       version: core.version,
       kind: core.kind,
       minReader: core.minReader,
@@ -127,8 +121,13 @@ export function decodeRecordHeader(bytes: Uint8Array): Result<DecodedHeader, Dec
       adds: idsFrom(core.adds, limits.addsInlineMax, 'adds'),
       addsLists: idsFrom(core.addsLists, limits.addsListsMax, 'adds lists'),
     };
-    return { header, core: wireHeader.core };
   });
+}
+
+/** The core's bytes exactly as they stand in a header; undefined when it does not decode. */
+export function recordCoreOf(header: Uint8Array): Uint8Array | undefined {
+  const decoded = attempt(() => fromBinary(RecordHeaderSchema, plainView(header)).core);
+  return decoded.ok ? decoded.value : undefined;
 }
 
 // ── body ─────────────────────────────────────────────────────────────────────────────────────────────────────────────

@@ -1,0 +1,213 @@
+/**
+ * The control interface of a running peer for other processes of the same user: JSON-RPC over a Unix socket in a 0700
+ * directory, or a named pipe on Windows. Every request is validated here, so that the peer sees only well-formed ones; every
+ * value is plain JSON. Only the process that holds the folder's lock may serve, so that a socket found in the way is stale.
+ */
+import { createHash } from 'node:crypto';
+import { lstat, rm } from 'node:fs/promises';
+import { createConnection, createServer, type Socket } from 'node:net';
+import { tmpdir, userInfo } from 'node:os';
+import { join } from 'node:path';
+import {
+  createMessageConnection,
+  type MessageConnection,
+  ResponseError,
+  SocketMessageReader,
+  SocketMessageWriter,
+} from 'vscode-jsonrpc/node';
+import { z } from 'zod';
+import type { PeerControl } from '../control.ts';
+import type { Log } from '../ports/log.ts';
+import { codeOf, makePrivateDirectory, messageOf } from './home.ts';
+
+/** `sun_path` holds 104 bytes on macOS and 108 on Linux, with its end. */
+const socketPathBytesMax = 100;
+/** Each is a command of the same user; enough for any number of shells, small enough to stay cheap. */
+const connectionsMax = 64;
+const connectMsMax = 3_000;
+const pathCharactersMax = 16_384;
+
+const invalidParams = -32_602;
+const failed = -32_000;
+
+const pathSchema = z.string().min(1).max(pathCharactersMax);
+const keepSchema = z.enum(['mine', 'theirs', 'both']);
+
+/** Every request: how its parameters must look, and what it does. The names are those of PeerControl. */
+const methods: {
+  readonly [Name in keyof PeerControl]: (control: PeerControl, parameters: readonly unknown[]) => Promise<unknown>;
+} = {
+  status: (control) => control.status(),
+  verify: (control) => control.verify(),
+  conflicts: (control) => control.conflicts(),
+  resolve: (control, [path, keep]) => control.resolve(pathSchema.parse(path), keepSchema.parse(keep)),
+  conflictSides: (control, [path]) => control.conflictSides(pathSchema.parse(path)),
+  explain: (control, [path]) => control.explain(pathSchema.parse(path)),
+  pause: (control) => control.pause(),
+  resume: (control) => control.resume(),
+  confirm: (control) => control.confirm(),
+  untrack: (control, [path]) => control.untrack(pathSchema.parse(path)),
+  invite: (control) => control.invite(),
+  trustRelay: (control) => control.trustRelay(),
+};
+
+export interface ControlServer {
+  readonly path: string;
+  close(): Promise<void>;
+}
+
+/**
+ * Where a link's socket lies: below the home when that is short enough, else in a private directory for sockets of this
+ * user. The directory is made. At most 100 bytes.
+ */
+export async function controlSocketPath(options: {
+  readonly homePath: string;
+  readonly linkId: string;
+  readonly environment: NodeJS.ProcessEnv;
+}): Promise<string> {
+  const name = createHash('sha256').update(`${options.homePath}\0${options.linkId}`).digest('hex').slice(0, 16);
+  if (process.platform === 'win32') return `\\\\.\\pipe\\driftless-${name}`;
+  const runtime = options.environment['XDG_RUNTIME_DIR'];
+  const user = String(process.getuid?.() ?? userInfo().username);
+  const directories = [
+    join(options.homePath, 'run'),
+    ...(runtime === undefined || runtime === '' ? [] : [join(runtime, 'driftless')]),
+    join(tmpdir(), `driftless-${user}`),
+    join('/tmp', `driftless-${user}`),
+  ];
+  for (const directory of directories) {
+    const path = join(directory, `${name}.sock`);
+    if (Buffer.byteLength(path) > socketPathBytesMax) continue;
+    await makePrivateDirectory(directory);
+    return path;
+  }
+  throw new Error('no directory for a control socket has a short enough path');
+}
+
+/** Answers at `path` until closed. The caller holds the folder's lock. */
+export async function serveControl(options: {
+  readonly path: string;
+  readonly control: PeerControl;
+  readonly log: Log;
+}): Promise<ControlServer> {
+  if (process.platform !== 'win32') await removeStaleSocket(options.path);
+  const open = new Set<MessageConnection>();
+  const sockets = new Set<Socket>();
+  const server = createServer((socket) => {
+    sockets.add(socket);
+    socket.on('close', () => sockets.delete(socket));
+    open.add(answer(socket, options, (connection) => open.delete(connection)));
+  });
+  server.maxConnections = connectionsMax;
+  await new Promise<void>((resolve, reject) => {
+    server.once('error', reject);
+    server.listen(options.path, resolve);
+  });
+  server.on('error', (error) => options.log.warn('control socket failed', { reason: error.message }));
+  return {
+    path: options.path,
+    async close() {
+      const closed = new Promise<void>((resolve) => server.close(() => resolve()));
+      for (const connection of open) connection.dispose();
+      for (const socket of sockets) socket.destroy();
+      await closed;
+    },
+  };
+}
+
+function answer(
+  socket: Socket,
+  { control, log }: { readonly control: PeerControl; readonly log: Log },
+  onClose: (connection: MessageConnection) => void,
+): MessageConnection {
+  const connection = createMessageConnection(new SocketMessageReader(socket), new SocketMessageWriter(socket));
+  connection.onClose(() => onClose(connection));
+  connection.onError(([error]) => {
+    log.debug('control connection ended', { reason: error.message });
+    socket.destroy();
+  });
+  connection.onRequest(async (method: string, parameters: unknown) => {
+    const call = Object.hasOwn(methods, method) ? methods[method as keyof PeerControl] : undefined;
+    if (call === undefined)
+      return new ResponseError(
+        -32_601,
+        `unknown request "${method.slice(0, 60)}": another version of Driftless is running`,
+      );
+    const list = Array.isArray(parameters) ? parameters : parameters === undefined ? [] : [parameters];
+    try {
+      return await call(control, list);
+    } catch (error) {
+      if (error instanceof z.ZodError) return new ResponseError(invalidParams, 'malformed request');
+      return new ResponseError(failed, messageOf(error));
+    }
+  });
+  connection.listen();
+  return connection;
+}
+
+export interface RemoteControl extends PeerControl {
+  close(): Promise<void>;
+}
+
+/** The control of the peer that answers at `path`; undefined when nobody does. Calls reject when it ends meanwhile. */
+export async function connectControl(path: string): Promise<RemoteControl | undefined> {
+  const socket = await connect(path);
+  if (socket === undefined) return undefined;
+  const connection = createMessageConnection(new SocketMessageReader(socket), new SocketMessageWriter(socket));
+  connection.onError(() => socket.destroy());
+  const ended = new Promise<never>((_resolve, reject) => {
+    connection.onClose(() => reject(new Error('the running peer went away before it answered; try again')));
+  });
+  // Requests race against it; without one under way its rejection concerns nobody.
+  ended.catch(() => undefined);
+  connection.listen();
+  const call = <Answer>(method: keyof PeerControl, ...parameters: readonly string[]): Promise<Answer> =>
+    Promise.race([connection.sendRequest<Answer>(method, ...parameters), ended]);
+
+  return {
+    status: () => call('status'),
+    verify: () => call('verify'),
+    conflicts: () => call('conflicts'),
+    resolve: (conflictPath, keep) => call('resolve', conflictPath, keep),
+    conflictSides: (conflictPath) => call('conflictSides', conflictPath),
+    explain: (explained) => call('explain', explained),
+    pause: () => call('pause'),
+    resume: () => call('resume'),
+    confirm: () => call('confirm'),
+    untrack: (untracked) => call('untrack', untracked),
+    invite: () => call('invite'),
+    trustRelay: () => call('trustRelay'),
+    async close() {
+      connection.dispose();
+      socket.destroy();
+    },
+  };
+}
+
+function connect(path: string): Promise<Socket | undefined> {
+  return new Promise((resolve) => {
+    const socket = createConnection(path);
+    const giveUp = setTimeout(() => {
+      socket.destroy();
+      resolve(undefined);
+    }, connectMsMax);
+    socket.once('connect', () => {
+      clearTimeout(giveUp);
+      resolve(socket);
+    });
+    // Nobody listens, or nothing is there: for the caller the same, nobody answers.
+    socket.on('error', () => {
+      clearTimeout(giveUp);
+      resolve(undefined);
+    });
+  });
+}
+
+async function removeStaleSocket(path: string): Promise<void> {
+  try {
+    if (!(await lstat(path)).isSocket()) throw new Error(`${path} is in the way of the control socket. Remove it.`);
+    await rm(path, { force: true });
+  } catch (error) {
+    if (codeOf(error) !== 'ENOENT') throw error;
+  }
+}

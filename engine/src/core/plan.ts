@@ -1,6 +1,8 @@
 /**
- * What reconcile decides, as data. "What changed" is the rows; "what will be done" is the plan. A plan is applied in the
- * order: agree, disk steps (conflict names first), publish.
+ * What reconcile decides, as data. "What changed" is the rows; "what will be done" is the plan. A plan is carried out in
+ * the order: scope, agree, disk steps, publish steps, each list in its own order, which is right for parents and children.
+ *
+ * Wherever "base := the room's entry" is said, the live entry of the row's remote at the time of the plan is meant.
  */
 import type { Entry, RelPath, Slot } from '@driftless/protocol';
 import type { Row } from './row.ts';
@@ -10,14 +12,36 @@ export interface Agree {
   readonly kind: 'agree';
   readonly path: RelPath;
 }
-/** Bring the disk to the room's entry. `to` null = delete. Disk must still be `row.local`. */
+/**
+ * A directory that only children out of scope keep alive, here or in the room, leaves the scope: base := the room's entry,
+ * outOfScope := 'directory-of-out-of-scope' (rule IG3). `enters`: something in scope needs it again: outOfScope := null,
+ * local := directory when the disk has one, else null (the path is to be looked at), base := null (rule IG2).
+ */
+export interface ScopeStep {
+  readonly kind: 'leaves' | 'enters';
+  readonly path: RelPath;
+}
+/**
+ * Bring the disk to `to`; null = delete. Disk must still be `row.local`, of whatever kind. Afterwards base := the room's
+ * entry. `to` is the room's entry, except for an executable bit that was changed here and is published by the next round.
+ */
 export interface Apply {
   readonly kind: 'apply';
   readonly path: RelPath;
   readonly to: Entry | null;
   readonly row: Row;
 }
-/** The room moved a file or a whole directory and nothing local hinders: rename on disk instead of fetching. */
+/** Only the bit is brought to the disk; the content stays as it is here, edited or not. Afterwards base := the room's entry. */
+export interface ApplyMode {
+  readonly kind: 'applyMode';
+  readonly path: RelPath;
+  readonly executable: boolean;
+  readonly row: Row;
+}
+/**
+ * The room moved a file or a whole directory and nothing local hinders: rename on disk instead of fetching. Local and base
+ * of the path, and of everything below, move along; edits made here go with it and are published by the next round.
+ */
 export interface ApplyMove {
   readonly kind: 'applyMove';
   readonly fromPath: RelPath;
@@ -29,7 +53,10 @@ export interface Merge {
   readonly path: RelPath;
   readonly row: Row;
 }
-/** A name clash of file and directory: rename the local file to a conflict name; the scan of both names follows. */
+/**
+ * The local file (or link) stands where the room has a directory: rename it to a conflict name; the scan of both names
+ * follows. Base stays. A hold of this path ends: its content lives on under the conflict name.
+ */
 export interface MoveAside {
   readonly kind: 'moveAside';
   readonly path: RelPath;
@@ -43,14 +70,21 @@ export interface Publish {
   readonly remote: Slot | null;
   readonly revives: boolean;
 }
-/** A rename found by equal digests, unique on both sides (rule LOG6). `subtree`: every row below follows. */
+/**
+ * A rename found by equal digests, unique on both sides (rule LOG6). `subtree`: every row below follows.
+ * Once it is acknowledged the *base moves along*: the base of each path below toPath becomes the one that its old path had,
+ * not the entry that the room moved: so an edit that the room made at the old name is applied at the new one.
+ */
 export interface PublishMove {
   readonly kind: 'publishMove';
   readonly fromPath: RelPath;
   readonly toPath: RelPath;
   readonly subtree: boolean;
 }
-/** The room's file stands where this disk has a directory with children: the room's file moves to a conflict name. */
+/**
+ * The room's file (or link) stands where this disk has a directory with children: it moves to a conflict name in the room.
+ * Base of both names stays; the directory and its children are published by the next round.
+ */
 export interface PublishMoveAside {
   readonly kind: 'publishMoveAside';
   readonly path: RelPath;
@@ -59,16 +93,20 @@ export interface PublishMoveAside {
 export interface Conflict {
   readonly kind: 'conflict';
   readonly path: RelPath;
-  readonly reason: 'overlap' | 'binary' | 'create-create' | 'too-large' | 'no-base' | 'kind';
+  readonly reason: ConflictReason;
   readonly row: Row;
 }
+export type ConflictReason = 'overlap' | 'binary' | 'create-create' | 'too-large' | 'no-base' | 'kind';
 
-export type DiskStep = Apply | ApplyMove | Merge | MoveAside;
+export type DiskStep = Apply | ApplyMode | ApplyMove | Merge | MoveAside;
 export type PublishStep = Publish | PublishMove | PublishMoveAside | Conflict;
 
 export interface Plan {
+  readonly scope: readonly ScopeStep[];
   readonly agree: readonly Agree[];
+  /** Conflict names first; then what is made or changed, parents before children; then deletions, deepest first; then leaves for directories. */
   readonly disk: readonly DiskStep[];
+  /** In the same order: every prefix leaves a manifest in which each entry's parent is a directory. */
   readonly publish: readonly PublishStep[];
   /** Notes for the activity log, e.g. an edit that revived a deleted file. */
   readonly notes: readonly { readonly path: RelPath; readonly note: string }[];

@@ -1,0 +1,96 @@
+/**
+ * The reconcile table for one path seen alone (DESIGN: the loop of a peer). What its neighbours ask of it (children that stay,
+ * parents that are missing, renames) is settled by reconcile.ts afterwards.
+ */
+import type { Entry, FileEntry } from '@driftless/protocol';
+import { liveEntry, sameEntry, sameLocal } from './entry-encoding.ts';
+import type { FolderTraits } from './folder-traits.ts';
+import type { LocalEntry } from './local-entry.ts';
+import type { ConflictReason } from './plan.ts';
+import type { Row } from './row.ts';
+
+export type Decision =
+  | { readonly kind: 'none' }
+  /** Both sides are equal: only the base is behind. */
+  | { readonly kind: 'agree' }
+  | { readonly kind: 'apply'; readonly to: Entry | null; readonly note?: string }
+  | { readonly kind: 'applyMode'; readonly executable: boolean }
+  | { readonly kind: 'merge' }
+  /** The room takes what the disk has. */
+  | { readonly kind: 'publish'; readonly revives: boolean; readonly note?: string }
+  | { readonly kind: 'conflict'; readonly reason: ConflictReason }
+  /** A directory on one side, a file or link on the other. The file moves: on the disk, or in the room. */
+  | { readonly kind: 'moveAside' }
+  | { readonly kind: 'publishMoveAside' };
+
+export interface DecideOptions {
+  readonly traits: FolderTraits;
+  /** Whether both sides' contents may be merged line by line. Asked only when both changed a file that has a base. */
+  readonly mergeable: (row: Row) => boolean;
+}
+
+/** `row` is in scope and not held. Pure; symmetric in the two sides but for who carries out what. */
+export function decide(row: Row, { traits, mergeable }: DecideOptions): Decision {
+  const { base, local } = row;
+  const remote = liveEntry(row.remote);
+  const localChanged = !sameLocal(local, base, traits);
+  const remoteChanged = !sameEntry(remote, base);
+
+  if (!localChanged && !remoteChanged) return { kind: 'none' };
+  // At least one side changed. Equal changes on both sides only move the base: never a conflict (C3, C6, C22).
+  if (sameLocal(local, remote, traits)) return { kind: 'agree' };
+  // The sides differ. If only one changed, it wins whole.
+  if (!localChanged) return applyRemote(local, remote);
+  if (!remoteChanged) return { kind: 'publish', revives: false };
+
+  // Both changed, to different things: at most one of them is a deletion, and an edit beats a deletion (C5).
+  if (local === null)
+    return { kind: 'apply', to: remote, note: 'edited in the room after it was deleted here: it came back' };
+  if (remote === null)
+    return { kind: 'publish', revives: true, note: 'deleted in the room after it was edited here: it is kept' };
+
+  // Both live, both changed, different. Two directories would have been equal.
+  if (remote.kind === 'directory') return { kind: 'moveAside' };
+  if (local.kind === 'directory') return { kind: 'publishMoveAside' };
+  if (local.kind !== remote.kind) return { kind: 'conflict', reason: 'kind' };
+  if (local.kind === 'file' && remote.kind === 'file') return decideFiles({ row, local, remote, traits, mergeable });
+  // Two links to different targets.
+  return { kind: 'conflict', reason: base === null ? 'create-create' : 'binary' };
+}
+
+/** The executable bit of a file that both sides changed: whoever flipped the bit has it (without a base: set wins). */
+export function mergedExecutable(base: Entry | null, local: boolean, remote: boolean): boolean {
+  if (local === remote) return local;
+  return base?.kind === 'file' ? !base.executable : true;
+}
+
+interface TwoFiles extends DecideOptions {
+  readonly row: Row;
+  readonly local: Extract<LocalEntry, { kind: 'file' }>;
+  readonly remote: FileEntry;
+}
+
+/** Content and executable bit are two values: a change of one composes with a change of the other. */
+function decideFiles({ row, local, remote, traits, mergeable }: TwoFiles): Decision {
+  const { base } = row;
+  const localBit = traits.executableBit ? local.executable : remote.executable;
+  const executable = mergedExecutable(base, localBit, remote.executable);
+
+  if (local.digest === remote.content.digest) {
+    // Equal contents, different bits, both changed since the base: the bit alone travels, in one of the two directions.
+    return executable === remote.executable ? { kind: 'applyMode', executable } : { kind: 'publish', revives: false };
+  }
+  // Contents differ.
+  if (base?.kind !== 'file') return { kind: 'conflict', reason: 'create-create' };
+  // The room's content with the bit that was set here; the next round publishes the bit.
+  if (local.digest === base.content.digest) return { kind: 'apply', to: { ...remote, executable } };
+  // The content of here with the room's bit; the next round publishes the content.
+  if (remote.content.digest === base.content.digest) return { kind: 'applyMode', executable };
+  return mergeable(row) ? { kind: 'merge' } : { kind: 'conflict', reason: 'binary' };
+}
+
+function applyRemote(local: LocalEntry | null, remote: Entry | null): Decision {
+  if (local?.kind === 'file' && remote?.kind === 'file' && local.digest === remote.content.digest)
+    return { kind: 'applyMode', executable: remote.executable };
+  return { kind: 'apply', to: remote };
+}

@@ -1,0 +1,21 @@
+/** The Random port from a seed: the same seed gives the same sequence. For tests and the simulator; never for keys. */
+import { createHash } from 'node:crypto';
+import type { Random } from '../ports/random.ts';
+
+export function createSeededRandom(seed: number | string): Random {
+  let counter = 0;
+  let block = Buffer.alloc(0);
+  const take = (count: number): Buffer => {
+    while (block.length < count) {
+      block = Buffer.concat([block, createHash('sha256').update(`${seed}:${counter}`).digest()]);
+      counter += 1;
+    }
+    const taken = block.subarray(0, count);
+    block = block.subarray(count);
+    return taken;
+  };
+  return {
+    bytes: (count) => Uint8Array.from(take(count)),
+    fraction: () => take(6).readUIntBE(0, 6) / 2 ** 48,
+  };
+}

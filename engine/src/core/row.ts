@@ -6,7 +6,14 @@ import type { Entry, RelPath, Slot, Variant, VariantId } from '@driftless/protoc
 import type { LocalEntry } from './local-entry.ts';
 
 /** Why a path takes no part in sync on this machine (rule IG1). */
-export type OutOfScopeReason = 'ignored' | 'unstorable' | 'too-large' | 'unreadable' | 'invalid-name' | 'special-file' | 'directory-of-out-of-scope';
+export type OutOfScopeReason =
+  | 'ignored'
+  | 'unstorable'
+  | 'too-large'
+  | 'unreadable'
+  | 'invalid-name'
+  | 'special-file'
+  | 'directory-of-out-of-scope';
 
 /** An open conflict at this peer: the local content `variant` has been, or is about to be, published; the path waits. */
 export interface Hold {

@@ -104,6 +104,10 @@ export interface StateStore extends RowView {
 
   setLocal(path: RelPath, local: LocalEntry | null): void;
   setBase(path: RelPath, base: Entry | null): void;
+  /**
+   * Going out of scope forgets the scan, and base too when the bytes on disk may diverge unseen ('ignored', 'unstorable',
+   * 'invalid-name', 'directory-of-out-of-scope'), so that coming back is create/create (rule IG2). Coming back: local is null.
+   */
   setOutOfScope(path: RelPath, reason: OutOfScopeReason | null): void;
   setHold(path: RelPath, hold: Hold | null): void;
   setProblem(path: RelPath, problem: RowProblem | null): void;
@@ -162,3 +166,27 @@ export interface StateStore extends RowView {
   inHistory(path: RelPath, digest: Digest): boolean;
 }
 
+export type StateStoreErrorCode =
+  /** Written by a newer Driftless: left untouched (rule STATE). */
+  | 'newer'
+  /** Cut, noise, zeroes, not a database: move it aside and re-join (P10). */
+  | 'damaged'
+  /** Another process holds it. */
+  | 'busy'
+  /** Nothing was recorded, so nothing may be acted on (D2). */
+  | 'disk-full'
+  | 'io'
+  /** This Node has no database. */
+  | 'unavailable';
+
+/** Thrown by any call of a store; caught by the loop. After `damaged` the store must be closed and not used again. */
+export class StateStoreError extends Error {
+  readonly code: StateStoreErrorCode;
+  readonly retryable: boolean;
+  constructor(code: StateStoreErrorCode, message: string, cause?: unknown) {
+    super(message, { cause });
+    this.name = 'StateStoreError';
+    this.code = code;
+    this.retryable = code === 'busy' || code === 'disk-full' || code === 'io';
+  }
+}

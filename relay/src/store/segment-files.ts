@@ -1,0 +1,168 @@
+/**
+ * Append-only files for the bytes that are too large for a database row (rule FAST4). A file says nothing about itself: rows
+ * name (segment, offset, length, SHA-256), and the table `segments` how much of each file is durable. Bytes are flushed before
+ * the transaction that names them commits, so whatever lies behind that mark was never acknowledged and is cut when opened.
+ */
+import {
+  closeSync,
+  fdatasyncSync,
+  fstatSync,
+  fsyncSync,
+  ftruncateSync,
+  mkdirSync,
+  openSync,
+  readSync,
+  writeSync,
+} from 'node:fs';
+import { join } from 'node:path';
+
+/** Small enough that a later collection can rewrite one in seconds. */
+const segmentBytesMax = 256 * 1024 * 1024;
+/** Files held open for reading; the least recently opened goes first. */
+const readersOpenMax = 64;
+
+export interface SegmentPlace {
+  readonly segment: number;
+  readonly at: number;
+}
+export interface SegmentFiles {
+  /** Writes behind the mark. Not durable, and not counted, before `flush`. */
+  append(bytes: Uint8Array): SegmentPlace;
+  /** Flushes what was appended and returns the new marks for the transaction to store. */
+  flush(): readonly { readonly segment: number; readonly bytes: number }[];
+  /** After the commit of those marks. */
+  keep(): void;
+  /** After a rollback: the bytes behind the marks are forgotten and will be written over. */
+  drop(): void;
+  /** The bytes at a place, or undefined when the file does not reach so far. */
+  read(place: SegmentPlace, length: number): Uint8Array | undefined;
+  close(): void;
+}
+
+/** `marks` are the durable lengths by segment number, as stored. Throws what the file system reports. */
+export function openSegmentFiles(directory: string, marks: ReadonlyMap<number, number>): SegmentFiles {
+  mkdirSync(directory, { recursive: true, mode: 0o700 });
+  let current = Math.max(0, ...marks.keys());
+  let kept = marks.get(current) ?? 0;
+  let end = kept;
+  let writer: number | undefined;
+  /** Segments that were closed for being full since the last commit, with their lengths. */
+  let filled: { segment: number; bytes: number; start: number }[] = [];
+  const readers = new Map<number, number>();
+  const pathOf = (segment: number): string => join(directory, `${String(segment).padStart(8, '0')}.segment`);
+
+  function openWriter(): number {
+    if (writer !== undefined) return writer;
+    const file = openSync(pathOf(current), 'a+', 0o600);
+    try {
+      // A torn tail: bytes of a write that no committed transaction names.
+      if (fstatSync(file).size > end) ftruncateSync(file, end);
+      if (fstatSync(file).size < end) {
+        // The file lost bytes that rows still name; they read as missing. Never put others in their place.
+        current++;
+        kept = 0;
+        end = 0;
+        closeSync(file);
+        return openWriter();
+      }
+      syncDirectory(directory);
+    } catch (error) {
+      closeSync(file);
+      throw error;
+    }
+    writer = file;
+    return file;
+  }
+
+  function closeWriter(): void {
+    if (writer !== undefined) closeSync(writer);
+    writer = undefined;
+  }
+
+  function readerOf(segment: number): number | undefined {
+    const open = readers.get(segment);
+    if (open !== undefined) return open;
+    if (readers.size >= readersOpenMax) {
+      for (const [oldest, file] of readers) {
+        closeSync(file);
+        readers.delete(oldest);
+        break;
+      }
+    }
+    try {
+      const file = openSync(pathOf(segment), 'r');
+      readers.set(segment, file);
+      return file;
+    } catch (error) {
+      if ((error as NodeJS.ErrnoException).code === 'ENOENT') return undefined;
+      throw error;
+    }
+  }
+
+  return {
+    append(bytes) {
+      if (end + bytes.length > segmentBytesMax && end > 0) {
+        if (writer !== undefined) fdatasyncSync(writer);
+        closeWriter();
+        filled.push({ segment: current, bytes: end, start: kept });
+        current++;
+        kept = 0;
+        end = 0;
+      }
+      const file = openWriter();
+      const place = { segment: current, at: end };
+      for (let written = 0; written < bytes.length; ) written += writeSync(file, bytes, written);
+      end += bytes.length;
+      return place;
+    },
+    flush() {
+      if (writer !== undefined && end > kept) fdatasyncSync(writer);
+      const marks = filled.map(({ segment, bytes }) => ({ segment, bytes }));
+      if (end > kept) marks.push({ segment: current, bytes: end });
+      return marks;
+    },
+    keep() {
+      filled = [];
+      kept = end;
+    },
+    drop() {
+      const first = filled[0];
+      if (first !== undefined) {
+        current = first.segment;
+        kept = first.start;
+        filled = [];
+      }
+      end = kept;
+      // Opened again by the next append, which cuts the tail.
+      closeWriter();
+    },
+    read({ segment, at }, length) {
+      const file = readerOf(segment);
+      if (file === undefined) return undefined;
+      const bytes = new Uint8Array(length);
+      let done = 0;
+      while (done < length) {
+        const count = readSync(file, bytes, done, length - done, at + done);
+        if (count === 0) return undefined;
+        done += count;
+      }
+      return bytes;
+    },
+    close() {
+      closeWriter();
+      for (const file of readers.values()) closeSync(file);
+      readers.clear();
+    },
+  };
+}
+
+/** Makes a new file's name durable. Windows cannot open directories, and needs no such call. */
+function syncDirectory(directory: string): void {
+  if (process.platform === 'win32') return;
+  const handle = openSync(directory, 'r');
+  try {
+    fsyncSync(handle);
+  } finally {
+    closeSync(handle);
+  }
+}

@@ -1,0 +1,396 @@
+/**
+ * Rows and transactions of the durable store, for one thread: SQLite for everything small, segment files for chunks above
+ * segmentFromBytes (rule FAST4). One turn of operations is one transaction, flushed once, read back, and only then answered
+ * (LOG4). The port's promises to other threads are made in sqlite-room-store.ts.
+ */
+import { randomBytes } from 'node:crypto';
+import { mkdirSync } from 'node:fs';
+import { join } from 'node:path';
+import type { ChunkId, Head, RecordId, RoomId } from '@driftless/protocol';
+import { hexOf, idBytes } from './bytes.ts';
+import { migrate } from './migrations.ts';
+import { createRoomOperations, type RoomRow, type RoomRows } from './room-operations.ts';
+import { type RoomStoreOperations, StoreError, type StoreQuotas } from './room-store.ts';
+import { openSegmentFiles, type SegmentFiles } from './segment-files.ts';
+import { asStoreError, openNodeSqlDb, type SqlDb, type SqlRow, type SqlStatement, translated } from './sql-db.ts';
+
+/** Chunks above this go to segment files; below, a row is as fast and needs no second flush. */
+const segmentFromBytes = 64 * 1024;
+/** Databases up to this size are checked whole when opened (about a second); larger ones page by page as they are read. */
+const checkedBytesMax = 128 * 1024 * 1024;
+/** A turn takes no further operation after this long, so that the first one waits at most as long again (FAST4). */
+export const turnMsMax = 2;
+
+export interface SqliteOptions {
+  readonly dataDir: string;
+  readonly quotas: StoreQuotas;
+  /** Pages of 4 KiB beyond which the database refuses to grow, as on a full disk. */
+  readonly databasePagesMax?: number;
+}
+
+/** An operation looks its room up before it changes it, so the map of sizes below may forget all others at any time. */
+const roomsSeenMax = 4_096;
+
+/** An operation as data: what crosses from the port's thread to the store's. */
+export type StoreCall = {
+  readonly [Name in keyof RoomStoreOperations]: {
+    readonly name: Name;
+    readonly args: Parameters<RoomStoreOperations[Name]>;
+  };
+}[keyof RoomStoreOperations];
+export type StoreAnswer = ReturnType<RoomStoreOperations[keyof RoomStoreOperations]>;
+export type TurnResult =
+  | { readonly ok: true; readonly answer: StoreAnswer }
+  | { readonly ok: false; readonly error: StoreError };
+
+export interface SqliteRooms {
+  readonly storeId: Uint8Array;
+  /**
+   * Carries out a prefix of `calls` (at least one, and as many as fit into turnMsMax) in one transaction, and returns their
+   * results once they are durable. When the transaction fails, each of them is tried alone, so that one cannot spoil the others.
+   */
+  turn(calls: readonly StoreCall[]): readonly TurnResult[];
+  close(): void;
+}
+
+/** Opens, or makes, the store in `dataDir`. Throws StoreError: damaged, newer, in-use, disk-full, failed. */
+export function openSqliteRooms({ dataDir, quotas, databasePagesMax }: SqliteOptions): SqliteRooms {
+  translated(() => mkdirSync(dataDir, { recursive: true, mode: 0o700 }));
+  const db = openNodeSqlDb(join(dataDir, 'relay.sqlite'));
+  try {
+    prepareDatabase(db);
+    if (databasePagesMax !== undefined) db.exec(`PRAGMA max_page_count = ${databasePagesMax}`);
+    const storeId = db.prepare('SELECT id FROM store').get()?.['id'];
+    if (!(storeId instanceof Uint8Array)) throw new StoreError('damaged', 'the database has lost its id');
+    return openRooms(db, storeId, dataDir, quotas);
+  } catch (error) {
+    db.close();
+    const failure = asStoreError(error);
+    if (failure.code !== 'damaged') throw failure;
+    throw new StoreError(
+      'damaged',
+      `the relay's database in ${dataDir} is damaged (${failure.message}): move the directory aside and start again; the peers refill it`,
+      failure,
+    );
+  }
+}
+
+function prepareDatabase(db: SqlDb): void {
+  // Exclusive: a second relay on this directory is refused, and the lock ends with the process, however it ends.
+  db.exec('PRAGMA locking_mode = EXCLUSIVE');
+  db.exec('PRAGMA journal_mode = WAL');
+  // FULL: the log is flushed at every commit, so acknowledged means durable (LOG4).
+  db.exec('PRAGMA synchronous = FULL');
+  db.exec('PRAGMA foreign_keys = OFF');
+  db.exec('PRAGMA cache_size = -32768');
+  db.exec('PRAGMA wal_autocheckpoint = 4000');
+  db.exec('PRAGMA journal_size_limit = 67108864');
+  const pages = Number(db.prepare('PRAGMA page_count').get()?.['page_count'] ?? 0);
+  if (pages * 4096 <= checkedBytesMax) {
+    const verdict = db.prepare('PRAGMA quick_check(1)').get()?.['quick_check'];
+    if (verdict !== 'ok') throw new StoreError('damaged', String(verdict));
+  }
+  migrate(db, () => db.prepare('INSERT INTO store (id) VALUES (?)').run(randomBytes(16)));
+}
+
+function openRooms(db: SqlDb, storeId: Uint8Array, dataDir: string, quotas: StoreQuotas): SqliteRooms {
+  const marks = new Map<number, number>();
+  for (const row of db.prepare('SELECT segment, bytes FROM segments').iterate()) {
+    marks.set(Number(row['segment']), Number(row['bytes']));
+  }
+  const segments = translated(() => openSegmentFiles(join(dataDir, 'segments'), marks));
+  const rows = sqliteRows(db, segments);
+  const operations = createRoomOperations(rows, quotas);
+  const saveMark = db.prepare(
+    'INSERT INTO segments (segment, bytes) VALUES (?, ?) ON CONFLICT (segment) DO UPDATE SET bytes = excluded.bytes',
+  );
+
+  function transaction(calls: readonly StoreCall[]): readonly TurnResult[] {
+    const results: TurnResult[] = [];
+    const startedMs = performance.now();
+    const writes = calls.some(isWrite);
+    if (writes) db.exec('BEGIN IMMEDIATE');
+    try {
+      for (const call of calls) {
+        if (results.length > 0 && performance.now() - startedMs > turnMsMax) break;
+        results.push({ ok: true, answer: carryOut(operations, call) });
+      }
+      if (writes) {
+        for (const mark of translated(() => segments.flush())) saveMark.run(mark.segment, mark.bytes);
+        db.exec('COMMIT');
+      }
+    } catch (error) {
+      // Some failures end the transaction by themselves.
+      if (db.inTransaction()) db.exec('ROLLBACK');
+      segments.drop();
+      rows.forget();
+      throw error;
+    }
+    segments.keep();
+    return results.map((result, index) => readBack(rows, calls[index], result));
+  }
+
+  return {
+    storeId,
+    turn(calls) {
+      try {
+        return transaction(calls);
+      } catch (error) {
+        if (calls.length === 1) return [{ ok: false, error: asStoreError(error) }];
+      }
+      return calls.map((call): TurnResult => {
+        try {
+          const [result] = transaction([call]);
+          return result ?? { ok: false, error: new StoreError('failed', 'the store did not answer') };
+        } catch (error) {
+          return { ok: false, error: asStoreError(error) };
+        }
+      });
+    },
+    close() {
+      translated(() => segments.close());
+      db.close();
+    },
+  };
+}
+
+function isWrite(call: StoreCall): boolean {
+  switch (call.name) {
+    case 'append':
+    case 'seed':
+    case 'put':
+    case 'putCheckpoint':
+      return true;
+    // May mark a damaged chunk, by a statement of its own.
+    case 'get':
+    case 'lookUp':
+    case 'records':
+    case 'locate':
+    case 'have':
+    case 'checkpoint':
+      return false;
+  }
+}
+
+function carryOut(operations: RoomStoreOperations, call: StoreCall): StoreAnswer {
+  switch (call.name) {
+    case 'append':
+      return operations.append(...call.args);
+    case 'seed':
+      return operations.seed(...call.args);
+    case 'put':
+      return operations.put(...call.args);
+    case 'putCheckpoint':
+      return operations.putCheckpoint(...call.args);
+    case 'get':
+      return operations.get(...call.args);
+    case 'lookUp':
+      return operations.lookUp(...call.args);
+    case 'records':
+      return operations.records(...call.args);
+    case 'locate':
+      return operations.locate(...call.args);
+    case 'have':
+      return operations.have(...call.args);
+    case 'checkpoint':
+      return operations.checkpoint(...call.args);
+  }
+}
+
+/** LOG4: what was accepted must now be in the log. */
+function readBack(rows: RoomRows, call: StoreCall | undefined, result: TurnResult): TurnResult {
+  if (!result.ok || (call?.name !== 'append' && call?.name !== 'seed')) return result;
+  const head = headOfAnswer(result.answer);
+  if (head === undefined) return result;
+  const row = rows.room(call.args[0].room);
+  if (row !== undefined && row.height >= head.height && rows.recordId(row.key, head.height) === head.id) return result;
+  return { ok: false, error: new StoreError('damaged', 'a record that was just stored does not read back') };
+}
+
+function headOfAnswer(answer: StoreAnswer): Head | undefined {
+  if (answer === null || !('kind' in answer)) return undefined;
+  return answer.kind === 'appended' || answer.kind === 'seeded' ? answer.head : undefined;
+}
+
+/** `forget` is called after a rollback. */
+function sqliteRows(db: SqlDb, segments: SegmentFiles): RoomRows & { forget(): void } {
+  const sql = {
+    total: db.prepare('SELECT COALESCE(SUM(bytes), 0) AS bytes FROM rooms'),
+    room: db.prepare('SELECT * FROM rooms WHERE room = ?'),
+    addRoom: db.prepare(
+      'INSERT INTO rooms (room, epoch, reader_key, writer_key, height, record_id, floor, stamp_ms, bytes) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?) RETURNING room_key',
+    ),
+    updateRoom: db.prepare(
+      'UPDATE rooms SET epoch = ?, reader_key = ?, writer_key = ?, height = ?, record_id = ?, floor = ?, stamp_ms = ?, bytes = ? WHERE room_key = ?',
+    ),
+    recordId: db.prepare('SELECT record_id FROM records WHERE room_key = ? AND height = ?'),
+    record: db.prepare('SELECT header, body, signature FROM records WHERE room_key = ? AND height = ?'),
+    addRecord: db.prepare(
+      'INSERT INTO records (room_key, height, record_id, stamp_ms, header, body, signature) VALUES (?, ?, ?, ?, ?, ?, ?)',
+    ),
+    chunkFacts: db.prepare('SELECT state, bytes, sha256 FROM chunks WHERE room_key = ? AND id = ?'),
+    chunk: db.prepare('SELECT bytes, segment, at, sealed FROM chunks WHERE room_key = ? AND id = ?'),
+    saveChunk: db.prepare(
+      `INSERT INTO chunks (room_key, id, state, stamp_ms, bytes, sha256, segment, at, sealed) VALUES (?, ?, 0, ?, ?, ?, ?, ?, ?)
+       ON CONFLICT (room_key, id) DO UPDATE SET state = 0, stamp_ms = excluded.stamp_ms, bytes = excluded.bytes,
+         sha256 = excluded.sha256, segment = excluded.segment, at = excluded.at, sealed = excluded.sealed`,
+    ),
+    markDamaged: db.prepare('UPDATE chunks SET state = 2 WHERE room_key = ? AND id = ?'),
+    saveCheckpoint: db.prepare(
+      `INSERT INTO checkpoints (room_key, height, record_id, epoch, stamp_ms, lists, sealed, signature) VALUES (?, ?, ?, ?, ?, ?, ?, ?)
+       ON CONFLICT (room_key, height) DO UPDATE SET record_id = excluded.record_id, epoch = excluded.epoch,
+         stamp_ms = excluded.stamp_ms, lists = excluded.lists, sealed = excluded.sealed, signature = excluded.signature`,
+    ),
+    checkpointHeights: db.prepare('SELECT height FROM checkpoints WHERE room_key = ? ORDER BY height DESC'),
+    checkpoint: db.prepare('SELECT * FROM checkpoints WHERE room_key = ? AND height = ?'),
+    dropCheckpoint: db.prepare('DELETE FROM checkpoints WHERE room_key = ? AND height = ?'),
+  } satisfies Record<string, SqlStatement>;
+  let totalBytes: number | undefined;
+  /** Bytes by room as last seen, to carry the total along without summing again. */
+  const bytesByRoom = new Map<number, number>();
+
+  return {
+    get totalBytes() {
+      totalBytes ??= Number(sql.total.get()?.['bytes'] ?? 0);
+      return totalBytes;
+    },
+    forget() {
+      totalBytes = undefined;
+      bytesByRoom.clear();
+    },
+    room(room) {
+      const found = sql.room.get(idBytes(room));
+      const row = found && roomRow(found, room);
+      if (bytesByRoom.size > roomsSeenMax) bytesByRoom.clear();
+      if (row !== undefined) bytesByRoom.set(row.key, row.bytes);
+      return row;
+    },
+    addRoom(row) {
+      const added = sql.addRoom.get(
+        idBytes(row.room),
+        row.epoch,
+        row.keys.reader,
+        row.keys.writer,
+        row.height,
+        row.recordId && idBytes(row.recordId),
+        row.floor,
+        row.stampMs,
+        row.bytes,
+      );
+      const key = Number(added?.['room_key']);
+      bytesByRoom.set(key, row.bytes);
+      if (totalBytes !== undefined) totalBytes += row.bytes;
+      return { ...row, key };
+    },
+    updateRoom(row) {
+      sql.updateRoom.run(
+        row.epoch,
+        row.keys.reader,
+        row.keys.writer,
+        row.height,
+        row.recordId && idBytes(row.recordId),
+        row.floor,
+        row.stampMs,
+        row.bytes,
+        row.key,
+      );
+      if (totalBytes !== undefined) totalBytes += row.bytes - (bytesByRoom.get(row.key) ?? 0);
+      bytesByRoom.set(row.key, row.bytes);
+    },
+    recordId(roomKey, height) {
+      const found = sql.recordId.get(roomKey, height);
+      return found && (hexOf(blob(found, 'record_id')) as RecordId);
+    },
+    record(roomKey, height) {
+      const found = sql.record.get(roomKey, height);
+      return (
+        found && {
+          header: blob(found, 'header'),
+          body: blob(found, 'body'),
+          writerSignature: blob(found, 'signature'),
+        }
+      );
+    },
+    addRecord: (roomKey, { height, id, record }, stampMs) =>
+      sql.addRecord.run(roomKey, height, idBytes(id), stampMs, record.header, record.body, record.writerSignature),
+    chunkFacts(roomKey, id) {
+      const found = sql.chunkFacts.get(roomKey, idBytes(id));
+      return (
+        found && {
+          held: found['state'] === 0,
+          bytes: Number(found['bytes']),
+          sha256: hexOf(blob(found, 'sha256')),
+        }
+      );
+    },
+    chunkBytes(roomKey, id) {
+      const found = sql.chunk.get(roomKey, idBytes(id));
+      if (found === undefined) return undefined;
+      if (found['sealed'] !== null) return blob(found, 'sealed');
+      const place = { segment: Number(found['segment']), at: Number(found['at']) };
+      return translated(() => segments.read(place, Number(found['bytes'])));
+    },
+    saveChunk(roomKey, { id, sealed }, sha256, stampMs) {
+      const place = sealed.length > segmentFromBytes ? translated(() => segments.append(sealed)) : undefined;
+      sql.saveChunk.run(
+        roomKey,
+        idBytes(id),
+        stampMs,
+        sealed.length,
+        idBytes(sha256),
+        place?.segment ?? null,
+        place?.at ?? null,
+        place === undefined ? sealed : null,
+      );
+    },
+    markDamaged: (roomKey, id) => sql.markDamaged.run(roomKey, idBytes(id)),
+    saveCheckpoint: (roomKey, checkpoint, stampMs) =>
+      sql.saveCheckpoint.run(
+        roomKey,
+        checkpoint.height,
+        idBytes(checkpoint.recordId),
+        checkpoint.epoch,
+        stampMs,
+        idBytes(checkpoint.lists.join('')),
+        checkpoint.sealed,
+        checkpoint.writerSignature,
+      ),
+    checkpointHeights: (roomKey) =>
+      Array.from(sql.checkpointHeights.iterate(roomKey), (row) => Number(row['height'])),
+    checkpoint(roomKey, height) {
+      const found = sql.checkpoint.get(roomKey, height);
+      if (found === undefined) return undefined;
+      const lists = hexOf(blob(found, 'lists')).match(/.{64}/g) ?? [];
+      return {
+        height,
+        recordId: hexOf(blob(found, 'record_id')) as RecordId,
+        epoch: Number(found['epoch']),
+        lists: lists as unknown as readonly ChunkId[],
+        sealed: blob(found, 'sealed'),
+        writerSignature: blob(found, 'signature'),
+      };
+    },
+    dropCheckpoint: (roomKey, height) => sql.dropCheckpoint.run(roomKey, height),
+  };
+}
+
+function roomRow(found: SqlRow, room: RoomId): RoomRow {
+  const recordId = found['record_id'];
+  return {
+    key: Number(found['room_key']),
+    room,
+    keys: { reader: blob(found, 'reader_key'), writer: blob(found, 'writer_key') },
+    epoch: Number(found['epoch']),
+    height: Number(found['height']),
+    recordId: recordId instanceof Uint8Array ? (hexOf(recordId) as RecordId) : null,
+    floor: Number(found['floor']),
+    stampMs: Number(found['stamp_ms']),
+    bytes: Number(found['bytes']),
+  };
+}
+
+function blob(row: SqlRow, column: string): Uint8Array {
+  const value = row[column];
+  if (value instanceof Uint8Array) return value;
+  throw new StoreError('damaged', `column ${column} holds no bytes`);
+}

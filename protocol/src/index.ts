@@ -1,5 +1,6 @@
 export * from './bytes.ts';
 export * from './change.ts';
+export * from './chunk-list.ts';
 export * from './close-codes.ts';
 export * from './codec.ts';
 export * from './entry.ts';

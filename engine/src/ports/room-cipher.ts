@@ -4,19 +4,21 @@
  * malformed body is an answer.
  */
 import type {
+  CheckpointBody,
   ChunkId,
-  Content,
   DeviceId,
+  PresenceBody,
   RecordBody,
   RecordHeader,
   RecordId,
   Result,
   RoomId,
-  Root,
   SealedCheckpoint,
   SealedChunk,
   SealedRecord,
 } from '@driftless/protocol';
+
+export type { CheckpointBody, PresenceBody } from '@driftless/protocol';
 
 /** A device's signing key (rule CLONE: one per linked folder). Prints as hidden. */
 export interface DeviceKey {
@@ -46,29 +48,9 @@ export type OpenRecordError =
   /** Rule LOG3: halts the room. */
   | { readonly kind: 'update-needed'; readonly reason: string }
   /** Rule LOG2: the record is void. */
-  | { readonly kind: 'void'; readonly reason: string };
-
-/** The plain content of a checkpoint (rule CP1). `pages` lists, in order, each page's hash and where its bytes lie. */
-export interface CheckpointBody {
-  readonly height: number;
-  readonly recordId: RecordId;
-  readonly root: Root;
-  /** Canonical list of (page hash 32 bytes, page content), itself a content. */
-  readonly pages: Content;
-  readonly device: DeviceId;
-}
-
-/** Rule PRESENCE. `device` is authenticated by its signature. */
-export interface PresenceBody {
-  readonly device: DeviceId;
-  readonly deviceName: string;
-  /** 16 hex characters, new at every start of the process. */
-  readonly run: string;
-  readonly n: number;
-  readonly height: number;
-  readonly recordId: RecordId | null;
-  readonly state: string;
-}
+  | { readonly kind: 'void'; readonly reason: string }
+  /** The body or pieces at hand are not those that the signed header names: fetch them again. Says nothing about validity. */
+  | { readonly kind: 'body-missing'; readonly reason: string };
 
 export interface RoomCipher {
   readonly room: RoomId;

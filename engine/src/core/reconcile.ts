@@ -1,0 +1,437 @@
+/**
+ * Decides, for the paths that changed, what the disk, the room and the base shall become (DESIGN: the loop of a peer).
+ * Pure: rows in, plan out; the same rows give the same plan in the same order.
+ *
+ * Three questions, one after the other:
+ *   1. each path alone: the table (decide.ts), with renames taken out before (rename-detection.ts, LOG6);
+ *   2. downwards: does something below a directory that shall go stay? Then the directory stays (IG3, IG4, C13–C15, C18);
+ *   3. upwards: does everything that stays have its parents on both sides?
+ * What cannot be decided yet (not settled, not given, waiting for a conflict name) gets no step and comes again: each round
+ * leaves less to do.
+ *
+ * Out of scope is not absent (IG1): such rows are only looked at, as reasons for a directory to stay.
+ * Leaves to others: which rows are given (pending, in scope, not held, retry time reached), guards, first join.
+ */
+import { comparePaths, type Entry, type RelPath } from '@driftless/protocol';
+import { type Decision, decide } from './decide.ts';
+import { liveEntry } from './entry-encoding.ts';
+import type { FolderTraits } from './folder-traits.ts';
+import type { LocalEntry } from './local-entry.ts';
+import type { Agree, DiskStep, Plan, PublishStep, ScopeStep } from './plan.ts';
+import { detectRenames, type Move } from './rename-detection.ts';
+import type { Row, RowView } from './row.ts';
+import { ancestorsOf, isAtOrBelow, parentPath } from './tree-paths.ts';
+
+export interface ReconcileInput {
+  /** Pending rows in path order: changed, in scope, not held. May be a part of them. */
+  readonly rows: readonly Row[];
+  /** All rows; asked only about the given ones, what lies above them, and below directories that shall go. */
+  readonly view: RowView;
+  readonly traits: FolderTraits;
+  /** Whether both sides' contents may be merged line by line. */
+  readonly mergeable: (row: Row) => boolean;
+  /** False: the path is still changing on disk and gets no step (rule FAST2). */
+  readonly settled?: (path: RelPath) => boolean;
+}
+
+export function reconcile(input: ReconcileInput): Plan {
+  const round = beginRound(input);
+  keepDirectoriesThatAreNeeded(round, diskSide);
+  keepDirectoriesThatAreNeeded(round, roomSide);
+  bringParents(round);
+  return planOf(round);
+}
+
+/** A decision for one path, or one end of a rename. */
+type Operation =
+  | Exclude<Decision, { kind: 'none' }>
+  | { readonly kind: 'publishMoveFrom' | 'publishMoveTo' | 'applyMoveFrom' | 'applyMoveTo'; readonly move: Move };
+
+interface Round {
+  readonly input: ReconcileInput;
+  readonly operations: Map<RelPath, Operation>;
+  readonly scope: Map<RelPath, ScopeStep['kind']>;
+  /** Old names of moves; with `subtree`, everything below leaves too. */
+  readonly leavingDisk: ReadonlySet<RelPath>;
+  readonly leavingRoom: ReadonlySet<RelPath>;
+  /** New names of directory moves to publish: everything below comes with them. */
+  readonly enteringRoom: ReadonlySet<RelPath>;
+}
+
+// ── 1. each path alone ───────────────────────────────────────────────────────────────────────────────────────────────
+
+function beginRound(input: ReconcileInput): Round {
+  const { view, settled = () => true } = input;
+  const rows = input.rows.filter((row) => row.outOfScope === null && row.hold === null);
+  const renames = detectRenames({ rows, view, settled });
+  const round: Round = {
+    input,
+    operations: new Map(),
+    scope: new Map(),
+    leavingDisk: new Set(renames.remote.map((move) => move.fromPath)),
+    leavingRoom: new Set(renames.local.map((move) => move.fromPath)),
+    enteringRoom: new Set(renames.local.filter((move) => move.subtree).map((move) => move.toPath)),
+  };
+  const isMoving = movingPaths(renames.local, renames.remote, view);
+  for (const row of rows) {
+    if (!settled(row.path) || isAtOrBelow(row.path, renames.waiting) || isMoving(row)) continue;
+    const decision = decide(row, input);
+    if (decision.kind !== 'none') round.operations.set(row.path, decision);
+  }
+  for (const move of renames.local) {
+    round.operations.set(move.fromPath, { kind: 'publishMoveFrom', move });
+    round.operations.set(move.toPath, { kind: 'publishMoveTo', move });
+  }
+  for (const move of renames.remote) {
+    round.operations.set(move.fromPath, { kind: 'applyMoveFrom', move });
+    round.operations.set(move.toPath, { kind: 'applyMoveTo', move });
+  }
+  return round;
+}
+
+/** Which rows a directory move carries, so that they get no step of their own in this round. */
+function movingPaths(local: readonly Move[], remote: readonly Move[], view: RowView): (row: Row) => boolean {
+  const untilNextRound = new Set<RelPath>();
+  const followers = new Map<RelPath, RelPath>();
+  for (const { fromPath, toPath, subtree } of local) {
+    if (!subtree) continue;
+    untilNextRound.add(fromPath);
+    followers.set(toPath, fromPath);
+  }
+  for (const { fromPath, toPath, subtree } of remote) if (subtree) untilNextRound.add(fromPath).add(toPath);
+
+  return (row) => {
+    if (isAtOrBelow(row.path, untilNextRound)) return true;
+    // Below the new name of a published directory only what came along is carried; what was made there besides is its own.
+    for (const toPath of [row.path, ...ancestorsOf(row.path)]) {
+      const fromPath = followers.get(toPath);
+      if (fromPath === undefined) continue;
+      const origin = view.row((fromPath + row.path.slice(toPath.length)) as RelPath);
+      return origin !== undefined && origin.base !== null && liveEntry(origin.remote) !== null;
+    }
+    return false;
+  };
+}
+
+// ── 2. downwards: directories that shall go ──────────────────────────────────────────────────────────────────────────
+
+/** Why something below a directory keeps it; the strongest reason counts. */
+const gone = 0;
+const outOfScopeOnly = 1;
+const later = 2;
+const stays = 3;
+type Keeping = typeof gone | typeof outOfScopeOnly | typeof later | typeof stays;
+
+interface GoingSide {
+  /** Whether the operation takes a directory away on this side, leaving nothing or a file. */
+  takesDirectory(operation: Operation, row: Row): boolean;
+  keeping(row: Row, round: Round): Keeping;
+  keepDirectory(row: Row, round: Round, keeping: Exclude<Keeping, typeof gone>): void;
+}
+
+/** The room's change takes a directory from the disk. */
+const diskSide: GoingSide = {
+  takesDirectory: (operation, row) =>
+    operation.kind === 'apply' && row.local?.kind === 'directory' && operation.to?.kind !== 'directory',
+
+  keeping(row, round) {
+    // A name that the disk cannot hold is not there; any other reason may well stand on it.
+    if (row.outOfScope !== null) return row.outOfScope === 'unstorable' ? gone : outOfScopeOnly;
+    if (row.local === null || isAtOrBelow(row.path, round.leavingDisk)) return gone;
+    if (row.hold !== null) return stays;
+    const operation = round.operations.get(row.path);
+    if (operation !== undefined) return isRemoval(operation) ? gone : stays;
+    // On disk, and without a step in this round: it will be deleted by a later one, or it is an edit that waits.
+    return isRemoval(decide(row, round.input)) ? later : stays;
+  },
+
+  keepDirectory(row, round, keeping) {
+    const { operations, scope } = round;
+    if (keeping === later) operations.delete(row.path);
+    else if (keeping === outOfScopeOnly) {
+      operations.delete(row.path);
+      scope.set(row.path, 'leaves');
+    } else if (liveEntry(row.remote) === null) {
+      const note = 'deleted in the room, but something in it was made or edited here: the directory is kept';
+      operations.set(row.path, { kind: 'publish', revives: true, note });
+    } else operations.set(row.path, { kind: 'publishMoveAside' });
+  },
+};
+
+/** A change on disk takes a directory from the room. */
+const roomSide: GoingSide = {
+  takesDirectory: (operation, row) =>
+    operation.kind === 'publish' && liveEntry(row.remote)?.kind === 'directory' && row.local?.kind !== 'directory',
+
+  keeping(row, round) {
+    if (liveEntry(row.remote) === null) return gone;
+    if (row.outOfScope !== null) return outOfScopeOnly;
+    if (isAtOrBelow(row.path, round.leavingRoom)) return gone;
+    if (row.hold !== null) return stays;
+    // Below a directory that is gone nothing can be there: the scan has not come this far.
+    if (row.local !== null) return later;
+    const operation = round.operations.get(row.path);
+    if (operation !== undefined) return operation.kind === 'publish' ? gone : stays;
+    return decide(row, round.input).kind === 'publish' ? later : stays;
+  },
+
+  keepDirectory(row, round, keeping) {
+    const { operations, scope } = round;
+    if (keeping === later) operations.delete(row.path);
+    // A file was put in the place of the directory, in which the room still holds something: the file moves.
+    else if (row.local !== null) operations.set(row.path, { kind: 'moveAside' });
+    else if (keeping === outOfScopeOnly) {
+      operations.delete(row.path);
+      scope.set(row.path, 'leaves');
+    } else {
+      const note = 'deleted here, but something in it was made or edited in the room: the directory came back';
+      operations.set(row.path, { kind: 'apply', to: liveEntry(row.remote), note });
+    }
+  },
+};
+
+function keepDirectoriesThatAreNeeded(round: Round, side: GoingSide): void {
+  const { view } = round.input;
+  const going = [...round.operations]
+    .map(([path, operation]) => ({ row: view.row(path), operation }))
+    .flatMap(({ row, operation }) => (row !== undefined && side.takesDirectory(operation, row) ? [row] : []))
+    .sort((a, b) => comparePaths(a.path, b.path));
+
+  const keepings = new Map<RelPath, Keeping>();
+  const walked = new Set<RelPath>();
+  for (const { path } of going) {
+    if (isAtOrBelow(path, walked)) continue;
+    walked.add(path);
+    for (const below of view.rowsUnder(path))
+      raise(keepings, { below: below.path, top: path, to: side.keeping(below, round) });
+  }
+  for (const row of going) {
+    const keeping = keepings.get(row.path) ?? gone;
+    if (keeping !== gone) side.keepDirectory(row, round, keeping);
+  }
+}
+
+/** Raises all directories between `below` and `top`; stops where one is as high already, for then so are those above it. */
+function raise(
+  keepings: Map<RelPath, Keeping>,
+  { below, top, to }: { below: RelPath; top: RelPath; to: Keeping },
+): void {
+  if (to === gone) return;
+  for (const directory of ancestorsOf(below)) {
+    if ((keepings.get(directory) ?? gone) >= to) return;
+    keepings.set(directory, to);
+    if (directory === top) return;
+  }
+}
+
+function isRemoval(operation: Operation | Decision): boolean {
+  return operation.kind === 'apply' && operation.to === null;
+}
+
+// ── 3. upwards: parents ──────────────────────────────────────────────────────────────────────────────────────────────
+
+/** Gives missing parents a step; takes back the steps of paths that have to wait for one. */
+function bringParents(round: Round): void {
+  const { operations } = round;
+  const paths = [...operations.keys()].sort(comparePaths);
+  const waiting = new Set<RelPath>();
+  for (const path of paths) {
+    const operation = operations.get(path);
+    if (operation === undefined) continue;
+    const parent = parentPath(path);
+    const ready =
+      !(parent !== undefined && isAtOrBelow(parent, waiting)) &&
+      (!entersRoom(operation, path, round) || roomParents(path, round)) &&
+      (!entersDisk(operation) || diskParents(path, round));
+    if (!ready && operation.kind !== 'agree') dropOperation(path, operation, round);
+    // Below a file that has still to move aside nothing can be done, on either side.
+    if (operation.kind === 'moveAside' || operation.kind === 'publishMoveAside') waiting.add(path);
+  }
+}
+
+function dropOperation(path: RelPath, operation: Operation, { operations }: Round): void {
+  if ('move' in operation) {
+    operations.delete(operation.move.fromPath);
+    operations.delete(operation.move.toPath);
+  } else operations.delete(path);
+}
+
+function entersRoom(operation: Operation, path: RelPath, { input }: Round): boolean {
+  if (operation.kind === 'publish') return input.view.row(path)?.local !== null;
+  return operation.kind === 'publishMoveTo';
+}
+
+function entersDisk(operation: Operation): boolean {
+  return (operation.kind === 'apply' && operation.to !== null) || operation.kind === 'applyMoveTo';
+}
+
+/** The path exists on disk: so do its parents, as directories. The room may lack some. */
+function roomParents(path: RelPath, { input, operations, scope, enteringRoom }: Round): boolean {
+  for (const parent of ancestorsOf(path)) {
+    const row = input.view.row(parent);
+    const remote = row === undefined ? null : liveEntry(row.remote);
+    const operation = operations.get(parent);
+    if (remote?.kind === 'directory' || isAtOrBelow(parent, enteringRoom)) return true;
+    if (operation?.kind === 'publish' && localAt(row) === 'directory') continue;
+    // The room has nothing, or a file, there, and no step makes it a directory yet.
+    if (remote !== null || row?.hold) return false;
+    if (row !== undefined && row.outOfScope !== null) {
+      if (row.outOfScope !== 'directory-of-out-of-scope') return false;
+      scope.set(parent, 'enters');
+    }
+    operations.set(parent, { kind: 'publish', revives: row !== undefined && row.base !== null });
+  }
+  return true;
+}
+
+/** The room holds the path: so it holds its parents, as directories. The disk may lack some. */
+function diskParents(path: RelPath, { input, operations, scope }: Round): boolean {
+  for (const parent of ancestorsOf(path)) {
+    const row = input.view.row(parent);
+    const operation = operations.get(parent);
+    if (row === undefined) return false;
+    if (row.outOfScope === 'directory-of-out-of-scope') {
+      // It is looked at again before the next round; the path itself waits until then.
+      scope.set(parent, 'enters');
+      return false;
+    }
+    if (row.outOfScope !== null) return false;
+    if (row.local?.kind === 'directory') return true;
+    const remote = liveEntry(row.remote);
+    if (remote?.kind !== 'directory') return false;
+    if (operation?.kind === 'apply' && operation.to?.kind === 'directory') continue;
+    // A file is held here by an open conflict, and the room has made a directory of the path: both are kept.
+    if (row.hold !== null && row.local !== null) operations.set(parent, { kind: 'moveAside' });
+    if (row.local !== null || row.hold !== null || operation !== undefined) return false;
+    operations.set(parent, { kind: 'apply', to: remote });
+  }
+  return true;
+}
+
+function localAt(row: Row | undefined): LocalEntry['kind'] | undefined {
+  return row?.local?.kind;
+}
+
+// ── the plan ─────────────────────────────────────────────────────────────────────────────────────────────────────────
+
+/** Phases of both lists: conflict names, what is made or changed, deletions, leaves in the place of directories. */
+const phaseAside = 0;
+const phaseMake = 1;
+const phaseDelete = 2;
+const phaseReplaceDirectory = 3;
+
+interface Ordered<Step> {
+  readonly phase: number;
+  readonly path: RelPath;
+  readonly step: Step;
+}
+
+function planOf({ input, operations, scope }: Round): Plan {
+  const agree: Agree[] = [];
+  const disk: Ordered<DiskStep>[] = [];
+  const publish: Ordered<PublishStep>[] = [];
+  const notes: { path: RelPath; note: string }[] = [];
+
+  for (const [path, operation] of operations) {
+    const row = input.view.row(path) ?? absentRow(path);
+    if ('note' in operation && operation.note !== undefined) notes.push({ path, note: operation.note });
+    switch (operation.kind) {
+      case 'agree':
+        agree.push({ kind: 'agree', path });
+        break;
+      case 'apply':
+        disk.push({
+          phase: phaseOf(operation.to, row.local),
+          path,
+          step: { kind: 'apply', path, to: operation.to, row },
+        });
+        break;
+      case 'applyMode':
+        disk.push({ phase: phaseMake, path, step: { kind: 'applyMode', path, executable: operation.executable, row } });
+        break;
+      case 'merge':
+        disk.push({ phase: phaseMake, path, step: { kind: 'merge', path, row } });
+        break;
+      case 'moveAside':
+        disk.push({ phase: phaseAside, path, step: { kind: 'moveAside', path } });
+        break;
+      case 'applyMoveTo':
+        disk.push({
+          phase: phaseMake,
+          path,
+          step: { kind: 'applyMove', fromPath: operation.move.fromPath, toPath: path },
+        });
+        break;
+      case 'publish': {
+        const local = localToPublish(row, operation.revives, input.traits);
+        const step: PublishStep = { kind: 'publish', path, local, remote: row.remote, revives: operation.revives };
+        publish.push({ phase: phaseOf(local, liveEntry(row.remote)), path, step });
+        break;
+      }
+      case 'publishMoveTo':
+        publish.push({ phase: phaseMake, path, step: { kind: 'publishMove', ...operation.move } });
+        break;
+      case 'publishMoveAside':
+        publish.push({ phase: phaseAside, path, step: { kind: 'publishMoveAside', path } });
+        break;
+      case 'conflict':
+        publish.push({ phase: phaseMake, path, step: { kind: 'conflict', path, reason: operation.reason, row } });
+        break;
+      case 'applyMoveFrom':
+      case 'publishMoveFrom':
+        break;
+    }
+  }
+  return {
+    scope: [...scope].map(([path, kind]) => ({ kind, path })).sort(byPath),
+    agree: agree.sort(byPath),
+    disk: inOrder(disk),
+    publish: inOrder(publish),
+    notes: notes.sort(byPath),
+  };
+}
+
+function phaseOf(next: { kind: string } | null, previous: { kind: string } | null): number {
+  if (next === null) return phaseDelete;
+  return previous?.kind === 'directory' && next.kind !== 'directory' ? phaseReplaceDirectory : phaseMake;
+}
+
+/** Parents before children, except deletions: deepest first. */
+function inOrder<Step>(steps: Ordered<Step>[]): readonly Step[] {
+  return steps
+    .sort((a, b) => {
+      if (a.phase !== b.phase) return a.phase - b.phase;
+      return a.phase === phaseDelete ? comparePaths(b.path, a.path) : comparePaths(a.path, b.path);
+    })
+    .map(({ step }) => step);
+}
+
+function byPath(a: { readonly path: RelPath }, b: { readonly path: RelPath }): number {
+  return comparePaths(a.path, b.path);
+}
+
+/** A disk without executable bits keeps the one that the file has in the room (M5). */
+function localToPublish(row: Row, forced: boolean, traits: FolderTraits): LocalEntry | null {
+  const { local } = row;
+  // A parent of something on disk is a directory there, also when the scan of it is still to come.
+  if (local === null && forced) return { kind: 'directory' };
+  if (local?.kind !== 'file' || traits.executableBit) return local;
+  return { ...local, executable: bitOf(liveEntry(row.remote)) ?? bitOf(row.base) ?? false };
+}
+
+function bitOf(entry: Entry | null): boolean | undefined {
+  return entry?.kind === 'file' ? entry.executable : undefined;
+}
+
+function absentRow(path: RelPath): Row {
+  return {
+    path,
+    base: null,
+    remote: null,
+    remoteMtimeMs: 0,
+    local: { kind: 'directory' },
+    outOfScope: null,
+    hold: null,
+    problem: null,
+  };
+}

@@ -1,0 +1,228 @@
+/**
+ * Finds renames among changed rows (rule LOG6): a file that vanished and one that appeared with the same bytes, unique on
+ * both sides and not empty; and whole directories all of whose rows moved alike. The local side gives moves to publish, the
+ * remote side moves to carry out on the disk. O(changed rows); a directory costs its own rows once.
+ *
+ * Nothing is lost when a rename is missed or wrong: a move is a removal and a creation with another name.
+ */
+import { comparePaths, type Digest, type Entry, type RelPath } from '@driftless/protocol';
+import { liveEntry } from './entry-encoding.ts';
+import type { LocalEntry } from './local-entry.ts';
+import type { Row, RowView } from './row.ts';
+import { ancestorsOf, isAtOrBelow, movedPath, parentPath } from './tree-paths.ts';
+
+export interface Move {
+  readonly fromPath: RelPath;
+  readonly toPath: RelPath;
+  /** A directory with everything below. */
+  readonly subtree: boolean;
+}
+
+export interface Renames {
+  /** Renamed here: the room follows. Sorted by fromPath. */
+  readonly local: readonly Move[];
+  /** Renamed in the room: the disk follows. */
+  readonly remote: readonly Move[];
+  /** Paths whose rows, with all below, wait: one end of a likely rename has not settled yet (rule FAST2). */
+  readonly waiting: ReadonlySet<RelPath>;
+}
+
+export interface DetectRenamesOptions {
+  /** Changed rows, in scope and not held, in path order; also those that have not settled. */
+  readonly rows: readonly Row[];
+  readonly view: RowView;
+  readonly settled: (path: RelPath) => boolean;
+}
+
+export function detectRenames(options: DetectRenamesOptions): Renames {
+  const waiting = new Set<RelPath>();
+  const local = movesOf(localSide, options, waiting);
+  const remote = movesOf(remoteSide, options, waiting);
+  return { local, remote, waiting };
+}
+
+/** How one side's rename shows in rows. */
+interface Side {
+  /** The content that left this path on this side, while the other side still has the path. */
+  vanishedDigest(row: Row): Digest | undefined;
+  /** The content that this side has at a path that neither base nor the other side has. */
+  appearedDigest(row: Row): Digest | undefined;
+  isVanishedDirectory(row: Row): boolean;
+  isAppearedDirectory(row: Row): boolean;
+  /** Whether one row below a vanished directory went along to `target`, or needs no target. */
+  movedAlike(row: Row, target: Row | undefined): boolean;
+}
+
+/** Edits that the room made meanwhile do not hinder: they follow the rename. */
+const localSide: Side = {
+  vanishedDigest: (row) =>
+    row.local === null && liveEntry(row.remote)?.kind === 'file' ? fileDigest(row.base) : undefined,
+  appearedDigest: (row) =>
+    row.base === null && liveEntry(row.remote) === null && row.local?.kind === 'file' && row.local.size > 0
+      ? row.local.digest
+      : undefined,
+  isVanishedDirectory: (row) =>
+    row.local === null && row.base?.kind === 'directory' && liveEntry(row.remote)?.kind === 'directory',
+  isAppearedDirectory: (row) => row.local?.kind === 'directory' && row.base === null && liveEntry(row.remote) === null,
+  movedAlike(row, target) {
+    // A path that only others hold must not be moved by this peer (rule IG1).
+    if (row.outOfScope !== null) return liveEntry(row.remote) === null;
+    if (row.hold !== null || row.local !== null) return false;
+    // Made in the room meanwhile, or deleted there: it follows, or there is nothing to move.
+    if (row.base === null || liveEntry(row.remote) === null) return true;
+    return (
+      isFree(target) &&
+      liveEntry(target.remote) === null &&
+      target.local !== null &&
+      shapeOfLocal(target.local) === shapeOf(row.base)
+    );
+  },
+};
+
+/** Edits that were made here meanwhile do not hinder: they go along with the rename on disk. */
+const remoteSide: Side = {
+  vanishedDigest: (row) =>
+    liveEntry(row.remote) === null && row.local?.kind === 'file' ? fileDigest(row.base) : undefined,
+  appearedDigest: (row) => (row.base === null && row.local === null ? fileDigest(liveEntry(row.remote)) : undefined),
+  isVanishedDirectory: (row) =>
+    liveEntry(row.remote) === null && row.base?.kind === 'directory' && row.local?.kind === 'directory',
+  isAppearedDirectory: (row) => liveEntry(row.remote)?.kind === 'directory' && row.base === null && row.local === null,
+  movedAlike(row, target) {
+    // What is not ours to move stays where it is, and with it the directory (rules IG1, IG3).
+    if (row.outOfScope !== null || row.hold !== null) return false;
+    // Made here meanwhile: it goes along, unless its new name is taken.
+    if (row.base === null) return target === undefined || (isFree(target) && target.local === null);
+    const remote = target === undefined ? null : liveEntry(target.remote);
+    return (
+      liveEntry(row.remote) === null &&
+      isFree(target) &&
+      target.local === null &&
+      remote !== null &&
+      shapeOf(remote) === shapeOf(row.base)
+    );
+  },
+};
+
+function movesOf(side: Side, options: DetectRenamesOptions, waiting: Set<RelPath>): readonly Move[] {
+  const { rows, view, settled } = options;
+  const pairs = uniquePairs(side, rows);
+  const moves: Move[] = [];
+  const movedDirectories = new Set<RelPath>();
+
+  for (const [fromPath, toPath] of directoryCandidates(side, pairs, view)) {
+    if (isAtOrBelow(fromPath, movedDirectories) || !directoryMovedAlike(side, { fromPath, toPath, view })) continue;
+    movedDirectories.add(fromPath);
+    if (directorySettled({ fromPath, toPath, view, settled })) moves.push({ fromPath, toPath, subtree: true });
+    else waiting.add(fromPath).add(toPath);
+  }
+  for (const [from, to] of pairs) {
+    if (isAtOrBelow(from.path, movedDirectories)) continue;
+    if (settled(from.path) && settled(to.path)) moves.push({ fromPath: from.path, toPath: to.path, subtree: false });
+    else waiting.add(from.path).add(topmostAppeared(side, to.path, view));
+  }
+  return moves.sort((a, b) => comparePaths(a.fromPath, b.fromPath));
+}
+
+/** Rows with equal digests, of which there is exactly one on each side. */
+function uniquePairs(side: Side, rows: readonly Row[]): readonly (readonly [Row, Row])[] {
+  const vanished = rowsByDigest(rows, side.vanishedDigest);
+  const appeared = rowsByDigest(rows, side.appearedDigest);
+  const pairs: [Row, Row][] = [];
+  for (const [digest, from] of vanished) {
+    const to = appeared.get(digest);
+    if (from !== 'several' && to !== undefined && to !== 'several') pairs.push([from, to]);
+  }
+  return pairs;
+}
+
+function rowsByDigest(rows: readonly Row[], digestOf: (row: Row) => Digest | undefined): Map<Digest, Row | 'several'> {
+  const found = new Map<Digest, Row | 'several'>();
+  for (const row of rows) {
+    const digest = digestOf(row);
+    if (digest !== undefined) found.set(digest, found.has(digest) ? 'several' : row);
+  }
+  return found;
+}
+
+/**
+ * Directories that the pairs speak for, parents first: `a/b/x` → `c/b/x` speaks for `a/b` → `c/b` and for `a` → `c`. One
+ * candidate each is enough: when another pair contradicts it, the directory did not move as a whole.
+ */
+function directoryCandidates(
+  side: Side,
+  pairs: readonly (readonly [Row, Row])[],
+  view: RowView,
+): readonly (readonly [RelPath, RelPath])[] {
+  const candidates = new Map<RelPath, RelPath>();
+  for (const [from, to] of pairs) {
+    let [below, above] = [from.path, to.path];
+    while (nameOf(below) === nameOf(above)) {
+      const [fromPath, toPath] = [parentPath(below), parentPath(above)];
+      if (fromPath === undefined || toPath === undefined || fromPath === toPath || candidates.has(fromPath)) break;
+      const [fromRow, toRow] = [view.row(fromPath), view.row(toPath)];
+      if (!isFree(toRow) || fromRow === undefined || fromRow.hold !== null) break;
+      if (fromRow.outOfScope !== null || !side.isVanishedDirectory(fromRow) || !side.isAppearedDirectory(toRow)) break;
+      candidates.set(fromPath, toPath);
+      [below, above] = [fromPath, toPath];
+    }
+  }
+  return [...candidates].sort(([a], [b]) => comparePaths(a, b));
+}
+
+interface DirectoryPair {
+  readonly fromPath: RelPath;
+  readonly toPath: RelPath;
+  readonly view: RowView;
+}
+
+function directoryMovedAlike(side: Side, { fromPath, toPath, view }: DirectoryPair): boolean {
+  for (const row of view.rowsUnder(fromPath)) {
+    if (!side.movedAlike(row, view.row(movedPath(row.path, fromPath, toPath)))) return false;
+  }
+  return true;
+}
+
+function directorySettled(pair: DirectoryPair & { readonly settled: (path: RelPath) => boolean }): boolean {
+  const { fromPath, toPath, view, settled } = pair;
+  if (!settled(fromPath) || !settled(toPath)) return false;
+  for (const row of view.rowsUnder(fromPath)) {
+    if (!settled(row.path) || !settled(movedPath(row.path, fromPath, toPath))) return false;
+  }
+  return true;
+}
+
+/** The highest new directory that `path` came with, so that a directory rename is not published in halves. */
+function topmostAppeared(side: Side, path: RelPath, view: RowView): RelPath {
+  let topmost = path;
+  for (const ancestor of ancestorsOf(path)) {
+    const row = view.row(ancestor);
+    if (row === undefined || !side.isAppearedDirectory(row)) break;
+    topmost = ancestor;
+  }
+  return topmost;
+}
+
+/** In scope, not held, and without a base: a name that one side has newly taken. */
+function isFree(row: Row | undefined): row is Row {
+  return row !== undefined && row.outOfScope === null && row.hold === null && row.base === null;
+}
+
+/** What a rename keeps: kind and content, not the executable bit. */
+function shapeOf(entry: Entry): string {
+  if (entry.kind === 'file') return `file ${entry.content.digest}`;
+  return entry.kind === 'directory' ? 'directory' : `symlink ${entry.target}`;
+}
+
+function shapeOfLocal(local: LocalEntry): string {
+  if (local.kind === 'file') return `file ${local.digest}`;
+  return local.kind === 'directory' ? 'directory' : `symlink ${local.target}`;
+}
+
+/** Empty files are all alike and pair with nothing. */
+function fileDigest(entry: Entry | null): Digest | undefined {
+  return entry?.kind === 'file' && entry.content.size > 0 ? entry.content.digest : undefined;
+}
+
+function nameOf(path: RelPath): string {
+  return path.slice(path.lastIndexOf('/') + 1);
+}

@@ -72,8 +72,8 @@ export interface Publish {
 }
 /**
  * A rename found by equal digests, unique on both sides (rule LOG6). `subtree`: every row below follows.
- * Once it is acknowledged the *base moves along*: the base of each path below toPath becomes the one that its old path had,
- * not the entry that the room moved: so an edit that the room made at the old name is applied at the new one.
+ * Once it is acknowledged the *base moves along*: of each path that the room moved, the new name's base becomes the base that
+ * the old name had, and not the entry that was moved: so an edit that the room had made at the old name is applied at the new one.
  */
 export interface PublishMove {
   readonly kind: 'publishMove';

@@ -36,6 +36,7 @@ export interface ReconcileInput {
 
 export function reconcile(input: ReconcileInput): Plan {
   const round = beginRound(input);
+  leaveOutDirectoriesOfOutOfScope(round);
   keepDirectoriesThatAreNeeded(round, diskSide);
   keepDirectoriesThatAreNeeded(round, roomSide);
   bringParents(round);
@@ -228,6 +229,29 @@ function isRemoval(operation: Operation | Decision): boolean {
   return operation.kind === 'apply' && operation.to === null;
 }
 
+/** A new directory in which there is nothing but what is out of scope is out of scope itself (rule IG3); an empty one is not. */
+function leaveOutDirectoriesOfOutOfScope({ input, operations, scope }: Round): void {
+  const created = [...operations.keys()].filter((path) => {
+    const row = input.view.row(path);
+    return (
+      operations.get(path)?.kind === 'publish' && row?.local?.kind === 'directory' && liveEntry(row.remote) === null
+    );
+  });
+  // Deepest first: a directory that leaves is out of scope for the one above.
+  for (const path of created.sort(comparePaths).reverse()) {
+    let outOfScope = 0;
+    let inScope = 0;
+    for (const row of input.view.rowsUnder(path)) {
+      if (row.outOfScope !== null || scope.get(row.path) === 'leaves') outOfScope += 1;
+      else if (row.local !== null) inScope += 1;
+      if (inScope > 0) break;
+    }
+    if (outOfScope === 0 || inScope > 0) continue;
+    operations.delete(path);
+    scope.set(path, 'leaves');
+  }
+}
+
 // ── 3. upwards: parents ──────────────────────────────────────────────────────────────────────────────────────────────
 
 /** Gives missing parents a step; takes back the steps of paths that have to wait for one. */
@@ -279,7 +303,7 @@ function roomParents(path: RelPath, { input, operations, scope, enteringRoom }: 
       if (row.outOfScope !== 'directory-of-out-of-scope') return false;
       scope.set(parent, 'enters');
     }
-    operations.set(parent, { kind: 'publish', revives: row !== undefined && row.base !== null });
+    operations.set(parent, { kind: 'publish', revives: true });
   }
   return true;
 }
@@ -411,10 +435,10 @@ function byPath(a: { readonly path: RelPath }, b: { readonly path: RelPath }): n
 }
 
 /** A disk without executable bits keeps the one that the file has in the room (M5). */
-function localToPublish(row: Row, forced: boolean, traits: FolderTraits): LocalEntry | null {
+function localToPublish(row: Row, revives: boolean, traits: FolderTraits): LocalEntry | null {
   const { local } = row;
   // A parent of something on disk is a directory there, also when the scan of it is still to come.
-  if (local === null && forced) return { kind: 'directory' };
+  if (revives && (local === null || row.outOfScope !== null)) return { kind: 'directory' };
   if (local?.kind !== 'file' || traits.executableBit) return local;
   return { ...local, executable: bitOf(liveEntry(row.remote)) ?? bitOf(row.base) ?? false };
 }

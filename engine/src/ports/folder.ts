@@ -77,7 +77,11 @@ export type SwapOutcome =
   /** Done. `asideName` is where the replaced file lies in the trash, if there was one. */
   | { readonly kind: 'done'; readonly stat: Stat | null; readonly asideName: string | null }
   /** Something else is at the path: nothing was changed (an unexpected file is back in its place). */
-  | { readonly kind: 'changed' }
+  | {
+      readonly kind: 'changed';
+      /** Set when a third thing took the place of what had been moved aside: that one lies in the trash under this name, in no record. */
+      readonly asideName?: string;
+    }
   | { readonly kind: 'not-empty' }
   | PathProblem;
 
@@ -121,18 +125,44 @@ export interface Folder {
    * to the free name without overwriting, removes the staged name. Unexpected: put back, `changed`. Parents are made.
    * Order for crash recovery: (1) aside, (2) link at path, (3) staged name removed.
    */
-  swapIn(options: { readonly path: RelPath; readonly stagedName: string; readonly asideName: string; readonly expected: Expected }): Promise<SwapOutcome>;
+  swapIn(options: {
+    readonly path: RelPath;
+    readonly stagedName: string;
+    readonly asideName: string;
+    readonly expected: Expected;
+  }): Promise<SwapOutcome>;
   /** Finishes or undoes an interrupted swapIn from its journal entry (rule INTENT). `done`: the new content is at the path. */
-  settleSwap(options: { readonly path: RelPath; readonly stagedName: string; readonly asideName: string }): Promise<'done' | 'undone'>;
+  settleSwap(options: {
+    readonly path: RelPath;
+    readonly stagedName: string;
+    readonly asideName: string;
+  }): Promise<'done' | 'undone'>;
   /** Moves a file or link to the trash if it is as expected. */
-  removeFile(options: { readonly path: RelPath; readonly asideName: string; readonly expected: Expected }): Promise<SwapOutcome>;
+  removeFile(options: {
+    readonly path: RelPath;
+    readonly asideName: string;
+    readonly expected: Expected;
+  }): Promise<SwapOutcome>;
   /** rmdir, never recursive (rule IG4). */
   removeDirectory(path: RelPath): Promise<SwapOutcome>;
   makeDirectory(path: RelPath): Promise<SwapOutcome>;
-  makeSymlink(options: { readonly path: RelPath; readonly target: string; readonly asideName: string; readonly expected: Expected }): Promise<SwapOutcome>;
-  setExecutable(options: { readonly path: RelPath; readonly executable: boolean; readonly expected: Expected }): Promise<SwapOutcome>;
+  makeSymlink(options: {
+    readonly path: RelPath;
+    readonly target: string;
+    readonly asideName: string;
+    readonly expected: Expected;
+  }): Promise<SwapOutcome>;
+  setExecutable(options: {
+    readonly path: RelPath;
+    readonly executable: boolean;
+    readonly expected: Expected;
+  }): Promise<SwapOutcome>;
   /** Renames a file or directory to a free name; parents are made; never overwrites. */
-  rename(options: { readonly fromPath: RelPath; readonly toPath: RelPath; readonly expected: Expected }): Promise<SwapOutcome>;
+  rename(options: {
+    readonly fromPath: RelPath;
+    readonly toPath: RelPath;
+    readonly expected: Expected;
+  }): Promise<SwapOutcome>;
   /** Flushes the directories whose entries changed since the last call: one fsync each. */
   flushDirectories(): Promise<void>;
 

@@ -1,0 +1,950 @@
+/**
+ * One linked folder over a disk: listing, reading, staging, and replacing without ever losing bytes that nobody expected
+ * (rules DISK1, DISK3, DISK4, INTENT, IG4, NAME; situations F14, F22, F23, M5–M15, S2; "verified before visible" is the caller's). It
+ * decides nothing about sync: what may be written, and when, is the peer's.
+ */
+import { comparePaths, isRelPath, ownDirectoryName, type RelPath } from '@driftless/protocol';
+import { fingerprintOf, sameButChangeTime } from './core/fingerprint.ts';
+import type { FolderTraits } from './core/folder-traits.ts';
+import { isDiskError, type OwnProblemCode, ownProblem, problemOf } from './disk-problem.ts';
+import { assertOwnName, createOwnDirectory, type OwnDirectory } from './own-directory.ts';
+import { type Disk, type DiskFile, type DiskStat, diskErrorCode } from './ports/disk.ts';
+import {
+  type Expected,
+  type Folder,
+  FolderError,
+  type ListedEntry,
+  type ListResult,
+  type PathProblem,
+  type ReadHandle,
+  type RootState,
+  type StagedWriter,
+  type Stat,
+  type SwapOutcome,
+} from './ports/folder.ts';
+import { probeTraits } from './probe-traits.ts';
+
+export interface DiskFolderOptions {
+  readonly disk: Disk;
+  readonly rootPath: string;
+  /** Used until `.driftless/` exists and the disk can be asked. */
+  readonly platformTraits: FolderTraits;
+  /** Wall clock, for the modification time of applied files (rule DISK3). */
+  readonly nowMs: () => number;
+}
+
+/** A marker is some hundred bytes; whatever is longer is not ours. */
+const markerBytesMax = 64 * 1024;
+/** A directory that is replaced again and again while it is listed is a problem, not a loop. */
+const listAttemptsMax = 3;
+const copyBytes = 256 * 1024;
+/** link() does not exist on FAT, exFAT and some network disks, or refuses a file of another owner, or has too many links. */
+const linkUnsupportedCodes: readonly string[] = ['EPERM', 'ENOTSUP', 'EOPNOTSUPP', 'ENOSYS', 'EMLINK', 'EINVAL'];
+const existsCodes: readonly string[] = ['EEXIST', 'ENOTEMPTY'];
+
+const changed: SwapOutcome = { kind: 'changed' };
+type Absent = { readonly kind: 'absent' };
+const absent: Absent = { kind: 'absent' };
+
+/** What `clear` took from the path, when it was as expected. */
+interface Cleared {
+  readonly kind: 'cleared';
+  readonly asidePath: string | null;
+  readonly asideStat: DiskStat | null;
+}
+
+export function createDiskFolder(options: DiskFolderOptions): Folder {
+  const { disk, nowMs } = options;
+  const root = resolveRoot(disk, options.rootPath);
+  const own = createOwnDirectory(disk, root);
+  const umask = disk.umask;
+  let traits = traitsOf(disk, own, options.platformTraits);
+  /** Absolute paths of directories whose entries changed since the last flush. */
+  const changedDirectories = new Set<string>();
+  let lastMoveNumber = 0;
+
+  const absolute = (path: RelPath | ''): string => (path === '' ? root : `${root}/${path}`);
+  const toStat = (stat: DiskStat): Stat => ({
+    kind: stat.kind,
+    size: stat.size,
+    mtimeNs: stat.mtimeNs,
+    ctimeNs: stat.ctimeNs,
+    inode: stat.inode,
+    device: stat.device,
+    links: stat.links,
+    executable: traits.executableBit && stat.kind === 'file' && (stat.mode & 0o100) !== 0,
+  });
+  const done = (stat: DiskStat | null, asideName: string | null): SwapOutcome => ({
+    kind: 'done',
+    stat: stat === null ? null : toStat(stat),
+    asideName,
+  });
+
+  // ── parents ──
+
+  /** undefined: every directory above `path` is a real one. */
+  const parentHindrance = (path: RelPath | ''): 'absent' | OwnProblemCode | undefined => {
+    if (disk.lstat(root)?.kind !== 'directory') return 'absent';
+    for (const ancestor of ancestorsOf(path)) {
+      const kind = disk.lstat(`${root}/${ancestor}`)?.kind;
+      if (kind === undefined) return 'absent';
+      if (kind !== 'directory') return kind === 'symlink' ? 'symlinked-parent' : 'parent-is-no-directory';
+    }
+    return undefined;
+  };
+
+  /**
+   * Makes sure, right before a write, that the parents of `path` are real directories inside the root (S2); makes missing ones if asked.
+   * RACE: a parent swapped for a link between this and the write leads the write astray; only a program of the same user that
+   * aims at it can do so. The next scan shows the link.
+   */
+  const readyParents = (path: RelPath, doing: string, make: boolean): PathProblem | Absent | undefined => {
+    if (!isRelPath(path)) return ownProblem('outside-root', doing);
+    if (isReserved(path, traits, disk.platform)) return ownProblem('reserved-name', doing);
+    if (disk.lstat(root)?.kind !== 'directory') return ownProblem('root-missing', doing);
+    for (const ancestor of ancestorsOf(path)) {
+      const directory = `${root}/${ancestor}`;
+      let kind = disk.lstat(directory)?.kind;
+      if (kind === undefined) {
+        if (!make) return absent;
+        makeDirectoryIfAbsent(directory);
+        kind = disk.lstat(directory)?.kind;
+      }
+      if (kind !== 'directory')
+        return ownProblem(kind === 'symlink' ? 'symlinked-parent' : 'parent-is-no-directory', doing);
+    }
+    const real = disk.realPath(parentOf(absolute(path)));
+    return real === root || real.startsWith(`${root}/`) ? undefined : ownProblem('outside-root', doing);
+  };
+
+  const makeDirectoryIfAbsent = (directory: string): void => {
+    try {
+      disk.makeDirectory(directory, 0o777);
+      changedDirectories.add(parentOf(directory));
+    } catch (error) {
+      if (diskErrorCode(error) !== 'EEXIST') throw error;
+    }
+  };
+
+  // ── reading ──
+
+  const openAbsolute = (path: string, doing: string): ReadHandle | Absent | PathProblem => {
+    try {
+      // Opening a device can act on it, so it is not tried; what replaces the file after this look is seen by the second.
+      const before = disk.lstat(path);
+      if (before === undefined) return absent;
+      if (before.kind !== 'file') return ownProblem(before.kind === 'other' ? 'special-file' : 'not-a-file', doing);
+      const file = disk.openForReading(path);
+      try {
+        if (file.stat().kind === 'file') return createReadHandle(file, toStat, doing);
+      } catch (error) {
+        file.close();
+        throw error;
+      }
+      file.close();
+      return ownProblem('special-file', doing);
+    } catch (error) {
+      return diskErrorCode(error) === 'ENOENT' ? absent : asProblem(error, doing);
+    }
+  };
+
+  const listOnce = (path: RelPath | ''): ListResult | 'replaced' => {
+    const directory = absolute(path);
+    const hindrance = parentHindrance(path);
+    if (hindrance !== undefined) return absent;
+    const before = disk.lstat(directory);
+    if (before === undefined) return absent;
+    if (before.kind !== 'directory') return { kind: 'not-a-directory' };
+
+    const entries: ListedEntry[] = [];
+    const invalidNames: string[] = [];
+    const problems: { name: string; problem: PathProblem }[] = [];
+    for (const bytes of disk.list(directory)) {
+      const name = decodeName(bytes);
+      if (name === undefined) {
+        invalidNames.push(escapeName(bytes));
+        continue;
+      }
+      if ((path === '' && name === ownDirectoryName) || own.isOwn(directory, name)) continue;
+      try {
+        const stat = disk.lstat(`${directory}/${name}`);
+        if (stat !== undefined) entries.push({ name, stat: toStat(stat) });
+      } catch (error) {
+        problems.push({ name, problem: asProblem(error, `examine "${name}"`) });
+      }
+    }
+    const after = disk.lstat(directory);
+    if (after === undefined || after.inode !== before.inode || after.device !== before.device) return 'replaced';
+    entries.sort((a, b) => comparePaths(a.name, b.name));
+    return { kind: 'listed', entries, invalidNames: invalidNames.sort(), problems };
+  };
+
+  // ── replacing ──
+
+  const matches = (path: string, stat: DiskStat, expected: Exclude<Expected, null>): boolean => {
+    if (stat.kind !== expected.kind) return false;
+    switch (expected.kind) {
+      case 'file':
+        return sameButChangeTime(fingerprintOf(stat), expected.fingerprint);
+      case 'symlink':
+        return disk.readLink(path) === expected.target;
+      case 'directory':
+        return true;
+    }
+  };
+
+  /**
+   * Puts `from` at `to` under a second name, never over anything; false when something is there. A link is made anew, because
+   * link() follows links on some systems; a directory takes the place of an empty one that is made for it.
+   */
+  const placeCopy = async (from: string, to: string, kind: DiskStat['kind']): Promise<boolean> => {
+    try {
+      if (kind === 'symlink') disk.symlink(disk.readLink(from), to);
+      else if (kind === 'directory') {
+        disk.makeDirectory(to, 0o700);
+        await disk.rename(from, to);
+      } else disk.link(from, to);
+      return true;
+    } catch (error) {
+      const code = diskErrorCode(error);
+      if (existsCodes.includes(code)) return false;
+      if (kind !== 'file' || !linkUnsupportedCodes.includes(code)) throw error;
+      // RACE: without link() a file that appears at `to` between this look and the rename is overwritten: its bytes are lost.
+      // Nothing narrower exists on such disks; the window is two system calls.
+      if (disk.lstat(to) !== undefined) return false;
+      await disk.rename(from, to);
+      return true;
+    }
+  };
+
+  const moveAside = async (target: string, asideName: string): Promise<string> => {
+    own.ensure();
+    const parent = parentOf(target);
+    const inTrash = own.locate('trash', asideName);
+    if (disk.lstat(inTrash) !== undefined) throw Object.assign(new Error('taken'), { code: 'EEXIST' });
+    changedDirectories.add(parent);
+    if (isOnRootDevice(parent)) {
+      try {
+        await disk.rename(target, inTrash);
+        changedDirectories.add(parentOf(inTrash));
+        return inTrash;
+      } catch (error) {
+        // A bind mount of the same disk has the same device number and still refuses.
+        if (diskErrorCode(error) !== 'EXDEV') throw error;
+      }
+    }
+    const beside = own.locateBeside('trash', asideName, parent);
+    try {
+      await disk.rename(target, beside);
+    } catch (error) {
+      own.remove('trash', asideName);
+      throw error;
+    }
+    return beside;
+  };
+
+  /** Back from the trash to its place; false when a third thing took the place meanwhile: then both stay. */
+  const putBack = async (asidePath: string, asideName: string, target: string): Promise<boolean> => {
+    const stat = disk.lstat(asidePath);
+    if (stat === undefined) return true;
+    if (!(await placeCopy(asidePath, target, stat.kind))) return false;
+    changedDirectories.add(parentOf(target));
+    own.remove('trash', asideName);
+    return true;
+  };
+
+  /** Frees the path of what is expected there. Anything else stays, or is put back (F22, F23). */
+  const clear = async (target: string, asideName: string, expected: Expected): Promise<Cleared | SwapOutcome> => {
+    const before = disk.lstat(target);
+    if (expected === null)
+      return before === undefined ? { kind: 'cleared', asidePath: null, asideStat: null } : changed;
+    if (before === undefined || !matches(target, before, expected)) return changed;
+    if (expected.kind === 'directory') {
+      const removed = removeEmptyDirectory(target);
+      return removed === 'removed' ? { kind: 'cleared', asidePath: null, asideStat: null } : removed;
+    }
+    let asidePath: string;
+    try {
+      asidePath = await moveAside(target, asideName);
+    } catch (error) {
+      if (diskErrorCode(error) === 'ENOENT') return changed;
+      throw error;
+    }
+    // Known here: whatever was at the path at the instant of the rename now lies at `asidePath`, and nobody replaced it by name.
+    const asideStat = disk.lstat(asidePath);
+    if (asideStat !== undefined && matches(asidePath, asideStat, expected))
+      return { kind: 'cleared', asidePath, asideStat };
+    return (await putBack(asidePath, asideName, target)) ? changed : { kind: 'changed', asideName };
+  };
+
+  const removeEmptyDirectory = (directory: string): 'removed' | SwapOutcome => {
+    try {
+      disk.removeDirectory(directory);
+      changedDirectories.add(parentOf(directory));
+      changedDirectories.delete(directory);
+      return 'removed';
+    } catch (error) {
+      const code = diskErrorCode(error);
+      if (existsCodes.includes(code)) return { kind: 'not-empty' };
+      if (code === 'ENOENT' || code === 'ENOTDIR') return changed;
+      throw error;
+    }
+  };
+
+  /** Mode of the replaced file, +x as the new one has it (M5, M6), nothing above the umask, never setuid, setgid or sticky (M7). */
+  const dress = (stagedPath: string, replaced: DiskStat | null): void => {
+    disk.setModificationTime(stagedPath, nowMs());
+    if (!traits.executableBit || replaced === null || replaced.kind !== 'file') return;
+    const stagedMode = disk.lstat(stagedPath)?.mode ?? 0;
+    const readable = replaced.mode & 0o666 & ~umask;
+    const wasExecutable = (replaced.mode & 0o111) !== 0;
+    const executable = wasExecutable ? replaced.mode & 0o111 & ~umask : executableBitsFor(readable, umask);
+    disk.setMode(stagedPath, (stagedMode & 0o100) !== 0 ? readable | executable : readable);
+  };
+
+  const isOnRootDevice = (directory: string): boolean => disk.lstat(directory)?.device === disk.lstat(root)?.device;
+
+  /** The staged file by a path on the disk of `parent`; copied there when it was staged before the mount, or on a bind mount. */
+  const copyBeside = async (stagedName: string, parent: string): Promise<string> => {
+    const from = own.locate('stage', stagedName);
+    const copyName = `${stagedName}.copy`;
+    own.remove('stage', copyName);
+    const beside = own.locateBeside('stage', copyName, parent);
+    await copyFile(disk, from, beside, disk.lstat(from)?.mode ?? 0o600);
+    await own.renamePointer('stage', copyName, stagedName);
+    return beside;
+  };
+
+  const linkStaged = async (
+    stagedName: string,
+    stagedPath: string,
+    target: string,
+  ): Promise<{ readonly placed: boolean; readonly from: string }> => {
+    try {
+      return { placed: await placeCopy(stagedPath, target, 'file'), from: stagedPath };
+    } catch (error) {
+      if (diskErrorCode(error) !== 'EXDEV') throw error;
+      const beside = await copyBeside(stagedName, parentOf(target));
+      return { placed: await placeCopy(beside, target, 'file'), from: beside };
+    }
+  };
+
+  const swapIn: Folder['swapIn'] = async ({ path, stagedName, asideName, expected }) => {
+    const doing = `replace "${path}"`;
+    assertOwnName(stagedName);
+    assertOwnName(asideName);
+    return attempt(doing, async () => {
+      const hindrance = readyParents(path, doing, true);
+      if (hindrance !== undefined) return hindrance.kind === 'absent' ? changed : hindrance;
+      const target = absolute(path);
+      const stagedPath = own.locate('stage', stagedName);
+      if (disk.lstat(stagedPath)?.kind !== 'file')
+        return problemOf({ code: 'ENOENT' }, `find what was staged for "${path}"`);
+      const cleared = await clear(target, asideName, expected);
+      if (cleared.kind !== 'cleared') return cleared;
+      const { asidePath, asideStat } = cleared;
+      try {
+        dress(stagedPath, asideStat);
+        const { placed, from } = await linkStaged(stagedName, stagedPath, target);
+        if (!placed) {
+          // A third thing appeared at the free name: it stays, and what was moved aside stays in the trash.
+          return asidePath === null ? changed : { kind: 'changed', asideName };
+        }
+        changedDirectories.add(parentOf(target));
+        const applied = disk.lstat(from) ?? disk.lstat(target) ?? null;
+        own.remove('stage', stagedName);
+        return done(statAfterLinking(target, applied), asidePath === null ? null : asideName);
+      } catch (error) {
+        if (asidePath !== null && isDiskError(error) && disk.lstat(target) === undefined)
+          await putBack(asidePath, asideName, target);
+        throw error;
+      }
+    });
+  };
+
+  /**
+   * Removing the staged name moved the change time, so the stat is taken again; but only if nobody wrote in between: otherwise the
+   * earlier one is given, which the next scan finds different.
+   */
+  const statAfterLinking = (target: string, applied: DiskStat | null): DiskStat | null => {
+    const now = disk.lstat(target);
+    if (applied === null || now === undefined) return applied;
+    return now.kind === 'file' && sameButChangeTime(fingerprintOf(now), fingerprintOf(applied)) ? now : applied;
+  };
+
+  const settleSwap: Folder['settleSwap'] = async ({ path, stagedName, asideName }) => {
+    const doing = `finish replacing "${path}"`;
+    try {
+      const target = absolute(path);
+      const stagedPath = own.locate('stage', stagedName);
+      const staged = disk.lstat(stagedPath);
+      const present = parentHindrance(path) === undefined ? disk.lstat(target) : undefined;
+      // Order of swapIn: aside, link, staged name removed. No staged name: all three happened.
+      if (staged === undefined) {
+        own.remove('stage', stagedName);
+        return 'done';
+      }
+      if (present !== undefined && present.inode === staged.inode && present.device === staged.device) {
+        own.remove('stage', stagedName);
+        return 'done';
+      }
+      const asidePath = own.locate('trash', asideName);
+      const aside = disk.lstat(asidePath);
+      if (aside === undefined) {
+        own.remove('trash', asideName);
+        return 'undone';
+      }
+      // Known here: moved aside and not replaced. What it was expected to be is not known any more, so it goes back.
+      const isBackAlready = present !== undefined && present.inode === aside.inode && present.device === aside.device;
+      if (isBackAlready) own.remove('trash', asideName);
+      else if (present === undefined && readyParents(path, doing, true) === undefined)
+        await putBack(asidePath, asideName, target);
+      return 'undone';
+    } catch (error) {
+      throw asFolderError(error, doing);
+    }
+  };
+
+  /** Everything that a change at one path has in common: errors of the disk become a problem of this path. */
+  const attempt = async (doing: string, act: () => Promise<SwapOutcome> | SwapOutcome): Promise<SwapOutcome> => {
+    try {
+      return await act();
+    } catch (error) {
+      return asProblem(error, doing);
+    }
+  };
+
+  /** As `attempt`, with the parents made ready first; missing ones are made if asked, else the path counts as changed. */
+  const change = (
+    path: RelPath,
+    doing: string,
+    make: boolean,
+    act: (target: string) => Promise<SwapOutcome> | SwapOutcome,
+  ): Promise<SwapOutcome> =>
+    attempt(doing, () => {
+      const hindrance = readyParents(path, doing, make);
+      if (hindrance === undefined) return act(absolute(path));
+      return hindrance.kind === 'absent' ? changed : hindrance;
+    });
+
+  const renameDirectory = async (from: string, to: string): Promise<SwapOutcome> => {
+    // The empty directory is made first, exclusively: rename() replaces an empty directory only, so nothing can be overwritten.
+    if (disk.platform !== 'win32') disk.makeDirectory(to, 0o700);
+    // RACE: Windows refuses to replace even an empty directory, and refuses a taken name by itself.
+    try {
+      await disk.rename(from, to);
+    } catch (error) {
+      if (disk.platform !== 'win32') removeEmptyDirectory(to);
+      throw error;
+    }
+    return done(disk.lstat(to) ?? null, null);
+  };
+
+  const renameFile = async (from: string, to: string, stat: DiskStat, expected: Expected): Promise<SwapOutcome> => {
+    if (!(await placeCopy(from, to, stat.kind))) return changed;
+    const moved = disk.lstat(to);
+    if (disk.lstat(from) === undefined) return done(moved ?? null, null);
+    if (moved === undefined) return changed;
+    lastMoveNumber += 1;
+    const asideName = `move-${nowMs()}-${lastMoveNumber}`;
+    const asidePath = await moveAside(from, asideName);
+    const aside = disk.lstat(asidePath);
+    const isSame =
+      aside !== undefined && aside.kind === stat.kind && (aside.kind === 'symlink' || aside.inode === moved.inode);
+    if (!isSame || (expected !== null && !matches(asidePath, aside, expected))) {
+      // Somebody saved over the old name in between: his file goes back, and ours at the new name goes, unless it is the only one.
+      await putBack(asidePath, asideName, from);
+      if (disk.lstat(from)?.inode === moved.inode || stat.kind === 'symlink') disk.unlink(to);
+      return changed;
+    }
+    own.remove('trash', asideName);
+    return done(statAfterLinking(to, moved), null);
+  };
+
+  return {
+    rootPath: root,
+    get traits() {
+      return traits;
+    },
+
+    root: async () => readRoot(disk, root, own),
+
+    initialise: async (marker) => {
+      try {
+        own.ensure();
+        for (const directory of [own.path, `${own.path}/stage`, `${own.path}/trash`]) disk.setMode(directory, 0o700);
+        await writeOwnFile(disk, `${own.path}/.gitignore`, '*\n');
+        await writeOwnFile(disk, `${own.path}/marker`, marker);
+        await disk.flushDirectory(own.path);
+        await disk.flushDirectory(root);
+        traits = traitsOf(disk, own, options.platformTraits);
+      } catch (error) {
+        throw asFolderError(error, `set up "${own.path}"`);
+      }
+    },
+
+    freeBytes: async () => {
+      try {
+        return await disk.freeBytes(root);
+      } catch (error) {
+        throw asFolderError(error, 'read the free space of the disk');
+      }
+    },
+
+    list: async (path) => {
+      const doing = path === '' ? 'list the folder' : `list "${path}"`;
+      try {
+        for (let count = 0; count < listAttemptsMax; count += 1) {
+          const result = listOnce(path);
+          if (result !== 'replaced') return result;
+        }
+        return problemOf({ code: 'EBUSY' }, doing);
+      } catch (error) {
+        const code = diskErrorCode(error);
+        if (code === 'ENOENT') return absent;
+        return code === 'ENOTDIR' ? { kind: 'not-a-directory' } : asProblem(error, doing);
+      }
+    },
+
+    stat: async (path) => {
+      try {
+        const stat = parentHindrance(path) === undefined ? disk.lstat(absolute(path)) : undefined;
+        return stat === undefined ? null : toStat(stat);
+      } catch (error) {
+        return asProblem(error, `examine "${path}"`);
+      }
+    },
+
+    openFile: async (path) => {
+      const doing = `read "${path}"`;
+      try {
+        if (parentHindrance(path) !== undefined) return absent;
+        const opened = openAbsolute(absolute(path), doing);
+        // A parent that became a link meanwhile may have led outside: what was opened is not given out (M11).
+        if (!('read' in opened) || parentHindrance(path) === undefined) return opened;
+        await opened.close();
+        return absent;
+      } catch (error) {
+        return asProblem(error, doing);
+      }
+    },
+
+    readLink: async (path) => {
+      try {
+        if (parentHindrance(path) !== undefined || disk.lstat(absolute(path))?.kind !== 'symlink') return null;
+        return disk.readLink(absolute(path));
+      } catch (error) {
+        return diskErrorCode(error) === 'ENOENT' ? null : asProblem(error, `read the link "${path}"`);
+      }
+    },
+
+    stage: async ({ name, near }) => {
+      assertOwnName(name);
+      try {
+        own.ensure();
+        const parent = nearestDirectory(disk, root, near);
+        const path = isOnRootDevice(parent) ? own.locate('stage', name) : own.locateBeside('stage', name, parent);
+        return createStagedWriter({
+          disk,
+          name,
+          file: disk.create(path, 0o600),
+          remove: () => own.remove('stage', name),
+          modeFor: newFileMode,
+        });
+      } catch (error) {
+        throw asFolderError(error, `stage "${near}"`);
+      }
+    },
+    stagedNames: async () => own.names('stage'),
+    openStaged: async (name) => openAbsolute(own.locate('stage', name), 'read a staged file'),
+    discardStaged: async (name) => {
+      try {
+        own.remove('stage', name);
+      } catch (error) {
+        throw asFolderError(error, 'remove a staged file');
+      }
+    },
+
+    swapIn,
+    settleSwap,
+
+    removeFile: ({ path, asideName, expected }) => {
+      assertOwnName(asideName);
+      const doing = `delete "${path}"`;
+      return attempt(doing, async () => {
+        const hindrance = readyParents(path, doing, false);
+        if (hindrance !== undefined && hindrance.kind !== 'absent') return hindrance;
+        if (hindrance !== undefined) return expected === null ? done(null, null) : changed;
+        const cleared = await clear(absolute(path), asideName, expected);
+        return cleared.kind === 'cleared' ? done(null, cleared.asidePath === null ? null : asideName) : cleared;
+      });
+    },
+
+    removeDirectory: (path) =>
+      attempt(`remove the directory "${path}"`, () => {
+        const hindrance = readyParents(path, `remove the directory "${path}"`, false);
+        if (hindrance !== undefined) return hindrance.kind === 'absent' ? done(null, null) : hindrance;
+        const kind = disk.lstat(absolute(path))?.kind;
+        if (kind === undefined) return done(null, null);
+        if (kind !== 'directory') return changed;
+        const removed = removeEmptyDirectory(absolute(path));
+        return removed === 'removed' ? done(null, null) : removed;
+      }),
+
+    makeDirectory: (path) =>
+      change(path, `make the directory "${path}"`, true, (target) => {
+        makeDirectoryIfAbsent(target);
+        const stat = disk.lstat(target);
+        return stat?.kind === 'directory' ? done(stat, null) : changed;
+      }),
+
+    makeSymlink: ({ path, target: linkTarget, asideName, expected }) => {
+      assertOwnName(asideName);
+      return change(path, `make the link "${path}"`, true, async (target) => {
+        const cleared = await clear(target, asideName, expected);
+        if (cleared.kind !== 'cleared') return cleared;
+        const { asidePath } = cleared;
+        try {
+          disk.symlink(linkTarget, target);
+        } catch (error) {
+          if (diskErrorCode(error) === 'EEXIST') return asidePath === null ? changed : { kind: 'changed', asideName };
+          if (asidePath !== null && isDiskError(error)) await putBack(asidePath, asideName, target);
+          throw error;
+        }
+        changedDirectories.add(parentOf(target));
+        return done(disk.lstat(target) ?? null, asidePath === null ? null : asideName);
+      });
+    },
+
+    setExecutable: ({ path, executable, expected }) =>
+      change(path, `change the mode of "${path}"`, false, (target) => {
+        const before = disk.lstat(target);
+        if (before === undefined || expected === null || !matches(target, before, expected)) return changed;
+        if (before.kind !== 'file') return changed;
+        if (!traits.executableBit) return done(before, null);
+        const file = disk.openForReading(target);
+        try {
+          // Through the open file: a link that takes the name meanwhile must not carry the mode to what it points at.
+          const stat = file.stat();
+          if (stat.inode !== before.inode) return changed;
+          const plain = stat.mode & 0o666;
+          file.setMode(executable ? plain | executableBitsFor(plain, umask) : plain);
+          return done(statAfterLinking(target, file.stat()), null);
+        } finally {
+          file.close();
+        }
+      }),
+
+    rename: ({ fromPath, toPath, expected }) => {
+      const doing = `rename "${fromPath}" to "${toPath}"`;
+      return attempt(doing, async () => {
+        const hindrance = readyParents(fromPath, doing, false);
+        if (hindrance !== undefined) return hindrance.kind === 'absent' ? changed : hindrance;
+        const from = absolute(fromPath);
+        const before = disk.lstat(from);
+        if (before === undefined || expected === null || !matches(from, before, expected)) return changed;
+        const hindranceTo = readyParents(toPath, doing, true);
+        if (hindranceTo !== undefined) return hindranceTo.kind === 'absent' ? changed : hindranceTo;
+        const to = absolute(toPath);
+        const there = disk.lstat(to);
+        changedDirectories.add(parentOf(from)).add(parentOf(to));
+        if (there !== undefined) {
+          // On a disk that folds names, `readme` → `README` finds itself at the new name.
+          const isItself =
+            there.inode === before.inode &&
+            there.device === before.device &&
+            !(traits.caseSensitive && !traits.foldsUnicode);
+          if (!isItself) return changed;
+          await disk.rename(from, to);
+          return done(disk.lstat(to) ?? null, null);
+        }
+        try {
+          return before.kind === 'directory'
+            ? await renameDirectory(from, to)
+            : await renameFile(from, to, before, expected);
+        } catch (error) {
+          if (existsCodes.includes(diskErrorCode(error))) return changed;
+          throw error;
+        }
+      });
+    },
+
+    flushDirectories: async () => {
+      const directories = [...changedDirectories];
+      for (const directory of directories) {
+        try {
+          await disk.flushDirectory(directory);
+        } catch (error) {
+          // Removed or replaced meanwhile: its parent is in the list as well.
+          if (!['ENOENT', 'ENOTDIR', 'ELOOP'].includes(diskErrorCode(error)))
+            throw asFolderError(error, `flush "${directory}"`);
+        }
+        changedDirectories.delete(directory);
+      }
+    },
+
+    trashItems: async () => {
+      try {
+        return own.names('trash').flatMap((name) => {
+          const stat = disk.lstat(own.locate('trash', name));
+          return stat === undefined ? [] : [{ name, stat: toStat(stat) }];
+        });
+      } catch (error) {
+        throw asFolderError(error, 'list the trash');
+      }
+    },
+    openTrash: async (name) => openAbsolute(own.locate('trash', name), 'read from the trash'),
+
+    restoreTrash: ({ name, path }) =>
+      change(path, `restore "${path}" from the trash`, true, async (target) => {
+        const item = own.locate('trash', name);
+        const stat = disk.lstat(item);
+        if (stat === undefined) return changed;
+        if (stat.kind === 'other') return ownProblem('special-file', `restore "${path}" from the trash`);
+        own.ensure();
+        if (stat.kind === 'symlink')
+          return (await placeCopy(item, target, 'symlink')) ? done(disk.lstat(target) ?? null, null) : changed;
+        if (stat.kind === 'directory')
+          return (await placeCopy(item, target, 'directory')) ? done(disk.lstat(target) ?? null, null) : changed;
+        const stagedName = `restore-${name}`.slice(0, 100);
+        own.remove('stage', stagedName);
+        await copyFile(disk, item, own.locate('stage', stagedName), stat.mode & 0o777 & ~umask);
+        const { placed } = await linkStaged(stagedName, own.locate('stage', stagedName), target);
+        own.remove('stage', stagedName);
+        changedDirectories.add(parentOf(target));
+        return placed ? done(disk.lstat(target) ?? null, null) : changed;
+      }),
+
+    discardTrash: async (name) => {
+      try {
+        own.remove('trash', name);
+      } catch (error) {
+        throw asFolderError(error, 'remove from the trash');
+      }
+    },
+
+    close: async () => {},
+  };
+
+  function newFileMode(executable: boolean): number | null {
+    if (!traits.executableBit) return null;
+    const plain = 0o666 & ~umask;
+    return executable ? plain | executableBitsFor(plain, umask) : plain;
+  }
+}
+
+/** +x where r is (M5), within the umask (invariant 7). */
+function executableBitsFor(plainMode: number, umask: number): number {
+  return ((plainMode & 0o444) >> 2) & ~umask;
+}
+
+/** The root by its real name, so that a path can be compared with it; as given while it does not exist. */
+function resolveRoot(disk: Disk, rootPath: string): string {
+  try {
+    return disk.realPath(rootPath);
+  } catch (error) {
+    if (!isDiskError(error)) throw error;
+    return rootPath.replace(/(?<=.)\/+$/, '');
+  }
+}
+
+function traitsOf(disk: Disk, own: OwnDirectory, platformTraits: FolderTraits): FolderTraits {
+  try {
+    return disk.lstat(own.path)?.kind === 'directory' ? probeTraits(disk, own.path, platformTraits) : platformTraits;
+  } catch (error) {
+    if (!isDiskError(error)) throw error;
+    return platformTraits;
+  }
+}
+
+/** Strict ancestors below the root, shortest first. */
+function* ancestorsOf(path: string): Generator<string> {
+  for (let index = path.indexOf('/'); index !== -1; index = path.indexOf('/', index + 1)) yield path.slice(0, index);
+}
+
+function parentOf(path: string): string {
+  return path.slice(0, path.lastIndexOf('/')) || '/';
+}
+
+/** Below `.driftless` in any spelling that this disk takes for the same; on Windows also names that are paths there. */
+function isReserved(path: string, traits: FolderTraits, platform: string): boolean {
+  const first = path.split('/', 1)[0] ?? '';
+  const folded = traits.caseSensitive ? first : first.toLowerCase();
+  return folded === ownDirectoryName || (platform === 'win32' && /[\\:]/.test(path));
+}
+
+/** The deepest existing real directory above `near`: the disk on which `near` will lie. */
+function nearestDirectory(disk: Disk, root: string, near: string): string {
+  let nearest = root;
+  for (const ancestor of ancestorsOf(near)) {
+    if (disk.lstat(`${root}/${ancestor}`)?.kind !== 'directory') break;
+    nearest = `${root}/${ancestor}`;
+  }
+  return nearest;
+}
+
+const strictDecoder = new TextDecoder('utf-8', { fatal: true, ignoreBOM: true });
+
+/** undefined: not UTF-8. */
+function decodeName(bytes: Uint8Array): string | undefined {
+  try {
+    return strictDecoder.decode(bytes);
+  } catch {
+    return undefined;
+  }
+}
+
+/** Printable ASCII as it is, any other byte as \xNN. */
+function escapeName(bytes: Uint8Array): string {
+  return Array.from(bytes, (byte) =>
+    byte >= 0x20 && byte < 0x7f && byte !== 0x5c
+      ? String.fromCharCode(byte)
+      : `\\x${byte.toString(16).padStart(2, '0')}`,
+  ).join('');
+}
+
+function asProblem(error: unknown, doing: string): PathProblem {
+  if (!isDiskError(error)) throw error;
+  return problemOf(error, doing);
+}
+
+function asFolderError(error: unknown, doing: string): unknown {
+  return isDiskError(error) && !(error instanceof FolderError)
+    ? new FolderError(problemOf(error, doing), error)
+    : error;
+}
+
+async function readRoot(disk: Disk, root: string, own: OwnDirectory): Promise<RootState> {
+  try {
+    const stat = disk.lstat(root);
+    if (stat === undefined) return { kind: 'missing' };
+    if (stat.kind !== 'directory') return { kind: 'not-a-directory' };
+    const marker = await readMarker(disk, own);
+    return { kind: 'present', device: String(stat.device), inode: String(stat.inode), marker };
+  } catch (error) {
+    return asProblem(error, `examine "${root}"`);
+  }
+}
+
+async function readMarker(disk: Disk, own: OwnDirectory): Promise<string | null> {
+  if (disk.lstat(own.path)?.kind !== 'directory' || disk.lstat(`${own.path}/marker`)?.kind !== 'file') return null;
+  const file = disk.openForReading(`${own.path}/marker`);
+  try {
+    const bytes = new Uint8Array(markerBytesMax);
+    return new TextDecoder().decode(bytes.subarray(0, await file.read(bytes)));
+  } finally {
+    file.close();
+  }
+}
+
+/** A small private file, replaced as a whole and durable as far as its bytes go. */
+async function writeOwnFile(disk: Disk, path: string, text: string): Promise<void> {
+  const temporary = `${path}.new`;
+  if (disk.lstat(temporary) !== undefined) disk.unlink(temporary);
+  const file = disk.create(temporary, 0o600);
+  try {
+    await file.write(new TextEncoder().encode(text));
+    await file.flush();
+  } finally {
+    file.close();
+  }
+  await disk.rename(temporary, path);
+}
+
+async function copyFile(disk: Disk, from: string, to: string, mode: number): Promise<void> {
+  const input = disk.openForReading(from);
+  try {
+    const output = disk.create(to, 0o600);
+    try {
+      const buffer = new Uint8Array(copyBytes);
+      for (;;) {
+        const count = await input.read(buffer);
+        if (count === 0) break;
+        await output.write(buffer.subarray(0, count));
+      }
+      output.setMode(mode);
+      await output.flush();
+    } finally {
+      output.close();
+    }
+  } finally {
+    input.close();
+  }
+}
+
+/** Errors: FolderError. */
+function createReadHandle(file: DiskFile, toStat: (stat: DiskStat) => Stat, doing: string): ReadHandle {
+  /** A page more than a small file needs, so that it is read by one call without a large buffer. */
+  const spareBytes = 4_096;
+  let buffer = new Uint8Array(0);
+  const size = file.stat().size;
+  return {
+    stat: async () => {
+      try {
+        return toStat(file.stat());
+      } catch (error) {
+        throw asFolderError(error, doing);
+      }
+    },
+    read: async (bytesMax) => {
+      const wanted = Math.min(bytesMax, size + spareBytes);
+      if (buffer.length < wanted) buffer = new Uint8Array(wanted);
+      try {
+        return buffer.subarray(0, await file.read(buffer.subarray(0, wanted)));
+      } catch (error) {
+        throw asFolderError(error, doing);
+      }
+    },
+    readAt: async (start, length) => {
+      try {
+        const bytes = new Uint8Array(Math.max(0, Math.min(length, file.stat().size - start)));
+        let filled = 0;
+        while (filled < bytes.length) {
+          const count = await file.readAt(bytes.subarray(filled), start + filled);
+          if (count === 0) break;
+          filled += count;
+        }
+        return bytes.subarray(0, filled);
+      } catch (error) {
+        throw asFolderError(error, doing);
+      }
+    },
+    close: async () => file.close(),
+  };
+}
+
+/** Errors: FolderError. */
+function createStagedWriter(options: {
+  readonly disk: Disk;
+  readonly name: string;
+  readonly file: DiskFile;
+  readonly remove: () => void;
+  readonly modeFor: (executable: boolean) => number | null;
+}): StagedWriter {
+  const { file, name, remove, modeFor } = options;
+  return {
+    name,
+    write: async (bytes) => {
+      try {
+        await file.write(bytes);
+      } catch (error) {
+        throw asFolderError(error, 'write a staged file');
+      }
+    },
+    commit: async ({ executable, flush }) => {
+      try {
+        const mode = modeFor(executable);
+        if (mode !== null) file.setMode(mode);
+        if (flush) await file.flush();
+      } catch (error) {
+        throw asFolderError(error, 'flush a staged file');
+      } finally {
+        file.close();
+      }
+    },
+    abort: async () => {
+      file.close();
+      remove();
+    },
+  };
+}

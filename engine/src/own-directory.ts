@@ -1,0 +1,124 @@
+/**
+ * The root's `.driftless/`: marker, stage and trash, 0700 (S20). A rename cannot cross a mount point, so what belongs to a mount inside the
+ * root lies *beside its target* under a hidden name (rule DISK4), and a link in stage or trash points to it: the pointer says, also
+ * after a crash, that the hidden file is ours and not one that a user happened to name so (N9).
+ */
+import { ownDirectoryName } from '@driftless/protocol';
+import type { Disk } from './ports/disk.ts';
+import { diskErrorCode } from './ports/disk.ts';
+
+export type OwnKind = 'stage' | 'trash';
+
+export interface OwnDirectory {
+  readonly path: string;
+  /** Makes `.driftless/`, stage and trash as far as they are missing (a `git clean` takes them), and refuses links in their place. */
+  ensure(): void;
+  /** Where `name` lies: in stage or trash, or beside its target when a pointer says so. It need not exist. */
+  locate(kind: OwnKind, name: string): string;
+  /** Where a new `name` has to be made to be on the disk of `parentPath` (absolute). Sets the pointer. */
+  locateBeside(kind: OwnKind, name: string, parentPath: string): string;
+  /** Gives an existing pointer another name; it may take the place of a file. */
+  renamePointer(kind: OwnKind, from: string, to: string): Promise<void>;
+  names(kind: OwnKind): readonly string[];
+  /** Removes it and its pointer; nothing when it is not there. */
+  remove(kind: OwnKind, name: string): void;
+  /** Whether this hidden file beside a target is ours. Cheap for ordinary names. */
+  isOwn(parentPath: string, name: string): boolean;
+}
+
+const hiddenPrefix = /^\.driftless-(?:stage|trash)-/;
+/** Ours are short: a 255-byte target still has room for them beside it (F14). They are names of files, never paths. */
+const ownNameShape = /^[A-Za-z0-9][A-Za-z0-9._-]{0,99}$/;
+
+/** Errors: RangeError for a name that is not one of ours, so that no name can lead out of its directory. */
+export function assertOwnName(name: string): void {
+  if (!ownNameShape.test(name)) throw new RangeError(`not a name for stage or trash: ${JSON.stringify(name)}`);
+}
+
+export function createOwnDirectory(disk: Disk, root: string): OwnDirectory {
+  const path = `${root}/${ownDirectoryName}`;
+  const inside = (kind: OwnKind, name: string): string => {
+    assertOwnName(name);
+    return `${path}/${kind}/${name}`;
+  };
+
+  const ensureDirectory = (directory: string): void => {
+    const stat = disk.lstat(directory);
+    if (stat === undefined) disk.makeDirectory(directory, 0o700);
+    else if (stat.kind !== 'directory')
+      throw Object.assign(new Error(`${directory} is no directory`), { code: 'ENOTDIR' });
+  };
+
+  /** The absolute path that a pointer names; undefined when `place` is no pointer of ours. */
+  const pointedTo = (place: string): string | undefined => {
+    if (disk.lstat(place)?.kind !== 'symlink') return undefined;
+    const target = disk.readLink(place);
+    const relative = target.startsWith('../../') ? target.slice('../../'.length) : '';
+    const components = relative.split('/');
+    const isOurs = hiddenPrefix.test(components.at(-1) ?? '') && !components.includes('..');
+    return isOurs ? `${root}/${relative}` : undefined;
+  };
+
+  const names = (kind: OwnKind): readonly string[] => {
+    if (disk.lstat(`${path}/${kind}`)?.kind !== 'directory') return [];
+    const decoder = new TextDecoder();
+    return disk
+      .list(`${path}/${kind}`)
+      .map((bytes) => decoder.decode(bytes))
+      .filter((name) => ownNameShape.test(name))
+      .sort();
+  };
+
+  const unlinkIfThere = (place: string): void => {
+    try {
+      disk.unlink(place);
+    } catch (error) {
+      if (diskErrorCode(error) !== 'ENOENT') throw error;
+    }
+  };
+
+  return {
+    path,
+    names,
+    ensure: () => {
+      ensureDirectory(path);
+      ensureDirectory(`${path}/stage`);
+      ensureDirectory(`${path}/trash`);
+    },
+    locate: (kind, name) => {
+      const place = inside(kind, name);
+      return pointedTo(place) ?? place;
+    },
+    locateBeside: (kind, name, parentPath) => {
+      const hidden = `${parentPath}/.driftless-${kind}-${name}`;
+      disk.symlink(`../../${hidden.slice(root.length + 1)}`, inside(kind, name));
+      return hidden;
+    },
+    renamePointer: async (kind, from, to) => {
+      await disk.rename(inside(kind, from), inside(kind, to));
+    },
+    remove: (kind, name) => {
+      const place = inside(kind, name);
+      const beside = pointedTo(place);
+      if (beside !== undefined) unlinkIfThere(beside);
+      if (disk.lstat(place)?.kind === 'directory') removeTree(disk, place);
+      else unlinkIfThere(place);
+    },
+    isOwn: (parentPath, name) =>
+      hiddenPrefix.test(name) &&
+      (['stage', 'trash'] as const).some((kind) =>
+        names(kind).some((own) => pointedTo(inside(kind, own)) === `${parentPath}/${name}`),
+      ),
+  };
+}
+
+/** Only for what lies in the trash already. Links are removed, not followed. */
+function removeTree(disk: Disk, path: string): void {
+  const decoder = new TextDecoder();
+  for (const bytes of disk.list(path)) {
+    const child = `${path}/${decoder.decode(bytes)}`;
+    if (disk.lstat(child)?.kind === 'directory') removeTree(disk, child);
+    else disk.unlink(child);
+  }
+  disk.removeDirectory(path);
+}

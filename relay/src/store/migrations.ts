@@ -2,8 +2,9 @@
  * The relay's schema, as numbered migrations, each carried out in one transaction (as rule STATE asks of peers). A database
  * made by a newer relay is refused before anything in it is touched (P18).
  */
-import type { SqlDb } from './sql-db.ts';
+
 import { StoreError } from './room-store.ts';
+import type { SqlDb } from './sql-db.ts';
 
 /** Index n leads from schema n to n + 1. Never edit one that was released: add the next. */
 const migrations: readonly string[] = [

@@ -87,8 +87,7 @@ export function createRoomOperations(rows: RoomRows, quotas: StoreQuotas): RoomS
   const stampFor = (row: RoomRow, nowMs: number): number => Math.max(row.stampMs, nowMs);
 
   const roomFor = (room: RoomId, keys: AdmissionKeys, epoch: number): RoomRow =>
-    rows.room(room) ??
-    rows.addRoom({ room, keys, epoch, height: 0, recordId: null, floor: 0, stampMs: 0, bytes: 0 });
+    rows.room(room) ?? rows.addRoom({ room, keys, epoch, height: 0, recordId: null, floor: 0, stampMs: 0, bytes: 0 });
 
   function overQuota(row: RoomRow | undefined, bytes: number): Full | undefined {
     if ((row?.bytes ?? 0) + bytes > quotas.roomBytesMax) {
@@ -102,7 +101,10 @@ export function createRoomOperations(rows: RoomRows, quotas: StoreQuotas): RoomS
 
   /** Which of `chunks` a put would store, each once, with its hash and the bytes that the room grows by. */
   function newOnes(row: RoomRow | undefined, chunks: readonly SealedChunk[]) {
-    const wanted = new Map<ChunkId, { readonly chunk: SealedChunk; readonly sha256: string; readonly growth: number }>();
+    const wanted = new Map<
+      ChunkId,
+      { readonly chunk: SealedChunk; readonly sha256: string; readonly growth: number }
+    >();
     for (const chunk of chunks) {
       const held = row && rows.chunkFacts(row.key, chunk.id);
       const earlier = wanted.get(chunk.id);

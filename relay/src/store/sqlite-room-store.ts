@@ -160,7 +160,9 @@ function opened(worker: Worker): Promise<Uint8Array> {
       else if (message.kind === 'failed') reject(new StoreError(message.error.code, message.error.message));
       else reject(new StoreError('failed', `the store's thread began with "${message.kind}"`));
     });
-    worker.once('error', (error) => reject(new StoreError('failed', `the store's thread failed: ${String(error)}`, error)));
+    worker.once('error', (error) =>
+      reject(new StoreError('failed', `the store's thread failed: ${String(error)}`, error)),
+    );
     worker.once('exit', () => reject(new StoreError('failed', "the store's thread ended before it opened")));
   });
 }

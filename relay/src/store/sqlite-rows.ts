@@ -355,8 +355,7 @@ function sqliteRows(db: SqlDb, segments: SegmentFiles): RoomRows & { forget(): v
         checkpoint.sealed,
         checkpoint.writerSignature,
       ),
-    checkpointHeights: (roomKey) =>
-      Array.from(sql.checkpointHeights.iterate(roomKey), (row) => Number(row['height'])),
+    checkpointHeights: (roomKey) => Array.from(sql.checkpointHeights.iterate(roomKey), (row) => Number(row['height'])),
     checkpoint(roomKey, height) {
       const found = sql.checkpoint.get(roomKey, height);
       if (found === undefined) return undefined;

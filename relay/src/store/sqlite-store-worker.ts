@@ -3,8 +3,8 @@
  * turn by turn (one transaction each, rule FAST4), and answers each turn at once, in order.
  */
 import { isMainThread, parentPort, workerData } from 'node:worker_threads';
-import type { FromWorker, ToWorker, WireResult, WorkerData } from './sqlite-room-store.ts';
 import { asStoreError } from './sql-db.ts';
+import type { FromWorker, ToWorker, WireResult, WorkerData } from './sqlite-room-store.ts';
 import { openSqliteRooms, type SqliteRooms, type StoreCall, type TurnResult } from './sqlite-rows.ts';
 
 if (isMainThread || parentPort === null) throw new Error('sqlite-store-worker runs as a worker of the relay');

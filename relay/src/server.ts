@@ -1,0 +1,286 @@
+/**
+ * The relay as a running thing: a listening socket, its connections, one store (DESIGN: one process, no configuration needed). Carries
+ * the outermost bounds: who may connect, for how long without being let into a room, how many (S14, S15, S19, S23). Loopback
+ * unless told otherwise.
+ */
+import { randomBytes } from 'node:crypto';
+import { mkdirSync } from 'node:fs';
+import { createServer, type IncomingMessage, STATUS_CODES } from 'node:http';
+import { createServer as createTlsServer } from 'node:https';
+import type { AddressInfo, Socket } from 'node:net';
+import { join } from 'node:path';
+import type { Duplex } from 'node:stream';
+import { limits as protocolLimits } from '@driftless/protocol';
+import { WebSocketServer } from 'ws';
+import type { RelayParts } from './channel.ts';
+import { type Clock, systemClock, type Timer } from './clock.ts';
+import { createConnection, type RelayConnection, type SharedBudget } from './connection.ts';
+import { createFanOut } from './fan-out.ts';
+import { identityFileFor, loadRelayIdentity, newRelayIdentity, type RelayIdentity } from './identity.ts';
+import { type RelayLog, silentLog } from './log.ts';
+import { isForeignOrigin } from './origin.ts';
+import { defaultRelayLimits, type RelayLimits } from './relay-limits.ts';
+import { defaultQuotas, type RoomStore, type StoreQuotas } from './store/room-store.ts';
+import { sqliteRoomStore } from './store/sqlite-room-store.ts';
+
+/** Where the rooms are kept: in a directory of this relay's own, or in a store that was opened already and is closed with it. */
+export type RelayStorage =
+  | {
+      readonly dataDir: string;
+      /** Where the identity is kept as well, outside the data: `<homeDir>/relays/`. */
+      readonly homeDir?: string;
+      /** Instead of the file in homeDir. */
+      readonly identityFile?: string;
+      /** The built sqlite-store-worker, where this code is bundled. */
+      readonly workerUrl?: URL;
+    }
+  | { readonly store: RoomStore; readonly identity?: RelayIdentity };
+
+export interface RelayOptions {
+  readonly storage: RelayStorage;
+  readonly host?: string;
+  /** 0: any free one. */
+  readonly port?: number;
+  /** PEM texts. With them the relay speaks wss:// only. */
+  readonly tls?: { readonly cert: string; readonly key: string };
+  readonly quotas?: Partial<StoreQuotas>;
+  readonly limits?: Partial<RelayLimits>;
+  readonly log?: RelayLog;
+  readonly clock?: Clock;
+}
+
+export interface RunningRelay {
+  /** `ws://host:port`, or `wss://` with TLS. */
+  readonly url: string;
+  readonly port: number;
+  /** What invites pin: raw Ed25519, 32 bytes. */
+  readonly publicKey: Uint8Array;
+  /** Ends the connections with the code `shutdown`, after the requests in flight, then the store. Idempotent. */
+  close(): Promise<void>;
+}
+
+const defaultHost = '127.0.0.1';
+
+/** Opens the store, then listens. Rejects with StoreError, or with what the system says of the address. */
+export async function createRelay(options: RelayOptions): Promise<RunningRelay> {
+  const log = options.log ?? silentLog;
+  const { store, identity } = await openStorage(options);
+  try {
+    return await listen(options, {
+      store,
+      identity,
+      log,
+      fanOut: createFanOut(),
+      clock: options.clock ?? systemClock,
+      limits: { ...defaultRelayLimits, ...options.limits },
+      randomBytes: (count) => new Uint8Array(randomBytes(count)),
+    });
+  } catch (error) {
+    await store.close();
+    throw error;
+  }
+}
+
+async function openStorage({
+  storage,
+  quotas,
+}: RelayOptions): Promise<{ readonly store: RoomStore; readonly identity: RelayIdentity }> {
+  if ('store' in storage) return { store: storage.store, identity: storage.identity ?? newRelayIdentity() };
+  const { dataDir, homeDir, identityFile, workerUrl } = storage;
+  mkdirSync(dataDir, { recursive: true, mode: 0o700 });
+  const outside = identityFile ?? (homeDir === undefined ? undefined : identityFileFor({ homeDir, dataDir }));
+  // The store first: its lock keeps a second relay from making an identity here at the same time.
+  const store = await sqliteRoomStore({
+    dataDir,
+    quotas: { ...defaultQuotas, ...quotas },
+    ...(workerUrl === undefined ? {} : { workerUrl }),
+  });
+  try {
+    const beside = join(dataDir, 'identity.key');
+    return { store, identity: loadRelayIdentity(outside === undefined ? [beside] : [outside, beside]) };
+  } catch (error) {
+    await store.close();
+    throw error;
+  }
+}
+
+async function listen(options: RelayOptions, parts: RelayParts): Promise<RunningRelay> {
+  const { log, limits, clock, identity, store } = parts;
+  const connections = new Set<RelayConnection>();
+  const sockets = createDoor(parts);
+  const budget: SharedBudget = { bytes: 0, waiting: new Set() };
+  const http =
+    options.tls === undefined
+      ? createServer()
+      : createTlsServer({ ...options.tls, handshakeTimeout: limits.headerTimeoutMs });
+  http.headersTimeout = limits.headerTimeoutMs;
+  http.requestTimeout = limits.headerTimeoutMs;
+  http.keepAliveTimeout = limits.headerTimeoutMs;
+  const webSockets = new WebSocketServer({
+    noServer: true,
+    perMessageDeflate: false,
+    maxPayload: protocolLimits.frameBytesMax,
+    maxFragments: limits.fragmentsMax,
+    maxBufferedChunks: limits.fragmentsMax,
+    skipUTF8Validation: true,
+    clientTracking: false,
+  });
+  let closing: Promise<void> | undefined;
+  let sweepTimer: Timer | undefined;
+
+  // With TLS, a socket enters once its handshake is done; until then the handshake's own timeout holds.
+  http.on(options.tls === undefined ? 'connection' : 'secureConnection', (tcp: Socket) => sockets.enter(tcp));
+  http.maxConnections = 2 * limits.connectionsMax;
+  http.on('clientError', (_error, socket: Duplex) => answer(socket, 400));
+  http.on('request', (request, response) => {
+    const isHealth = request.url === '/healthz' && (request.method === 'GET' || request.method === 'HEAD');
+    response.writeHead(isHealth ? 200 : 404, { Connection: 'close', 'Content-Type': 'text/plain' });
+    response.end(isHealth ? 'ok\n' : undefined);
+  });
+  http.on('upgrade', (request: IncomingMessage, socket: Duplex, head: Buffer) => {
+    const tcp = request.socket;
+    socket.on('error', (error) => log.debug('upgrade failed', { reason: error.message }));
+    if (closing !== undefined) return answer(socket, 503);
+    if (isForeignOrigin(request.headers.origin, request.headers.host)) return answer(socket, 403);
+    if (!sockets.mayUpgrade(tcp)) return answer(socket, 503);
+    webSockets.handleUpgrade(request, socket, head, (webSocket) => {
+      sockets.upgraded(tcp);
+      const connection = createConnection({
+        socket: webSocket,
+        tcp,
+        parts,
+        budget,
+        onAdmitted: () => sockets.admitted(tcp),
+        onEnded: () => connections.delete(connection),
+      });
+      connections.add(connection);
+    });
+  });
+  webSockets.on('wsClientError', (_error, socket) => answer(socket, 400));
+
+  await new Promise<void>((resolve, reject) => {
+    http.once('error', reject);
+    http.listen({ host: options.host ?? defaultHost, port: options.port ?? 0 }, () => {
+      http.off('error', reject);
+      resolve();
+    });
+  });
+  http.on('error', (error) => log.error('listening failed', { reason: error.message }));
+  const { address, family, port } = http.address() as AddressInfo;
+  const url = `${options.tls === undefined ? 'ws' : 'wss'}://${family === 'IPv6' ? `[${address}]` : address}:${port}`;
+
+  const sweep = (): void => {
+    for (const connection of connections) connection.sweep();
+    sweepTimer = clock.after(limits.sweepMs, sweep);
+  };
+  sweepTimer = clock.after(limits.sweepMs, sweep);
+  log.info('listening', { port });
+
+  async function close(): Promise<void> {
+    log.info('stopping', { connections: connections.size });
+    sweepTimer?.cancel();
+    const stopped = new Promise<void>((resolve) => http.close(() => resolve()));
+    await Promise.all([...connections].map((connection) => connection.shutDown()));
+    sockets.destroyAll();
+    await stopped;
+    await store.close();
+    log.info('stopped');
+  }
+
+  return {
+    url,
+    port,
+    publicKey: identity.publicKey,
+    close() {
+      closing ??= close();
+      return closing;
+    },
+  };
+}
+
+/** Answers on a raw socket, without a word of detail, and lets it go. */
+function answer(socket: Duplex, status: number): void {
+  if (!socket.writable) {
+    socket.destroy();
+    return;
+  }
+  socket.end(`HTTP/1.1 ${status} ${STATUS_CODES[status] ?? ''}\r\nConnection: close\r\nContent-Length: 0\r\n\r\n`, () =>
+    socket.destroy(),
+  );
+}
+
+/**
+ * Counts the TCP connections of each address. One that no room has admitted yet is a stranger: when an address, or the whole relay,
+ * has too many, the oldest stranger goes, so that silent or churning connections cannot keep a peer out (S15).
+ */
+function createDoor({ limits, clock, log }: RelayParts) {
+  const all = new Set<Socket>();
+  /** By address; sets keep the order of arrival. */
+  const strangers = new Map<string, Set<Socket>>();
+  const guests = new Map<string, Set<Socket>>();
+  const headerTimers = new Map<Socket, Timer>();
+  /** Kept on entering: a socket forgets its address when it closes. */
+  const addresses = new WeakMap<Socket, string>();
+  const addressOf = (tcp: Socket): string => addresses.get(tcp) ?? '';
+
+  function add(groups: Map<string, Set<Socket>>, tcp: Socket): void {
+    const address = addressOf(tcp);
+    groups.set(address, (groups.get(address) ?? new Set<Socket>()).add(tcp));
+  }
+  function remove(groups: Map<string, Set<Socket>>, tcp: Socket): boolean {
+    const group = groups.get(addressOf(tcp));
+    const was = group?.delete(tcp) ?? false;
+    if (group?.size === 0) groups.delete(addressOf(tcp));
+    return was;
+  }
+  function endOldest(group: ReadonlySet<Socket> | undefined): boolean {
+    for (const tcp of group ?? []) {
+      log.debug('stranger dropped', { strangers: group?.size ?? 0 });
+      remove(strangers, tcp);
+      tcp.destroy();
+      return true;
+    }
+    return false;
+  }
+
+  return {
+    enter(tcp: Socket): void {
+      addresses.set(tcp, tcp.remoteAddress ?? '');
+      tcp.setNoDelay(true);
+      tcp.on('error', (error) => log.debug('socket failed', { reason: error.message }));
+      if (all.size >= limits.connectionsMax) {
+        const [crowd] = [...strangers.values()].sort((one, other) => other.size - one.size);
+        if (!endOldest(crowd)) {
+          tcp.destroy();
+          return;
+        }
+      }
+      const group = strangers.get(addressOf(tcp));
+      if ((group?.size ?? 0) >= limits.strangersPerAddressMax) endOldest(group);
+      add(strangers, tcp);
+      all.add(tcp);
+      headerTimers.set(
+        tcp,
+        clock.after(limits.headerTimeoutMs, () => tcp.destroy()),
+      );
+      tcp.once('close', () => {
+        all.delete(tcp);
+        headerTimers.get(tcp)?.cancel();
+        headerTimers.delete(tcp);
+        remove(strangers, tcp);
+        remove(guests, tcp);
+      });
+    },
+    mayUpgrade: (tcp: Socket): boolean => (guests.get(addressOf(tcp))?.size ?? 0) < limits.connectionsPerAddressMax,
+    upgraded(tcp: Socket): void {
+      headerTimers.get(tcp)?.cancel();
+      headerTimers.delete(tcp);
+    },
+    admitted(tcp: Socket): void {
+      if (remove(strangers, tcp)) add(guests, tcp);
+    },
+    destroyAll(): void {
+      for (const tcp of all) tcp.destroy();
+    },
+  };
+}

@@ -1,0 +1,29 @@
+/** A rate with a burst. Pure in time: the caller says when it is. */
+export interface TokenBucket {
+  /**
+   * Takes `amount` and returns 0, or leaves all as it is and returns after how many milliseconds to ask again. More than the
+   * burst passes once the bucket is full, and leaves a debt.
+   */
+  take(amount: number, nowMs: number): number;
+}
+
+export function createTokenBucket({
+  perSecond,
+  burst,
+}: {
+  readonly perSecond: number;
+  readonly burst: number;
+}): TokenBucket {
+  let level = burst;
+  let atMs: number | undefined;
+  return {
+    take(amount, nowMs) {
+      level = Math.min(burst, level + ((nowMs - (atMs ?? nowMs)) * perSecond) / 1_000);
+      atMs = nowMs;
+      const needed = Math.min(amount, burst);
+      if (level < needed) return Math.max(1, Math.ceil(((needed - level) * 1_000) / perSecond));
+      level -= amount;
+      return 0;
+    },
+  };
+}

@@ -4,9 +4,22 @@
  * ones and in order (rule FAST1: they are not flushed one by one; `flush` makes all so far durable).
  * Cost of one edit: O(changed paths + their pages), independent of the number of rows (rule FAST3).
  */
-import type { ChunkId, Content, Digest, Entry, Head, RecordId, RelPath, Root, SealedChunk, SealedRecord, Variant, VariantId } from '@driftless/protocol';
-import type { ManifestView, PageIndex, SlotUpdate } from '../core/manifest-view.ts';
+import type {
+  ChunkId,
+  Content,
+  Digest,
+  Entry,
+  Head,
+  RecordId,
+  RelPath,
+  Root,
+  SealedChunk,
+  SealedRecord,
+  Variant,
+  VariantId,
+} from '@driftless/protocol';
 import type { LocalEntry } from '../core/local-entry.ts';
+import type { ManifestView, PageIndex, SlotUpdate } from '../core/manifest-view.ts';
 import type { Hold, OutOfScopeReason, Row, RowProblem, RowView } from '../core/row.ts';
 
 export interface Counts {
@@ -106,7 +119,7 @@ export interface StateStore extends RowView {
   setBase(path: RelPath, base: Entry | null): void;
   /**
    * Going out of scope forgets the scan, and base too when the bytes on disk may diverge unseen ('ignored', 'unstorable',
-   * 'invalid-name', 'directory-of-out-of-scope'), so that coming back is create/create (rule IG2). Coming back: local is null.
+   * 'invalid-name'), so that coming back is create/create (rule IG2). Coming back: local is null.
    */
   setOutOfScope(path: RelPath, reason: OutOfScopeReason | null): void;
   setHold(path: RelPath, hold: Hold | null): void;
@@ -125,7 +138,12 @@ export interface StateStore extends RowView {
   /** Advances the remote tree by one record: one transaction (rule TREE). Touches local and base not at all. */
   commitRecord(commit: CommitRecord): void;
   /** Replaces the whole remote tree by a checkpoint's manifest at `head`. */
-  loadManifest(options: { readonly head: Head; readonly root: Root; readonly slots: Iterable<SlotUpdate>; readonly variants: readonly Variant[] }): void;
+  loadManifest(options: {
+    readonly head: Head;
+    readonly root: Root;
+    readonly slots: Iterable<SlotUpdate>;
+    readonly variants: readonly Variant[];
+  }): void;
   /** Newest first, at most `limit`, of the last 4,096. */
   recentHeads(limit: number): Head[];
   recordMeta(height: number): RecordMeta | undefined;

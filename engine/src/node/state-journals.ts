@@ -1,0 +1,140 @@
+/**
+ * The journals that make every crash unambiguous (rules SENT, INTENT, DISK4), and the settings of the link. Each row
+ * carries a checksum: acting on noise would be worse than a re-join (P10).
+ */
+import { crc32 } from 'node:zlib';
+import type { RecordId, RelPath, Variant } from '@driftless/protocol';
+import type { Intent, SentAppend, TrashRow } from '../ports/state-store.ts';
+import type { SqlDb, SqlStatement } from './sql-db.ts';
+import {
+  damaged,
+  decodeStoredEntry,
+  encodeStoredSlot,
+  packBytes,
+  packSlots,
+  parseJson,
+  unpackBytes,
+  unpackSlots,
+} from './state-codec.ts';
+import type { Transactions } from './state-transactions.ts';
+
+interface BodyRow {
+  readonly name: string;
+  readonly body: string;
+  readonly sum: number;
+}
+interface SentRow {
+  readonly id: string;
+  readonly height: number;
+  readonly record: Uint8Array;
+  readonly outcome: Uint8Array;
+  readonly variants: string;
+  readonly sum: number;
+}
+
+export type StateJournals = ReturnType<typeof createStateJournals>;
+
+export function createStateJournals(db: SqlDb, transactions: Transactions) {
+  const settings = createBodies(db, { table: 'settings', key: 'name', body: 'value' });
+  const intents = createBodies(db, { table: 'intents', key: 'path', body: 'body' });
+  const trash = createBodies(db, { table: 'trash', key: 'name', body: 'body' });
+
+  const sentColumns = 'id, height, record, outcome, variants, sum';
+  const insertSent = db.prepare(`INSERT OR REPLACE INTO sent (${sentColumns}) VALUES (?, ?, ?, ?, ?, ?)`);
+  const selectSent = db.prepare<SentRow>(`SELECT ${sentColumns} FROM sent WHERE id = ?`);
+  const selectAllSent = db.prepare<SentRow>(`SELECT ${sentColumns} FROM sent ORDER BY height, id`);
+  const deleteSent = db.prepare('DELETE FROM sent WHERE id = ?');
+
+  return {
+    setting: (name: string): string | undefined => settings.get(name),
+    setSetting(name: string, value: string | null): void {
+      transactions.run(() => (value === null ? settings.delete(name) : settings.put(name, value)));
+    },
+
+    putSent(sent: SentAppend): void {
+      const record = packBytes([sent.record.header, sent.record.body, sent.record.writerSignature]);
+      const outcome = packSlots(sent.outcome.map(({ path, entry }) => ({ path, slot: entry, mtimeMs: 0 })));
+      const variants = JSON.stringify(sent.variants);
+      const row = { id: sent.id, height: sent.height, record, outcome, variants };
+      transactions.run(() => insertSent.run(sent.id, sent.height, record, outcome, variants, sumOfSent(row)));
+    },
+    sent(id: RecordId): SentAppend | undefined {
+      const row = selectSent.get(id);
+      return row === undefined ? undefined : sentOf(row);
+    },
+    allSent: (): SentAppend[] => selectAllSent.all().map(sentOf),
+    deleteSent: (id: RecordId): void => transactions.run(() => deleteSent.run(id)),
+
+    putIntent(intent: Intent): void {
+      const { path, incoming, stagedName, asideName } = intent;
+      const entry = incoming === null ? null : Buffer.from(encodeStoredSlot(incoming)).toString('base64');
+      transactions.run(() => intents.put(path, JSON.stringify({ entry, stagedName, asideName })));
+    },
+    deleteIntent: (path: RelPath): void => transactions.run(() => intents.delete(path)),
+    intents: (): Intent[] =>
+      intents.all().map(({ name, body }) => {
+        const { entry, stagedName, asideName } = parseJson(body) as {
+          readonly entry: string | null;
+          readonly stagedName: string | null;
+          readonly asideName: string;
+        };
+        const incoming = entry === null ? null : decodeStoredEntry(Buffer.from(entry, 'base64'));
+        return { path: name as RelPath, incoming, stagedName, asideName };
+      }),
+
+    putTrash(row: TrashRow): void {
+      transactions.run(() => trash.put(row.name, JSON.stringify(row)));
+    },
+    trash: (): TrashRow[] => trash.all().map(({ body }) => parseJson(body) as TrashRow),
+    deleteTrash: (name: string): void => transactions.run(() => trash.delete(name)),
+  };
+}
+
+/** A table of texts by name, each with its checksum. */
+function createBodies(db: SqlDb, names: { readonly table: string; readonly key: string; readonly body: string }) {
+  const { table, key, body } = names;
+  const columns = `${key} AS name, ${body} AS body, sum`;
+  const insert = db.prepare(`INSERT OR REPLACE INTO ${table} (${key}, ${body}, sum) VALUES (?, ?, ?)`);
+  const remove = db.prepare(`DELETE FROM ${table} WHERE ${key} = ?`);
+  const select: SqlStatement<BodyRow> = db.prepare<BodyRow>(`SELECT ${columns} FROM ${table} WHERE ${key} = ?`);
+  const selectAll: SqlStatement<BodyRow> = db.prepare<BodyRow>(`SELECT ${columns} FROM ${table} ORDER BY ${key}`);
+  const checked = (row: BodyRow): BodyRow => {
+    if (sumOfBody(row.name, row.body) !== row.sum) throw damaged();
+    return row;
+  };
+  return {
+    get: (name: string): string | undefined => {
+      const row = select.get(name);
+      return row === undefined ? undefined : checked(row).body;
+    },
+    all: (): readonly BodyRow[] => selectAll.all().map(checked),
+    put: (name: string, text: string): void => insert.run(name, text, sumOfBody(name, text)),
+    delete: (name: string): void => remove.run(name),
+  };
+}
+
+function sumOfBody(name: string, body: string): number {
+  return crc32(`${name}\n${body}`);
+}
+
+function sumOfSent(row: Omit<SentRow, 'sum'>): number {
+  return crc32(row.outcome, crc32(row.record, crc32(`${row.id}\n${row.height}\n${row.variants}`)));
+}
+
+function sentOf(row: SentRow): SentAppend {
+  if (sumOfSent(row) !== row.sum) throw damaged();
+  const [header, body, writerSignature] = unpackBytes(row.record);
+  if (header === undefined || body === undefined || writerSignature === undefined) throw damaged();
+  const outcome = unpackSlots(row.outcome).map(({ path, slot }) => {
+    if (slot?.kind === 'tombstone') throw damaged();
+    return { path, entry: slot };
+  });
+  const record = { header, body, writerSignature };
+  return {
+    id: row.id as RecordId,
+    height: row.height,
+    record,
+    outcome,
+    variants: parseJson(row.variants) as Variant[],
+  };
+}

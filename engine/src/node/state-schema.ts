@@ -1,0 +1,109 @@
+/**
+ * The tables of a linked folder's state store, as numbered migrations (rule STATE). Migration n takes `user_version` n−1
+ * to n; what is committed here never changes, a new need gets a new number.
+ */
+import type { SqlDb } from './sql-db.ts';
+
+export type Migration = (db: SqlDb) => void;
+
+/** "DRFT": a SQLite file without it is not ours. */
+export const stateApplicationId = 0x44_52_46_54;
+
+const tables = `
+-- One row per path that any of the three trees knows (rule TREE). Collation is BINARY over UTF-8: bytewise path order.
+-- Packed columns as in state-codec.
+CREATE TABLE tree (
+  path         TEXT NOT NULL PRIMARY KEY,
+  base         BLOB,                        -- entry; NULL = absent
+  remote       BLOB,                        -- slot; NULL = absent; zero bytes = the same as base
+  remote_mtime REAL NOT NULL,               -- milliseconds since 1970 as the record says; 0 = unknown
+  local        BLOB,                        -- the last scan; NULL = absent, or out of scope
+  scope        INTEGER NOT NULL,            -- 0 = in scope, else the number of an OutOfScopeReason
+  hold         TEXT,                        -- JSON {variant, choice}; NULL = not held
+  problem      TEXT,                        -- JSON {reason, attempts}; NULL = none
+  retry_at     REAL,                        -- of the problem, milliseconds since 1970
+  pending      INTEGER NOT NULL,            -- 1 = in scope, not held, and local ≠ base or remote ≠ base
+  sum          INTEGER NOT NULL             -- CRC-32 of all the others: noise on disk is found before it is acted on (P10)
+) STRICT, WITHOUT ROWID;
+CREATE INDEX tree_pending ON tree (path) WHERE pending = 1;
+CREATE INDEX tree_held ON tree (path) WHERE hold IS NOT NULL;
+CREATE INDEX tree_out_of_scope ON tree (path) WHERE scope <> 0;
+CREATE INDEX tree_problem ON tree (retry_at) WHERE problem IS NOT NULL;
+-- Files by the first 8 bytes of their digest. The bounds pick the tags 1 and 2.
+CREATE INDEX tree_local_content ON tree (substr(local, 2, 8)) WHERE local >= x'01' AND local < x'03' AND scope = 0;
+CREATE INDEX tree_base_content ON tree (substr(base, 2, 8)) WHERE base >= x'01' AND base < x'03';
+CREATE INDEX tree_remote_content ON tree (substr(remote, 2, 8)) WHERE remote >= x'01' AND remote < x'03';
+
+-- Counts over the tree, written with the rows that change them, so that no status is a scan (rule FAST3).
+CREATE TABLE tree_counts (
+  id           INTEGER PRIMARY KEY CHECK (id = 1),
+  files        INTEGER NOT NULL,
+  entries      INTEGER NOT NULL,
+  pending      INTEGER NOT NULL,
+  held         INTEGER NOT NULL,
+  out_of_scope INTEGER NOT NULL
+) STRICT;
+INSERT INTO tree_counts VALUES (1, 0, 0, 0, 0, 0);
+
+-- Open variants of the remote tree.
+CREATE TABLE variants (
+  path TEXT NOT NULL,
+  id   TEXT NOT NULL,
+  body TEXT NOT NULL,                       -- JSON
+  PRIMARY KEY (path, id)
+) STRICT, WITHOUT ROWID;
+
+-- The page index of the remote tree (rule ROOT). The last page without a boundary has end_path ''.
+CREATE TABLE pages (
+  end_path TEXT NOT NULL PRIMARY KEY,
+  hash     BLOB NOT NULL,
+  entries  INTEGER NOT NULL
+) STRICT, WITHOUT ROWID;
+
+-- Where in the room's log the remote tree stands.
+CREATE TABLE room (
+  id                INTEGER PRIMARY KEY CHECK (id = 1),
+  height            INTEGER NOT NULL,       -- 0 = before the first record
+  record            TEXT NOT NULL,
+  root              TEXT NOT NULL,
+  checkpoint_height INTEGER,                -- of the newest checkpoint that this peer knows of
+  checkpoint_bytes  INTEGER,
+  since_bytes       INTEGER NOT NULL,       -- of records after it
+  since_records     INTEGER NOT NULL,
+  flushes           INTEGER NOT NULL        -- written by flush, so that there is something to make durable
+) STRICT;
+
+-- The last records (rules RB2, RB3): what each did, and how to undo it.
+CREATE TABLE records (
+  height INTEGER PRIMARY KEY,
+  id     TEXT NOT NULL,
+  root   TEXT NOT NULL,
+  bytes  INTEGER NOT NULL,
+  meta   TEXT,                              -- JSON; NULL for a head that came as a checkpoint
+  undo   BLOB,                              -- packed slots before the record; NULL = not kept
+  undo_variants TEXT                        -- JSON {opened, closed}; NULL = none
+) STRICT;
+
+-- Journals. Bytes and JSON are summed in \`sum\` (CRC-32).
+CREATE TABLE settings (name TEXT NOT NULL PRIMARY KEY, value TEXT NOT NULL, sum INTEGER NOT NULL) STRICT, WITHOUT ROWID;
+CREATE TABLE sent (
+  id       TEXT NOT NULL PRIMARY KEY,
+  height   INTEGER NOT NULL,
+  record   BLOB NOT NULL,                   -- packed header, body, signature
+  outcome  BLOB NOT NULL,                   -- packed slots
+  variants TEXT NOT NULL,                   -- JSON
+  sum      INTEGER NOT NULL
+) STRICT;
+CREATE TABLE intents (path TEXT NOT NULL PRIMARY KEY, body TEXT NOT NULL, sum INTEGER NOT NULL) STRICT, WITHOUT ROWID;
+CREATE TABLE trash (name TEXT NOT NULL PRIMARY KEY, body TEXT NOT NULL, sum INTEGER NOT NULL) STRICT, WITHOUT ROWID;
+
+-- Caches: oldest out, by seq. Emptying one costs fetches, never data.
+CREATE TABLE cached_records (seq INTEGER PRIMARY KEY, key BLOB NOT NULL UNIQUE, bytes INTEGER NOT NULL, at_ms REAL NOT NULL, value BLOB NOT NULL) STRICT;
+CREATE TABLE cached_chunks (seq INTEGER PRIMARY KEY, key BLOB NOT NULL UNIQUE, bytes INTEGER NOT NULL, at_ms REAL NOT NULL, value BLOB NOT NULL) STRICT;
+CREATE TABLE cached_contents (seq INTEGER PRIMARY KEY, key BLOB NOT NULL UNIQUE, bytes INTEGER NOT NULL, at_ms REAL NOT NULL, value BLOB NOT NULL) STRICT;
+CREATE TABLE cached_chunk_ids (seq INTEGER PRIMARY KEY, key BLOB NOT NULL UNIQUE, bytes INTEGER NOT NULL, at_ms REAL NOT NULL, value BLOB NOT NULL) STRICT;
+-- Which contents a path has had in the room: 16 bytes of SHA-256(path, digest).
+CREATE TABLE history (seq INTEGER PRIMARY KEY, key BLOB NOT NULL UNIQUE) STRICT;
+`;
+
+export const stateMigrations: readonly Migration[] = [(db) => db.exec(tables)];

@@ -1,0 +1,456 @@
+/**
+ * The three trees of the state store: one row per path (rule TREE), its derived `pending` mark, and the counts, all kept
+ * up to date by the one function that writes rows, so that an edit costs what it changes (rule FAST3).
+ */
+import { crc32 } from 'node:zlib';
+import type { Content, Digest, Entry, RelPath, Slot } from '@driftless/protocol';
+import type { LocalEntry } from '../core/local-entry.ts';
+import type { Hold, OutOfScopeReason, Row, RowProblem } from '../core/row.ts';
+import { movedPath } from '../core/tree-paths.ts';
+import type { Counts } from '../ports/state-store.ts';
+import type { SqlDb, SqlStatement } from './sql-db.ts';
+import {
+  asBuffer,
+  damaged,
+  decodeLocal,
+  decodeStoredEntry,
+  decodeStoredSlot,
+  encodeLocal,
+  encodeStoredSlot,
+  isStoredFile,
+  parseJson,
+  sameState,
+} from './state-codec.ts';
+import type { Transactions } from './state-transactions.ts';
+
+/** Numbers in the column `scope`; they must not change. */
+const scopeReasons: readonly (OutOfScopeReason | null)[] = [
+  null,
+  'ignored',
+  'unstorable',
+  'too-large',
+  'unreadable',
+  'invalid-name',
+  'special-file',
+  'directory-of-out-of-scope',
+];
+/** Rule IG2: what comes back after one of these is create/create, so nothing is remembered as agreed. */
+const baseForgetters: ReadonlySet<OutOfScopeReason> = new Set(['ignored', 'unstorable', 'invalid-name']);
+/** Rows fetched at once by the lazy iterators: writes may come between pages, so no read stays open. */
+const rowsPerPage = 512;
+
+const sameAsBase = new Uint8Array(0);
+
+/** A row as stored, but with `remote` never the same-as-base mark. */
+interface StoredRow {
+  readonly path: string;
+  readonly base: Uint8Array | null;
+  readonly remote: Uint8Array | null;
+  readonly remote_mtime: number;
+  readonly local: Uint8Array | null;
+  readonly scope: number;
+  readonly hold: string | null;
+  readonly problem: string | null;
+  readonly retry_at: number | null;
+  readonly pending: number;
+}
+interface SummedRow extends StoredRow {
+  readonly sum: number;
+}
+type RowContent = Omit<StoredRow, 'path' | 'pending'>;
+
+const emptyContent: RowContent = {
+  base: null,
+  remote: null,
+  remote_mtime: 0,
+  local: null,
+  scope: 0,
+  hold: null,
+  problem: null,
+  retry_at: null,
+};
+
+const columns = 'path, base, remote, remote_mtime, local, scope, hold, problem, retry_at, pending, sum';
+
+export type StateTree = ReturnType<typeof createStateTree>;
+
+export function createStateTree(db: SqlDb, transactions: Transactions, options: { readonly executableBit: boolean }) {
+  const rowsSql = (rest: string): SqlStatement<SummedRow> =>
+    db.prepare<SummedRow>(`SELECT ${columns} FROM tree ${rest}`);
+  const selectRow = rowsSql('WHERE path = ?');
+  const selectBetween = rowsSql('WHERE path > ? AND path < ? ORDER BY path LIMIT ?');
+  const selectFrom = rowsSql('WHERE path >= ? ORDER BY path LIMIT ?');
+  const selectPresent = rowsSql('WHERE path >= ? AND path < ? AND (local IS NOT NULL OR scope <> 0) ORDER BY path');
+  const selectPending = rowsSql('WHERE pending = 1 AND (retry_at IS NULL OR retry_at <= ?) ORDER BY path LIMIT ?');
+  const selectHeld = rowsSql('WHERE hold IS NOT NULL ORDER BY path');
+  const selectOutOfScope = rowsSql('WHERE scope <> 0 ORDER BY path LIMIT ?');
+  const selectProblems = rowsSql('WHERE problem IS NOT NULL ORDER BY path LIMIT ?');
+  const selectNextRetry = db.prepare<{ readonly at: number | null }>(
+    'SELECT MIN(retry_at) AS at FROM tree WHERE problem IS NOT NULL',
+  );
+  const selectLocalContent = rowsSql(
+    "WHERE substr(local, 2, 8) = ? AND local >= x'01' AND local < x'03' AND scope = 0 AND substr(local, 2, 32) = ? ORDER BY path LIMIT ?",
+  );
+  const selectBaseContent = rowsSql(
+    "WHERE substr(base, 2, 8) = ? AND base >= x'01' AND base < x'03' AND substr(base, 2, 32) = ? LIMIT 1",
+  );
+  const selectRemoteContent = rowsSql(
+    "WHERE substr(remote, 2, 8) = ? AND remote >= x'01' AND remote < x'03' AND substr(remote, 2, 32) = ? LIMIT 1",
+  );
+  const selectSlots = rowsSql('WHERE path > ? AND path <= ? AND remote IS NOT NULL ORDER BY path LIMIT ?');
+
+  const insertRow = db.prepare(`INSERT INTO tree (${columns}) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`);
+  // One statement per group of columns: an index is touched only when a column that it reads is set.
+  const updateTrees = db.prepare(
+    'UPDATE tree SET base = ?, remote = ?, remote_mtime = ?, pending = ?, sum = ? WHERE path = ?',
+  );
+  const updateLocal = db.prepare('UPDATE tree SET local = ?, pending = ?, sum = ? WHERE path = ?');
+  const updateMarks = db.prepare(
+    'UPDATE tree SET scope = ?, hold = ?, problem = ?, retry_at = ?, pending = ?, sum = ? WHERE path = ?',
+  );
+  const deleteRow = db.prepare('DELETE FROM tree WHERE path = ?');
+
+  const selectCounts = db.prepare<Record<'files' | 'entries' | 'pending' | 'held' | 'out_of_scope', number>>(
+    'SELECT files, entries, pending, held, out_of_scope FROM tree_counts',
+  );
+  const updateCounts = db.prepare(
+    'UPDATE tree_counts SET files = ?, entries = ?, pending = ?, held = ?, out_of_scope = ?',
+  );
+
+  let counts = readCounts();
+  let countsChanged = false;
+  transactions.beforeCommit(() => {
+    if (!countsChanged) return;
+    updateCounts.run(counts.files, counts.entries, counts.pending, counts.held, counts.outOfScope);
+    countsChanged = false;
+  });
+  transactions.afterRollback(() => {
+    counts = readCounts();
+    countsChanged = false;
+  });
+
+  function readCounts(): Counts {
+    const row = selectCounts.get();
+    if (row === undefined) throw damaged();
+    return {
+      files: row.files,
+      entries: row.entries,
+      pending: row.pending,
+      held: row.held,
+      outOfScope: row.out_of_scope,
+    };
+  }
+
+  // ── writing ──
+
+  function stored(path: RelPath): StoredRow | undefined {
+    const row = selectRow.get(path);
+    return row === undefined ? undefined : checked(row);
+  }
+
+  /** The only function that writes rows. */
+  function change(path: RelPath, before: StoredRow | undefined, changes: Partial<RowContent>): void {
+    const after: RowContent = { ...(before ?? emptyContent), ...changes };
+    count(before ?? emptyContent, -1);
+    count(after, 1);
+    if (isEmpty(after)) {
+      if (before !== undefined) deleteRow.run(path);
+      return;
+    }
+    const { base, local, scope, hold, problem } = after;
+    const remote = markedRemote(after);
+    const pending = isPending(after) ? 1 : 0;
+    const sum = sumOf({ ...after, path, remote, pending });
+    if (before === undefined) {
+      insertRow.run(path, base, remote, after.remote_mtime, local, scope, hold, problem, after.retry_at, pending, sum);
+      return;
+    }
+    if (base !== before.base || after.remote !== before.remote || after.remote_mtime !== before.remote_mtime)
+      updateTrees.run(base, remote, after.remote_mtime, pending, sum, path);
+    if (local !== before.local) updateLocal.run(local, pending, sum, path);
+    if (
+      scope !== before.scope ||
+      hold !== before.hold ||
+      problem !== before.problem ||
+      after.retry_at !== before.retry_at
+    )
+      updateMarks.run(scope, hold, problem, after.retry_at, pending, sum, path);
+  }
+
+  function write(path: RelPath, make: (before: RowContent) => Partial<RowContent>): void {
+    transactions.run(() => {
+      const before = stored(path);
+      change(path, before, make(before ?? emptyContent));
+    });
+  }
+
+  function isPending(row: RowContent): boolean {
+    if (row.scope !== 0 || row.hold !== null) return false;
+    return !sameState(row.local, row.base, options) || !sameState(row.remote, row.base, { executableBit: true });
+  }
+
+  function count(row: RowContent, step: 1 | -1): void {
+    const present = row.scope === 0 && row.local !== null;
+    const files = present && row.local !== null && isStoredFile(row.local) ? step : 0;
+    const entries = present ? step : 0;
+    const pending = isPending(row) ? step : 0;
+    const held = row.hold !== null ? step : 0;
+    const outOfScope = row.scope !== 0 ? step : 0;
+    if (files === 0 && entries === 0 && pending === 0 && held === 0 && outOfScope === 0) return;
+    counts = {
+      files: counts.files + files,
+      entries: counts.entries + entries,
+      pending: counts.pending + pending,
+      held: counts.held + held,
+      outOfScope: counts.outOfScope + outOfScope,
+    };
+    countsChanged = true;
+  }
+
+  function setLocal(path: RelPath, local: LocalEntry | null): void {
+    const bytes = local === null ? null : encodeLocal(local);
+    write(path, (before) => ({
+      local: bytes,
+      ...(sameState(bytes, before.local, { executableBit: true }) ? {} : noProblem),
+    }));
+  }
+
+  function setBase(path: RelPath, base: Entry | null): void {
+    write(path, () => ({ base: base === null ? null : encodeStoredSlot(base) }));
+  }
+
+  /** Returns what was there before. */
+  function setRemote(
+    path: RelPath,
+    slot: Slot | null,
+    mtimeMs: number,
+  ): { readonly slot: Slot | null; readonly mtimeMs: number } {
+    return transactions.run(() => {
+      const before = stored(path);
+      change(path, before, {
+        remote: slot === null ? null : encodeStoredSlot(slot),
+        remote_mtime: slot === null ? 0 : mtimeMs,
+        ...noProblem,
+      });
+      const beforeSlot = before === undefined || before.remote === null ? null : decodeStoredSlot(before.remote);
+      return { slot: beforeSlot, mtimeMs: before?.remote_mtime ?? 0 };
+    });
+  }
+
+  function setOutOfScope(path: RelPath, reason: OutOfScopeReason | null): void {
+    const scope = scopeReasons.indexOf(reason);
+    write(path, (before) => {
+      if (before.scope === scope) return {};
+      const forgetsBase = reason !== null && baseForgetters.has(reason);
+      return { scope, local: null, ...(forgetsBase ? { base: null } : {}), ...noProblem };
+    });
+  }
+
+  function setHold(path: RelPath, hold: Hold | null): void {
+    write(path, () => ({
+      hold: hold === null ? null : JSON.stringify({ variant: hold.variant, choice: hold.choice }),
+    }));
+  }
+
+  function setProblem(path: RelPath, problem: RowProblem | null): void {
+    write(path, () =>
+      problem === null
+        ? noProblem
+        : {
+            problem: JSON.stringify({ reason: problem.reason, attempts: problem.attempts }),
+            retry_at: problem.retryAtMs,
+          },
+    );
+  }
+
+  function moveLocalAndBase(fromPath: RelPath, toPath: RelPath): void {
+    transactions.run(() => {
+      const moveOne = (row: StoredRow): void => {
+        const { base, local, scope } = row;
+        if (base === null && local === null && scope === 0) return;
+        change(row.path as RelPath, row, { base: null, local: null, scope: 0, ...noProblem });
+        const target = movedPath(row.path as RelPath, fromPath, toPath);
+        change(target, stored(target), { base, local, scope, ...noProblem });
+      };
+      const top = stored(fromPath);
+      if (top !== undefined) moveOne(top);
+      for (const row of storedBetween(...boundsUnder(fromPath))) moveOne(row);
+    });
+  }
+
+  // ── reading ──
+
+  function* storedBetween(after: string, before: string): Generator<StoredRow> {
+    let last = after;
+    for (;;) {
+      const page = selectBetween.all(last, before, rowsPerPage);
+      for (const row of page) yield checked(row);
+      const end = page.at(-1);
+      if (end === undefined || page.length < rowsPerPage) return;
+      last = end.path;
+    }
+  }
+
+  function* rowsUnder(path: RelPath): Generator<Row> {
+    for (const row of storedBetween(...boundsUnder(path))) yield rowOf(row);
+  }
+
+  /** Skips from child to child by the primary key: what lies below a child is stepped over, not read. */
+  function localChildren(path: RelPath | ''): Row[] {
+    const prefix = path === '' ? '' : `${path}/`;
+    const before = path === '' ? afterEveryPath : `${path}0`;
+    const children: Row[] = [];
+    let from = prefix;
+    for (let next: string | undefined = from; next !== undefined; ) {
+      from = next;
+      next = undefined;
+      for (const row of selectPresent.iterate(from, before)) {
+        const slash = row.path.indexOf('/', prefix.length);
+        if (slash < 0) {
+          children.push(rowOf(checked(row)));
+          continue;
+        }
+        // '0' is the character after '/': the first path that is not below this child.
+        next = `${row.path.slice(0, slash)}0`;
+        break;
+      }
+    }
+    return children;
+  }
+
+  function* slotsBetween(
+    after: RelPath | null,
+    to: RelPath | null,
+  ): Generator<{ readonly path: RelPath; readonly slot: Slot }> {
+    let last: string = after ?? '';
+    for (;;) {
+      const page = selectSlots.all(last, to ?? afterEveryPath, rowsPerPage);
+      for (const row of page) {
+        const { remote } = checked(row);
+        if (remote !== null) yield { path: row.path as RelPath, slot: decodeStoredSlot(remote) };
+      }
+      const end = page.at(-1);
+      if (end === undefined || page.length < rowsPerPage) return;
+      last = end.path;
+    }
+  }
+
+  function* slotsUnder(path: RelPath): Generator<{ readonly path: RelPath; readonly slot: Slot }> {
+    for (const row of storedBetween(...boundsUnder(path)))
+      if (row.remote !== null) yield { path: row.path as RelPath, slot: decodeStoredSlot(row.remote) };
+  }
+
+  function contentByDigest(digest: Digest): Content | undefined {
+    const bytes = Buffer.from(digest, 'hex');
+    const prefix = bytes.subarray(0, 8);
+    for (const [statement, column] of [
+      [selectRemoteContent, 'remote'],
+      [selectBaseContent, 'base'],
+    ] as const) {
+      const row = statement.get(prefix, bytes);
+      const entry = row === undefined ? null : checked(row)[column];
+      if (entry === null) continue;
+      const slot = decodeStoredSlot(entry);
+      if (slot.kind === 'file') return slot.content;
+    }
+    return undefined;
+  }
+
+  function localFilesByDigest(digest: Digest, limit: number): Row[] {
+    const bytes = Buffer.from(digest, 'hex');
+    return rowsOf(selectLocalContent.all(bytes.subarray(0, 8), bytes, limit));
+  }
+
+  return {
+    counts: () => counts,
+    row: (path: RelPath): Row | undefined => {
+      const row = stored(path);
+      return row === undefined ? undefined : rowOf(row);
+    },
+    rowsUnder,
+    pendingRows: ({ limit, nowMs }: { readonly limit: number; readonly nowMs: number }) =>
+      rowsOf(selectPending.all(nowMs, limit)),
+    heldRows: () => rowsOf(selectHeld.all()),
+    outOfScopeRows: (limit: number) => rowsOf(selectOutOfScope.all(limit)),
+    problemRows: (limit: number) => rowsOf(selectProblems.all(limit)),
+    nextRetryAtMs: () => selectNextRetry.get()?.at ?? undefined,
+    localChildren,
+    rowsFrom: (from: RelPath | '', limit: number) => rowsOf(selectFrom.all(from, limit)),
+    localFilesByDigest,
+    contentByDigest,
+    slot: (path: RelPath): Slot | null => {
+      const remote = stored(path)?.remote ?? null;
+      return remote === null ? null : decodeStoredSlot(remote);
+    },
+    slotsUnder,
+    slotsBetween,
+    setLocal,
+    setBase,
+    setRemote,
+    setOutOfScope,
+    setHold,
+    setProblem,
+    moveLocalAndBase,
+  };
+}
+
+const noProblem = { problem: null, retry_at: null } as const;
+/** SQLite sorts every blob after every text. */
+const afterEveryPath = new Uint8Array(0);
+
+/** Exclusive bounds of everything below a path. */
+function boundsUnder(path: RelPath): [string, string] {
+  return [`${path}/`, `${path}0`];
+}
+
+function isEmpty(row: RowContent): boolean {
+  return (
+    row.base === null &&
+    row.remote === null &&
+    row.local === null &&
+    row.scope === 0 &&
+    row.hold === null &&
+    row.problem === null
+  );
+}
+
+function markedRemote(row: RowContent): Uint8Array | null {
+  if (row.remote === null || row.base === null) return row.remote;
+  return row.remote.length === row.base.length && asBuffer(row.remote).equals(row.base) ? sameAsBase : row.remote;
+}
+
+function checked(row: SummedRow): StoredRow {
+  if (sumOf(row) !== row.sum) throw damaged();
+  if (row.remote === null || row.remote.length > 0) return row;
+  return { ...row, remote: row.base };
+}
+
+/** Over the columns as stored. */
+function sumOf(row: StoredRow): number {
+  const texts = `${row.path}\n${row.remote_mtime}\n${row.scope}\n${row.pending}\n${row.retry_at}\n${row.hold}\n${row.problem}`;
+  let sum = crc32(texts);
+  // A number that no length can be keeps NULL apart from zero bytes.
+  for (const bytes of [row.base, row.remote, row.local])
+    sum = bytes === null ? (sum + 1) >>> 0 : crc32(bytes, (sum + bytes.length + 2) >>> 0);
+  return sum;
+}
+
+function rowsOf(rows: readonly SummedRow[]): Row[] {
+  return rows.map((row) => rowOf(checked(row)));
+}
+
+function rowOf(row: StoredRow): Row {
+  const base = row.base === null ? null : decodeStoredEntry(row.base);
+  const remote = row.remote === null ? null : row.remote === row.base ? base : decodeStoredSlot(row.remote);
+  const problem = row.problem === null ? null : (parseJson(row.problem) as Pick<RowProblem, 'reason' | 'attempts'>);
+  return {
+    path: row.path as RelPath,
+    base,
+    remote,
+    remoteMtimeMs: row.remote_mtime,
+    local: row.local === null ? null : decodeLocal(row.local),
+    outOfScope: scopeReasons[row.scope] ?? null,
+    hold: row.hold === null ? null : (parseJson(row.hold) as Hold),
+    problem: problem === null ? null : { ...problem, retryAtMs: row.retry_at ?? 0 },
+  };
+}

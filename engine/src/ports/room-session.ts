@@ -6,10 +6,10 @@ import type {
   Appended,
   ChunkId,
   Head,
+  Located,
   MissingChunks,
   OverQuota,
   RecordsPage,
-  Located,
   SealedCheckpoint,
   SealedChunk,
   SealedRecord,
@@ -19,17 +19,27 @@ import type {
 
 export interface RoomSession {
   readonly welcome: Welcome;
+  /** The relay's identity, proved in the handshake: pin it when none was pinned yet. 32 bytes. */
+  readonly relayKey: Uint8Array;
   append(record: SealedRecord, chunks: readonly SealedChunk[]): Promise<Appended | Stale | MissingChunks | OverQuota>;
   fetchRecords(after: number, bytesMax: number): Promise<RecordsPage>;
   locate(heads: readonly Head[]): Promise<Located>;
   /** One boolean an id; splits long lists into requests. */
   have(ids: readonly ChunkId[], signal?: AbortSignal): Promise<readonly boolean[]>;
   /** Packs into frames, keeps within the put window, resolves when all are durable. `onProgress` gets stored bytes. */
-  put(chunks: readonly SealedChunk[], options?: { readonly signal?: AbortSignal; readonly onProgress?: (bytes: number) => void }): Promise<void>;
-  /** Calls `onChunk` as they arrive, pipelined and bounded; resolves with those that the relay does not have. */
-  get(ids: readonly ChunkId[], onChunk: (chunk: SealedChunk) => void | Promise<void>, signal?: AbortSignal): Promise<readonly ChunkId[]>;
+  put(
+    chunks: readonly SealedChunk[],
+    options?: { readonly signal?: AbortSignal; readonly onProgress?: (bytes: number) => void },
+  ): Promise<void>;
+  /** Calls `onChunk`, one at a time, as they arrive, pipelined and bounded; resolves with those that the relay does not have. */
+  get(
+    ids: readonly ChunkId[],
+    onChunk: (chunk: SealedChunk) => void | Promise<void>,
+    signal?: AbortSignal,
+  ): Promise<readonly ChunkId[]>;
   putCheckpoint(checkpoint: SealedCheckpoint): Promise<void>;
   getCheckpoint(atMost: number): Promise<SealedCheckpoint | null>;
+  /** Sends the checkpoint's record and as many of those after it as fit into a frame: append the rest after the head it gives. */
   seed(checkpoint: SealedCheckpoint, records: readonly SealedRecord[]): Promise<Head>;
   sendPresence(sealed: Uint8Array): void;
   /** Tells the relay that pushed bytes were consumed. */
@@ -47,7 +57,11 @@ export interface RoomSessionHandlers {
   /** Answering again on the same connection after onOffline. */
   onResponsive(): void;
   /** Refused for good, until `retry`: wrong key, relay key changed, version. */
-  onRefused(refusal: { readonly code: 'refused' | 'relay-key-changed' | 'update-needed'; readonly reason: string; readonly relayKey?: Uint8Array }): void;
+  onRefused(refusal: {
+    readonly code: 'refused' | 'relay-key-changed' | 'update-needed';
+    readonly reason: string;
+    readonly relayKey?: Uint8Array;
+  }): void;
   /** The newest (height, id) that this peer knows, for the hello. */
   known(): Head | null;
 }
@@ -61,7 +75,11 @@ export interface RoomLink {
 /** One connection a relay address, shared by all its rooms; reconnects with jittered backoff; addresses are tried in order. */
 export interface RelayClient {
   open(
-    options: { readonly urls: readonly string[]; readonly relayKey: Uint8Array | null; readonly cipher: import('./room-cipher.ts').RoomCipher },
+    options: {
+      readonly urls: readonly string[];
+      readonly relayKey: Uint8Array | null;
+      readonly cipher: import('./room-cipher.ts').RoomCipher;
+    },
     handlers: RoomSessionHandlers,
   ): RoomLink;
   close(): Promise<void>;

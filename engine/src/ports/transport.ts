@@ -2,9 +2,12 @@
  * A connection that carries whole binary frames in order. Delivery ends when the connection does; nothing is resent.
  * One connection serves all rooms of a relay.
  */
+/** None is called before `connect` has returned. */
 export interface TransportHandlers {
   onOpen(): void;
   onFrame(bytes: Uint8Array): void;
+  /** Bytes arrived, perhaps not yet a whole frame: a slow link shows that it lives (W6). */
+  onActivity(): void;
   /** Called exactly once, also when opening failed. `code` as in WebSocket; `reason` is for people. */
   onClose(info: { readonly code: number; readonly reason: string }): void;
 }

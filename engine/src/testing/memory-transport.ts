@@ -64,7 +64,10 @@ export function createMemoryTransport(accept: (end: ServerEnd) => boolean): Memo
           server.onFrame(up);
         }
         const down = state === 'open' ? toClient.shift() : undefined;
-        if (down !== undefined) handlers.onFrame(down);
+        if (down !== undefined) {
+          handlers.onActivity();
+          handlers.onFrame(down);
+        }
         if (up === undefined && down === undefined) break;
       }
       wakeDrained();

@@ -27,13 +27,15 @@ export interface DecideOptions {
   readonly traits: FolderTraits;
   /** Whether both sides' contents may be merged line by line. Asked only when both changed a file that has a base. */
   readonly mergeable: (row: Row) => boolean;
+  /** At a join: the local content is one that the room has had and replaced, so it counts as unchanged (first-join.ts). */
+  readonly superseded?: (row: Row) => boolean;
 }
 
 /** `row` is in scope and not held. Pure; symmetric in the two sides but for who carries out what. */
-export function decide(row: Row, { traits, mergeable }: DecideOptions): Decision {
+export function decide(row: Row, { traits, mergeable, superseded = () => false }: DecideOptions): Decision {
   const { base, local } = row;
   const remote = liveEntry(row.remote);
-  const localChanged = !sameLocal(local, base, traits);
+  const localChanged = !sameLocal(local, base, traits) && !superseded(row);
   const remoteChanged = !sameEntry(remote, base);
 
   if (!localChanged && !remoteChanged) return { kind: 'none' };

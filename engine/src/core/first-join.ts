@@ -1,0 +1,120 @@
+/**
+ * First join of a folder that has content already, and re-join of one whose state was lost (DESIGN: first join; rule TOMB;
+ * C25, P9, P11). There is no base: equal contents meet, an outdated content is brought up to date, any other difference is
+ * a conflict. Nothing is overwritten, and nothing deleted but what a tombstone names, on a re-join, to the trash.
+ *
+ * `supersededAtJoin` is given to reconcile while a join lasts; everything else follows from the table with an empty base.
+ */
+import type { Digest, RelPath } from '@driftless/protocol';
+import { liveEntry, sameLocal } from './entry-encoding.ts';
+import type { FolderTraits } from './folder-traits.ts';
+import type { Row } from './row.ts';
+
+export type JoinJudgement =
+  /** Nothing on either side, or out of scope. */
+  | 'nothing'
+  | 'equal'
+  | 'receive'
+  | 'send'
+  /** An earlier version of the path: replaced by the room's. */
+  | 'update'
+  /** What the room had deleted: to the trash, listed. */
+  | 'trash'
+  | 'conflict';
+
+export interface JoinOptions {
+  readonly traits: FolderTraits;
+  /** The root's marker knows this room: the folder was linked to it before. */
+  readonly rejoin: boolean;
+  /** Whether the room's history holds the content at the path. */
+  readonly inHistory: (path: RelPath, digest: Digest) => boolean;
+}
+
+/** Only a row without a base is judged; any other is ordinary work and `nothing` here. */
+export function judgeJoin(row: Row, { traits, rejoin, inHistory }: JoinOptions): JoinJudgement {
+  if (row.base !== null || row.outOfScope !== null) return 'nothing';
+  const { local, path } = row;
+  const remote = liveEntry(row.remote);
+  if (local === null) return remote === null ? 'nothing' : 'receive';
+  if (remote === null) {
+    const deleted = row.remote?.kind === 'tombstone' ? row.remote.digest : null;
+    return rejoin && local.kind === 'file' && local.digest === deleted ? 'trash' : 'send';
+  }
+  if (sameLocal(local, remote, traits)) return 'equal';
+  // Equal bytes with another executable bit are settled by the table, without a conflict.
+  if (local.kind === 'file' && remote.kind === 'file' && local.digest === remote.content.digest) return 'equal';
+  return local.kind === 'file' && remote.kind === 'file' && inHistory(path, local.digest) ? 'update' : 'conflict';
+}
+
+/** For reconcile: the local content counts as unchanged, because the room has had it and gone on. */
+export function supersededAtJoin(options: JoinOptions): (row: Row) => boolean {
+  return (row) => {
+    const judgement = judgeJoin(row, options);
+    return judgement === 'update' || judgement === 'trash';
+  };
+}
+
+/** What a join will do, shown before it does anything. Files only, except `conflicts`. */
+export interface JoinPreview {
+  readonly equal: number;
+  readonly receive: number;
+  readonly receiveBytes: number;
+  readonly send: number;
+  readonly sendBytes: number;
+  readonly update: number;
+  readonly trash: number;
+  readonly conflicts: number;
+  /** The first few paths of each kind that changes or sets aside something here. */
+  readonly examples: {
+    readonly update: readonly RelPath[];
+    readonly trash: readonly RelPath[];
+    readonly conflicts: readonly RelPath[];
+  };
+}
+
+/** Enough to recognise what is meant; the counts tell the rest. */
+const examplesMax = 20;
+
+export function previewJoin(rows: Iterable<Row>, options: JoinOptions): JoinPreview {
+  const counts = { equal: 0, receive: 0, receiveBytes: 0, send: 0, sendBytes: 0, update: 0, trash: 0, conflicts: 0 };
+  const examples = { update: [] as RelPath[], trash: [] as RelPath[], conflicts: [] as RelPath[] };
+  const addExample = (paths: RelPath[], path: RelPath): void => {
+    if (paths.length < examplesMax) paths.push(path);
+  };
+  for (const row of rows) {
+    const remote = liveEntry(row.remote);
+    const remoteFile = remote?.kind === 'file' ? remote : undefined;
+    const localFile = row.local?.kind === 'file' ? row.local : undefined;
+    switch (judgeJoin(row, options)) {
+      case 'nothing':
+        break;
+      case 'equal':
+        if (localFile !== undefined) counts.equal += 1;
+        break;
+      case 'receive':
+        if (remoteFile === undefined) break;
+        counts.receive += 1;
+        counts.receiveBytes += remoteFile.content.size;
+        break;
+      case 'send':
+        if (localFile === undefined) break;
+        counts.send += 1;
+        counts.sendBytes += localFile.size;
+        break;
+      case 'update':
+        counts.update += 1;
+        counts.receiveBytes += remoteFile?.content.size ?? 0;
+        addExample(examples.update, row.path);
+        break;
+      case 'trash':
+        counts.trash += 1;
+        addExample(examples.trash, row.path);
+        break;
+      case 'conflict':
+        counts.conflicts += 1;
+        addExample(examples.conflicts, row.path);
+        break;
+    }
+  }
+  return { ...counts, examples };
+}

@@ -96,14 +96,12 @@ function isInIndex(path: string, indexPaths: ReadonlySet<string>): boolean {
   return false;
 }
 
-/** All files gone at once: the marker says whether the folder itself is still the one that was linked. */
-export function isRootEmptied(facts: {
-  readonly filesBefore: number;
-  readonly filesNow: number;
-  readonly markerPresent: boolean;
-}): boolean {
-  if (facts.filesNow > 0 || facts.filesBefore === 0) return false;
-  return !facts.markerPresent || facts.filesBefore >= emptiedFilesMin;
+/**
+ * All files went at once, and not by a record that this peer applied: a folder that is empty where there was work is more
+ * often a lost mount or a slip than a wish. Whether the root is still the linked one (marker, identity) is judged elsewhere.
+ */
+export function rootEmptied(facts: { readonly filesBefore: number; readonly filesNow: number }): boolean {
+  return facts.filesNow === 0 && facts.filesBefore >= emptiedFilesMin;
 }
 
 // ── the burst ────────────────────────────────────────────────────────────────────────────────────────────────────────

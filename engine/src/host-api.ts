@@ -69,7 +69,7 @@ export interface FolderHost {
   close(): Promise<void>;
 }
 
-export type HostErrorCode = 'not-linked' | 'owned' | 'nested' | 'bad-invite' | 'bad-dir' | 'bad-home' | 'plain-refused' | 'state' | 'missing-secret';
+export type HostErrorCode = 'not-linked' | 'linked' | 'owned' | 'nested' | 'bad-invite' | 'bad-url' | 'bad-dir' | 'bad-home' | 'plain-refused' | 'state' | 'missing-secret';
 
 /** Expected by callers: one sentence with the next step. */
 export class HostError extends Error {

@@ -67,7 +67,7 @@ export async function controlSocketPath(options: {
 }): Promise<string> {
   const name = createHash('sha256').update(`${options.homePath}\0${options.linkId}`).digest('hex').slice(0, 16);
   if (process.platform === 'win32') return `\\\\.\\pipe\\driftless-${name}`;
-  const runtime = options.environment['XDG_RUNTIME_DIR'];
+  const { XDG_RUNTIME_DIR: runtime } = options.environment;
   const user = String(process.getuid?.() ?? userInfo().username);
   const directories = [
     join(options.homePath, 'run'),

@@ -8,7 +8,12 @@ import { rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { DatabaseSync } from 'node:sqlite';
 import { z } from 'zod';
-import { codeOf, readPrivateFile, writePrivateFile } from './home.ts';
+import { HostError } from '../host-api.ts';
+import { codeOf, type Home, readPrivateFile, writePrivateFile } from './home.ts';
+
+/** Linking takes milliseconds; 10 s cover a slow disk. */
+const homeLockPollMs = 50;
+const homeLockAttemptsMax = 200;
 
 export type OwnerKind = 'cli' | 'extension';
 
@@ -85,6 +90,24 @@ export async function readOwner(directory: string): Promise<Owner | undefined> {
   } catch {
     // Being replaced by a newer owner, or damaged: the lock itself is what counts.
     return undefined;
+  }
+}
+
+/** Runs `work` while no other process of this user makes or ends links, so that two cannot link one folder. */
+export async function withHomeLock<Value>(home: Home, work: () => Promise<Value>): Promise<Value> {
+  const path = join(home.path, 'links.lock');
+  for (let attempt = 0; ; attempt += 1) {
+    const lock = lockFile(path);
+    if (lock !== 'taken') {
+      try {
+        return await work();
+      } finally {
+        lock.close();
+      }
+    }
+    if (attempt === homeLockAttemptsMax)
+      throw new HostError('owned', 'Another Driftless process is linking a folder right now. Try again.');
+    await new Promise((resolve) => setTimeout(resolve, homeLockPollMs));
   }
 }
 

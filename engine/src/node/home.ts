@@ -22,7 +22,7 @@ export interface Home {
 
 /** The home that the environment asks for. Makes nothing. Errors: HostError 'bad-home' for a relative $DRIFTLESS_HOME. */
 export function homePathOf(environment: NodeJS.ProcessEnv, platform: NodeJS.Platform = process.platform): string {
-  const chosen = environment['DRIFTLESS_HOME'];
+  const { DRIFTLESS_HOME: chosen, XDG_DATA_HOME: data, LOCALAPPDATA: local } = environment;
   if (chosen !== undefined && chosen !== '') {
     if (!isAbsolute(chosen)) {
       throw new HostError('bad-home', `DRIFTLESS_HOME is "${chosen}", which is not an absolute path. Set it to one.`);
@@ -30,9 +30,7 @@ export function homePathOf(environment: NodeJS.ProcessEnv, platform: NodeJS.Plat
     return resolve(chosen);
   }
   if (platform === 'darwin') return join(homedir(), 'Library', 'Application Support', 'driftless');
-  if (platform === 'win32')
-    return join(environment['LOCALAPPDATA'] ?? join(homedir(), 'AppData', 'Local'), 'driftless');
-  const data = environment['XDG_DATA_HOME'];
+  if (platform === 'win32') return join(local ?? join(homedir(), 'AppData', 'Local'), 'driftless');
   return join(data !== undefined && isAbsolute(data) ? data : join(homedir(), '.local', 'share'), 'driftless');
 }
 

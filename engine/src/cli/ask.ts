@@ -1,0 +1,148 @@
+/** One question to a linked folder's peer, running or not, and its answer in words or as one JSON object. */
+import { isAbsolute, relative, sep } from 'node:path';
+import type { ConflictInfo, ControlAnswer, Keep, PeerControl, Status, VerifyResult } from '../control.ts';
+import type { FolderHost } from '../host-api.ts';
+import { type Output, printable } from './output.ts';
+import { stateText } from './peer-view.ts';
+import { exitCodes } from './usage-error.ts';
+
+/** Enough to see what is wrong; `--json` gives all. */
+const shownMax = 20;
+
+export interface Question {
+  readonly host: FolderHost;
+  readonly dir: string;
+  readonly output: Output;
+}
+
+/** Asks, shows, closes; resolves with the exit code. */
+async function ask<Answer extends object>(
+  { host, dir, output }: Question,
+  question: (control: PeerControl) => Promise<Answer>,
+  show: (answer: Answer) => readonly string[],
+  succeeded: (answer: Answer) => boolean = () => true,
+): Promise<number> {
+  const control = await host.control(dir);
+  try {
+    const answer = await question(control);
+    output.object(answer);
+    if (!output.json) for (const line of show(answer)) output.line(line);
+    return succeeded(answer) ? exitCodes.ok : exitCodes.failed;
+  } finally {
+    await control.close();
+  }
+}
+
+/** An answer that is a refusal goes to stderr and fails the command. */
+const act = (question: Question, action: (control: PeerControl) => Promise<ControlAnswer>): Promise<number> =>
+  ask(
+    question,
+    async (control) => {
+      const answer = await action(control);
+      if (!answer.ok) question.output.warn(`driftless: ${printable(answer.message)}`);
+      return answer;
+    },
+    (answer) => (answer.ok ? [printable(answer.message)] : []),
+    (answer) => answer.ok,
+  );
+
+export const askStatus = (question: Question): Promise<number> =>
+  ask(
+    question,
+    (control) => control.status(),
+    (status) => statusLines(status, question.dir),
+  );
+
+export const askVerify = (question: Question): Promise<number> =>
+  ask(
+    question,
+    (control) => control.verify(),
+    verifyLines,
+    (result) => result.ok,
+  );
+
+export const askConflicts = (question: Question): Promise<number> =>
+  ask(
+    question,
+    async (control) => ({ conflicts: await control.conflicts() }),
+    ({ conflicts }) =>
+      conflicts.length === 0
+        ? ['no open conflicts']
+        : conflicts.flatMap((conflict) => conflictLines(conflict, question.dir)),
+  );
+
+export const askExplain = (question: Question, path: string): Promise<number> =>
+  ask(
+    question,
+    (control) => control.explain(pathInRoom(question, path)),
+    ({ lines }) => lines.map(printable),
+  );
+
+export const askResolve = (question: Question, path: string, keep: Keep): Promise<number> =>
+  act(question, (control) => control.resolve(pathInRoom(question, path), keep));
+export const askUntrack = (question: Question, path: string): Promise<number> =>
+  act(question, (control) => control.untrack(pathInRoom(question, path)));
+export const askPause = (question: Question): Promise<number> => act(question, (control) => control.pause());
+export const askResume = (question: Question): Promise<number> => act(question, (control) => control.resume());
+export const askConfirm = (question: Question): Promise<number> => act(question, (control) => control.confirm());
+export const askTrustRelay = (question: Question): Promise<number> => act(question, (control) => control.trustRelay());
+
+/** Paths are relative to the folder; an absolute one below it is taken as well, as shells complete them. */
+function pathInRoom({ dir }: Question, path: string): string {
+  const inside = isAbsolute(path) ? relative(dir, path) : path;
+  const slashed = sep === '\\' ? inside.replaceAll('\\', '/') : inside;
+  return slashed.replace(/^(\.\/+)+/, '').replace(/\/+$/, '');
+}
+
+function statusLines(status: Status, dir: string): readonly string[] {
+  const now = stateText({ ...status, conflicts: status.conflicts.length }, dir);
+  const here = status.peers.map(
+    (peer) =>
+      `${peer.name} (${peer.online ? 'here' : peer.lastSeen === null ? 'never seen' : `last seen ${peer.lastSeen}`})`,
+  );
+  return [
+    `${status.dir}`,
+    `  state     ${now === '' ? `${status.state}, ${status.pending} pending` : now}${status.running ? '' : ' (no peer runs; stored state)'}`,
+    `  files     ${status.files}${status.outOfScope === 0 ? '' : `, ${status.outOfScope} left out`}`,
+    `  head      ${status.head === null ? 'none yet' : `${status.head.height}, root ${status.root.slice(0, 16)}`}`,
+    `  relay     ${status.relay}`,
+    `  peers     ${here.length === 0 ? 'none seen' : here.join(', ')}`,
+    ...(status.lastChange === null
+      ? []
+      : [`  last      ${status.lastChange.path} by ${status.lastChange.by}, ${status.lastChange.time}`]),
+    ...listed(
+      'conflict',
+      status.conflicts.map((conflict) => conflict.path),
+    ),
+    ...listed(
+      'problem',
+      status.problems.map((problem) => `${problem.path}: ${problem.reason}`),
+    ),
+  ].map(printable);
+}
+
+function verifyLines(result: VerifyResult): readonly string[] {
+  const verdict = result.ok ? 'the folder is exactly the room' : `${result.differences.length} differences`;
+  return [
+    `${verdict}: ${result.files} files, ${result.bytes} bytes, head ${result.head?.height ?? 'none'}, root ${result.root}`,
+    ...listed(
+      'differs',
+      result.differences.map((difference) => `${difference.path}: ${difference.reason}`),
+    ),
+  ].map(printable);
+}
+
+function conflictLines(conflict: ConflictInfo, dir: string): readonly string[] {
+  return [
+    conflict.path,
+    ...conflict.variants.map(
+      (variant) => `  ${variant.mine ? 'mine' : 'theirs'}  ${variant.device}, ${variant.time}, ${variant.size} bytes`,
+    ),
+    `  keep one with: driftless resolve '${dir}' '${conflict.path}' --keep mine|theirs|both`,
+  ].map(printable);
+}
+
+function listed(word: string, lines: readonly string[]): readonly string[] {
+  const shown = lines.slice(0, shownMax).map((line) => `  ${word.padEnd(9)} ${line}`);
+  return lines.length > shownMax ? [...shown, `  … and ${lines.length - shownMax} more`] : shown;
+}

@@ -1,0 +1,185 @@
+/**
+ * Entry of the command line: builds the adapters, runs one command, ends with its exit code. Bad input is one line with the
+ * next step and exit code 2, a refused or failed run one line and 1.
+ */
+import { CommanderError } from 'commander';
+import type { FolderHost } from '../host-api.ts';
+import { createFileSecrets } from '../node/file-secrets.ts';
+import { createFolderHost } from '../node/folder-host.ts';
+import { homePathOf, messageOf, openHome } from '../node/home.ts';
+import {
+  askConfirm,
+  askConflicts,
+  askExplain,
+  askPause,
+  askResolve,
+  askResume,
+  askStatus,
+  askTrustRelay,
+  askUntrack,
+  askVerify,
+  type Question,
+} from './ask.ts';
+import { createOutput, type Output, printable } from './output.ts';
+import { type Actions, type AskFlags, createProgram, type RunFlags } from './program.ts';
+import { readInvite } from './read-invite.ts';
+import { runFolders } from './run-folders.ts';
+import { createStderrLog } from './stderr-log.ts';
+import { createStop } from './stop.ts';
+import { exitCodeOf, exitCodes, UsageError } from './usage-error.ts';
+
+/** What is still open after the command's end (an output that nobody reads) must not keep the process. */
+const lingerMsMax = 1_000;
+
+const outputOf = (json: boolean): Output => createOutput({ json, streams: process });
+
+async function openHost(flags: AskFlags, output: Output): Promise<FolderHost> {
+  const home = await openHome(homePathOf(process.env));
+  const log = createStderrLog(output, flags.verbose);
+  return createFolderHost({ home, secrets: createFileSecrets(home), ownerKind: 'cli', environment: process.env, log });
+}
+
+/** Runs one question on a host of its own. */
+async function withHost(flags: AskFlags, work: (host: FolderHost, output: Output) => Promise<number>): Promise<number> {
+  const output = outputOf(flags.json);
+  const host = await openHost(flags, output);
+  try {
+    return await work(host, output);
+  } finally {
+    await host.close();
+  }
+}
+
+const asking =
+  (question: (question: Question) => Promise<number>) =>
+  (dir: string, flags: AskFlags): Promise<number> =>
+    withHost(flags, (host, output) => question({ host, dir, output }));
+
+async function keepInStep(flags: RunFlags, output: Output, host: FolderHost, dirs: readonly string[]): Promise<number> {
+  return runFolders({
+    host,
+    dirs,
+    ...(flags.onConflict === undefined ? {} : { policy: flags.onConflict }),
+    allowMassDelete: flags.allowMassDelete,
+    output,
+    log: createStderrLog(output, flags.verbose),
+    stop: createStop(output),
+  });
+}
+
+const actions: Actions = {
+  async relay(flags) {
+    const { relayCommand } = await import('./relay-command.ts');
+    const output = outputOf(true);
+    return relayCommand(flags, output, createStop(output));
+  },
+
+  async share(dir, flags) {
+    const output = outputOf(flags.json);
+    const host = await openHost(flags, output);
+    const existing = await host.linkOf(dir);
+    const urls = flags.relay.length > 0 ? flags.relay : (existing?.urls ?? []);
+    const { link, invite } = await host.share({
+      dir,
+      urls,
+      name: flags.name,
+      policy: flags.onConflict ?? 'keep-both',
+      allowPlain: flags.allowPlain || flags.relay.length === 0,
+    });
+    output.object({ event: 'invite', invite, dir: link.dir, time: new Date().toISOString() });
+    if (!output.json) {
+      output.line("Invite (it carries the room's secret: give it to your own machines only):");
+      output.line(invite);
+      output.line(`There, run: driftless join - DIR`);
+    }
+    return keepInStep(flags, output, host, [dir]);
+  },
+
+  async join(given, dir, flags) {
+    const output = outputOf(flags.json);
+    if (given !== '-')
+      output.warn(
+        'driftless: other users of this machine can see an invite given as an argument; "-" reads it from stdin',
+      );
+    const invite = given === '-' ? await readInvite(process.stdin, output) : given;
+    const host = await openHost(flags, output);
+    await host.join({
+      invite,
+      dir,
+      name: flags.name,
+      policy: flags.onConflict ?? 'keep-both',
+      allowPlain: flags.allowPlain,
+    });
+    return keepInStep(flags, output, host, [dir]);
+  },
+
+  async sync(dirs, flags) {
+    const output = outputOf(flags.json);
+    const host = await openHost(flags, output);
+    const chosen = dirs.length > 0 ? dirs : (await host.links()).map((link) => link.dir);
+    if (chosen.length === 0)
+      throw new UsageError('No folder is linked. Link one: driftless share DIR --relay URL, or driftless join - DIR');
+    // Named twice is named once; what is not linked is said before anything starts.
+    const linked = new Set<string>();
+    for (const dir of chosen) linked.add((await host.linkOf(dir))?.dir ?? dir);
+    return keepInStep(flags, output, host, [...linked]);
+  },
+
+  unlink: (dir, flags) =>
+    withHost(flags, async (host, output) => {
+      await host.unlink(dir);
+      output.object({ event: 'unlinked', dir });
+      if (!output.json) output.line(`${dir} is no longer linked; its files stay.`);
+      return exitCodes.ok;
+    }),
+  invite: (dir, flags) =>
+    withHost(flags, async (host, output) => {
+      const invite = await host.invite(dir);
+      output.object({ event: 'invite', invite, dir });
+      if (!output.json) output.line(invite);
+      return exitCodes.ok;
+    }),
+  status: asking(askStatus),
+  verify: asking(askVerify),
+  conflicts: asking(askConflicts),
+  pause: asking(askPause),
+  resume: asking(askResume),
+  confirm: asking(askConfirm),
+  trustRelay: asking(askTrustRelay),
+  explain: (dir, path, flags) => withHost(flags, (host, output) => askExplain({ host, dir, output }, path)),
+  untrack: (dir, path, flags) => withHost(flags, (host, output) => askUntrack({ host, dir, output }, path)),
+  resolve: (dir, path, flags) => withHost(flags, (host, output) => askResolve({ host, dir, output }, path, flags.keep)),
+  async completion(script) {
+    outputOf(false).line(script.trimEnd());
+    return exitCodes.ok;
+  },
+};
+
+async function main(): Promise<number> {
+  let exitCode: number = exitCodes.ok;
+  const program = createProgram(actions, (code) => {
+    exitCode = code;
+  });
+  // Set on every command: subcommands were made before.
+  for (const command of [program, ...program.commands]) {
+    command.exitOverride();
+    command.configureOutput({
+      outputError: (text, write) =>
+        write(
+          `driftless: ${text.trim().replace(/^error: /, '')}. Run: driftless ${command === program ? '' : `${command.name()} `}--help\n`,
+        ),
+    });
+  }
+  try {
+    await program.parseAsync(process.argv);
+    return exitCode;
+  } catch (error) {
+    // Commander has said what was wrong; help and version are no errors.
+    if (error instanceof CommanderError) return error.exitCode === 0 ? exitCodes.ok : exitCodes.usage;
+    outputOf(true).warn(`driftless: ${printable(messageOf(error))}`);
+    return exitCodeOf(error);
+  }
+}
+
+process.exitCode = await main();
+setTimeout(() => process.exit(), lingerMsMax).unref();

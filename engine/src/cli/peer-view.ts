@@ -1,0 +1,152 @@
+/**
+ * What a running peer's events look like: one JSON line each with --json, or a human view with a bar for long work on a
+ * terminal and plain lines elsewhere. Words only; decides nothing.
+ */
+import { basename } from 'node:path';
+import { MultiBar, Presets, type SingleBar } from 'cli-progress';
+import type { PeerEvent, PeerState } from '../control.ts';
+import { type Output, printable } from './output.ts';
+
+/** Without a terminal, long work says this often how far it is. */
+const progressLineMs = 5_000;
+
+export interface PeerView {
+  onEvent(dir: string, event: PeerEvent): void;
+  close(): void;
+}
+
+export function createPeerView(output: Output, options: { readonly nowMs: () => number }): PeerView {
+  const human = createHumanView(output, options.nowMs);
+  return {
+    onEvent(dir, event) {
+      if (output.json) output.object({ ...event, dir, time: new Date(options.nowMs()).toISOString() });
+      else human.show(dir, event);
+    },
+    close: () => human.close(),
+  };
+}
+
+function createHumanView(
+  output: Output,
+  nowMs: () => number,
+): { show(dir: string, event: PeerEvent): void; close(): void } {
+  const bars = output.interactive ? createBars() : undefined;
+  const lastStateText = new Map<string, string>();
+  let progressShownAtMs = Number.NEGATIVE_INFINITY;
+
+  const say = (dir: string, text: string): void => {
+    const time = new Date(nowMs()).toTimeString().slice(0, 8);
+    const line = `${time}  ${printable(basename(dir))}  ${printable(text)}`;
+    if (bars === undefined || !bars.log(line)) output.line(line);
+  };
+
+  return {
+    show(dir, event) {
+      if (event.event !== 'state') {
+        const text = eventText(event);
+        if (text !== '') say(dir, text);
+        // What was said before that is news again after it.
+        if (event.event === 'sent' || event.event === 'applied') lastStateText.delete(dir);
+        return;
+      }
+      bars?.show(dir, event.progress);
+      if (bars === undefined && event.progress !== undefined && nowMs() - progressShownAtMs >= progressLineMs) {
+        progressShownAtMs = nowMs();
+        const { phase, done, total, unit } = event.progress;
+        say(dir, `${phase}: ${done} of ${total} ${unit}`);
+      }
+      const text = stateText(event, dir);
+      if (text !== '' && lastStateText.get(dir) !== text) {
+        lastStateText.set(dir, text);
+        say(dir, text);
+      }
+    },
+    close: () => bars?.close(),
+  };
+}
+
+/** Empty for what only passes by: the lines about files and the bar tell enough of it. */
+export function stateText(state: PeerState, dir: string): string {
+  switch (state.state) {
+    case 'idle':
+      return state.watchingByRescan ? 'in sync (changes are found by rescans)' : 'in sync';
+    case 'conflict':
+      return `${state.conflicts} open conflict${state.conflicts === 1 ? '' : 's'}; see: driftless conflicts '${dir}'`;
+    case 'offline':
+      return `offline${because(state)}; changes are kept and go out later`;
+    case 'paused':
+      return `paused; go on with: driftless resume '${dir}'`;
+    case 'error':
+      return `needs attention${because(state)}${state.next === undefined ? '' : `. Next: ${state.next}`}`;
+    case 'scanning':
+    case 'syncing':
+      return '';
+  }
+}
+
+const because = (state: PeerState): string => (state.reason === undefined ? '' : `: ${state.reason}`);
+
+function eventText(event: Exclude<PeerEvent, { readonly event: 'state' }>): string {
+  switch (event.event) {
+    case 'sent':
+      return `${event.deleted === true ? 'sent deletion of' : 'sent'} ${event.path}`;
+    case 'applied':
+      return `${event.deleted === true ? 'deleted' : 'received'} ${event.path}${event.by === undefined ? '' : ` from ${event.by}`}`;
+    case 'conflict':
+      return `conflict in ${event.path} with ${event.device}: ${event.reason}`;
+    case 'resolved':
+      return `conflict in ${event.path} is resolved`;
+    case 'problem':
+      return event.path === '' ? `problem: ${event.reason}` : `problem with ${event.path}: ${event.reason}`;
+    case 'note':
+      return event.path === '' ? event.note : `${event.path}: ${event.note}`;
+    case 'peer':
+      return `${event.name} is ${event.online ? 'here' : 'away'}`;
+  }
+}
+
+interface Bars {
+  show(dir: string, progress: PeerState['progress']): void;
+  /** Prints above the bars; false when there are none. */
+  log(line: string): boolean;
+  close(): void;
+}
+
+function createBars(): Bars {
+  let group: MultiBar | undefined;
+  const barsByDir = new Map<string, SingleBar>();
+  const endGroup = (): void => {
+    group?.stop();
+    group = undefined;
+    barsByDir.clear();
+  };
+  return {
+    show(dir, progress) {
+      const bar = barsByDir.get(dir);
+      if (progress === undefined) {
+        if (bar === undefined) return;
+        group?.remove(bar);
+        barsByDir.delete(dir);
+        if (barsByDir.size === 0) endGroup();
+        return;
+      }
+      const words = { name: printable(basename(dir)), phase: progress.phase, unit: progress.unit };
+      if (bar !== undefined) {
+        bar.setTotal(progress.total);
+        bar.update(progress.done, words);
+        return;
+      }
+      group ??= new MultiBar(
+        { format: '{name}  {phase} {bar} {percentage}% of {total} {unit}', clearOnComplete: true, hideCursor: true },
+        Presets.shades_grey,
+      );
+      barsByDir.set(dir, group.create(progress.total, progress.done, words));
+    },
+    log(line) {
+      if (group === undefined) return false;
+      group.log(`${line}\n`);
+      return true;
+    },
+    close: endGroup,
+  };
+}

@@ -1,0 +1,508 @@
+/**
+ * Linked folders of this machine: making, keeping and ending links, and running their peers with the real adapters. Used by
+ * the command line and by the extension's engine process, which differ in where the keys lie (`SecretStore`) and in nothing else.
+ *
+ * Rules: CLONE (a device identity belongs to one link; linking a copied folder makes a new one), STATE (damaged state is
+ * moved aside and the folder re-joins; nothing is deleted), P15 (one process a folder), P16 (no folder inside another).
+ * Leaves to others: everything that a running peer does (peer.ts), and what is asked while none runs (offline-control.ts).
+ */
+import { mkdir, readdir, realpath, rm, stat } from 'node:fs/promises';
+import { basename, dirname, join, resolve } from 'node:path';
+import type { RoomId } from '@driftless/protocol';
+import type { PeerControl } from '../control.ts';
+import { createDeviceKey } from '../crypto/device-key.ts';
+import { createRoomCipher } from '../crypto/room-cipher.ts';
+import {
+  type FolderHost,
+  HostError,
+  type Link,
+  type LinkSecrets,
+  type OpenOptions,
+  type RunningFolder,
+  type SecretStore,
+} from '../host-api.ts';
+import { encodeInvite, parseInvite } from '../invite-code.ts';
+import { createOfflineControl } from '../offline-control.ts';
+import { createPeer } from '../peer.ts';
+import type { Folder } from '../ports/folder.ts';
+import type { Log } from '../ports/log.ts';
+import type { DeviceKey, RoomCipher } from '../ports/room-cipher.ts';
+import type { RelayClient } from '../ports/room-session.ts';
+import { type StateStore, StateStoreError } from '../ports/state-store.ts';
+import { createRelayClient } from '../relay-client.ts';
+import { connectControl, controlSocketPath, type RemoteControl, serveControl } from './control-socket.ts';
+import { type FolderLock, type OwnerKind, readOwner, takeFolderLock, withHomeLock } from './folder-lock.ts';
+import { assertHomeOutside, codeOf, type Home, isWithin, messageOf } from './home.ts';
+import { createLinkStore } from './links.ts';
+import { markerText, readMarker } from './markers.ts';
+import { nodeClock } from './node-clock.ts';
+import { createNodeFolder } from './node-folder.ts';
+import { nodeHashing } from './node-hashing.ts';
+import { nodeRandom } from './node-random.ts';
+import { createNodeWatcher } from './node-watcher.ts';
+import { checkRelayUrls } from './relay-url.ts';
+import { moveStateStoreAside, openStateStore } from './sqlite-state-store.ts';
+import { createWebSocketTransport } from './web-socket-transport.ts';
+
+/** Above this a file is listed as too large (F18): hashing and re-reading it would hold up everything else for minutes. */
+const fileBytesMaxDefault = 16 * 1024 ** 3;
+/** A peer that just took the lock answers on its socket within this. */
+const ownerAnswerMsMax = 3_000;
+const ownerPollMs = 100;
+
+const epoch = 0;
+
+export interface FolderHostOptions {
+  readonly home: Home;
+  readonly secrets: SecretStore;
+  readonly ownerKind: OwnerKind;
+  readonly environment: NodeJS.ProcessEnv;
+  readonly log: Log;
+}
+
+export function createFolderHost({ home, secrets, ownerKind, environment, log }: FolderHostOptions): FolderHost {
+  const store = createLinkStore(home);
+  const running = new Set<RunningFolder>();
+  let relayClient: RelayClient | undefined;
+
+  const relay = (): RelayClient => {
+    relayClient ??= createRelayClient({
+      transport: createWebSocketTransport(),
+      clock: nodeClock,
+      random: nodeRandom,
+      log,
+    });
+    return relayClient;
+  };
+
+  const allLinks = async (): Promise<readonly Link[]> => {
+    const { links, damaged } = await store.all();
+    for (const link of damaged)
+      log.error('a link cannot be read and is left out', { path: link.path, reason: link.reason });
+    return links;
+  };
+  const linkAt = async (path: string): Promise<Link | undefined> =>
+    (await allLinks()).find((link) => link.dir === path);
+
+  const requireLink = async (dir: string): Promise<Link> => {
+    const path = await realDirectory(dir);
+    const links = await allLinks();
+    const link = links.find((candidate) => candidate.dir === path);
+    if (link !== undefined) return link;
+    const marker = await readMarker(path);
+    const origin = marker === undefined ? undefined : links.find((candidate) => candidate.marker === marker.link);
+    throw new HostError(
+      'not-linked',
+      origin === undefined
+        ? `${dir} is not linked. Link it with: driftless share DIR --relay URL, or driftless join - DIR`
+        : `${dir} is a copy of ${origin.dir}, or that folder was moved here. Move it back, or share or join it as a folder of its own.`,
+    );
+  };
+  const requireSecrets = async (link: Link): Promise<LinkSecrets> => {
+    const found = await secrets.get(link.id);
+    if (found === undefined) {
+      throw new HostError(
+        'missing-secret',
+        `The keys of ${link.dir} are gone. Run: driftless unlink, then join the room again; no file is lost.`,
+      );
+    }
+    return found;
+  };
+
+  const cipherOf = (keys: LinkSecrets): { readonly cipher: RoomCipher; readonly device: DeviceKey } => {
+    const device = createDeviceKey(keys.deviceSeed);
+    return { cipher: createRoomCipher({ secret: keys.roomSecret, epoch, device, random: nodeRandom }), device };
+  };
+  const roomOf = (roomSecret: Uint8Array): RoomId =>
+    cipherOf({ roomSecret, deviceSeed: nodeRandom.bytes(32) }).cipher.room;
+  const inviteOf = (link: Link, keys: LinkSecrets): string =>
+    encodeInvite({
+      urls: link.urls,
+      relayKey: link.relayKey === null ? null : bytesOf(link.relayKey),
+      room: link.room as RoomId,
+      epoch,
+      secret: keys.roomSecret,
+    });
+
+  /** Links a folder that has no link: the caller holds the home's lock. */
+  const makeLink = async (
+    path: string,
+    facts: Pick<Link, 'urls' | 'relayKey' | 'name' | 'policy'> & { readonly roomSecret: Uint8Array },
+  ): Promise<{ readonly link: Link; readonly keys: LinkSecrets }> => {
+    const keys = { roomSecret: facts.roomSecret, deviceSeed: nodeRandom.bytes(32) };
+    const room = cipherOf(keys).cipher.room;
+    const before = await readMarker(path);
+    const link: Link = {
+      id: hexOf(nodeRandom.bytes(8)),
+      dir: path,
+      room,
+      urls: facts.urls,
+      relayKey: facts.relayKey,
+      name: facts.name,
+      policy: facts.policy,
+      marker: hexOf(nodeRandom.bytes(16)),
+      rejoin: before?.room === room,
+      createdAt: new Date(nodeClock.nowMs()).toISOString(),
+    };
+    await store.directory(link.id);
+    await secrets.set(link.id, keys);
+    const folder = createNodeFolder(path);
+    try {
+      await folder.initialise(markerText({ room, link: link.marker }));
+    } finally {
+      await folder.close();
+    }
+    // Last: from here on there is a link.
+    await store.put(link);
+    return { link, keys };
+  };
+
+  const assertMayLink = async (path: string): Promise<void> => {
+    assertHomeOutside(home, path);
+    for (const other of await allLinks()) {
+      if (isWithin(path, other.dir))
+        throw new HostError(
+          'nested',
+          `${path} lies inside ${other.dir}, which is linked already. Choose a folder outside of it.`,
+        );
+      if (isWithin(other.dir, path))
+        throw new HostError(
+          'nested',
+          `${path} contains ${other.dir}, which is linked already. Choose a folder beside it, or unlink that one first.`,
+        );
+    }
+    for (let above = dirname(path); above !== dirname(above); above = dirname(above)) {
+      if ((await readMarker(above)) !== undefined)
+        throw new HostError(
+          'nested',
+          `${path} lies inside ${above}, which is a synced folder. Choose a folder outside of it.`,
+        );
+    }
+  };
+
+  /** New addresses, or a relay key that became known, of a link that stays. */
+  const update = async (link: Link, change: Partial<Pick<Link, 'urls' | 'relayKey' | 'rejoin'>>): Promise<Link> => {
+    const next = { ...link, ...change };
+    if (JSON.stringify(next) !== JSON.stringify(link)) await store.put(next);
+    return next;
+  };
+
+  const takeLock = async (link: Link): Promise<FolderLock> => {
+    const stateDirectory = await store.directory(link.id);
+    const folderDirectory = join(link.dir, '.driftless');
+    const lock = await takeFolderLock({ stateDirectory, folderDirectory, kind: ownerKind });
+    if (lock !== 'taken') return lock;
+    const owner = (await readOwner(stateDirectory)) ?? (await readOwner(folderDirectory));
+    const who =
+      owner === undefined
+        ? 'another process'
+        : `${owner.kind === 'cli' ? 'the command line' : 'VS Code'} (process ${owner.pid})`;
+    throw new HostError('owned', `${link.dir} is already kept in step by ${who}. Stop that one first.`);
+  };
+
+  const stateFile = async (link: Link): Promise<string> => join(await store.directory(link.id), 'state.sqlite');
+
+  /** Damaged state is moved aside: the folder then joins again, and nothing is deleted (rule STATE). */
+  const openState = async (
+    link: Link,
+    { executableBit }: Folder['traits'],
+    tell: (reason: string) => void,
+  ): Promise<{ readonly state: StateStore; readonly link: Link }> => {
+    const file = await stateFile(link);
+    try {
+      return { state: openStateStore({ file, executableBit }), link };
+    } catch (error) {
+      if (!(error instanceof StateStoreError)) throw error;
+      if (error.code !== 'damaged') throw new HostError('state', error.message, error);
+      const aside = moveStateStoreAside(file);
+      tell(
+        `the stored state was damaged and now lies in ${aside}; the folder joins its room again and nothing is deleted (${error.message})`,
+      );
+      const rejoining = await update(link, { rejoin: true });
+      return { state: openStateStore({ file, executableBit }), link: rejoining };
+    }
+  };
+
+  const host: FolderHost = {
+    links: allLinks,
+    linkOf: async (dir) => linkAt(await realDirectory(dir)),
+
+    async share({ dir, urls, name, policy, allowPlain }) {
+      checkRelayUrls(urls, allowPlain ?? false);
+      const path = await existingDirectory(dir);
+      return withHomeLock(home, async () => {
+        const existing = await linkAt(path);
+        if (existing !== undefined) {
+          const link = await update(existing, { urls });
+          return { link, invite: inviteOf(link, await requireSecrets(link)) };
+        }
+        await assertMayLink(path);
+        const { link, keys } = await makeLink(path, {
+          urls,
+          relayKey: null,
+          name,
+          policy,
+          roomSecret: nodeRandom.bytes(32),
+        });
+        return { link, invite: inviteOf(link, keys) };
+      });
+    },
+
+    async join({ invite: code, dir, name, policy, allowPlain }) {
+      const parsed = parseInvite(code);
+      if (!parsed.ok) throw new HostError('bad-invite', parsed.error);
+      const invite = parsed.value;
+      if (invite.epoch !== epoch)
+        throw new HostError(
+          'bad-invite',
+          'This invite was made by a newer Driftless. Update Driftless on this machine.',
+        );
+      checkRelayUrls(invite.urls, allowPlain ?? false);
+      const relayKey = invite.relayKey === null ? null : hexOf(invite.relayKey);
+      return withHomeLock(home, async () => {
+        const path = await realDirectory(dir);
+        const existing = await linkAt(path);
+        if (existing !== undefined) {
+          if (existing.room !== invite.room)
+            throw new HostError('linked', `${dir} is in another room. Unlink it first: driftless unlink '${dir}'`);
+          return update(existing, { urls: invite.urls, relayKey: existing.relayKey ?? relayKey });
+        }
+        await assertMayLink(path);
+        const facts = { urls: invite.urls, relayKey, name, policy, roomSecret: invite.secret };
+        if (roomOf(invite.secret) !== invite.room)
+          throw new HostError('bad-invite', 'The invite does not make sense. Make a new one.');
+        await makeDirectory(path);
+        const { link } = await makeLink(await existingDirectory(dir), facts);
+        return link;
+      });
+    },
+
+    async unlink(dir) {
+      const link = await requireLink(dir);
+      const lock = await takeLock(link);
+      try {
+        if (await trashMayGo(link)) await rm(join(link.dir, '.driftless'), { recursive: true, force: true });
+        await secrets.delete(link.id);
+      } finally {
+        await lock.release();
+      }
+      await store.remove(link.id);
+    },
+
+    async invite(dir) {
+      const link = await requireLink(dir);
+      return inviteOf(link, await requireSecrets(link));
+    },
+
+    async open(dir, options) {
+      const found = await requireLink(dir);
+      const keys = await requireSecrets(found);
+      const lock = await takeLock(found);
+      try {
+        const folder = await run(found, keys, lock, options);
+        running.add(folder);
+        return folder;
+      } catch (error) {
+        await lock.release();
+        throw error;
+      }
+    },
+
+    async control(dir) {
+      const link = await requireLink(dir);
+      const giveUpAtMs = nodeClock.monotonicMs() + ownerAnswerMsMax;
+      for (;;) {
+        const remote = await remoteControl(link);
+        if (remote !== undefined) return remote;
+        try {
+          return await storedControl(link, await takeLock(link));
+        } catch (error) {
+          // Owned, but not answering: it is starting or stopping.
+          if (!(error instanceof HostError && error.code === 'owned') || nodeClock.monotonicMs() > giveUpAtMs)
+            throw error;
+          await new Promise<void>((done) => nodeClock.after(ownerPollMs, done));
+        }
+      }
+    },
+
+    async close() {
+      for (const folder of [...running]) await folder.close();
+      await relayClient?.close();
+      relayClient = undefined;
+    },
+  };
+
+  const run = async (
+    found: Link,
+    keys: LinkSecrets,
+    lock: FolderLock,
+    options: OpenOptions,
+  ): Promise<RunningFolder> => {
+    const folder = createNodeFolder(found.dir);
+    const { state, link: opened } = await openState(found, folder.traits, (reason) => {
+      options.log.error('state damaged', { dir: found.dir, reason });
+      options.onEvent({ event: 'problem', path: '', reason });
+    });
+    let link = opened;
+    let linkWrites: Promise<unknown> = Promise.resolve();
+    const { cipher, device } = cipherOf(keys);
+    const peer = createPeer({
+      dir: link.dir,
+      deviceName: link.name,
+      urls: link.urls,
+      relayKey: link.relayKey === null ? null : bytesOf(link.relayKey),
+      cipher,
+      device,
+      folder,
+      store: state,
+      watcher: createNodeWatcher({ rootPath: link.dir, log: options.log }),
+      // Shared by all folders of this process: a peer that closes does not close it.
+      relay: { open: (target, handlers) => relay().open(target, handlers), close: async () => undefined },
+      clock: nodeClock,
+      random: nodeRandom,
+      hashing: nodeHashing,
+      log: options.log,
+      policy: options.policy ?? link.policy,
+      allowMassDelete: options.allowMassDelete ?? false,
+      makeInvite: () => inviteOf(link, keys),
+      onRelayKey: (key) => {
+        link = { ...link, relayKey: hexOf(key) };
+        const pinned = link;
+        linkWrites = linkWrites
+          .then(() => store.put(pinned))
+          .catch((error: unknown) =>
+            options.log.error('the relay key could not be kept', { reason: messageOf(error) }),
+          );
+      },
+      marker: markerText({ room: cipher.room, link: link.marker }),
+      rejoin: link.rejoin,
+      fileBytesMax: fileBytesMaxDefault,
+      onEvent: options.onEvent,
+    });
+    const socketPath = await controlSocketPath({ homePath: home.path, linkId: link.id, environment });
+    const server = await serveControl({ path: socketPath, control: peer, log: options.log }).catch(
+      async (error: unknown) => {
+        await peer.close();
+        throw error;
+      },
+    );
+    await lock.announce(socketPath);
+    peer.start();
+
+    let closing: Promise<void> | undefined;
+    const closeParts = async (): Promise<void> => {
+      running.delete(self);
+      await server.close();
+      await peer.close();
+      await linkWrites;
+      await lock.release();
+    };
+    const self: RunningFolder = {
+      link,
+      control: peer,
+      close() {
+        closing ??= closeParts();
+        return closing;
+      },
+    };
+    return self;
+  };
+
+  const remoteControl = async (link: Link): Promise<RemoteControl | undefined> => {
+    const owner = await readOwner(await store.directory(link.id));
+    return owner?.socketPath === undefined || owner.socketPath === null ? undefined : connectControl(owner.socketPath);
+  };
+
+  const storedControl = async (link: Link, lock: FolderLock): Promise<PeerControl & { close(): Promise<void> }> => {
+    try {
+      const keys = await requireSecrets(link);
+      const folder = createNodeFolder(link.dir);
+      const { state, link: opened } = await openState(link, folder.traits, (reason) =>
+        log.error('state damaged', { dir: link.dir, reason }),
+      );
+      const { cipher, device } = cipherOf(keys);
+      const control = createOfflineControl({
+        dir: link.dir,
+        deviceName: link.name,
+        urls: link.urls,
+        cipher,
+        device,
+        folder,
+        store: state,
+        clock: nodeClock,
+        hashing: nodeHashing,
+        log,
+        marker: markerText({ room: cipher.room, link: link.marker }),
+        makeInvite: () => inviteOf(opened, keys),
+      });
+      return {
+        ...control,
+        async close() {
+          await folder.close();
+          state.close();
+          await lock.release();
+        },
+      };
+    } catch (error) {
+      await lock.release();
+      throw error;
+    }
+  };
+
+  /** Bytes that are in no record must not go with the link (rule DISK4): then `.driftless/` stays. The caller holds the lock. */
+  const trashMayGo = async (link: Link): Promise<boolean> => {
+    const names = await readdir(join(link.dir, '.driftless', 'trash')).catch((error: unknown) => {
+      if (codeOf(error) === 'ENOENT' || codeOf(error) === 'ENOTDIR') return [];
+      throw error;
+    });
+    if (names.length === 0) return true;
+    try {
+      const state = openStateStore({ file: await stateFile(link), executableBit: true });
+      try {
+        const recorded = new Set(state.trash().flatMap((row) => (row.inRecord ? [row.name] : [])));
+        return names.every((name) => recorded.has(name));
+      } finally {
+        state.close();
+      }
+    } catch (error) {
+      if (error instanceof StateStoreError) return false;
+      throw error;
+    }
+  };
+
+  return host;
+}
+
+/** Real absolute path of `dir`, also when it, or its end, does not exist. */
+async function realDirectory(dir: string): Promise<string> {
+  const path = resolve(dir);
+  try {
+    return await realpath(path);
+  } catch (error) {
+    if (codeOf(error) !== 'ENOENT' || dirname(path) === path)
+      throw new HostError('bad-dir', `${dir} cannot be used: ${messageOf(error)}.`, error);
+    return join(await realDirectory(dirname(path)), basename(path));
+  }
+}
+
+async function existingDirectory(dir: string): Promise<string> {
+  const path = await realDirectory(dir);
+  const found = await stat(path).catch((error: unknown) => {
+    if (codeOf(error) === 'ENOENT') return undefined;
+    throw new HostError('bad-dir', `${dir} cannot be used: ${messageOf(error)}.`, error);
+  });
+  if (found === undefined) throw new HostError('bad-dir', `${dir} does not exist. Make it first: mkdir '${dir}'`);
+  if (!found.isDirectory()) throw new HostError('bad-dir', `${dir} is not a directory. Name the folder that holds it.`);
+  return path;
+}
+
+async function makeDirectory(path: string): Promise<void> {
+  try {
+    await mkdir(path, { recursive: true });
+  } catch (error) {
+    throw new HostError('bad-dir', `${path} cannot be made: ${messageOf(error)}.`, error);
+  }
+}
+
+const hexOf = (bytes: Uint8Array): string => Buffer.from(bytes).toString('hex');
+const bytesOf = (hex: string): Uint8Array => new Uint8Array(Buffer.from(hex, 'hex'));

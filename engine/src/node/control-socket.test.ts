@@ -1,0 +1,164 @@
+import { mkdir, mkdtemp, rm, stat } from 'node:fs/promises';
+import { createConnection, createServer } from 'node:net';
+import { tmpdir } from 'node:os';
+import { dirname, join } from 'node:path';
+import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { createMessageConnection, SocketMessageReader, SocketMessageWriter } from 'vscode-jsonrpc/node';
+import type { ConflictInfo, PeerControl } from '../control.ts';
+import type { Log } from '../ports/log.ts';
+import { type ControlServer, connectControl, controlSocketPath, serveControl } from './control-socket.ts';
+
+const log: Log = { debug() {}, info() {}, warn() {}, error() {} };
+const done = { ok: true, message: 'done' };
+
+function fakeControl(calls: unknown[][]): PeerControl {
+  const noted =
+    <Answer>(name: string, answer: Answer) =>
+    async (...parameters: unknown[]): Promise<Answer> => {
+      calls.push([name, ...parameters]);
+      return answer;
+    };
+  const conflicts: readonly ConflictInfo[] = [{ path: 'a', variants: [], holds: 'mine' }];
+  return {
+    status: async () => {
+      throw new Error('no status today');
+    },
+    verify: noted('verify', { ok: true, root: '', head: null, files: 1, bytes: 2, differences: [] }),
+    conflicts: noted('conflicts', conflicts),
+    resolve: noted('resolve', done),
+    conflictSides: noted('conflictSides', { base: null, mine: 'YQ==', theirs: null }),
+    explain: noted('explain', { lines: ['because'] }),
+    pause: noted('pause', done),
+    resume: noted('resume', done),
+    confirm: noted('confirm', done),
+    untrack: noted('untrack', done),
+    invite: noted('invite', { invite: 'x' }),
+    trustRelay: noted('trustRelay', done),
+  };
+}
+
+let directory = '';
+const servers: ControlServer[] = [];
+beforeEach(async () => {
+  directory = await mkdtemp(join(tmpdir(), 'dl-'));
+});
+afterEach(async () => {
+  for (const server of servers.splice(0)) await server.close();
+  await rm(directory, { recursive: true, force: true });
+});
+
+async function serve(calls: unknown[][] = []): Promise<ControlServer> {
+  const server = await serveControl({ path: join(directory, 'control.sock'), control: fakeControl(calls), log });
+  servers.push(server);
+  return server;
+}
+async function connected(path: string) {
+  const control = await connectControl(path);
+  if (control === undefined) throw new Error('nobody answers');
+  return control;
+}
+
+describe('the control socket', () => {
+  it('carries every request and its answer', async () => {
+    const calls: unknown[][] = [];
+    const server = await serve(calls);
+    const control = await connected(server.path);
+    expect(await control.conflicts()).toEqual([{ path: 'a', variants: [], holds: 'mine' }]);
+    expect(await control.resolve('a b', 'both')).toEqual(done);
+    expect(await control.explain('x')).toEqual({ lines: ['because'] });
+    expect(await control.conflictSides('x')).toEqual({ base: null, mine: 'YQ==', theirs: null });
+    expect(await control.invite()).toEqual({ invite: 'x' });
+    for (const name of ['verify', 'pause', 'resume', 'confirm', 'trustRelay'] as const) await control[name]();
+    expect(calls).toEqual([
+      ['conflicts'],
+      ['resolve', 'a b', 'both'],
+      ['explain', 'x'],
+      ['conflictSides', 'x'],
+      ['invite'],
+      ['verify'],
+      ['pause'],
+      ['resume'],
+      ['confirm'],
+      ['trustRelay'],
+    ]);
+    await control.close();
+  });
+
+  it('passes failures on as messages', async () => {
+    const control = await connected((await serve()).path);
+    await expect(control.status()).rejects.toThrow('no status today');
+    await control.close();
+  });
+
+  it('refuses what is malformed or unknown before it reaches the peer', async () => {
+    const calls: unknown[][] = [];
+    const socket = createConnection((await serve(calls)).path);
+    const raw = createMessageConnection(new SocketMessageReader(socket), new SocketMessageWriter(socket));
+    raw.listen();
+    await expect(raw.sendRequest('resolve', 'a', 'everything')).rejects.toThrow('malformed');
+    await expect(raw.sendRequest('resolve', 'a')).rejects.toThrow('malformed');
+    await expect(raw.sendRequest('explain', 'x'.repeat(20_000))).rejects.toThrow('malformed');
+    await expect(raw.sendRequest('untrack', 7)).rejects.toThrow('malformed');
+    await expect(raw.sendRequest('constructor')).rejects.toThrow('unknown request');
+    expect(calls).toEqual([]);
+    raw.dispose();
+    socket.destroy();
+  });
+
+  it('survives bytes that are no protocol at all', async () => {
+    const server = await serve();
+    const socket = createConnection(server.path);
+    socket.on('error', () => undefined);
+    const closed = new Promise((resolve) => socket.once('close', resolve));
+    socket.end('GET / HTTP/1.1\r\nContent-Length: nonsense\r\n\r\n{]');
+    await closed;
+    const control = await connected(server.path);
+    expect(await control.invite()).toEqual({ invite: 'x' });
+    await control.close();
+  });
+
+  it('takes over a stale socket and leaves none behind', async () => {
+    const path = join(directory, 'control.sock');
+    const first = await serve();
+    // A second server at the path: what a killed process leaves is a socket that nobody answers.
+    const second = await serveControl({ path, control: fakeControl([]), log });
+    servers.push(second);
+    const control = await connected(path);
+    expect(await control.pause()).toEqual(done);
+    await control.close();
+    await second.close();
+    await first.close();
+    expect(await connectControl(path)).toBeUndefined();
+  });
+
+  it('tells a caller whose peer goes away', async () => {
+    const silent = createServer();
+    const path = join(directory, 'silent.sock');
+    await new Promise<void>((resolve) => silent.listen(path, resolve));
+    silent.once('connection', (socket) => socket.once('data', () => socket.destroy()));
+    const control = await connected(path);
+    await expect(control.pause()).rejects.toThrow('went away');
+    await control.close();
+    await new Promise((resolve) => silent.close(resolve));
+  });
+});
+
+describe('controlSocketPath', () => {
+  it('lies below the home when that is short, in a private directory', async () => {
+    const path = await controlSocketPath({ homePath: directory, linkId: 'a', environment: {} });
+    expect(dirname(path)).toBe(join(directory, 'run'));
+    expect((await stat(dirname(path))).mode & 0o777).toBe(0o700);
+  });
+
+  it('stays short for a deep home, and differs between links', async () => {
+    const homePath = join(directory, 'x'.repeat(60), 'y'.repeat(60));
+    await mkdir(homePath, { recursive: true });
+    const runtime = join(directory, 'r');
+    const path = await controlSocketPath({ homePath, linkId: 'a', environment: { XDG_RUNTIME_DIR: runtime } });
+    expect(dirname(path)).toBe(join(runtime, 'driftless'));
+    expect(Buffer.byteLength(path)).toBeLessThanOrEqual(100);
+    expect(await controlSocketPath({ homePath, linkId: 'b', environment: { XDG_RUNTIME_DIR: runtime } })).not.toBe(
+      path,
+    );
+  });
+});

@@ -12,8 +12,9 @@ export function checkRelayUrls(urls: readonly string[], allowPlain: boolean): vo
         `"${text}" is not a relay address. Write it like ws://127.0.0.1:4747 or wss://relay.example.org`,
       );
     }
-    if (url.username !== '' || url.password !== '')
-      throw new HostError('bad-url', 'A relay address holds no user name or password. Leave them out.');
+    if (url.username !== '' || url.password !== '' || url.search !== '' || url.hash !== '') {
+      throw new HostError('bad-url', 'A relay address holds no user, password, query or fragment. Leave them out.');
+    }
     if (url.protocol === 'ws:' && !allowPlain && !isLoopback(url.hostname)) {
       throw new HostError(
         'plain-refused',

@@ -1,0 +1,92 @@
+import { describe, expect, it } from 'vitest';
+import type { PeerEvent, PeerState } from '../control.ts';
+import type { Output } from './output.ts';
+import { createPeerView, stateText } from './peer-view.ts';
+
+function recorded(json: boolean): { readonly output: Output; readonly objects: object[]; readonly lines: string[] } {
+  const objects: object[] = [];
+  const lines: string[] = [];
+  const output: Output = {
+    json,
+    interactive: false,
+    object: (value) => objects.push(value),
+    line: (text) => lines.push(text),
+    warn: (text) => lines.push(text),
+  };
+  return { output, objects, lines };
+}
+
+const state = (name: PeerState['state'], more: Partial<PeerState> = {}): PeerEvent & { readonly event: 'state' } => ({
+  event: 'state',
+  state: name,
+  pending: 0,
+  conflicts: 0,
+  watchingByRescan: false,
+  waitingForUnsavedEdits: false,
+  ...more,
+});
+
+describe('the view of a running peer', () => {
+  it('adds folder and time to every JSON event', () => {
+    const { output, objects, lines } = recorded(true);
+    const view = createPeerView(output, { nowMs: () => 0 });
+    view.onEvent('/a/notes', { event: 'sent', path: 'x' });
+    view.onEvent('/a/notes', state('idle'));
+    expect(objects).toMatchObject([
+      { event: 'sent', path: 'x', dir: '/a/notes', time: '1970-01-01T00:00:00.000Z' },
+      { event: 'state', state: 'idle', dir: '/a/notes', time: '1970-01-01T00:00:00.000Z' },
+    ]);
+    expect(lines).toEqual([]);
+  });
+
+  it('tells people what happened, and a state once until something else happens', () => {
+    const { output, lines } = recorded(false);
+    const view = createPeerView(output, { nowMs: () => 0 });
+    const events: readonly PeerEvent[] = [
+      state('scanning'),
+      state('idle'),
+      state('idle'),
+      { event: 'sent', path: 'x' },
+      state('syncing'),
+      state('idle'),
+      { event: 'applied', path: 'evil\u001b[2J', by: 'laptop' },
+      { event: 'applied', path: 'y', deleted: true },
+    ];
+    for (const event of events) view.onEvent('/a/notes', event);
+    expect(lines.map((line) => line.slice(10))).toEqual([
+      'notes  in sync',
+      'notes  sent x',
+      'notes  in sync',
+      'notes  received evil\\u001b[2J from laptop',
+      'notes  deleted y',
+    ]);
+  });
+
+  it('tells the progress of long work now and then where there is no terminal', () => {
+    const { output, lines } = recorded(false);
+    let nowMs = 0;
+    const view = createPeerView(output, { nowMs: () => nowMs });
+    for (const done of [0, 1, 2, 3]) {
+      view.onEvent('/a/notes', state('syncing', { progress: { phase: 'receiving', done, total: 3, unit: 'files' } }));
+      nowMs += 3_000;
+    }
+    expect(lines.map((line) => line.slice(10))).toEqual([
+      'notes  receiving: 0 of 3 files',
+      'notes  receiving: 2 of 3 files',
+    ]);
+  });
+});
+
+describe('stateText', () => {
+  it.each([
+    [state('idle'), 'in sync'],
+    [state('idle', { watchingByRescan: true }), 'in sync (changes are found by rescans)'],
+    [state('conflict', { conflicts: 1 }), "1 open conflict; see: driftless conflicts '/d'"],
+    [state('offline', { reason: 'refused' }), 'offline: refused; changes are kept and go out later'],
+    [state('paused'), "paused; go on with: driftless resume '/d'"],
+    [state('error', { reason: 'no root', next: 'bring it back' }), 'needs attention: no root. Next: bring it back'],
+    [state('syncing'), ''],
+  ])('%o', (given, expected) => {
+    expect(stateText(given, '/d')).toBe(expected);
+  });
+});

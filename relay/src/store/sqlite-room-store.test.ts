@@ -1,0 +1,218 @@
+/** What only a store on a disk can get wrong: crashes, full and damaged disks, other versions, other processes, the clock. */
+import { spawn } from 'node:child_process';
+import {
+  appendFileSync,
+  copyFileSync,
+  openSync,
+  readdirSync,
+  readFileSync,
+  truncateSync,
+  writeFileSync,
+  writeSync,
+} from 'node:fs';
+import { mkdtemp, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { createInterface } from 'node:readline';
+import { DatabaseSync } from 'node:sqlite';
+import { decodeRecordHeader, noRecordId, recordIdOf, type SealedChunk } from '@driftless/protocol';
+import { afterEach, beforeEach, describe, expect, test } from 'vitest';
+import { type SampleRecord, sampleChunk, sampleRoom } from '../testing/sample-room.ts';
+import { schemaVersion } from './migrations.ts';
+import type { RoomStore } from './room-store.ts';
+import { sqliteRoomStore } from './sqlite-room-store.ts';
+
+const room = sampleRoom('one');
+let dataDir: string;
+let stores: RoomStore[];
+const databaseFile = (): string => join(dataDir, 'relay.sqlite');
+
+beforeEach(async () => {
+  dataDir = await mkdtemp(join(tmpdir(), 'driftless-store-'));
+  stores = [];
+});
+afterEach(async () => {
+  await Promise.all(stores.map((store) => store.close()));
+  await rm(dataDir, { recursive: true });
+});
+
+async function open(databasePagesMax?: number): Promise<RoomStore> {
+  const store = await sqliteRoomStore({ dataDir, ...(databasePagesMax === undefined ? {} : { databasePagesMax }) });
+  stores.push(store);
+  return store;
+}
+function pageCount(): number {
+  const database = new DatabaseSync(databaseFile());
+  const row = database.prepare('PRAGMA page_count').get();
+  database.close();
+  return Number(row?.['page_count']);
+}
+const append = (store: RoomStore, entry: SampleRecord, chunks: readonly SealedChunk[] = [], nowMs = 1) =>
+  store.append({ room: room.id, keys: room.keys, entry, chunks, nowMs });
+const put = (store: RoomStore, chunks: readonly SealedChunk[]) =>
+  store.put({ room: room.id, keys: room.keys, chunks, nowMs: 1 });
+
+test('kill -9 in the middle of appends leaves whole ones only, and every acknowledged one (LOG4, P6)', async () => {
+  const program = join(import.meta.dirname, '../testing/append-until-killed.ts');
+  const child = spawn(process.execPath, [program, dataDir], { stdio: ['ignore', 'pipe', 'inherit'] });
+  let acknowledged = 0;
+  for await (const line of createInterface({ input: child.stdout })) {
+    acknowledged = Number(line);
+    // The lines that were in the pipe already still count.
+    if (acknowledged === 25) child.kill('SIGKILL');
+  }
+  expect(acknowledged).toBeGreaterThanOrEqual(25);
+
+  const store = await open();
+  const killed = sampleRoom('killed');
+  let height = 0;
+  let prev = noRecordId;
+  for (;;) {
+    const page = await store.records(killed.id, { after: height, bytesMax: 1 });
+    const [record] = page.records;
+    if (record === undefined) break;
+    const header = decodeRecordHeader(record.header);
+    if (!header.ok) throw new Error('a stored header does not decode');
+    expect(header.value).toMatchObject({ height: height + 1, prev });
+    height++;
+    prev = recordIdOf(record.header);
+    const ids = [sampleChunk(`small ${height}`).id, sampleChunk(`large ${height}`).id, ...header.value.addsLists];
+    expect(await store.get(killed.id, ids, 1_000_000)).toMatchObject({ missing: [], chunks: { length: 3 } });
+  }
+  expect(height).toBeGreaterThanOrEqual(acknowledged);
+  const next = killed.record({ height, id: prev }, { label: 'after' });
+  expect((await store.append({ room: killed.id, keys: killed.keys, entry: next, chunks: [], nowMs: 1 })).kind).toBe(
+    'appended',
+  );
+});
+
+test('a full disk is an error for what does not fit; nothing is half stored, and the store goes on', async () => {
+  const roomy = await open();
+  const first = room.record(null);
+  await append(roomy, first);
+  await roomy.close();
+  const pages = pageCount();
+  const store = await open(pages + 40);
+  const [large, small] = [sampleChunk('in the database', 64 * 1024), sampleChunk('in a segment', 100_000)];
+  const fat = room.record(first, { label: 'fat', adds: [large.id, small.id] });
+  const body = sampleChunk('body', 60_000).sealed;
+  const outcomes = await Promise.allSettled([
+    append(store, room.record(first, { label: 'fatter', body }), [large, small, sampleChunk('more', 64 * 1024)]),
+    store.lookUp(room.id, null),
+  ]);
+  expect(outcomes[0]).toMatchObject({ status: 'rejected', reason: { code: 'disk-full', retryable: true } });
+  expect(outcomes[1]).toMatchObject({ status: 'fulfilled', value: { room: { head: { height: 1 } } } });
+  expect(await store.have(room.id, [large.id, small.id])).toEqual([false, false]);
+  // A small one still fits, and once there is room, so does the rest.
+  const slim = room.record(first, { label: 'slim' });
+  expect((await append(store, slim)).kind).toBe('appended');
+  await store.close();
+  const enlarged = await open();
+  expect((await append(enlarged, fat, [large, small])).kind).toBe('stale');
+  expect(await put(enlarged, [large, small])).toEqual({ kind: 'stored' });
+  expect(await enlarged.get(room.id, [small.id, large.id], 1_000_000)).toEqual({ chunks: [small, large], missing: [] });
+});
+
+test('one operation that fails does not spoil the others of its turn', async () => {
+  const first = await open();
+  await first.close();
+  const pages = pageCount();
+  const store = await open(pages + 12);
+  const fits = room.record(null);
+  const outcomes = await Promise.allSettled([
+    append(store, fits),
+    put(store, [sampleChunk('a', 64_000), sampleChunk('b', 64_000)]),
+    append(store, room.record(fits, { label: 'next' })),
+  ]);
+  expect(outcomes.map((outcome) => outcome.status)).toEqual(['fulfilled', 'rejected', 'fulfilled']);
+  expect((await store.lookUp(room.id, null)).room?.head?.height).toBe(2);
+});
+
+describe('segment files', () => {
+  const [one, other] = [sampleChunk('one', 100_000), sampleChunk('other', 110_000)];
+  const segmentFile = (): string => join(dataDir, 'segments', readdirSync(join(dataDir, 'segments'))[0] ?? '');
+
+  test('a torn tail is cut and written over', async () => {
+    const store = await open();
+    await put(store, [one]);
+    await store.close();
+    appendFileSync(segmentFile(), 'the beginning of a chunk that was never acknowledged');
+    const again = await open();
+    await put(again, [other]);
+    expect(await again.get(room.id, [one.id, other.id], 1_000_000)).toEqual({ chunks: [one, other], missing: [] });
+    expect(readFileSync(segmentFile()).length).toBe(210_000);
+  });
+
+  test.each([
+    ['bytes that changed', () => writeSync(openSync(segmentFile(), 'r+'), 'x', 50)],
+    ['bytes that are gone', () => truncateSync(segmentFile(), 40_000)],
+  ])('GC5: %s are missing, not wrong, until they are put again', async (_, damage) => {
+    const store = await open();
+    await put(store, [one]);
+    await store.close();
+    damage();
+    const again = await open();
+    expect(await again.get(room.id, [one.id], 1_000_000)).toEqual({ chunks: [], missing: [one.id] });
+    expect(await again.have(room.id, [one.id])).toEqual([false]);
+    await put(again, [one, other]);
+    expect(await again.get(room.id, [one.id, other.id], 1_000_000)).toEqual({ chunks: [one, other], missing: [] });
+  });
+});
+
+test('P18: data of a newer schema is refused and left untouched', async () => {
+  const store = await open();
+  await store.close();
+  const database = new DatabaseSync(databaseFile());
+  database.exec(`PRAGMA user_version = ${schemaVersion + 1}`);
+  database.close();
+  const before = readFileSync(databaseFile());
+  await expect(sqliteRoomStore({ dataDir })).rejects.toMatchObject({
+    code: 'newer',
+    message: expect.stringContaining('update Driftless'),
+  });
+  expect(readFileSync(databaseFile()).equals(before)).toBe(true);
+});
+
+test.each([
+  ['noise', (file: string) => writeFileSync(file, sampleChunk('noise', 20_000).sealed)],
+  [
+    'a page of zeroes',
+    (file: string) => {
+      const handle = openSync(file, 'r+');
+      writeSync(handle, new Uint8Array(4_096), 0, 4_096, 4_096);
+    },
+  ],
+])('P10: a damaged database (%s) is refused with the next step', async (_, damage) => {
+  const store = await open();
+  await append(store, room.record(null));
+  await store.close();
+  damage(databaseFile());
+  await expect(sqliteRoomStore({ dataDir })).rejects.toMatchObject({
+    code: 'damaged',
+    message: expect.stringContaining('move the directory aside'),
+  });
+});
+
+test('a second relay on the same directory is refused', async () => {
+  const store = await open();
+  await append(store, room.record(null));
+  await expect(sqliteRoomStore({ dataDir })).rejects.toMatchObject({ code: 'in-use' });
+  expect((await store.lookUp(room.id, null)).room?.head?.height).toBe(1);
+});
+
+test('CLOCK: stamps are max(previous, now)', async () => {
+  const store = await open();
+  let last = room.record(null);
+  await append(store, last, [], 5_000);
+  for (const nowMs of [4_000, 7_000, 1]) {
+    last = room.record(last, { label: `at ${nowMs}` });
+    await append(store, last, [], nowMs);
+  }
+  await store.close();
+  const copy = join(dataDir, 'copy.sqlite');
+  copyFileSync(databaseFile(), copy);
+  const database = new DatabaseSync(copy);
+  const stamps = database.prepare('SELECT stamp_ms FROM records ORDER BY height').all();
+  database.close();
+  expect(stamps.map((row) => row['stamp_ms'])).toEqual([5_000, 5_000, 7_000, 7_000]);
+});

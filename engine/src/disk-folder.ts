@@ -315,17 +315,20 @@ export function createDiskFolder(options: DiskFolderOptions): Folder {
     return beside;
   };
 
+  /** `stat` is taken before the file can be reached by its name: whoever writes to it afterwards makes a difference to it. */
   const linkStaged = async (
     stagedName: string,
-    stagedPath: string,
     target: string,
-  ): Promise<{ readonly placed: boolean; readonly from: string }> => {
+  ): Promise<{ readonly placed: boolean; readonly stat: DiskStat | undefined }> => {
+    const stagedPath = own.locate('stage', stagedName);
     try {
-      return { placed: await placeCopy(stagedPath, target, 'file'), from: stagedPath };
+      const stat = disk.lstat(stagedPath);
+      return { placed: await placeCopy(stagedPath, target, 'file'), stat };
     } catch (error) {
       if (diskErrorCode(error) !== 'EXDEV') throw error;
       const beside = await copyBeside(stagedName, parentOf(target));
-      return { placed: await placeCopy(beside, target, 'file'), from: beside };
+      const stat = disk.lstat(beside);
+      return { placed: await placeCopy(beside, target, 'file'), stat };
     }
   };
 
@@ -345,15 +348,14 @@ export function createDiskFolder(options: DiskFolderOptions): Folder {
       const { asidePath, asideStat } = cleared;
       try {
         dress(stagedPath, asideStat);
-        const { placed, from } = await linkStaged(stagedName, stagedPath, target);
+        const { placed, stat } = await linkStaged(stagedName, target);
         if (!placed) {
           // A third thing appeared at the free name: it stays, and what was moved aside stays in the trash.
           return asidePath === null ? changed : { kind: 'changed', asideName };
         }
         changedDirectories.add(parentOf(target));
-        const applied = disk.lstat(from) ?? disk.lstat(target) ?? null;
         own.remove('stage', stagedName);
-        return done(statAfterLinking(target, applied), asidePath === null ? null : asideName);
+        return done(statAfterLinking(target, stat ?? null), asidePath === null ? null : asideName);
       } catch (error) {
         if (asidePath !== null && isDiskError(error) && disk.lstat(target) === undefined)
           await putBack(asidePath, asideName, target);
@@ -629,7 +631,7 @@ export function createDiskFolder(options: DiskFolderOptions): Folder {
           if (stat.inode !== before.inode) return changed;
           const plain = stat.mode & 0o666;
           file.setMode(executable ? plain | executableBitsFor(plain, umask) : plain);
-          return done(statAfterLinking(target, file.stat()), null);
+          return done(statAfterLinking(target, before), null);
         } finally {
           file.close();
         }
@@ -709,7 +711,7 @@ export function createDiskFolder(options: DiskFolderOptions): Folder {
         const stagedName = `restore-${name}`.slice(0, 100);
         own.remove('stage', stagedName);
         await copyFile(disk, item, own.locate('stage', stagedName), stat.mode & 0o777 & ~umask);
-        const { placed } = await linkStaged(stagedName, own.locate('stage', stagedName), target);
+        const { placed } = await linkStaged(stagedName, target);
         own.remove('stage', stagedName);
         changedDirectories.add(parentOf(target));
         return placed ? done(disk.lstat(target) ?? null, null) : changed;

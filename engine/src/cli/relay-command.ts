@@ -20,6 +20,8 @@ export async function relayCommand(flags: RelayFlags, output: Output, stop: Stop
       `${host} can be reached from other machines, without TLS. Add --allow-plain: contents stay sealed, addresses and timing show.`,
     );
   }
+  // What it stores is for its own user, in whatever directory it was given.
+  process.umask(0o077);
   const home = await openHome(homePathOf(process.env));
   const relay = await runRelay({
     homeDir: home.path,

@@ -110,7 +110,7 @@ function movingPaths(local: readonly Move[], remote: readonly Move[], view: RowV
       const fromPath = followers.get(toPath);
       if (fromPath === undefined) continue;
       const origin = view.row((fromPath + row.path.slice(toPath.length)) as RelPath);
-      return origin !== undefined && origin.base !== null && liveEntry(origin.remote) !== null;
+      return origin !== undefined && liveEntry(origin.remote) !== null;
     }
     return false;
   };
@@ -276,10 +276,18 @@ function bringParents(round: Round): void {
 }
 
 function dropOperation(path: RelPath, operation: Operation, { operations }: Round): void {
-  if ('move' in operation) {
-    operations.delete(operation.move.fromPath);
-    operations.delete(operation.move.toPath);
-  } else operations.delete(path);
+  if (!('move' in operation)) {
+    operations.delete(path);
+    return;
+  }
+  const { fromPath, toPath } = operation.move;
+  operations.delete(fromPath);
+  operations.delete(toPath);
+  // What should have left stays for now: so must the directories that it lies in.
+  const leaves = operation.kind === 'publishMoveTo' || operation.kind === 'publishMoveFrom' ? 'publish' : 'apply';
+  for (const directory of ancestorsOf(fromPath)) {
+    if (operations.get(directory)?.kind === leaves) operations.delete(directory);
+  }
 }
 
 function entersRoom(operation: Operation, path: RelPath, { input }: Round): boolean {

@@ -71,7 +71,9 @@ export function resolveByPolicy(input: ResolveInput, policy: ConflictPolicy): re
   // Deleted in the room meanwhile: an edit beats a deletion (C5).
   if (remote === null) return [{ kind: 'publish-local' }, close];
   if (sameEntry(remote, own.entry)) return [{ kind: 'take-remote' }, close];
-  if (policy === 'keep-both') return [{ kind: 'write-copy', variant: own }, { kind: 'take-remote' }, close];
+  // A directory stands there now: the file moves, never a subtree.
+  if (policy === 'keep-both' || remote.kind === 'directory')
+    return [{ kind: 'write-copy', variant: own }, { kind: 'take-remote' }, close];
   return isNewer({ mtimeMs: own.mtimeMs, entry: own.entry }, { mtimeMs: remoteMtimeMs, entry: remote })
     ? [{ kind: 'publish-local' }, close]
     : [{ kind: 'take-remote' }, close];

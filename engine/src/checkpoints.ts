@@ -1,0 +1,266 @@
+/**
+ * Checkpoints: the pages of the manifest at a height, as ordinary chunks (rules CP1–CP4, GC2), made in slices off the hot
+ * path, loaded by a peer that is new or was away for long, and the seed of a relay that lost the room (rule SEED).
+ */
+import {
+  type ChunkId,
+  type Content,
+  type Head,
+  type SealedCheckpoint,
+  type SealedChunk,
+  type SealedRecord,
+  type Variant,
+  bytesToHex,
+  decodeRecordHeader,
+  hexToBytes,
+  concatBytes,
+  equalBytes,
+  limits,
+  recordIdOf,
+} from '@driftless/protocol';
+import { liveEntry } from './core/entry-encoding.ts';
+import type { Page, SlotUpdate } from './core/manifest-view.ts';
+import { pageBytes, pageEntriesOf, pageHash, parsePage, rootOfHashes } from './core/page-tree.ts';
+import { largeContentBytesMin } from './contents.ts';
+import type { PeerContext } from './peer-context.ts';
+import type { RoomSession } from './ports/room-session.ts';
+import { chunkRanges } from './core/chunker.ts';
+import { buildContentRefs } from './core/content-refs.ts';
+
+/** Rule CP3. */
+const checkpointBytesMin = 4 * 1024 * 1024;
+const checkpointRecordsMax = 5_000;
+/** The manifest may move on while pages are read; what changed is read again, this often. */
+const collectRoundsMax = 20;
+
+export interface Checkpoints {
+  /** By the author of the append that makes it due. Resolves false when nothing was due. */
+  makeIfDue(session: RoomSession): Promise<boolean>;
+  /** Fills the remote tree from the newest checkpoint; false when there is none that is valid. */
+  loadNewest(session: RoomSession): Promise<boolean>;
+  /** Starts the room's log again at a relay that has lost it, from what this peer knows. */
+  seed(session: RoomSession, onProgress: (done: number, total: number) => void): Promise<Head>;
+  /** Offers the relay every chunk of every content that this disk holds. */
+  refill(session: RoomSession, onProgress: (done: number, total: number) => void): Promise<void>;
+}
+
+interface Collected {
+  readonly head: Head;
+  readonly checkpoint: SealedCheckpoint;
+  readonly bytes: number;
+}
+
+export function createCheckpoints(context: PeerContext): Checkpoints {
+  const { parts, contents } = context;
+  const { store, cipher, hashing } = parts;
+
+  async function makeIfDue(session: RoomSession): Promise<boolean> {
+    const since = store.bytesSinceCheckpoint();
+    const last = store.lastCheckpoint();
+    if (since.bytes <= Math.max(checkpointBytesMin, (last?.bytes ?? 0) / 2) && since.records < checkpointRecordsMax) return false;
+    const collected = await collect(session);
+    if (collected === null) return false;
+    await session.putCheckpoint(collected.checkpoint);
+    store.noteCheckpoint({ height: collected.head.height, bytes: collected.bytes });
+    return true;
+  }
+
+  /** Uploads pages until those of one moment are all stored, then seals the checkpoint of that moment. */
+  async function collect(session: RoomSession): Promise<Collected | null> {
+    const contentByPage = new Map<string, { readonly content: Content; readonly ids: readonly ChunkId[]; readonly bytes: number }>();
+    for (let round = 0; round < collectRoundsMax; round += 1) {
+      const todo = store.pages.pages().flatMap((page, index, all) => (contentByPage.has(bytesToHex(page.hash)) ? [] : [{ page, after: all[index - 1]?.end ?? null }]));
+      if (todo.length === 0) return seal(session, contentByPage);
+      let batch: SealedChunk[] = [];
+      for (const { page, after } of todo) {
+        const made = await pageContent(page, after, session);
+        if (made === null) continue;
+        contentByPage.set(bytesToHex(page.hash), made.entry);
+        batch.push(...made.chunks);
+        if (batch.length >= 64) {
+          await contents.upload(batch, session, context.signal);
+          batch = [];
+        }
+        await context.pause();
+      }
+      await contents.upload(batch, session, context.signal);
+    }
+    return null;
+  }
+
+  /** null: the page changed under our hands. */
+  async function pageContent(page: Page, after: Page['end'], session: RoomSession) {
+    const entries = [...pageEntriesOf(store.manifest, after, page.end)];
+    const bytes = pageBytes(entries);
+    if (!equalBytes(pageHash(bytes, hashing.sha256), page.hash)) return null;
+    const ids: ChunkId[] = [];
+    for (const { slot, variants } of entries)
+      for (const entry of [liveEntry(slot), ...variants.map((variant) => variant.entry)])
+        if (entry?.kind === 'file') ids.push(...(await contents.idsOf(entry.content, session)));
+    const { content, chunks } = sealBytes(bytes);
+    return { entry: { content, ids: [...ids, ...chunks.map((chunk) => chunk.id)], bytes: bytes.length }, chunks };
+  }
+  function sealBytes(bytes: Uint8Array): { readonly content: Content; readonly chunks: readonly SealedChunk[] } {
+    const chunks: SealedChunk[] = chunkRanges(bytes, cipher.gearTable).map((range) => cipher.sealChunk(bytes.subarray(range.start, range.end)));
+    const refs = buildContentRefs(
+      chunks.map((chunk) => chunk.id),
+      (plain) => {
+        const list = cipher.sealChunk(plain);
+        chunks.push(list);
+        return list.id;
+      },
+    );
+    return { content: { digest: bytesToHex(hashing.sha256(bytes)) as Content['digest'], size: bytes.length, epoch: cipher.epoch, refs }, chunks };
+  }
+
+  async function seal(
+    session: RoomSession,
+    contentByPage: ReadonlyMap<string, { readonly content: Content; readonly ids: readonly ChunkId[]; readonly bytes: number }>,
+  ): Promise<Collected | null> {
+    // One moment: nothing is awaited between reading the head, its root and its pages.
+    const head = store.head();
+    if (head === null) return null;
+    const root = store.root();
+    const index: unknown[] = [];
+    const ids = new Set<ChunkId>();
+    let bytes = 0;
+    for (const page of store.pages.pages()) {
+      const entry = contentByPage.get(bytesToHex(page.hash));
+      if (entry === undefined) return null;
+      index.push({ hash: bytesToHex(page.hash), content: entry.content });
+      bytes += entry.bytes;
+      for (const id of entry.ids) ids.add(id);
+    }
+    const list = sealBytes(new TextEncoder().encode(JSON.stringify(index)));
+    for (const chunk of list.chunks) ids.add(chunk.id);
+    const lists: SealedChunk[] = [];
+    const all = [...ids];
+    for (let start = 0; start < all.length; start += limits.listIdsMax) {
+      const plain = concatBytes(...all.slice(start, start + limits.listIdsMax).map(hexToBytes));
+      lists.push({ id: bytesToHex(hashing.sha256(plain)) as ChunkId, sealed: plain });
+    }
+    await contents.upload([...list.chunks, ...lists], session, context.signal);
+    const checkpoint = cipher.sealCheckpoint(
+      { height: head.height, recordId: head.id, root, pages: list.content },
+      lists.map((chunk) => chunk.id),
+    );
+    return { head, checkpoint, bytes };
+  }
+
+  async function loadNewest(session: RoomSession): Promise<boolean> {
+    const checkpoint = await session.getCheckpoint(0);
+    if (checkpoint === null) return false;
+    const body = cipher.openCheckpoint(checkpoint);
+    if (body === undefined || body.height <= (store.head()?.height ?? 0)) return false;
+    const slots: SlotUpdate[] = [];
+    const variants: Variant[] = [];
+    const hashes: Uint8Array[] = [];
+    const index = JSON.parse(new TextDecoder().decode(await contents.bytesOf(body.pages, session))) as { hash: string; content: Content }[];
+    for (const { hash, content } of index) {
+      const bytes = await contents.bytesOf(content, session);
+      const page = parsePage(bytes);
+      if (page === undefined) return false;
+      if (!equalBytes(pageHash(bytes, hashing.sha256), hexToBytes(hash))) return false;
+      for (const entry of page) {
+        slots.push({ path: entry.path, slot: entry.slot });
+        variants.push(...entry.variants);
+      }
+      hashes.push(hexToBytes(hash));
+      await context.pause();
+    }
+    // Rule CP2: valid only if its root is that record's root, and its pages give that root.
+    if (rootOfHashes(hashes, hashing.sha256) !== body.root) return false;
+    const record = await recordAt(session, body.height);
+    if (record === null || recordIdOf(record.header) !== body.recordId) return false;
+    const opened = cipher.openRecord(record, await piecesOf(session, record));
+    if (!opened.ok || opened.value.body.root !== body.root) return false;
+    store.transaction(() => {
+      store.loadManifest({ head: { height: body.height, id: body.recordId }, root: body.root, slots, variants });
+      keepHeadRecord(record);
+      store.noteCheckpoint({ height: body.height, bytes: slots.length * 128 });
+    });
+    return true;
+  }
+
+  async function recordAt(session: RoomSession, height: number): Promise<SealedRecord | null> {
+    const page = await session.fetchRecords(height - 1, 1);
+    return page.records[0] ?? null;
+  }
+
+  async function piecesOf(session: RoomSession, record: SealedRecord): Promise<Uint8Array[]> {
+    const header = decodeRecordHeader(record.header);
+    if (!header.ok || header.value.bodyChunks.length === 0) return [];
+    const pieces = new Map<string, Uint8Array>();
+    await session.get(header.value.bodyChunks, (chunk) => {
+      pieces.set(chunk.id, chunk.sealed);
+      store.cacheChunk(chunk);
+    });
+    return header.value.bodyChunks.map((id) => pieces.get(id) ?? new Uint8Array(0));
+  }
+
+  /** A seed needs the head's record verbatim; after a load from a checkpoint it is in no cache. */
+  function keepHeadRecord(record: SealedRecord): void {
+    store.setSetting('head-record', JSON.stringify({ header: bytesToHex(record.header), body: bytesToHex(record.body), signature: bytesToHex(record.writerSignature) }));
+  }
+
+  function headRecord(head: Head): SealedRecord | null {
+    const cached = store.cachedRecordsAfter(head.height - 1)?.[0];
+    if (cached !== undefined && recordIdOf(cached.header) === head.id) return cached;
+    const kept = store.setting('head-record');
+    if (kept === undefined) return null;
+    const { header, body, signature } = JSON.parse(kept) as { header: string; body: string; signature: string };
+    const record = { header: hexToBytes(header), body: hexToBytes(body), writerSignature: hexToBytes(signature) };
+    return recordIdOf(record.header) === head.id ? record : null;
+  }
+
+  async function seed(session: RoomSession, onProgress: (done: number, total: number) => void): Promise<Head> {
+    await refill(session, onProgress);
+    const head = store.head();
+    const record = head === null ? null : headRecord(head);
+    if (head === null || record === null) throw new Error('the head of the room is not at hand to seed the relay with');
+    const header = decodeRecordHeader(record.header);
+    if (header.ok) {
+      const pieces = header.value.bodyChunks.flatMap((id) => store.cachedChunk(id) ?? []);
+      if (pieces.length > 0) await contents.upload(pieces, session, context.signal);
+    }
+    const collected = await collect(session);
+    if (collected === null || collected.head.id !== head.id) throw new Error('the room moved on while the relay was being seeded');
+    return session.seed(collected.checkpoint, [record]);
+  }
+
+  async function refill(session: RoomSession, onProgress: (done: number, total: number) => void): Promise<void> {
+    const total = store.counts().files;
+    let done = 0;
+    let batch: SealedChunk[] = [];
+    let batchBytes = 0;
+    const send = async (): Promise<void> => {
+      await contents.upload(batch, session, context.signal);
+      batch = [];
+      batchBytes = 0;
+    };
+    let from: Parameters<typeof store.rowsFrom>[0] = '';
+    for (;;) {
+      const rows = store.rowsFrom(from, 1_000);
+      for (const row of rows) {
+        const room = liveEntry(row.remote);
+        if (row.local?.kind !== 'file' || room?.kind !== 'file' || row.local.digest !== room.content.digest) continue;
+        if (row.local.size > largeContentBytesMin) await contents.uploadLarge(row.path, row.local, session, { signal: context.signal, evenIfKnown: true, onProgress: () => {} });
+        else {
+          const chunks = await contents.chunksFromDisk(row.path, row.local, new Set(room.content.refs.ids));
+          batch.push(...chunks);
+          batchBytes += chunks.reduce((sum, chunk) => sum + chunk.sealed.length, 0);
+          if (batchBytes > 2 * 1024 * 1024) await send();
+        }
+        done += 1;
+        onProgress(done, total);
+        await context.pause();
+      }
+      const last = rows.at(-1);
+      if (last === undefined || rows.length < 1_000) break;
+      from = `${last.path}\u0000` as typeof last.path;
+    }
+    await send();
+  }
+
+  return { makeIfDue, loadNewest, seed, refill };
+}

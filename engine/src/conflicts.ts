@@ -1,0 +1,242 @@
+/**
+ * Open conflicts at this peer (DESIGN: conflicts are room data): carries out what a person chose, or the policy, for the
+ * paths that are held, and notices what others resolved. What a choice means is core/resolution.ts; copies are written to
+ * the disk first and published, with the resolve, in one record (rule LOG6).
+ */
+import type { Digest, Entry, FileEntry, RelPath, Variant } from '@driftless/protocol';
+import { expectedOf, localFileOf } from './apply.ts';
+import { conflictName } from './core/conflict-name.ts';
+import { liveEntry, sameLocal } from './core/entry-encoding.ts';
+import type { LocalEntry } from './core/local-entry.ts';
+import type { PublishStep } from './core/plan.ts';
+import { type ResolutionStep, resolveByChoice, resolveByPolicy } from './core/resolution.ts';
+import type { Row } from './core/row.ts';
+import type { PeerContext } from './peer-context.ts';
+import type { ExtraChange } from './publish.ts';
+
+/** Resolutions that go into one record. */
+const resolutionsPerRecordMax = 200;
+
+export interface ConflictWork {
+  readonly steps: readonly PublishStep[];
+  readonly extra: readonly ExtraChange[];
+  /** Paths whose conflict is closed once the record is in the log. */
+  readonly resolved: readonly RelPath[];
+}
+
+export interface ConflictKeeper {
+  /** What is to be published for held paths now; disk work of it is done already. */
+  settle(): Promise<ConflictWork>;
+  /** The variant that this disk holds at a path, if it holds one. */
+  ownVariant(row: Row): Variant | undefined;
+  /** Changes that take untracked paths out of the room. */
+  untracks(): Promise<readonly ExtraChange[]>;
+}
+
+export function createConflictKeeper(context: PeerContext): ConflictKeeper {
+  const { parts, contents } = context;
+  const { folder, store, clock, random, hashing } = parts;
+
+  const ownVariant = (row: Row): Variant | undefined => {
+    const variants = store.variants(row.path);
+    return variants.find((variant) => variant.id === row.hold?.variant) ?? variants.find((variant) => sameLocal(row.local, variant.entry, folder.traits));
+  };
+
+  async function settle(): Promise<ConflictWork> {
+    const steps: PublishStep[] = [];
+    const extra: ExtraChange[] = [];
+    const resolved: RelPath[] = [];
+    for (const row of store.heldRows()) {
+      if (resolved.length + steps.length >= resolutionsPerRecordMax) break;
+      await settleOne(row, { steps, extra, resolved });
+      await context.pause();
+    }
+    return { steps, extra, resolved };
+  }
+
+  async function settleOne(row: Row, work: { steps: PublishStep[]; extra: ExtraChange[]; resolved: RelPath[] }): Promise<void> {
+    const { path, hold } = row;
+    if (hold === null) return;
+    const variants = store.variants(path);
+    const own = ownVariant(row);
+    if (own === undefined && (hold.variant !== null || variants.length === 0)) {
+      release(row);
+      return;
+    }
+    if (own !== undefined && !sameLocal(row.local, own.entry, folder.traits)) {
+      movedOn(row, own, work);
+      return;
+    }
+    const input = { variants, ownVariant: own?.id ?? null, remote: liveEntry(row.remote), remoteMtimeMs: row.remoteMtimeMs };
+    const plan = hold.choice === null ? resolveByPolicy(input, parts.policy) : resolveByChoice(input, hold.choice);
+    if (plan.length > 0) await carryOut(row, plan, work);
+  }
+
+  /** Another peer closed it: the content here is in the room's history, so the room's entry may replace it. */
+  function release(row: Row): void {
+    const { path, local } = row;
+    store.transaction(() => {
+      store.setHold(path, null);
+      if (local === null) store.setBase(path, null);
+      if (local?.kind === 'file' && store.inHistory(path, local.digest)) store.setBase(path, unchanged(local));
+    });
+    parts.onEvent({ event: 'resolved', path });
+  }
+
+  /** The held file changed since its variant was published. */
+  function movedOn(row: Row, own: Variant, work: { steps: PublishStep[]; extra: ExtraChange[]; resolved: RelPath[] }): void {
+    const { path, local } = row;
+    const close: ExtraChange = { change: { kind: 'resolve', path, variants: [own.id] }, outcome: [] };
+    const settled = local === null || sameLocal(local, liveEntry(row.remote), folder.traits) || local.kind === 'directory';
+    work.extra.push(close);
+    // Equal to the room's entry by the user's own hand, or gone, and then the room's entry comes: `release` ends the hold.
+    if (settled) work.resolved.push(path);
+    else work.steps.push({ kind: 'conflict', path, reason: 'overlap', row });
+  }
+
+  async function carryOut(row: Row, plan: readonly ResolutionStep[], work: { steps: PublishStep[]; extra: ExtraChange[]; resolved: RelPath[] }): Promise<void> {
+    const { path } = row;
+    const steps: PublishStep[] = [];
+    const closing: ExtraChange[] = [];
+    let local: LocalEntry | null = row.local;
+    for (const step of plan) {
+      switch (step.kind) {
+        case 'write-copy': {
+          const copy = await writeCopy(row, step.variant);
+          if (copy === null) return;
+          if (copy !== 'there') steps.push(copy);
+          break;
+        }
+        case 'take-variant': {
+          const taken = await takeVariant(row, step.variant);
+          if (taken === null) return;
+          local = taken;
+          break;
+        }
+        case 'take-remote':
+          // Follows from the close: the hold ends, the content here counts as unchanged, the room's entry replaces it.
+          break;
+        case 'publish-local':
+          steps.push({ kind: 'publish', path, local, remote: row.remote, revives: false });
+          break;
+        case 'close':
+          closing.push({ change: { kind: 'resolve', path, variants: step.variants }, outcome: [] });
+          break;
+      }
+    }
+    work.steps.push(...steps);
+    work.extra.push(...closing);
+    work.resolved.push(path);
+  }
+
+  /** null: could not be written now (reported); 'there': an equal copy lies there already. */
+  async function writeCopy(row: Row, variant: Variant): Promise<PublishStep | 'there' | null> {
+    const digest = variant.entry.kind === 'file' ? variant.entry.content.digest : ('0'.repeat(64) as Digest);
+    const isSame = (path: RelPath): boolean => sameLocal(store.row(path)?.local ?? null, variant.entry, folder.traits);
+    const path = conflictName({
+      path: row.path,
+      peerName: variant.deviceName,
+      timeMs: variant.timeMs,
+      digest,
+      taken: (candidate) => !isSame(candidate) && (store.row(candidate)?.local != null || liveEntry(store.manifest.slot(candidate)) !== null),
+      traits: folder.traits,
+        sha256: hashing.sha256,
+    });
+    const known = store.row(path)?.local ?? null;
+    if (known !== null && isSame(path)) return liveEntry(store.manifest.slot(path)) !== null ? 'there' : { kind: 'publish', path, local: known, remote: null, revives: false };
+    const local = await place(path, variant.entry, null);
+    if (local === null) return null;
+    store.setLocal(path, local);
+    return { kind: 'publish', path, local, remote: null, revives: false };
+  }
+
+  async function takeVariant(row: Row, variant: Variant): Promise<LocalEntry | null> {
+    const local = await place(row.path, variant.entry, row.local);
+    if (local === null) return null;
+    store.transaction(() => {
+      store.setBase(row.path, liveEntry(row.remote));
+      store.setLocal(row.path, local);
+    });
+    return local;
+  }
+
+  /** Brings an entry's bytes to a path that must be as `before` says. */
+  async function place(path: RelPath, entry: Entry, before: LocalEntry | null): Promise<LocalEntry | null> {
+    const asideName = [...random.bytes(12)].map((byte) => byte.toString(16).padStart(2, '0')).join('');
+    if (entry.kind === 'symlink') {
+      const outcome = await folder.makeSymlink({ path, target: entry.target, asideName, expected: expectedOf(before) });
+      return outcome.kind === 'done' ? { kind: 'symlink', target: entry.target } : failed(path, outcome);
+    }
+    if (entry.kind !== 'file') return null;
+    const stagedName = await stageOne(path, entry);
+    if (stagedName === null) return null;
+    store.putIntent({ path, incoming: liveEntry(store.manifest.slot(path)), stagedName, asideName });
+    const outcome = await folder.swapIn({ path, stagedName, asideName, expected: expectedOf(before) });
+    await folder.flushDirectories();
+    store.transaction(() => {
+      if (outcome.kind === 'done' && outcome.asideName !== null && before?.kind === 'file')
+        store.putTrash({ name: outcome.asideName, path, digest: before.digest, fingerprint: before.fingerprint, inRecord: store.inHistory(path, before.digest), reason: 'replaced', atMs: clock.nowMs() });
+      store.deleteIntent(path);
+    });
+    if (outcome.kind === 'done' && outcome.stat !== null) return localFileOf(outcome.stat, entry.content.digest, clock.nowMs());
+    await folder.discardStaged(stagedName);
+    return failed(path, outcome);
+  }
+
+  async function stageOne(path: RelPath, entry: FileEntry): Promise<string | null> {
+    let stagedName: string | null = null;
+    await contents.stage([{ path, content: entry.content, executable: entry.executable }], context.session(), {
+      flush: true,
+      signal: context.signal,
+      onStaged: (staged) => {
+        stagedName = staged.stagedName;
+      },
+      onProgress: () => {},
+      onFailed: (failedPath, problem) => context.fail(failedPath, problem instanceof Error ? problem.message : String(problem)),
+    });
+    return stagedName;
+  }
+
+  function failed(path: RelPath, outcome: { readonly kind: string; readonly reason?: string }): null {
+    if (outcome.kind === 'problem') context.fail(path, outcome.reason ?? 'the conflict copy could not be written');
+    context.markDirty(path, false);
+    return null;
+  }
+
+  /**
+   * What an ignored path leaves in the room is taken out by an explicit command only (rule IG1). The command has put it into
+   * an ignore file first; here it waits until that is so.
+   */
+  async function untracks(): Promise<readonly ExtraChange[]> {
+    const wanted = JSON.parse(store.setting('untracks') ?? '[]') as RelPath[];
+    if (wanted.length === 0) return [];
+    const left: RelPath[] = [];
+    const changes: ExtraChange[] = [];
+    for (const path of wanted) {
+      const entry = liveEntry(store.manifest.slot(path));
+      if (entry === null) continue;
+      if (store.row(path)?.outOfScope === null) {
+        left.push(path);
+        continue;
+      }
+      left.push(path);
+      changes.push({ change: { kind: 'untrack', path, subtree: entry.kind === 'directory' }, outcome: [] });
+    }
+    if (left.length !== wanted.length) store.setSetting('untracks', left.length === 0 ? null : JSON.stringify(left));
+    return changes;
+  }
+
+  return { settle, ownVariant, untracks };
+}
+
+/** A base that says "as it is here": the content is in the room's history, its chunks are not needed. */
+export function unchanged(local: LocalEntry): Entry {
+  switch (local.kind) {
+    case 'file':
+      return { kind: 'file', content: { digest: local.digest, size: local.size, epoch: 0, refs: { depth: 0, ids: [] } }, executable: local.executable };
+    case 'directory':
+      return { kind: 'directory' };
+    case 'symlink':
+      return { kind: 'symlink', target: local.target };
+  }
+}

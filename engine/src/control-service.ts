@@ -1,0 +1,298 @@
+/**
+ * What people ask of a linked folder, answered from the state store and the disk: the same code serves a running peer and a
+ * stopped one. Requests that change something are recorded in the store, and carried out by the loop, now or at its next run.
+ */
+import { type RelPath, bytesToHex, comparePaths, parseRelPath } from '@driftless/protocol';
+import type { Contents } from './contents.ts';
+import type { ConflictInfo, ControlAnswer, Keep, PeerControl, PeerInfo, PeerState, ProblemInfo, Status, VerifyResult } from './control.ts';
+import { liveEntry, sameLocal } from './core/entry-encoding.ts';
+import type { LocalEntry } from './core/local-entry.ts';
+import type { Row } from './core/row.ts';
+import type { Pause } from './pause.ts';
+import type { PeerParts } from './peer-api.ts';
+import type { Stat } from './ports/folder.ts';
+import type { RoomSession } from './ports/room-session.ts';
+import type { Scanner } from './scan.ts';
+
+const bytesToBase64 = (bytes: Uint8Array): string => Buffer.from(bytes.buffer, bytes.byteOffset, bytes.length).toString('base64');
+const listedMax = 1_000;
+const ignoreFile = '.driftlessignore' as RelPath;
+
+export type ControlParts = Pick<PeerParts, 'dir' | 'deviceName' | 'urls' | 'cipher' | 'device' | 'folder' | 'store' | 'clock' | 'hashing' | 'log' | 'makeInvite'>;
+
+/** What only a running peer has. */
+export interface LiveParts {
+  readonly scanner: Scanner | null;
+  readonly contents: Contents;
+  readonly running: boolean;
+  readonly pause: Pause;
+  /** Runs between two turns of the loop; a stopped peer runs it at once. */
+  command(work: () => Promise<void>): Promise<void>;
+  state(): PeerState;
+  peers(): readonly PeerInfo[];
+  session(): RoomSession | null;
+  markDirty(path: RelPath | '', deep: boolean): void;
+  onConfirm(): void;
+  onTrustRelay(): boolean;
+}
+
+export function createControl(parts: ControlParts, live: LiveParts): PeerControl {
+  const { store, folder, hashing } = parts;
+  const answer = (message: string, good = true): ControlAnswer => ({ ok: good, message });
+  const pathOf = (text: string): RelPath | undefined => parseRelPath(text.replace(/^\.\//, '').replace(/\/+$/, ''));
+
+  function conflictInfos(): ConflictInfo[] {
+    const infos = new Map<string, ConflictInfo>();
+    for (const variant of store.openVariants()) {
+      const row = store.row(variant.path);
+      const mine = variant.id === row?.hold?.variant || (variant.device === parts.device.device && sameLocal(row?.local ?? null, variant.entry, folder.traits));
+      const known = infos.get(variant.path);
+      const info = {
+        id: variant.id,
+        device: variant.deviceName,
+        time: new Date(variant.timeMs).toISOString(),
+        size: variant.entry.kind === 'file' ? variant.entry.content.size : 0,
+        mine,
+      };
+      infos.set(variant.path, {
+        path: variant.path,
+        variants: [...(known?.variants ?? []), info],
+        holds: mine || known?.holds === 'mine' ? 'mine' : 'theirs',
+      });
+    }
+    return [...infos.values()].sort((a, b) => comparePaths(a.path as RelPath, b.path as RelPath));
+  }
+
+  async function status(): Promise<Status> {
+    const { conflicts: _count, progress: _progress, ...state } = live.state();
+    const counts = store.counts();
+    const head = store.head();
+    const lastChange = store.setting('last-change');
+    const problems: ProblemInfo[] = store.problemRows(listedMax).map((row) => ({ path: row.path, reason: row.problem?.reason ?? '' }));
+    const outOfScopePaths: ProblemInfo[] = store.outOfScopeRows(listedMax).map((row) => ({ path: row.path, reason: row.outOfScope ?? '' }));
+    // Whoever looks for trouble finds paths that are left out for a reason other than the user's own wish beside the failed ones.
+    for (const { path, reason } of outOfScopePaths) if (reason !== 'ignored' && reason !== 'directory-of-out-of-scope') problems.push({ path, reason });
+    return {
+      ...state,
+      dir: parts.dir,
+      room: parts.cipher.room,
+      device: parts.device.device,
+      name: parts.deviceName,
+      conflicts: conflictInfos(),
+      peers: live.peers(),
+      files: counts.files,
+      problems,
+      head,
+      root: store.root(),
+      outOfScope: counts.outOfScope,
+      outOfScopePaths,
+      relay: parts.urls.join(' '),
+      running: live.running,
+      lastChange: lastChange === undefined ? null : (JSON.parse(lastChange) as NonNullable<Status['lastChange']>),
+    };
+  }
+
+  /** Reads the whole folder from disk, trusting no stamp, and compares it with the room's head. */
+  async function verify(): Promise<VerifyResult> {
+    const differences: ProblemInfo[] = [];
+    const differ = (path: string, reason: string): void => {
+      if (differences.length < listedMax) differences.push({ path, reason });
+    };
+    let files = 0;
+    let bytes = 0;
+    const seen = new Set<string>();
+    const walk = async (dir: RelPath | ''): Promise<void> => {
+      const listed = await folder.list(dir);
+      if (listed.kind === 'problem') differ(dir, listed.reason);
+      if (listed.kind !== 'listed') return;
+      for (const { name, stat } of listed.entries) {
+        const path = parseRelPath(dir === '' ? name : `${dir}/${name}`);
+        if (path === undefined) continue;
+        const row = store.row(path);
+        if (row !== undefined && row.outOfScope !== null) continue;
+        const room = liveEntry(store.manifest.slot(path));
+        if (room === null) {
+          if (row?.local !== undefined && row.local !== null) differ(path, 'here, and not in the room');
+          else if (row === undefined && live.scanner !== null && (await live.scanner.explain(path)) === null) differ(path, 'here, not yet looked at');
+          if (row?.local == null) continue;
+        } else {
+          seen.add(path);
+          const local = await readNow(path, stat);
+          if (local?.kind === 'file') {
+            files += 1;
+            bytes += local.size;
+          }
+          if (!sameLocal(local, room, folder.traits)) differ(path, store.row(path)?.hold == null ? 'differs from the room' : 'an open conflict');
+        }
+        if (stat.kind === 'directory') await walk(path);
+      }
+    };
+    await walk('');
+    for (const { path, slot } of store.manifest.slotsBetween(null, null)) {
+      if (liveEntry(slot) === null || seen.has(path)) continue;
+      const row = store.row(path);
+      if (row?.outOfScope == null) differ(path, 'in the room, and not here');
+    }
+    const pending = store.counts().pending;
+    if (pending > 0 && differences.length === 0) differ('', `${pending} paths are still to be sent or applied`);
+    return { ok: differences.length === 0, root: store.root(), head: store.head(), files, bytes, differences };
+  }
+
+  async function readNow(path: RelPath, stat: Stat): Promise<LocalEntry | null> {
+    if (stat.kind === 'directory') return { kind: 'directory' };
+    if (stat.kind === 'symlink') {
+      const target = await folder.readLink(path);
+      return typeof target === 'string' ? { kind: 'symlink', target } : null;
+    }
+    if (stat.kind !== 'file') return null;
+    const handle = await folder.openFile(path);
+    if ('kind' in handle) return null;
+    try {
+      const hash = hashing.createSha256();
+      let size = 0;
+      for (;;) {
+        const piece = await handle.read(256 * 1024);
+        if (piece.length === 0) break;
+        hash.update(piece);
+        size += piece.length;
+        await live.pause();
+      }
+      return { kind: 'file', digest: bytesToHex(hash.digest()) as Extract<LocalEntry, { kind: 'file' }>['digest'], size, executable: stat.executable, mtimeMs: 0, fingerprint: '' as Extract<LocalEntry, { kind: 'file' }>['fingerprint'], racy: false };
+    } finally {
+      await handle.close();
+    }
+  }
+
+  async function resolve(text: string, keep: Keep): Promise<ControlAnswer> {
+    const path = pathOf(text);
+    const row = path === undefined ? undefined : store.row(path);
+    if (path === undefined || row === undefined || store.variants(path).length === 0) {
+      const open = conflictInfos().map((conflict) => conflict.path);
+      return answer(open.length === 0 ? 'there is no open conflict' : `${text} has no open conflict; open: ${open.slice(0, 20).join(', ')}`, false);
+    }
+    await live.command(async () => {
+      store.setHold(path, { variant: row.hold?.variant ?? null, choice: keep });
+    });
+    return answer(live.running ? `${path}: ${keep} is kept` : `${path}: ${keep} will be kept when sync runs`);
+  }
+
+  async function conflictSides(text: string): Promise<{ base: string | null; mine: string | null; theirs: string | null }> {
+    const path = pathOf(text);
+    const row = path === undefined ? undefined : store.row(path);
+    if (path === undefined || row === undefined) return { base: null, mine: null, theirs: null };
+    const variants = store.variants(path);
+    const own = variants.find((variant) => variant.id === row.hold?.variant) ?? variants.find((variant) => sameLocal(row.local, variant.entry, folder.traits));
+    const newest = [...variants].sort((a, b) => b.timeMs - a.timeMs)[0];
+    const room = liveEntry(row.remote);
+    const mine = await diskBytes(path);
+    const other = own !== undefined ? room : (newest?.entry ?? null);
+    const session = live.session();
+    const bytesOf = async (entry: typeof other): Promise<string | null> => (entry?.kind === 'file' ? bytesToBase64(await live.contents.bytesOf(entry.content, session)) : null);
+    const baseDigest = (own ?? newest)?.baseDigest ?? null;
+    const cached = baseDigest === null ? undefined : store.cachedContent(baseDigest);
+    const base = cached !== undefined ? bytesToBase64(cached) : row.base?.kind === 'file' && row.base.content.digest === baseDigest ? await bytesOf(row.base).catch(() => null) : null;
+    return { base, mine, theirs: await bytesOf(other) };
+  }
+
+  async function diskBytes(path: RelPath): Promise<string | null> {
+    const handle = await folder.openFile(path);
+    if ('kind' in handle) return null;
+    try {
+      const pieces: Uint8Array[] = [];
+      for (;;) {
+        const piece = await handle.read(256 * 1024);
+        if (piece.length === 0) return bytesToBase64(new Uint8Array(Buffer.concat(pieces)));
+        pieces.push(piece.slice());
+      }
+    } finally {
+      await handle.close();
+    }
+  }
+
+  async function explain(text: string): Promise<{ lines: string[] }> {
+    const path = pathOf(text);
+    if (path === undefined) return { lines: [`${text} is not a path inside the folder`] };
+    const row = store.row(path);
+    const slot = store.manifest.slot(path);
+    const stat = await folder.stat(path);
+    const lines: string[] = [];
+    if (row === undefined && slot === null) {
+      return { lines: [stat === null ? 'neither here nor in the room' : ((await live.scanner?.explain(path)) ?? 'here, not yet looked at')] };
+    }
+    if (row?.outOfScope != null) lines.push(`out of scope on this machine: ${row.outOfScope}; it is not sent, applied or deleted here`);
+    const scope = await live.scanner?.explain(path);
+    if (scope != null && row?.outOfScope == null) lines.push(`not taken in here: ${scope}`);
+    lines.push(`here: ${describeLocal(row?.local ?? null)}`);
+    lines.push(`in the room: ${slot === null ? 'absent' : slot.kind === 'tombstone' ? `deleted at record ${slot.height}` : describeEntry(slot)}`);
+    lines.push(`last agreed: ${row?.base == null ? 'absent' : describeEntry(row.base)}`);
+    if (row !== undefined) lines.push(...verdicts(row));
+    return { lines };
+  }
+
+  function verdicts(row: Row): string[] {
+    const lines: string[] = [];
+    if (row.hold !== null) lines.push('held: an open conflict; see driftless conflicts');
+    if (row.problem !== null) lines.push(`failed ${row.problem.attempts} times: ${row.problem.reason}; tried again at ${new Date(row.problem.retryAtMs).toISOString()}`);
+    const localSame = sameLocal(row.local, row.base, folder.traits);
+    const remoteSame = sameLocal(row.local, liveEntry(row.remote), folder.traits);
+    if (row.outOfScope === null && row.hold === null) lines.push(remoteSame ? 'in sync' : localSame ? 'to be applied here' : 'to be sent from here');
+    return lines;
+  }
+
+  const describeEntry = (entry: NonNullable<ReturnType<typeof liveEntry>>): string =>
+    entry.kind === 'file' ? `file, ${entry.content.size} bytes, ${entry.content.digest.slice(0, 12)}${entry.executable ? ', executable' : ''}` : entry.kind === 'symlink' ? `link to ${entry.target}` : 'directory';
+  const describeLocal = (local: LocalEntry | null): string =>
+    local === null ? 'absent' : local.kind === 'file' ? `file, ${local.size} bytes, ${local.digest.slice(0, 12)}${local.executable ? ', executable' : ''}` : local.kind === 'symlink' ? `link to ${local.target}` : 'directory';
+
+  async function untrack(text: string): Promise<ControlAnswer> {
+    const path = pathOf(text);
+    if (path === undefined || liveEntry(store.manifest.slot(path)) === null) return answer(`${text} is not in the room`, false);
+    const isDirectory = liveEntry(store.manifest.slot(path))?.kind === 'directory';
+    const ignored = store.row(path)?.outOfScope === 'ignored';
+    await live.command(async () => {
+      const wanted = new Set(JSON.parse(store.setting('untracks') ?? '[]') as string[]);
+      store.setSetting('untracks', JSON.stringify([...wanted.add(path)]));
+      if (!ignored) await addIgnoreLine(`/${escapeForIgnore(path)}${isDirectory ? '/' : ''}`);
+    });
+    return answer(`${path} leaves the room and stays on every disk${ignored ? '' : '; it is now listed in .driftlessignore'}`);
+  }
+
+  const escapeForIgnore = (path: string): string => path.replace(/[\\*?[\]!#]/g, '\\$&').replace(/ $/, '\\ ');
+
+  async function addIgnoreLine(line: string): Promise<void> {
+    const stat = await folder.stat(ignoreFile);
+    const before = stat === null ? '' : new TextDecoder().decode(Buffer.from((await diskBytes(ignoreFile)) ?? '', 'base64'));
+    const text = `${before}${before === '' || before.endsWith('\n') ? '' : '\n'}${line}\n`;
+    const stagedName = await live.contents.stageBytes(ignoreFile, new TextEncoder().encode(text), false);
+    const row = store.row(ignoreFile);
+    const expected = row?.local?.kind === 'file' ? ({ kind: 'file', fingerprint: row.local.fingerprint } as const) : null;
+    const outcome = await folder.swapIn({ path: ignoreFile, stagedName, asideName: `${stagedName}-old`, expected });
+    if (outcome.kind !== 'done') throw new Error('.driftlessignore is being edited; try again');
+    live.markDirty(ignoreFile, false);
+    live.markDirty('', true);
+  }
+
+  return {
+    status,
+    verify,
+    conflicts: async () => conflictInfos(),
+    resolve,
+    conflictSides,
+    explain,
+    pause: async () => {
+      await live.command(async () => store.setSetting('paused', 'yes'));
+      return answer('sync is paused; nothing is sent or applied');
+    },
+    resume: async () => {
+      await live.command(async () => store.setSetting('paused', null));
+      return answer('sync goes on');
+    },
+    confirm: async () => {
+      await live.command(async () => live.onConfirm());
+      return answer(live.running ? 'confirmed' : 'confirmed; it takes effect when sync runs');
+    },
+    untrack,
+    invite: async () => ({ invite: parts.makeInvite() }),
+    trustRelay: async () => (live.onTrustRelay() ? answer("the relay's new identity is trusted") : answer('the relay did not show another identity than the known one', false)),
+  };
+}

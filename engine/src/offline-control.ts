@@ -1,0 +1,45 @@
+/**
+ * The control of a linked folder while no peer runs: answers from the stored state; what it is asked to do is recorded and
+ * carried out by the next run.
+ */
+import type { PeerControl, PeerState } from './control.ts';
+import { type ControlParts, createControl } from './control-service.ts';
+import { createContents } from './contents.ts';
+import { createPause } from './pause.ts';
+import type { Random } from './ports/random.ts';
+
+export function createOfflineControl(parts: ControlParts & { readonly random: Random }): PeerControl {
+  const { store, clock } = parts;
+  const pause = createPause(clock);
+  const contents = createContents({ folder: parts.folder, store, cipher: parts.cipher, hashing: parts.hashing, random: parts.random, clock, pause });
+  const state = (): PeerState => ({
+    state: store.setting('paused') === 'yes' ? 'paused' : 'offline',
+    reason: 'sync does not run',
+    next: `driftless sync ${parts.dir}`,
+    pending: store.counts().pending,
+    conflicts: store.counts().held,
+    watchingByRescan: false,
+    waitingForUnsavedEdits: false,
+  });
+  return createControl(parts, {
+    scanner: null,
+    contents,
+    running: false,
+    pause,
+    command: (work) => work(),
+    state,
+    peers: () => {
+      const devices = JSON.parse(store.setting('devices') ?? '{}') as Record<string, { name: string; at: number }>;
+      return Object.entries(devices).map(([device, { name, at }]) => ({ device, name, online: false, lastSeen: new Date(at).toISOString(), height: null }));
+    },
+    session: () => null,
+    markDirty: () => {},
+    onConfirm: () => {
+      store.setSetting('confirm-next', 'yes');
+    },
+    onTrustRelay: () => {
+      store.setSetting('trust-next', 'yes');
+      return true;
+    },
+  });
+}

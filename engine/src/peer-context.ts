@@ -1,0 +1,29 @@
+/** What the verbs of one running peer share. Built by peer.ts; holds no decisions. */
+import type { RelPath } from '@driftless/protocol';
+import type { Contents } from './contents.ts';
+import type { Pause } from './pause.ts';
+import type { PeerParts } from './peer-api.ts';
+import type { RoomSession } from './ports/room-session.ts';
+
+export interface PeerContext {
+  readonly parts: PeerParts;
+  readonly contents: Contents;
+  readonly pause: Pause;
+  /** Ends when the peer closes. */
+  readonly signal: AbortSignal;
+  session(): RoomSession | null;
+  /** Asks for a scan of a path: a hint, like a watcher's. */
+  markDirty(path: RelPath | '', deep: boolean): void;
+  /** One path failed: it is shown and tried again with growing pauses (M8). */
+  fail(path: RelPath, reason: string): void;
+}
+
+/** The room cannot go on here (rule LOG3, or a fault of ours): shown as state `error`. */
+export class RoomHalted extends Error {
+  readonly code: 'update-needed' | 'internal';
+  constructor(code: 'update-needed' | 'internal', reason: string) {
+    super(reason);
+    this.name = 'RoomHalted';
+    this.code = code;
+  }
+}

@@ -1,0 +1,772 @@
+/**
+ * The loop of a peer: hints → settle → scan → reconcile → disk steps and records → base. One turn at a time, all of it
+ * state-based: whatever a crash, a cut or a stale head interrupts, the next turn looks at the three trees again.
+ *
+ *      hint, push, timer, command ──► wake ──► turn ──► nothing left to do ──► sleep
+ *
+ *   turn: commands · root check · scan what is dirty · take in the room's records · reconcile · disk · publish · conflicts
+ *
+ * Decisions are made in core/ and in the verbs; this file only orders them and turns outcomes into one honest state
+ * (rules RB1, DISK2, FAST1, FAST2, FAST5, PR4, W6; DESIGN: guards).
+ */
+import type { MassDeletion, RelPath, SealedChunk, SealedRecord } from '@driftless/protocol';
+import { createApplier } from './apply.ts';
+import { createCheckpoints } from './checkpoints.ts';
+import { createConflictKeeper } from './conflicts.ts';
+import { type StagedContent, createContents, largeContentBytesMin } from './contents.ts';
+import { createControl } from './control-service.ts';
+import type { PeerState } from './control.ts';
+import { liveEntry } from './core/entry-encoding.ts';
+import { type JoinOptions, previewJoin, supersededAtJoin } from './core/first-join.ts';
+import { type Halt, derivePeerState } from './core/peer-state.ts';
+import type { Apply, DiskStep, Plan, PublishStep } from './core/plan.ts';
+import { reconcile } from './core/reconcile.ts';
+import type { Row } from './core/row.ts';
+import { createGitWatch } from './git-watch.ts';
+import { createDeletionHold } from './deletion-hold.ts';
+import { createPause } from './pause.ts';
+import type { Peer, PeerParts } from './peer-api.ts';
+import { type PeerContext, RoomHalted } from './peer-context.ts';
+import { FolderError } from './ports/folder.ts';
+import { type RoomLink, type RoomSession, RequestRefused, SessionEnded } from './ports/room-session.ts';
+import { createPresenceBoard } from './presence.ts';
+import { DraftVoid, createPublisher } from './publish.ts';
+import { createRecovery } from './recover.ts';
+import { createRoomLog } from './room-log.ts';
+import { RootReplaced, createRootGuard } from './root-guard.ts';
+import { createScanner } from './scan.ts';
+import { createSettler } from './settler.ts';
+import { createTrashKeeper } from './trash-keeper.ts';
+
+/** Rows looked at together: large enough for the rename of a big directory to be seen whole. */
+const rowsPerPlanMax = 50_000;
+/** Files applied in one pass, so that state and progress move on during a big join. */
+const applyFilesPerPass = 2_000;
+/** Rule PR4. */
+const recordIntervalMs = 100;
+/** Large contents staged in the background at a time. */
+const downloadsMax = 2;
+const rescanEveryMs = 10 * 60_000;
+/** Without hints (no watches left, a network file system) the disk is looked at more often. */
+const degradedRescanEveryMs = 10_000;
+const rootCheckEveryMs = 2_000;
+/** Bytes of pushed records waiting for their turn; beyond, they are fetched again. */
+const incomingBytesMax = 8 * 1024 * 1024;
+/** The trash is looked through when something may go, but never in every turn. */
+const trashEveryMsMin = 5_000;
+const trashEveryMsMax = 60_000;
+const retryMsMin = 1_000;
+const retryMsMax = 60_000;
+
+export function createPeer(parts: PeerParts): Peer {
+  const { store, folder, clock, log: diagnostics } = parts;
+  const closing = new AbortController();
+  const pause = createPause(clock);
+
+  // ── what the turns share ──────────────────────────────────────────────────────────────────────────────────────────
+
+  let session: RoomSession | null = null;
+  /** Answering, not only connected (W6). */
+  let responsive = false;
+  let offlineReason = 'not connected yet';
+  let caughtUp = false;
+  let headMoved = false;
+  let incoming: { record: SealedRecord; chunks: readonly SealedChunk[] }[] = [];
+  let incomingBytes = 0;
+  let halt: Halt | null = null;
+  let refusal: Halt | null = null;
+  let relayKeyOffered: Uint8Array | null = null;
+  let quota: Halt | null = null;
+  let diskFull = false;
+  let scanning = false;
+  let working = false;
+  let progress: PeerState['progress'] | null = null;
+  let degraded: string | null = null;
+  let fullScanDueMs = 0;
+  let trashDueMs = 0;
+  let lastRecordMs = Number.NEGATIVE_INFINITY;
+  /** A labelled record was taken in: its large contents are not left behind (rule DISK1). */
+  let wholeRecord = false;
+  let lastStateText = '';
+  let commands: (() => Promise<void>)[] = [];
+  let link: RoomLink | null = null;
+  let running: Promise<void> | null = null;
+  const downloads = new Map<RelPath, { digest: string; staged: string | null; abort: AbortController }>();
+
+  let wakeUp: (() => void) | null = null;
+  let woken = false;
+  const wake = (): void => {
+    woken = true;
+    wakeUp?.();
+  };
+
+  const settler = createSettler(clock);
+  const context: PeerContext = {
+    parts,
+    pause,
+    signal: closing.signal,
+    get contents() {
+      return contents;
+    },
+    session: () => (responsive ? session : null),
+    markDirty: (path, deep) => {
+      settler.hint(path, deep);
+      wake();
+    },
+    fail: (path, reason) => {
+      const attempts = (store.row(path)?.problem?.attempts ?? 0) + 1;
+      const delayMs = Math.min(retryMsMax, retryMsMin * 2 ** Math.min(attempts - 1, 10));
+      if (store.row(path)?.problem?.reason !== reason) parts.onEvent({ event: 'problem', path, reason });
+      store.setProblem(path, { reason, attempts, retryAtMs: clock.nowMs() + delayMs });
+    },
+  };
+  const contents = createContents({ folder, store, cipher: parts.cipher, hashing: parts.hashing, random: parts.random, clock, pause });
+  const roomLog = createRoomLog(context);
+  const publisher = createPublisher(context, roomLog, wake);
+  const applier = createApplier(context);
+  const checkpoints = createCheckpoints(context);
+  const recovery = createRecovery(context, roomLog, checkpoints);
+  const presence = createPresenceBoard(context);
+  const trash = createTrashKeeper(context);
+  const git = createGitWatch(context);
+  const rootGuard = createRootGuard(context);
+  const deletions = createDeletionHold(context, git);
+  const conflicts = createConflictKeeper(context);
+  const scanner = createScanner({ folder, store, clock, hashing: parts.hashing, log: diagnostics, fileBytesMax: parts.fileBytesMax, pause });
+
+  // ── state ─────────────────────────────────────────────────────────────────────────────────────────────────────────
+
+  function peerState(): PeerState {
+    const counts = store.counts();
+    const open = new Set(store.openVariants().map((variant) => variant.path));
+    return derivePeerState({
+      halt: halt ?? refusal ?? quota ?? deletions.halt() ?? (diskFull ? diskFullHalt : null) ?? (presence.cloned ? clonedHalt : null),
+      paused: isPaused(),
+      online: responsive && session !== null,
+      scanning: scanning || fullScanDueMs <= clock.monotonicMs(),
+      offlineReason,
+      busy: working || !caughtUp || headMoved || incoming.length > 0 || publisher.uploadsUnderWay > 0 || downloads.size > 0,
+      pending: counts.pending + settler.size,
+      conflicts: Math.max(counts.held, open.size),
+      progress,
+      watchingByRescan: degraded !== null,
+      waitingForUnsavedEdits: false,
+    });
+  }
+  const isPaused = (): boolean => store.setting('paused') === 'yes';
+
+  function tellState(): void {
+    const state = peerState();
+    const text = JSON.stringify(state);
+    if (text === lastStateText) return;
+    lastStateText = text;
+    parts.onEvent({ event: 'state', ...state });
+  }
+
+  // ── the relay ─────────────────────────────────────────────────────────────────────────────────────────────────────
+
+  function openLink(): void {
+    link = parts.relay.open(
+      { urls: parts.urls, relayKey: relayKeyOffered ?? parts.relayKey, cipher: parts.cipher },
+      {
+        known: () => store.head(),
+        onOnline: (next) => {
+          session = next;
+          responsive = true;
+          caughtUp = false;
+          refusal = null;
+          incoming = [];
+          incomingBytes = 0;
+          parts.onRelayKey(next.relayKey);
+          presence.reset();
+          wake();
+        },
+        onPushed: (record, chunks) => {
+          const bytes = record.header.length + record.body.length + chunks.reduce((sum, chunk) => sum + chunk.sealed.length, 0);
+          if (incomingBytes + bytes > incomingBytesMax) headMoved = true;
+          else {
+            incoming.push({ record, chunks });
+            incomingBytes += bytes;
+          }
+          wake();
+        },
+        onHeadMoved: () => {
+          headMoved = true;
+          wake();
+        },
+        onPresence: (sealed) => {
+          presence.take(sealed);
+          wake();
+        },
+        onOffline: (reason) => {
+          responsive = false;
+          offlineReason = reason;
+          tellState();
+          wake();
+        },
+        onResponsive: () => {
+          responsive = true;
+          wake();
+        },
+        onRefused: (refused) => {
+          session = null;
+          responsive = false;
+          relayKeyOffered = null;
+          refusal = refusalHalt(refused);
+          refusedKey = refused.relayKey ?? null;
+          wake();
+        },
+      },
+    );
+  }
+  let refusedKey: Uint8Array | null = null;
+
+  function refusalHalt(refused: { readonly code: 'refused' | 'relay-key-changed' | 'update-needed'; readonly reason: string }): Halt {
+    switch (refused.code) {
+      case 'relay-key-changed':
+        return { code: 'relay-key-changed', reason: refused.reason, next: `if you know why the relay has a new identity: driftless trust-relay ${parts.dir}` };
+      case 'update-needed':
+        return { code: 'update-needed', reason: refused.reason, next: 'update Driftless' };
+      case 'refused':
+        return { code: 'refused', reason: refused.reason, next: 'check the invite, or ask for a new one and join again' };
+    }
+  }
+
+  // ── a turn ────────────────────────────────────────────────────────────────────────────────────────────────────────
+
+  async function turn(): Promise<void> {
+    for (const command of commands.splice(0)) await command();
+    const rootHalt = await rootGuard.check();
+    if (rootHalt !== null) {
+      if (halt === null || halt.code !== rootHalt.code) fullScanDueMs = 0;
+      halt = rootHalt;
+      return;
+    }
+    if (halt !== null && isRootHalt(halt)) {
+      halt = null;
+      fullScanDueMs = 0;
+    }
+    if (halt !== null || isPaused()) return;
+
+    await scanDirty();
+    if (context.session() !== null) await takeIn();
+    if (context.session() !== null && caughtUp) await carryOut();
+  }
+  const isRootHalt = ({ code }: Halt): boolean => code === 'root-missing' || code === 'root-replaced' || code === 'root-emptied';
+
+  async function scanDirty(): Promise<void> {
+    const full = clock.monotonicMs() >= fullScanDueMs;
+    const due = full ? [] : settler.take();
+    if (!full && due.length === 0) return;
+    if (full) settler.clear();
+    scanning = true;
+    tellState();
+    try {
+      const result = await scanner.scan({
+        paths: full ? 'all' : due,
+        signal: closing.signal,
+        waitGone: (request) => settler.waitGone(request),
+        onProgress: (files) => {
+          progress = { phase: 'scanning', done: files, total: Math.max(files, store.counts().files), unit: 'files' };
+          if (files > 1_000) tellState();
+        },
+      });
+      if (full) fullScanDueMs = clock.monotonicMs() + (degraded === null ? rescanEveryMs : degradedRescanEveryMs);
+      for (const path of result.unstable) settler.unstable(path);
+      for (const { path, reason } of result.problems) parts.onEvent({ event: 'problem', path, reason });
+      await rootGuard.judgeScan();
+    } finally {
+      scanning = false;
+      progress = null;
+    }
+  }
+
+  /** Brings the remote tree to the relay's head. */
+  async function takeIn(): Promise<void> {
+    const current = context.session();
+    if (current === null) return;
+    if (!caughtUp) {
+      working = true;
+      tellState();
+      await recovery.catchUp(current, (phase, done, total) => {
+        progress = { phase, done, total, unit: 'records' };
+        tellState();
+      });
+      caughtUp = true;
+      progress = null;
+      previewFirstJoin();
+    }
+    const pushed = incoming;
+    incoming = [];
+    let granted = incomingBytes;
+    incomingBytes = 0;
+    for (const { record, chunks } of pushed) {
+      contents.takePushed(chunks);
+      const outcome = await roomLog.take(record);
+      if (outcome.kind === 'gap') headMoved = true;
+    }
+    if (granted > 0) current.grantPushCredit(granted);
+    granted = 0;
+    if (headMoved) {
+      headMoved = false;
+      const outcome = await roomLog.pull(current, () => {});
+      if (outcome !== 'caught-up') caughtUp = false;
+    }
+    const head = store.head();
+    if (head !== null && (store.recordMeta(head.height)?.label ?? '') !== '') wholeRecord = true;
+  }
+
+  async function carryOut(): Promise<void> {
+    const current = context.session();
+    if (current === null) return;
+    await scopeArrivals();
+    const rows = store.pendingRows({ limit: rowsPerPlanMax, nowMs: clock.nowMs() });
+    const held = store.heldRows();
+    if (rows.length === 0 && held.length === 0) {
+      await afterwards(current);
+      return;
+    }
+    working = true;
+    tellState();
+    const plan = reconcile({
+      rows,
+      view: store,
+      traits: folder.traits,
+      mergeable: isMergeable,
+      ...(store.setting('join') === undefined ? {} : { superseded: supersededAtJoin(joinOptions()) }),
+      settled: (path) => !settler.has(path),
+    });
+    store.transaction(() => {
+      for (const { kind, path } of plan.scope) scopeStep(kind, path);
+      for (const { path } of plan.agree) agree(path);
+    });
+    for (const { path, note } of plan.notes) parts.onEvent({ event: 'note', path, note });
+    const clashes = await applyDisk(plan);
+    if (context.session() !== current) return;
+    await publishPlan(plan, clashes, current);
+    if (context.session() !== current) return;
+    await settleConflicts(current);
+    await afterwards(current);
+  }
+
+  /** What the room brought and this machine leaves out must be known before it is applied (rules IG1, IG2). */
+  async function scopeArrivals(): Promise<void> {
+    await scanner.scopeArrivals({ nowMs: clock.nowMs() });
+  }
+
+  const joinOptions = (): JoinOptions => ({
+    traits: folder.traits,
+    rejoin: store.setting('join') === 'rejoin',
+    inHistory: (path, digest) => store.inHistory(path, digest),
+  });
+
+  /** What a first join, or a re-join, is about to do, told before it does anything. */
+  function previewFirstJoin(): void {
+    if (store.setting('join') === undefined) return;
+    const preview = previewJoin(store.pendingRows({ limit: rowsPerPlanMax, nowMs: Number.MAX_SAFE_INTEGER }), joinOptions());
+    const { equal, receive, send, update, trash: trashed, conflicts: clashes } = preview;
+    parts.onEvent({
+      event: 'note',
+      path: '',
+      note: `joining: ${equal} equal, ${receive} to receive, ${send} to send, ${update} brought up to date, ${trashed} to the trash, ${clashes} conflicts; nothing is overwritten`,
+    });
+  }
+
+  function scopeStep(kind: 'leaves' | 'enters', path: RelPath): void {
+    const row = store.row(path);
+    if (row === undefined) return;
+    if (kind === 'leaves') {
+      store.setBase(path, liveEntry(row.remote));
+      store.setOutOfScope(path, 'directory-of-out-of-scope');
+    } else {
+      store.setOutOfScope(path, null);
+      store.setBase(path, null);
+      settler.hint(path, false);
+    }
+  }
+
+  function agree(path: RelPath): void {
+    const row = store.row(path);
+    if (row === undefined) return;
+    store.setBase(path, liveEntry(row.remote));
+    store.setProblem(path, null);
+  }
+
+  const isMergeable = (row: Row): boolean => {
+    const remote = liveEntry(row.remote);
+    return row.local?.kind === 'file' && remote?.kind === 'file' && row.base?.kind === 'file' && Math.max(row.local.size, remote.content.size, row.base.content.size) <= largeContentBytesMin;
+  };
+
+  // ── disk ──────────────────────────────────────────────────────────────────────────────────────────────────────────
+
+  /** Returns the merges that overlapped: they are published as variants. */
+  async function applyDisk(plan: Plan): Promise<PublishStep[]> {
+    const holdDeletions = deletions.holdsIncoming();
+    const steps = plan.disk.filter((step) => !(holdDeletions && step.kind === 'apply' && step.to === null && step.row.local?.kind === 'file'));
+    const ready: DiskStep[] = [];
+    const staged = new Map<RelPath, StagedContent>();
+    for (const step of steps) {
+      const large = step.kind === 'apply' && step.to?.kind === 'file' && step.to.content.size > largeContentBytesMin;
+      if (!large || wholeRecord) ready.push(step);
+      else if (inBackground(step, staged)) ready.push(step);
+    }
+    const clashes: PublishStep[] = [];
+    for (let start = 0; start < ready.length; ) {
+      // Deletions come last and in one go with what precedes them only when the whole plan fits one pass.
+      const batch = ready.slice(start, start + applyFilesPerPass);
+      start += batch.length;
+      const result = await applier.apply(batch, {
+        signal: closing.signal,
+        staged,
+        onProgress: (files) => {
+          progress = { phase: 'applying', done: start - batch.length + files, total: ready.length, unit: 'files' };
+          if (ready.length > 100) tellState();
+        },
+      });
+      for (const { path, deleted } of result.applied) {
+        downloads.delete(path);
+        parts.onEvent(deleted ? { event: 'applied', path, deleted } : { event: 'applied', path });
+      }
+      if (result.applied.length > 0) noteLastChange(result.applied[result.applied.length - 1]?.path ?? '');
+      clashes.push(...result.conflicts);
+      diskFull = result.diskFull;
+      if (settler.due() || context.session() === null) break;
+    }
+    progress = null;
+    return clashes;
+  }
+
+  function noteLastChange(path: string): void {
+    const head = store.head();
+    const meta = head === null ? undefined : store.recordMeta(head.height);
+    store.setSetting('last-change', JSON.stringify({ path, by: meta?.deviceName ?? '', time: new Date(clock.nowMs()).toISOString() }));
+  }
+
+  /** Large contents are fetched beside the loop, so that small saves overtake them (rule FAST5). True: it is staged. */
+  function inBackground(step: DiskStep, staged: Map<RelPath, StagedContent>): boolean {
+    if (step.kind !== 'apply' || step.to?.kind !== 'file') return true;
+    const known = downloads.get(step.path);
+    if (known !== undefined && known.digest === step.to.content.digest) {
+      if (known.staged === null) return false;
+      staged.set(step.path, { path: step.path, stagedName: known.staged });
+      return true;
+    }
+    known?.abort.abort();
+    downloads.delete(step.path);
+    if (downloads.size >= downloadsMax) return false;
+    startDownload(step);
+    return false;
+  }
+
+  function startDownload(step: Apply): void {
+    if (step.to?.kind !== 'file') return;
+    const { content, executable } = step.to;
+    const abort = new AbortController();
+    const entry = { digest: content.digest as string, staged: null as string | null, abort };
+    downloads.set(step.path, entry);
+    let received = 0;
+    contents
+      .stage([{ path: step.path, content, executable }], context.session(), {
+        flush: true,
+        signal: AbortSignal.any([abort.signal, closing.signal]),
+        onStaged: ({ stagedName }) => {
+          entry.staged = stagedName;
+        },
+        onProgress: (bytes) => {
+          received += bytes;
+          progress = { phase: `receiving ${step.path}`, done: received, total: content.size, unit: 'bytes' };
+        },
+        onFailed: (path, problem) => context.fail(path, problem instanceof Error ? problem.message : String(problem)),
+      })
+      .catch((error: unknown) => {
+        if (error instanceof FolderError) {
+          diskFull ||= error.problem.diskFull;
+          context.fail(step.path, error.problem.reason);
+        } else if (!abort.signal.aborted) diagnostics.info('download-ended', { reason: String(error) });
+      })
+      .finally(() => {
+        progress = null;
+        if (entry.staged === null && downloads.get(step.path) === entry) downloads.delete(step.path);
+        wake();
+      });
+  }
+
+  // ── records ───────────────────────────────────────────────────────────────────────────────────────────────────────
+
+  async function publishPlan(plan: Plan, clashes: readonly PublishStep[], current: RoomSession): Promise<void> {
+    const steps = [...plan.publish, ...clashes].filter((step) => !('path' in step && publisher.uploading(step.path)));
+    const extra = await conflicts.untracks();
+    if (steps.length === 0 && extra.length === 0) return;
+    if (await git.busy()) {
+      settler.wakeIn(100);
+      return;
+    }
+    const label = await git.label();
+    const judged = await deletions.judge(steps);
+    const sendable = judged.steps;
+    if (judged.waitMs > 0) settler.wakeIn(judged.waitMs);
+    const whole = label !== '' && sendable.length > 1;
+    const batches = recordBatches(sendable, whole);
+    if (batches.length === 0 && extra.length > 0) batches.push([]);
+    for (const [index, batch] of batches.entries()) {
+      const sinceMs = clock.monotonicMs() - lastRecordMs;
+      if (sinceMs < recordIntervalMs && batch.length < 500) {
+        settler.wakeIn(recordIntervalMs - sinceMs);
+        return;
+      }
+      const published = await publishBatch(batch, index === 0 ? extra : [], current, whole || label !== '' ? label : '', judged.massDeletion, whole);
+      if (published !== 'appended') return;
+      lastRecordMs = clock.monotonicMs();
+      // Saves made meanwhile overtake the rest of a first share.
+      if (index < batches.length - 1 && (settler.due() || incoming.length > 0)) {
+        wake();
+        return;
+      }
+    }
+    git.settled();
+    deletions.published();
+  }
+
+  function recordBatches(steps: readonly PublishStep[], whole: boolean): PublishStep[][] {
+    return splitIntoRecords(steps, whole);
+  }
+
+  async function publishBatch(
+    batch: readonly PublishStep[],
+    extra: Parameters<typeof publisher.publish>[1],
+    current: RoomSession,
+    label: string,
+    massDeletion: MassDeletion,
+    whole: boolean,
+  ): Promise<'appended' | 'again'> {
+    const outcome = await publisher.publish(batch, extra, {
+      session: current,
+      label,
+      massDeletion,
+      whole,
+      onProgress: (files) => {
+        progress = { phase: 'sending', done: files, total: batch.length, unit: 'files' };
+        if (batch.length > 100) tellState();
+      },
+    });
+    progress = null;
+    switch (outcome.kind) {
+      case 'appended':
+        quota = null;
+        for (const { path, deleted } of outcome.paths) parts.onEvent(deleted ? { event: 'sent', path, deleted } : { event: 'sent', path });
+        for (const step of batch) if (step.kind === 'conflict') parts.onEvent({ event: 'conflict', path: step.path, reason: step.reason, device: parts.deviceName });
+        if (outcome.paths.length > 0) noteLastChange(outcome.paths[0]?.path ?? '');
+        return 'appended';
+      case 'nothing':
+        return 'appended';
+      case 'stale':
+        // Random within two round trips, so that equal peers do not meet again and again (rule PR4).
+        settler.wakeIn(Math.round(parts.random.fraction() * 20));
+        return 'again';
+      case 'gap':
+        caughtUp = false;
+        wake();
+        return 'again';
+      case 'over-quota':
+        quota = { code: 'refused', reason: `the relay has no room left: ${outcome.what}`, next: 'make room at the relay or raise its quota; this peer tries again' };
+        settler.wakeIn(retryMsMax / 4);
+        return 'again';
+    }
+  }
+
+  async function settleConflicts(current: RoomSession): Promise<void> {
+    const work = await conflicts.settle();
+    if (work.extra.length === 0 && work.steps.length === 0) return;
+    await publishBatch(work.steps, work.extra, current, '', 'none', true);
+    wake();
+  }
+
+  /** Nothing urgent is left: checkpoint, trash. */
+  async function afterwards(current: RoomSession): Promise<void> {
+    if (store.counts().pending > 0) return;
+    wholeRecord = false;
+    if (store.setting('join') !== undefined) store.setSetting('join', null);
+    if (await checkpoints.makeIfDue(current)) diagnostics.info('checkpoint-made');
+  }
+
+  // ── running ───────────────────────────────────────────────────────────────────────────────────────────────────────
+
+  async function run(): Promise<void> {
+    await startUp();
+    let failures = 0;
+    while (!closing.signal.aborted) {
+      woken = false;
+      try {
+        await turn();
+        failures = 0;
+      } catch (error) {
+        failures += 1;
+        onTurnFailed(error, failures);
+      }
+      working = false;
+      progress = downloads.size > 0 ? progress : null;
+      if (closing.signal.aborted) break;
+      tellState();
+      const delayMs = Math.min(presence.announce(peerState().state), await nextDelayMs());
+      if (!woken) await sleep(delayMs);
+    }
+  }
+
+  /** What was asked for while no peer ran. */
+  function recall(): void {
+    if (store.setting('confirm-next') !== undefined) {
+      store.setSetting('confirm-next', null);
+      rootGuard.confirmNext();
+      deletions.confirmNext();
+    }
+    if (parts.rejoin && store.head() === null) store.setSetting('join', 'rejoin');
+    else if (store.head() === null && store.setting('join') === undefined) store.setSetting('join', 'first');
+  }
+
+  async function startUp(): Promise<void> {
+    recall();
+    const rootHalt = await rootGuard.check();
+    halt = rootHalt;
+    if (rootHalt === null) await applier.settleIntents();
+    await parts.watcher.start({
+      onHint: ({ path, deep }) => {
+        settler.hint(path, deep);
+        wake();
+        link?.nudge();
+      },
+      onDegraded: (reason) => {
+        degraded = reason;
+        fullScanDueMs = 0;
+        wake();
+      },
+    });
+    openLink();
+  }
+
+  function onTurnFailed(error: unknown, failures: number): void {
+    if (closing.signal.aborted) return;
+    if (error instanceof SessionEnded) {
+      session = null;
+      responsive = false;
+      return;
+    }
+    if (error instanceof RootReplaced) {
+      forgetBases();
+      return;
+    }
+    if (error instanceof RoomHalted) {
+      halt = { code: error.code, reason: error.message, next: error.code === 'update-needed' ? 'update Driftless' : 'see the log; restart Driftless' };
+      return;
+    }
+    if (error instanceof FolderError && error.problem.diskFull) {
+      diskFull = true;
+      settler.wakeIn(5_000);
+      return;
+    }
+    // Anything else is tried again with growing pauses, and shown: never silent, never a tight loop.
+    diagnostics.error('turn-failed', { reason: error instanceof Error ? (error.stack ?? error.message) : String(error), failures });
+    if (failures === 1 || error instanceof DraftVoid || error instanceof RequestRefused)
+      parts.onEvent({ event: 'problem', path: '', reason: error instanceof Error ? error.message : String(error) });
+    if (failures >= 3) fullScanDueMs = 0;
+    settler.wakeIn(Math.min(30_000, 200 * 2 ** Math.min(failures, 8)));
+  }
+
+  /** A confirmed new root: nothing that was agreed on with the old one holds for it. */
+  function forgetBases(): void {
+    store.transaction(() => {
+      for (let from: RelPath | '' = ''; ; ) {
+        const rows = store.rowsFrom(from, 1_000);
+        for (const row of rows) store.setBase(row.path, null);
+        const last = rows.at(-1);
+        if (last === undefined || rows.length < 1_000) break;
+        from = `${last.path}\u0000` as RelPath;
+      }
+      store.setSetting('join', 'first');
+    });
+    fullScanDueMs = 0;
+  }
+
+  async function nextDelayMs(): Promise<number> {
+    const nowMs = clock.nowMs();
+    const retryAtMs = store.nextRetryAtMs();
+    if (halt === null && clock.monotonicMs() >= trashDueMs) trashDueMs = clock.monotonicMs() + Math.min(trashEveryMsMax, Math.max(trashEveryMsMin, (await trash.sweep()) ?? trashEveryMsMax));
+    return Math.max(
+      1,
+      Math.min(
+        settler.nextDelayMs() ?? Number.POSITIVE_INFINITY,
+        Math.max(0, fullScanDueMs - clock.monotonicMs()),
+        retryAtMs === undefined || isPaused() ? Number.POSITIVE_INFINITY : Math.max(0, retryAtMs - nowMs),
+        Math.max(0, trashDueMs - clock.monotonicMs()),
+        rootCheckEveryMs,
+      ),
+    );
+  }
+
+  async function sleep(delayMs: number): Promise<void> {
+    await new Promise<void>((resolve) => {
+      const timer = clock.after(delayMs, resolve);
+      wakeUp = () => {
+        timer.cancel();
+        resolve();
+      };
+    });
+    wakeUp = null;
+  }
+
+  const command = (work: () => Promise<void>): Promise<void> =>
+    new Promise((resolve, reject) => {
+      commands.push(() => work().then(resolve, reject));
+      wake();
+      link?.nudge();
+    });
+
+  const control = createControl(parts, {
+    scanner,
+    contents,
+    command,
+    state: peerState,
+    peers: () => presence.peers(),
+    session: () => context.session(),
+    markDirty: context.markDirty,
+    pause,
+    running: true,
+    onConfirm: () => {
+      rootGuard.confirm();
+      deletions.confirm();
+      fullScanDueMs = 0;
+    },
+    onTrustRelay: () => {
+      if (refusedKey === null) return false;
+      relayKeyOffered = refusedKey;
+      parts.onRelayKey(refusedKey);
+      link?.close();
+      refusal = null;
+      openLink();
+      return true;
+    },
+  });
+
+  return {
+    ...control,
+    start: () => {
+      running ??= run().catch((error: unknown) => {
+        diagnostics.error('peer-stopped', { reason: error instanceof Error ? (error.stack ?? error.message) : String(error) });
+        halt = { code: 'internal', reason: `the peer stopped: ${error instanceof Error ? error.message : String(error)}`, next: 'see the log; restart Driftless' };
+        tellState();
+      });
+    },
+    close: async () => {
+      if (!closing.signal.aborted) closing.abort();
+      wake();
+      publisher.abortUploads();
+      link?.close();
+      await running;
+      await parts.watcher.close();
+      await folder.close();
+      store.flush();
+      store.close();
+    },
+  };
+}
+const diskFullHalt: Halt = { code: 'disk-full', reason: 'the disk is full', next: 'make room; what is missing is tried again by itself' };
+const clonedHalt: Halt = { code: 'cloned', reason: 'another machine uses the identity of this folder (a copied home or a restored image)', next: 'unlink this folder and join it again' };

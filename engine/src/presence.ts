@@ -1,0 +1,126 @@
+/**
+ * Who else is there, and how far they are (rules PRESENCE, TRUTH). Sealed and signed among the peers; the relay passes it
+ * on and stores none. Fresh only with (run, n) above the last seen; expires by the monotonic clock.
+ */
+import { bytesToHex } from '@driftless/protocol';
+import type { PeerInfo } from './control.ts';
+import type { PeerContext } from './peer-context.ts';
+
+/** How often a peer says that it is there while nothing changes. */
+const announceEveryMs = 15_000;
+const expiresAfterMs = 45_000;
+/** Devices remembered; more are forgotten oldest first. */
+const devicesMax = 1_000;
+
+interface Seen {
+  readonly device: string;
+  readonly name: string;
+  readonly run: string;
+  readonly n: number;
+  readonly height: number;
+  readonly arrivedMonotonicMs: number;
+  readonly arrivedMs: number;
+}
+
+export interface PresenceBoard {
+  /** Sends ours if the state changed or it is time; returns the delay until the next. */
+  announce(state: string): number;
+  /** Something must be told at once: a session began. */
+  reset(): void;
+  take(sealed: Uint8Array): void;
+  peers(): readonly PeerInfo[];
+  /** Another live process uses this device's identity (rule CLONE). */
+  readonly cloned: boolean;
+}
+
+export function createPresenceBoard(context: PeerContext): PresenceBoard {
+  const { parts } = context;
+  const { store, cipher, clock, random } = parts;
+  const run = bytesToHex(random.bytes(8));
+  const seen = new Map<string, Seen>();
+  /** Runs that were overtaken by a newer one of their device: their late messages are not fresh. */
+  const endedRuns = new Map<string, string>();
+  let n = 0;
+  let cloned = false;
+  let lastText = '';
+  let lastMs = Number.NEGATIVE_INFINITY;
+
+  const remembered = (): Record<string, { name: string; at: number }> => JSON.parse(store.setting('devices') ?? '{}') as Record<string, { name: string; at: number }>;
+
+  function announce(state: string): number {
+    const session = context.session();
+    const head = store.head();
+    const text = `${state} ${head?.id ?? ''}`;
+    const nowMs = clock.monotonicMs();
+    if (session !== null && (text !== lastText || nowMs - lastMs >= announceEveryMs)) {
+      n += 1;
+      session.sendPresence(cipher.sealPresence({ deviceName: parts.deviceName, run, n, height: head?.height ?? 0, recordId: head?.id ?? null, state }));
+      lastText = text;
+      lastMs = nowMs;
+    }
+    return Math.max(0, lastMs + announceEveryMs - nowMs);
+  }
+
+  function take(sealed: Uint8Array): void {
+    const body = cipher.openPresence(sealed);
+    if (body === undefined) return;
+    if (body.device === parts.device.device) {
+      if (body.run !== run) cloned = true;
+      return;
+    }
+    const before = seen.get(body.device);
+    if (before !== undefined && before.run === body.run && body.n <= before.n) return;
+    if (endedRuns.get(body.device) === body.run) return;
+    if (before !== undefined && before.run !== body.run) endedRuns.set(body.device, before.run);
+    const isNew = before === undefined || !fresh(before);
+    seen.delete(body.device);
+    seen.set(body.device, {
+      device: body.device,
+      name: body.deviceName,
+      run: body.run,
+      n: body.n,
+      height: body.height,
+      arrivedMonotonicMs: clock.monotonicMs(),
+      arrivedMs: clock.nowMs(),
+    });
+    for (const device of seen.keys()) {
+      if (seen.size <= devicesMax) break;
+      seen.delete(device);
+    }
+    if (isNew) {
+      const devices = remembered();
+      devices[body.device] = { name: body.deviceName, at: clock.nowMs() };
+      store.setSetting('devices', JSON.stringify(Object.fromEntries(Object.entries(devices).slice(-devicesMax))));
+      parts.onEvent({ event: 'peer', name: body.deviceName, online: true });
+      // A newcomer learns of us at once, not at our next turn.
+      lastText = '';
+    }
+  }
+
+  const fresh = (peer: Seen): boolean => context.session() !== null && clock.monotonicMs() - peer.arrivedMonotonicMs <= expiresAfterMs;
+
+  function peers(): readonly PeerInfo[] {
+    const list: PeerInfo[] = [...seen.values()].map((peer) => ({
+      device: peer.device,
+      name: peer.name,
+      online: fresh(peer),
+      lastSeen: new Date(peer.arrivedMs).toISOString(),
+      height: peer.height,
+    }));
+    for (const [device, { name, at }] of Object.entries(remembered()))
+      if (!seen.has(device)) list.push({ device, name, online: false, lastSeen: new Date(at).toISOString(), height: null });
+    return list.sort((a, b) => (a.device < b.device ? -1 : 1));
+  }
+
+  return {
+    announce,
+    reset: () => {
+      lastText = '';
+    },
+    take,
+    peers,
+    get cloned() {
+      return cloned;
+    },
+  };
+}

@@ -1,0 +1,364 @@
+/**
+ * Carries out a plan's publish steps: reads what is on disk, uploads what the relay lacks, seals one record, appends it on
+ * the head (rules LOG1, LOG5, LOG6, SENT, OWN, GC1, PR2, FAST1, FAST5).
+ *
+ * Orders that hold here: chunks before, or with, the record that names them; SENT before the append; base after the
+ * acknowledgement. A stale head is an answer: the records in between are taken, and the loop reconciles again.
+ */
+import {
+  type Change,
+  type ChunkId,
+  type Content,
+  type Digest,
+  type Entry,
+  type MassDeletion,
+  type RecordBody,
+  type RelPath,
+  type SealedChunk,
+  decodeRecordHeader,
+  limits,
+  noRecordId,
+} from '@driftless/protocol';
+import { applyChanges } from './core/apply-changes.ts';
+import { conflictName } from './core/conflict-name.ts';
+import { entryTag, liveEntry } from './core/entry-encoding.ts';
+import type { PublishStep } from './core/plan.ts';
+import { isProblem, largeContentBytesMin, type LocalFile, type PreparedContent } from './contents.ts';
+import { type PeerContext, RoomHalted } from './peer-context.ts';
+import type { RoomSession } from './ports/room-session.ts';
+import type { SentAppend } from './ports/state-store.ts';
+import type { RoomLog } from './room-log.ts';
+
+/** Prepared small contents are kept over a stale answer, so that the retry only reseals a small body (rule PR2). */
+const preparedBytesMax = 32 * 1024 * 1024;
+/** Uploads asked for again when the relay names missing chunks; then the path is shown as a problem. */
+const missingRoundsMax = 3;
+
+export interface PublishOptions {
+  readonly session: RoomSession;
+  readonly label: string;
+  readonly massDeletion: MassDeletion;
+  /** A labelled batch (git, rename) stays one record, large contents included. */
+  readonly whole: boolean;
+  readonly onProgress: (files: number) => void;
+}
+/** Further changes that go into the same record, made by the caller (resolutions, untrack, forget). */
+export interface ExtraChange {
+  readonly change: Change;
+  readonly outcome: readonly { readonly path: RelPath; readonly entry: Entry | null }[];
+}
+
+export type PublishOutcome =
+  | { readonly kind: 'appended'; readonly paths: readonly { readonly path: RelPath; readonly deleted: boolean }[] }
+  /** Nothing could be sent: every step moved, failed, or went to the background. */
+  | { readonly kind: 'nothing' }
+  | { readonly kind: 'stale' }
+  | { readonly kind: 'gap' }
+  | { readonly kind: 'over-quota'; readonly what: string };
+
+export interface Publisher {
+  publish(steps: readonly PublishStep[], extra: readonly ExtraChange[], options: PublishOptions): Promise<PublishOutcome>;
+  /** Large contents that wait for, or are under, upload: the loop leaves these paths out of its plans. */
+  uploading(path: RelPath): boolean;
+  readonly uploadsUnderWay: number;
+  /** Aborts background uploads (session ended, paused, closing). */
+  abortUploads(): void;
+}
+
+interface Draft {
+  readonly changes: Change[];
+  readonly outcome: { path: RelPath; entry: Entry | null }[];
+  readonly chunks: SealedChunk[];
+  readonly adds: Set<ChunkId>;
+  readonly paths: { path: RelPath; deleted: boolean }[];
+  readonly baseBytes: { digest: Digest; bytes: Uint8Array }[];
+}
+
+export function createPublisher(context: PeerContext, log: RoomLog, wake: () => void): Publisher {
+  const { parts, contents } = context;
+  const { store, cipher, folder, clock, hashing } = parts;
+  const prepared = new Map<Digest, PreparedContent>();
+  let preparedBytes = 0;
+  const uploads = new Map<RelPath, AbortController>();
+  /** One large upload at a time; the rest waits in order. */
+  let uploadQueue: Promise<void> = Promise.resolve();
+
+  // ── large contents, in the background ─────────────────────────────────────────────────────────────────────────────
+
+  function startUpload(path: RelPath, local: LocalFile, session: RoomSession): void {
+    const abort = new AbortController();
+    const signal = AbortSignal.any([abort.signal, context.signal]);
+    uploads.set(path, abort);
+    uploadQueue = uploadQueue
+      .then(async () => {
+        if (signal.aborted) return;
+        const outcome = await contents.uploadLarge(path, local, session, { signal, onProgress: () => {} });
+        if (outcome.kind === 'prepared') keep(local.digest, outcome.prepared);
+        else if (outcome.kind === 'moved') context.markDirty(path, false);
+        else context.fail(path, outcome.reason);
+      })
+      .catch((error: unknown) => {
+        // A cut link ends the upload; the next session starts it again and skips what is stored.
+        if (!signal.aborted) parts.log.info('upload-ended', { reason: String(error) });
+      })
+      .finally(() => {
+        if (uploads.get(path) === abort) uploads.delete(path);
+        wake();
+      });
+  }
+
+  function keep(digest: Digest, content: PreparedContent): void {
+    if (prepared.has(digest)) return;
+    prepared.set(digest, content);
+    preparedBytes += content.bytes?.length ?? 0;
+  }
+  function forgetPrepared(): void {
+    prepared.clear();
+    preparedBytes = 0;
+  }
+
+  // ── a record ──────────────────────────────────────────────────────────────────────────────────────────────────────
+
+  async function publish(steps: readonly PublishStep[], extra: readonly ExtraChange[], options: PublishOptions): Promise<PublishOutcome> {
+    if (preparedBytes > preparedBytesMax) forgetPrepared();
+    const draft: Draft = { changes: [], outcome: [], chunks: [], adds: new Set(), paths: [], baseBytes: [] };
+    for (const step of steps) {
+      await draftStep(step, draft, options);
+      options.onProgress(draft.paths.length);
+      await context.pause();
+    }
+    for (const { change, outcome } of extra) {
+      draft.changes.push(change);
+      draft.outcome.push(...outcome);
+    }
+    if (draft.changes.length === 0) return { kind: 'nothing' };
+    return append(draft, options);
+  }
+
+  async function draftStep(step: PublishStep, draft: Draft, options: PublishOptions): Promise<void> {
+    switch (step.kind) {
+      case 'publish':
+        if (step.local === null) draftRemoval(step.path, draft);
+        else await draftPut(step.path, step.local, draft, options);
+        return;
+      case 'publishMove':
+        draftMove(step.fromPath, step.toPath, step.subtree, draft);
+        return;
+      case 'publishMoveAside':
+        draftMoveAside(step.path, draft);
+        return;
+      case 'conflict':
+        await draftVariant(step.path, draft, options);
+        return;
+    }
+  }
+
+  function draftRemoval(path: RelPath, draft: Draft): void {
+    const live = liveEntry(store.manifest.slot(path));
+    if (live === null) return;
+    draft.changes.push({ kind: 'remove', path, replaces: entryTag(live, hashing.sha256) });
+    draft.outcome.push({ path, entry: null });
+    draft.paths.push({ path, deleted: true });
+  }
+
+  async function draftPut(path: RelPath, local: NonNullable<Extract<PublishStep, { kind: 'publish' }>['local']>, draft: Draft, options: PublishOptions): Promise<void> {
+    const live = liveEntry(store.manifest.slot(path));
+    const replaces = live === null ? null : entryTag(live, hashing.sha256);
+    if (local.kind !== 'file') {
+      const entry: Entry = local.kind === 'directory' ? { kind: 'directory' } : { kind: 'symlink', target: local.target };
+      draft.changes.push({ kind: 'put', path, entry, mtimeMs: 0, replaces });
+      draft.outcome.push({ path, entry });
+      draft.paths.push({ path, deleted: false });
+      return;
+    }
+    // Where the disk has no executable bit, edits keep the room's (M5).
+    const executable = folder.traits.executableBit ? local.executable : live?.kind === 'file' && live.executable;
+    if (live?.kind === 'file' && live.content.digest === local.digest && replaces !== null) {
+      if (live.executable === executable) return;
+      draft.changes.push({ kind: 'mode', path, executable, replaces });
+      draft.outcome.push({ path, entry: { ...live, executable } });
+      draft.paths.push({ path, deleted: false });
+      return;
+    }
+    const content = await contentFor(path, local, draft, options, live?.kind === 'file' ? live.content : null);
+    if (content === null) return;
+    const entry: Entry = { kind: 'file', content, executable };
+    draft.changes.push({ kind: 'put', path, entry, mtimeMs: Math.round(local.mtimeMs), replaces });
+    draft.outcome.push({ path, entry });
+    draft.paths.push({ path, deleted: false });
+  }
+
+  /** null: not now (moved, failed, or uploading in the background). */
+  async function contentFor(path: RelPath, local: LocalFile, draft: Draft, options: PublishOptions, replaced: Content | null): Promise<Content | null> {
+    let content = prepared.get(local.digest);
+    if (content === undefined) {
+      const known = store.contentByDigest(local.digest);
+      if (local.size > largeContentBytesMin && known === undefined) {
+        if (!options.whole) {
+          if (!uploads.has(path)) startUpload(path, local, options.session);
+          return null;
+        }
+        const outcome = await contents.uploadLarge(path, local, options.session, { signal: context.signal, onProgress: () => {} });
+        if (outcome.kind !== 'prepared') return notPrepared(path, outcome);
+        content = outcome.prepared;
+      } else {
+        const outcome = await contents.prepareSmall(path, local);
+        if (outcome.kind !== 'prepared') return notPrepared(path, outcome);
+        content = outcome.prepared;
+      }
+      keep(local.digest, content);
+    }
+    const before = replaced === null ? new Set<ChunkId>() : new Set(replaced.refs.depth === 0 ? replaced.refs.ids : [...(store.cachedChunkIds(replaced.digest) ?? []), ...replaced.refs.ids]);
+    for (const id of content.ids) if (!before.has(id)) draft.adds.add(id);
+    draft.chunks.push(...content.chunks.filter((chunk) => !before.has(chunk.id)));
+    if (content.bytes !== null && content.chunks.length > 0) draft.baseBytes.push({ digest: local.digest, bytes: content.bytes });
+    return content.content;
+  }
+
+  function notPrepared(path: RelPath, outcome: { readonly kind: 'moved' } | { readonly kind: 'problem'; readonly reason: string }): null {
+    if (isProblem(outcome)) context.fail(path, outcome.reason);
+    else context.markDirty(path, false);
+    return null;
+  }
+
+  function draftMove(fromPath: RelPath, toPath: RelPath, subtree: boolean, draft: Draft): void {
+    draft.changes.push({ kind: 'move', fromPath, toPath, subtree });
+    // The base moves along, not the entry that the room moved: an edit that the room made under the old name is then applied under the new one.
+    const moved = (path: RelPath): void => {
+      const arrivesAt = `${toPath}${path.slice(fromPath.length)}` as RelPath;
+      draft.outcome.push({ path, entry: null }, { path: arrivesAt, entry: store.row(path)?.base ?? null });
+      draft.paths.push({ path, deleted: true }, { path: arrivesAt, deleted: false });
+    };
+    if (liveEntry(store.manifest.slot(fromPath)) !== null) moved(fromPath);
+    if (!subtree) return;
+    for (const { path, slot } of store.manifest.slotsUnder(fromPath)) if (liveEntry(slot) !== null) moved(path);
+  }
+
+  /** The room's file makes way for this disk's directory; both stay. The file arrives here under its new name as any other. */
+  function draftMoveAside(path: RelPath, draft: Draft): void {
+    const live = liveEntry(store.manifest.slot(path));
+    if (live === null || live.kind === 'directory') return;
+    const meta = store.recordMeta(store.head()?.height ?? 0);
+    const toPath = conflictName({
+      path,
+      peerName: meta?.deviceName ?? parts.deviceName,
+      timeMs: meta?.timeMs ?? clock.nowMs(),
+      digest: live.kind === 'file' ? live.content.digest : ('0'.repeat(64) as Digest),
+      taken: (candidate) => store.manifest.slot(candidate) !== null || store.row(candidate)?.local != null,
+      traits: folder.traits,
+        sha256: hashing.sha256,
+    });
+    // Base of both names stays: the file arrives here under its new name, the directory is published by the next round.
+    draft.changes.push({ kind: 'move', fromPath: path, toPath, subtree: false });
+  }
+
+  /** Conflicts are room data: the local content first goes into the room, so that no copy exists on one disk only. */
+  async function draftVariant(path: RelPath, draft: Draft, options: PublishOptions): Promise<void> {
+    const row = store.row(path);
+    const local = row?.local ?? null;
+    if (row === undefined || local === null || local.kind === 'directory') return;
+    let entry: Entry;
+    if (local.kind === 'file') {
+      const content = await contentFor(path, local, draft, { ...options, whole: options.whole }, null);
+      if (content === null) return;
+      entry = { kind: 'file', content, executable: local.executable };
+    } else entry = { kind: 'symlink', target: local.target };
+    draft.changes.push({
+      kind: 'variant',
+      path,
+      entry,
+      mtimeMs: local.kind === 'file' ? Math.round(local.mtimeMs) : 0,
+      baseDigest: row.base?.kind === 'file' ? row.base.content.digest : null,
+    });
+  }
+
+  async function append(draft: Draft, options: PublishOptions): Promise<PublishOutcome> {
+    const head = store.head();
+    const height = (head?.height ?? 0) + 1;
+    const author = { device: parts.device.device, deviceName: parts.deviceName, timeMs: clock.nowMs() };
+    const judged = applyChanges({ view: store.manifest, changes: draft.changes, height, ...author, sha256: hashing.sha256 });
+    if (!judged.ok) throw new DraftVoid(judged.error.reason);
+    const applied = judged.value;
+    const body: RecordBody = {
+      ...author,
+      label: options.label,
+      massDeletion: options.massDeletion,
+      root: store.rootAfter(applied),
+      changes: draft.changes,
+    };
+    const sealed = cipher.sealRecord({ height, prev: head?.id ?? noRecordId, body, adds: [...draft.adds] });
+    const header = decodeRecordHeader(sealed.record.header);
+    if (!header.ok) throw new RoomHalted('internal', 'a record header of this peer does not decode');
+
+    const chunks = [...new Map([...sealed.chunks, ...draft.chunks].map((chunk) => [chunk.id, chunk])).values()];
+    let inline = chunks;
+    if (chunks.reduce((bytes, chunk) => bytes + chunk.sealed.length, 0) > limits.appendChunkBytesMax || chunks.length > limits.chunksPerFrameMax) {
+      await contents.upload(chunks, options.session, context.signal);
+      inline = [];
+    }
+    const sent: SentAppend = { id: sealed.id, height, record: sealed.record, outcome: draft.outcome, variants: applied.variantsOpened };
+    store.putSent(sent);
+    for (let round = 0; ; round += 1) {
+      const answer = await options.session.append(sealed.record, inline);
+      switch (answer.kind) {
+        case 'appended':
+          log.commitOwn({ sent, header: header.value, body, applied, chunks });
+          for (const { digest, bytes } of draft.baseBytes.slice(0, 50)) store.cacheContent(digest, bytes, clock.nowMs());
+          forgetPrepared();
+          return { kind: 'appended', paths: draft.paths };
+        case 'stale': {
+          for (const record of answer.records) if ((await log.take(record)).kind === 'gap') return { kind: 'gap' };
+          return { kind: 'stale' };
+        }
+        case 'overQuota':
+          store.deleteSent(sent.id);
+          return { kind: 'over-quota', what: answer.what };
+        case 'missingChunks': {
+          if (round >= missingRoundsMax) throw new RoomHalted('internal', 'the relay keeps asking for chunks that this peer does not have');
+          await refill(answer.ids, chunks, draft, options.session);
+          break;
+        }
+      }
+    }
+  }
+
+  /** The relay lost chunks that it was believed to hold: from what is at hand, else from the files themselves. */
+  async function refill(ids: readonly ChunkId[], chunks: readonly SealedChunk[], draft: Draft, session: RoomSession): Promise<void> {
+    const wanted = new Set(ids);
+    const found = chunks.filter((chunk) => wanted.has(chunk.id));
+    for (const id of ids) {
+      const cached = store.cachedChunk(id);
+      if (cached !== undefined) found.push(cached);
+    }
+    for (const chunk of found) wanted.delete(chunk.id);
+    for (const { path } of draft.paths) {
+      if (wanted.size === 0) break;
+      const local = store.row(path)?.local;
+      if (local?.kind !== 'file') continue;
+      for (const chunk of await contents.chunksFromDisk(path, local, wanted)) {
+        found.push(chunk);
+        wanted.delete(chunk.id);
+      }
+    }
+    await session.put(found);
+  }
+
+  return {
+    publish,
+    uploading: (path) => uploads.has(path),
+    get uploadsUnderWay() {
+      return uploads.size;
+    },
+    abortUploads: () => {
+      for (const abort of uploads.values()) abort.abort();
+    },
+  };
+}
+
+/** The drafted changes do not fit the manifest together: the loop drafts them otherwise. */
+export class DraftVoid extends Error {
+  constructor(reason: string) {
+    super(`the drafted record does not fit the room: ${reason}`);
+    this.name = 'DraftVoid';
+  }
+}

@@ -1,0 +1,176 @@
+/**
+ * From a fresh session to the relay's head (rules RB1–RB4, SEED). Nothing is reconciled before this is done: a head that
+ * does not descend from the last pulled one would make the reconcile table itself delete newer work.
+ *
+ *   relay has no log            → this peer seeds it from its checkpoint and the files on its disk
+ *   relay holds our head        → pull
+ *   relay went back             → the missing records are appended again, verbatim
+ *   relay went another way      → base := the last common manifest; what differs on disk is a local change; nothing is deleted
+ *   nothing in common           → a re-join: base is forgotten, what the disk holds is compared with the room
+ */
+import { type Head, type RelPath, type SealedChunk, decodeRecordHeader, noRecordId, recordIdOf } from '@driftless/protocol';
+import type { Checkpoints } from './checkpoints.ts';
+import { liveEntry } from './core/entry-encoding.ts';
+import { emptyRoot } from './core/page-tree.ts';
+import type { PeerContext } from './peer-context.ts';
+import { type RoomSession, RequestRefused } from './ports/room-session.ts';
+import type { RoomLog } from './room-log.ts';
+
+/** A newcomer to a log longer than this starts from the newest checkpoint. */
+const checkpointWorthRecords = 200;
+const recentHeadsMax = 4_096;
+
+export type PullProgress = (phase: string, done: number, total: number) => void;
+
+export interface Recovery {
+  /** Brings the remote tree to the relay's head. */
+  catchUp(session: RoomSession, onProgress: PullProgress): Promise<void>;
+}
+
+export function createRecovery(context: PeerContext, log: RoomLog, checkpoints: Checkpoints): Recovery {
+  const { parts } = context;
+  const { store, hashing } = parts;
+
+  async function catchUp(session: RoomSession, onProgress: PullProgress): Promise<void> {
+    const head = store.head();
+    const { welcome } = session;
+    const storeId = Buffer.from(welcome.storeId).toString('hex');
+    const knownStore = store.setting('relay-store');
+    if (welcome.head === null) {
+      if (head !== null) await seedAgain(session, onProgress);
+    } else if (head === null) {
+      if (welcome.floor > 1 || welcome.head.height > checkpointWorthRecords) await checkpoints.loadNewest(session);
+      await pullOrRejoin(session, onProgress);
+    } else if (welcome.holdsKnown) {
+      await pullOrRejoin(session, onProgress);
+      // The same room in another store: it was refilled by somebody who may not have held everything that we hold.
+      if (knownStore !== undefined && knownStore !== storeId) await checkpoints.refill(session, (done, total) => onProgress('refilling the relay', done, total));
+    } else await fromLastCommon(session, onProgress);
+    store.setSetting('relay-store', storeId);
+  }
+
+  async function pullOrRejoin(session: RoomSession, onProgress: PullProgress): Promise<void> {
+    const outcome = await log.pull(session, (height, headHeight) => onProgress('reading the log', height, headHeight));
+    if (outcome === 'caught-up') return;
+    if (outcome === 'pruned' && (await checkpoints.loadNewest(session))) {
+      await pullOrRejoin(session, onProgress);
+      return;
+    }
+    await fromLastCommon(session, onProgress);
+  }
+
+  /** Rule RB4: a relay without the room is never "everything deleted". */
+  async function seedAgain(session: RoomSession, onProgress: PullProgress): Promise<void> {
+    note('the relay lost this room; it is being refilled from here');
+    try {
+      await checkpoints.seed(session, (done, total) => onProgress('refilling the relay', done, total));
+    } catch (error) {
+      if (!(error instanceof RequestRefused)) throw error;
+      // Another peer was faster: what it seeded is judged as any log is.
+      await fromLastCommon(session, onProgress);
+    }
+  }
+
+  async function fromLastCommon(session: RoomSession, onProgress: PullProgress): Promise<void> {
+    const located = await session.locate(store.recentHeads(recentHeadsMax));
+    const { common } = located;
+    if (common === null) {
+      await rejoin(session, onProgress);
+      return;
+    }
+    const wentBack = located.head !== null && located.head.id === common.id;
+    if (wentBack && (await appendAgain(session, common))) {
+      note('the relay had gone back; its missing records were put back from here');
+      await pullOrRejoin(session, onProgress);
+      return;
+    }
+    if (!rebase(common)) {
+      await rejoin(session, onProgress);
+      return;
+    }
+    note(`the relay lost history: this peer goes on from record ${common.height}, and what differs on disk counts as changed here`);
+    await checkpoints.refill(session, (done, total) => onProgress('refilling the relay', done, total));
+    await pullOrRejoin(session, onProgress);
+  }
+
+  /** Rule RB2. False: not all is at hand, or others have appended meanwhile. */
+  async function appendAgain(session: RoomSession, common: Head): Promise<boolean> {
+    const records = store.cachedRecordsAfter(common.height);
+    if (records === undefined) return false;
+    let refilled = false;
+    for (const record of records) {
+      const header = decodeRecordHeader(record.header);
+      if (!header.ok) return false;
+      for (;;) {
+        const answer = await session.append(record, []);
+        if (answer.kind === 'appended') break;
+        if (answer.kind === 'overQuota') return false;
+        if (answer.kind === 'stale') {
+          // Another peer puts the same records back: the same ids, or the log went another way.
+          const height = header.value.height;
+          const theirs = answer.records.find((other) => decodeRecordHeader(other.header).ok && recordIdOf(other.header) === recordIdOf(record.header));
+          if (theirs !== undefined || (answer.head !== null && answer.head.height >= height && store.recordMeta(answer.head.height)?.head.id === answer.head.id)) break;
+          return false;
+        }
+        const chunks: SealedChunk[] = answer.ids.flatMap((id) => store.cachedChunk(id) ?? []);
+        if (chunks.length > 0) await session.put(chunks);
+        if (chunks.length < answer.ids.length) {
+          if (refilled) return false;
+          await checkpoints.refill(session, () => {});
+          refilled = true;
+        }
+      }
+    }
+    return true;
+  }
+
+  /** Rule RB3, in one transaction: a crash must not find the tree rolled back and the base not. */
+  function rebase(common: Head): boolean {
+    return store.transaction(() => {
+      const changed = store.rollBackTo(common);
+      if (changed === false) return false;
+      for (const path of changed) {
+        const row = store.row(path);
+        // What the disk lacks comes back rather than being deleted for all.
+        store.setBase(path, row === undefined || row.local === null ? null : liveEntry(row.remote));
+      }
+      for (const sent of store.allSent()) store.deleteSent(sent.id);
+      return true;
+    });
+  }
+
+  async function rejoin(session: RoomSession, onProgress: PullProgress): Promise<void> {
+    note('the relay holds another history of this room: folder and room are compared as at a first join; nothing is deleted');
+    store.transaction(() => {
+      forgetBases();
+      for (const sent of store.allSent()) store.deleteSent(sent.id);
+      store.loadManifest({ head: { height: 0, id: noRecordId }, root: emptyRoot(hashing.sha256), slots: [], variants: [] });
+      store.setSetting('join', 'rejoin');
+    });
+    await checkpoints.loadNewest(session);
+    const outcome = await log.pull(session, (height, headHeight) => onProgress('reading the log', height, headHeight));
+    if (outcome !== 'caught-up') throw new Error('the relay holds a log of this room that has no valid beginning');
+  }
+
+  /** What base said is remembered as history: an unchanged old version is brought up to date, not conflicted. */
+  function forgetBases(): void {
+    let from: RelPath | '' = '';
+    for (;;) {
+      const rows = store.rowsFrom(from, 1_000);
+      for (const row of rows) {
+        if (row.base?.kind === 'file') store.noteHistory(row.path, row.base.content.digest);
+        store.setBase(row.path, null);
+      }
+      const last = rows.at(-1);
+      if (last === undefined || rows.length < 1_000) return;
+      from = `${last.path}\u0000` as RelPath;
+    }
+  }
+
+  function note(text: string): void {
+    parts.log.warn('recovery', { text });
+    parts.onEvent({ event: 'note', path: '', note: text });
+  }
+
+  return { catchUp };
+}

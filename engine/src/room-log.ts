@@ -1,0 +1,267 @@
+/**
+ * The room's log as this peer takes it in: judges every record from the chain itself (rules LOG2, LOG3, RB1, OWN) and
+ * advances the remote tree by whole records (rule TREE). Never touches the disk, local or base, except that an own record
+ * advances base for its paths.
+ */
+import {
+  type RecordBody,
+  type RecordHeader,
+  type RecordId,
+  type RelPath,
+  type SealedChunk,
+  type SealedRecord,
+  type Variant,
+  decodeRecordHeader,
+  limits,
+  noRecordId,
+  recordIdOf,
+} from '@driftless/protocol';
+import { type AppliedChanges, applyChanges } from './core/apply-changes.ts';
+import { deletionLimitExceeded } from './core/guards.ts';
+import { type PeerContext, RoomHalted } from './peer-context.ts';
+import type { RoomSession } from './ports/room-session.ts';
+import type { CommitRecord, SentAppend } from './ports/state-store.ts';
+
+const fetchBytes = 512 * 1024;
+/** Chunks of records up to this size are kept sealed, so that a rolled-back relay can get them again (rule RB2). */
+const cachedRecordChunkBytesMax = 1024 * 1024;
+
+export type TakeOutcome =
+  /** The head moved to this record. */
+  | { readonly kind: 'taken'; readonly own: boolean }
+  | { readonly kind: 'known' }
+  /** It does not follow our head: pull, or find the last common record. */
+  | { readonly kind: 'gap' };
+
+export interface RoomLog {
+  take(record: SealedRecord): Promise<TakeOutcome>;
+  /** Fetches until the relay's head is reached. `gap`: the relay's log does not continue ours. */
+  pull(session: RoomSession, onProgress: (height: number, headHeight: number) => void): Promise<'caught-up' | 'gap' | 'pruned'>;
+  /** Commits a record that this peer appended and the relay acknowledged. */
+  commitOwn(options: { readonly sent: SentAppend; readonly header: RecordHeader; readonly body: RecordBody; readonly applied: AppliedChanges; readonly chunks: readonly SealedChunk[] }): void;
+}
+
+export function createRoomLog(context: PeerContext): RoomLog {
+  const { parts } = context;
+  const { store, cipher, hashing } = parts;
+
+  async function take(record: SealedRecord): Promise<TakeOutcome> {
+    const decoded = decodeRecordHeader(record.header);
+    if (!decoded.ok) return { kind: 'gap' };
+    const header = decoded.value;
+    const id = recordIdOf(record.header);
+    const head = store.head();
+    if (header.height <= (head?.height ?? 0)) {
+      const known = store.recordMeta(header.height);
+      return known === undefined || known.head.id === id ? { kind: 'known' } : { kind: 'gap' };
+    }
+    if (header.height !== (head?.height ?? 0) + 1 || header.prev !== (head?.id ?? noRecordId)) return { kind: 'gap' };
+
+    const pieces = await bodyPieces(header);
+    const opened = cipher.openRecord(record, pieces);
+    const sent = store.sent(id);
+    if (!opened.ok) {
+      if (opened.error.kind === 'update-needed') throw new RoomHalted('update-needed', opened.error.reason);
+      return takeVoid({ id, header, record, device: '', deviceName: '', reason: opened.error.reason, own: sent !== undefined });
+    }
+    const { body } = opened.value;
+    const applied = applyChanges({
+      view: store.manifest,
+      changes: body.changes,
+      height: header.height,
+      device: body.device,
+      deviceName: body.deviceName,
+      timeMs: body.timeMs,
+      sha256: hashing.sha256,
+    });
+    if (!applied.ok)
+      return takeVoid({ id, header, record, device: body.device, deviceName: body.deviceName, reason: applied.error.reason, own: sent !== undefined });
+    const commit = commitOf({ id, header, body, record, applied: applied.value, own: sent !== undefined });
+    if (store.rootAfter(commit) !== body.root)
+      return takeVoid({ id, header, record, device: body.device, deviceName: body.deviceName, reason: 'its root does not come out', own: sent !== undefined });
+    store.transaction(() => {
+      guardDeletions(body, applied.value, sent !== undefined);
+      store.commitRecord(commit);
+      noteHistory(body);
+      if (sent !== undefined) acknowledge(sent, applied.value.variantsOpened);
+      dropOvertaken(header.height);
+    });
+    if (sent === undefined)
+      for (const variant of applied.value.variantsOpened)
+        parts.onEvent({ event: 'conflict', path: variant.path, reason: 'both sides changed it', device: variant.deviceName });
+    return { kind: 'taken', own: sent !== undefined };
+  }
+
+  async function bodyPieces(header: RecordHeader): Promise<Uint8Array[]> {
+    if (header.bodyChunks.length === 0) return [];
+    const session = context.session();
+    const pieces = new Map<string, Uint8Array>();
+    for (const id of header.bodyChunks) {
+      const cached = store.cachedChunk(id);
+      if (cached !== undefined) pieces.set(id, cached.sealed);
+    }
+    const wanted = header.bodyChunks.filter((id) => !pieces.has(id));
+    if (wanted.length > 0 && session !== null)
+      await session.get(wanted, (chunk) => {
+        pieces.set(chunk.id, chunk.sealed);
+      });
+    return header.bodyChunks.map((id) => pieces.get(id) ?? new Uint8Array(0));
+  }
+
+  /** Rule LOG2: changes nothing, is a link of the chain, and is shown. */
+  function takeVoid(options: {
+    readonly id: RecordId;
+    readonly header: RecordHeader;
+    readonly record: SealedRecord;
+    readonly device: string;
+    readonly deviceName: string;
+    readonly reason: string;
+    readonly own: boolean;
+  }): TakeOutcome {
+    const { id, header, record, device, deviceName, reason, own } = options;
+    parts.log.warn('void-record', { height: header.height, reason, device });
+    store.transaction(() => {
+      store.commitRecord({
+        meta: {
+          head: { height: header.height, id },
+          prev: header.prev,
+          root: store.root(),
+          device,
+          deviceName,
+          timeMs: 0,
+          label: 'void',
+          changes: 0,
+          own,
+        },
+        record,
+        updates: [],
+        mtimes: new Map(),
+        variantsOpened: [],
+        variantsClosed: [],
+        bytes: record.header.length + record.body.length,
+      });
+      if (own) store.deleteSent(id);
+    });
+    parts.onEvent({ event: 'problem', path: '', reason: `record ${header.height}${deviceName === '' ? '' : ` by ${deviceName}`} is void: ${reason}` });
+    // A record of ours that nobody can take would be made again for ever: this engine is at fault, and says so.
+    if (own) throw new RoomHalted('internal', `a record of this peer is void: ${reason}`);
+    return { kind: 'taken', own };
+  }
+
+  function commitOf(options: {
+    readonly id: RecordId;
+    readonly header: RecordHeader;
+    readonly body: RecordBody;
+    readonly record: SealedRecord;
+    readonly applied: AppliedChanges;
+    readonly own: boolean;
+  }): CommitRecord {
+    const { id, header, body, record, applied, own } = options;
+    return {
+      meta: {
+        head: { height: header.height, id },
+        prev: header.prev,
+        root: body.root,
+        device: body.device,
+        deviceName: body.deviceName,
+        timeMs: body.timeMs,
+        label: body.label,
+        changes: body.changes.length,
+        own,
+      },
+      record,
+      updates: applied.updates,
+      mtimes: applied.mtimes,
+      variantsOpened: applied.variantsOpened,
+      variantsClosed: applied.variantsClosed,
+      bytes: record.header.length + record.body.length + header.bodyChunks.length * limits.bodyPieceBytesMax,
+    };
+  }
+
+  /** A record that deletes above the guard's limit without saying how that was confirmed is taken in, but its deletions wait for the user. */
+  function guardDeletions(body: RecordBody, applied: AppliedChanges, own: boolean): void {
+    if (own || body.massDeletion !== 'none') return;
+    let removed = 0;
+    for (const update of applied.updates) {
+      if (update.slot !== null && update.slot.kind !== 'tombstone') continue;
+      if (store.row(update.path)?.local?.kind === 'file') removed += 1;
+    }
+    const moved = body.changes.some((change) => change.kind === 'move') ? movedFiles(body) : 0;
+    if (deletionLimitExceeded({ vanished: Math.max(0, removed - moved), filesBefore: store.counts().files }))
+      store.setSetting('incoming-deletion-held', String(store.head()?.height ?? 0));
+  }
+
+  function movedFiles(body: RecordBody): number {
+    let files = 0;
+    for (const change of body.changes) {
+      if (change.kind !== 'move') continue;
+      files += 1;
+      for (const { slot } of store.manifest.slotsUnder(change.fromPath)) if (slot.kind === 'file') files += 1;
+    }
+    return files;
+  }
+
+  /** Contents that the room has held at a path: an old one met later, at a join or after a conflict, is no edit. */
+  function noteHistory(body: RecordBody): void {
+    for (const change of body.changes)
+      if ((change.kind === 'put' || change.kind === 'variant') && change.entry.kind === 'file') store.noteHistory(change.path, change.entry.content.digest);
+  }
+
+  /** Rule OWN: what was sent is the new base, whatever the disk holds now. */
+  function acknowledge(sent: SentAppend, variants: readonly Variant[]): void {
+    for (const { path, entry } of sent.outcome) store.setBase(path, entry);
+    for (const variant of variants) {
+      const hold = store.row(variant.path)?.hold ?? null;
+      store.setHold(variant.path, { variant: variant.id, choice: hold?.variant === variant.id ? hold.choice : null });
+    }
+    store.deleteSent(sent.id);
+    noteMerged(sent);
+  }
+
+  /** The bytes that a merge replaced are in no record until the merge is: now it is (rule MERGE). */
+  function noteMerged(sent: SentAppend): void {
+    const paths = new Set<RelPath>(sent.outcome.map(({ path }) => path));
+    for (const item of store.trash()) if (!item.inRecord && item.reason === 'merged' && paths.has(item.path)) store.putTrash({ ...item, inRecord: true });
+  }
+
+  /** An append that was made for a height which another record holds now can never be accepted any more. */
+  function dropOvertaken(height: number): void {
+    for (const sent of store.allSent()) if (sent.height <= height) store.deleteSent(sent.id);
+  }
+
+  async function pull(session: RoomSession, onProgress: (height: number, headHeight: number) => void): Promise<'caught-up' | 'gap' | 'pruned'> {
+    for (;;) {
+      const after = store.head()?.height ?? 0;
+      const page = await session.fetchRecords(after, fetchBytes);
+      if (page.head === null || page.head.height < after) return after === 0 ? 'caught-up' : 'gap';
+      if (page.head.height === after) return page.head.id === store.head()?.id || after === 0 ? 'caught-up' : 'gap';
+      if (page.floor > after + 1) return 'pruned';
+      if (page.records.length === 0) return 'gap';
+      for (const record of page.records) {
+        const outcome = await take(record);
+        if (outcome.kind === 'gap') return 'gap';
+        onProgress(store.head()?.height ?? 0, page.head.height);
+        await context.pause();
+      }
+    }
+  }
+
+  function commitOwn(options: {
+    readonly sent: SentAppend;
+    readonly header: RecordHeader;
+    readonly body: RecordBody;
+    readonly applied: AppliedChanges;
+    readonly chunks: readonly SealedChunk[];
+  }): void {
+    const { sent, header, body, applied, chunks } = options;
+    store.transaction(() => {
+      store.commitRecord(commitOf({ id: sent.id, header, body, record: sent.record, applied, own: true }));
+      noteHistory(body);
+      acknowledge(sent, applied.variantsOpened);
+      dropOvertaken(header.height);
+      if (chunks.reduce((bytes, chunk) => bytes + chunk.sealed.length, 0) <= cachedRecordChunkBytesMax) for (const chunk of chunks) store.cacheChunk(chunk);
+    });
+  }
+
+  return { take, pull, commitOwn };
+}

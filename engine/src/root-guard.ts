@@ -1,0 +1,97 @@
+/**
+ * Is this still the folder that was linked? (DESIGN: guards; D3, D4, D5, P17.) A root that vanished, was replaced or unmounted,
+ * or was emptied at a stroke halts the peer and asks: no deletion is sent or applied from such a sight.
+ */
+import { rootEmptied } from './core/guards.ts';
+import type { Halt } from './core/peer-state.ts';
+import { RoomHalted, type PeerContext } from './peer-context.ts';
+
+export interface RootGuard {
+  /** null: the root is the linked one. */
+  check(): Promise<Halt | null>;
+  /** After a scan: did every file go at once? */
+  judgeScan(): Promise<void>;
+  /** The user says that what is there is right. */
+  confirm(): void;
+  /** As `confirm`, asked for while no peer ran: for whatever the next check finds. */
+  confirmNext(): void;
+}
+
+export function createRootGuard(context: PeerContext): RootGuard {
+  const { parts } = context;
+  const { folder, store } = parts;
+  let filesBefore = store.counts().files;
+  let emptied: Halt | null = null;
+  let confirmed = false;
+  let seen: Halt | null = null;
+
+  async function check(): Promise<Halt | null> {
+    const root = await folder.root();
+    if (root.kind === 'missing' || root.kind === 'not-a-directory')
+      return (seen = {
+        code: 'root-missing',
+        reason: `${parts.dir} is ${root.kind === 'missing' ? 'missing' : 'no longer a folder'}`,
+        next: 'bring it back (mount it, move it back), or unlink it',
+      });
+    if (root.kind === 'problem') return (seen = { code: 'root-missing', reason: `${parts.dir} cannot be read: ${root.reason}`, next: 'make it readable' });
+    const identity = `${root.device}:${root.inode}`;
+    const known = store.setting('root-identity');
+    const sameMarker = root.marker !== null && root.marker === parts.marker;
+    if (!sameMarker && (known === undefined || known === identity) && root.marker === null) {
+      // The same directory: only our marker went (a clean-up of ignored files), or it is the very first start.
+      await folder.initialise(parts.marker);
+    } else if (!sameMarker) {
+      if (!confirmed)
+        return (seen = {
+          code: 'root-replaced',
+          reason: `${parts.dir} is not the folder that was linked (${root.marker === null ? 'its marker is gone: unmounted or replaced' : 'its marker belongs to another link'})`,
+          next: `bring the linked folder back, or, if this is the right one: driftless confirm ${parts.dir}`,
+        });
+      // What the new folder holds is compared with the room as at a first join: nothing is deleted.
+      await folder.initialise(parts.marker);
+      throw new RootReplaced();
+    }
+    if (known !== identity) store.setSetting('root-identity', identity);
+    seen = null;
+    confirmed = false;
+    return emptied;
+  }
+
+  async function judgeScan(): Promise<void> {
+    const files = store.counts().files;
+    if (rootEmptied({ filesBefore, filesNow: files }) && store.setting('emptied-confirmed') !== 'yes')
+      emptied = {
+        code: 'root-emptied',
+        reason: `all ${filesBefore} files in ${parts.dir} are gone`,
+        next: `bring them back, or, to delete them on every machine: driftless confirm ${parts.dir}`,
+      };
+    else {
+      emptied = null;
+      filesBefore = files;
+      if (files > 0) store.setSetting('emptied-confirmed', null);
+    }
+  }
+
+  function confirm(): void {
+    if (emptied !== null) {
+      store.setSetting('emptied-confirmed', 'yes');
+      emptied = null;
+      filesBefore = 0;
+    } else if (seen !== null) confirmed = true;
+  }
+
+  function confirmNext(): void {
+    confirmed = true;
+    store.setSetting('emptied-confirmed', 'yes');
+  }
+
+  return { check, judgeScan, confirm, confirmNext };
+}
+
+/** The user confirmed a replaced root: the peer forgets its bases and compares anew. */
+export class RootReplaced extends RoomHalted {
+  constructor() {
+    super('internal', 'the root was replaced and confirmed');
+    this.name = 'RootReplaced';
+  }
+}

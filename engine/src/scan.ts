@@ -1,0 +1,658 @@
+/**
+ * Looks at the disk and writes what it sees into the local tree: stat first, hash only what changed (rules TREE, IG1, IG2,
+ * NAME; situations F2, F21, M8–M17, D10, N5). The truth about the folder comes from here alone; watchers only hint.
+ *
+ * What is not certain is not recorded: a file that changes while it is read is `unstable`, one that cannot be read goes out
+ * of scope and is never taken for deleted. Rows are written in transactions of bounded size, and long work yields every few
+ * milliseconds, so that no heartbeat waits behind a scan.
+ *
+ * Leaves to others: which directories are kept alive only by what is out of scope (reconcile, rule IG3), whether a burst of
+ * deletions is believed (guards), and the root itself (root guard): a root that is not there changes nothing here.
+ */
+import { comparePaths, type Digest, isRelPath, type RelPath } from '@driftless/protocol';
+import { hexOf } from './core/byte-codec.ts';
+import { liveEntry } from './core/entry-encoding.ts';
+import { fingerprintOf, isRacy, sameButChangeTime } from './core/fingerprint.ts';
+import { clashKey, linkReason, storableReason } from './core/folder-name.ts';
+import type { Fingerprint, LocalEntry } from './core/local-entry.ts';
+import type { OutOfScopeReason, Row } from './core/row.ts';
+import { ancestorsOf, parentPath } from './core/tree-paths.ts';
+import { createIgnoreFiles, type IgnoreLook, isIgnoreFileName } from './ignore-files.ts';
+import type { Pause } from './pause.ts';
+import type { Clock } from './ports/clock.ts';
+import type { Folder, ListedEntry, PathProblem, ReadHandle, Stat } from './ports/folder.ts';
+import type { Hashing } from './ports/hashing.ts';
+import type { Log } from './ports/log.ts';
+import type { StateStore } from './ports/state-store.ts';
+
+/** A path to look at; `deep` also looks at everything below. A directory without it: its own entries. */
+export interface ScanRequest {
+  readonly path: RelPath | '';
+  readonly deep: boolean;
+}
+
+export interface ScanOptions {
+  readonly paths: readonly ScanRequest[] | 'all';
+  readonly signal: AbortSignal;
+  /** Files looked at so far. */
+  readonly onProgress?: (files: number) => void;
+  /**
+   * A requested path is gone, or is empty and was not: true = leave it for now, it will be requested again (rule FAST2).
+   * Never asked in a scan of 'all'.
+   */
+  readonly waitGone?: (request: ScanRequest) => boolean;
+}
+
+export interface ScanResult {
+  /** Paths whose local state or scope is another than before. */
+  readonly changed: readonly RelPath[];
+  /** Those of them that were files in scope and are gone. */
+  readonly vanishedFiles: readonly RelPath[];
+  /** New problems, one a path; '' = the root. A path that had its problem before is not told again. */
+  readonly problems: readonly { readonly path: RelPath | ''; readonly reason: string }[];
+  /** Paths that changed while they were read: nothing was recorded, look again. */
+  readonly unstable: readonly RelPath[];
+}
+
+export interface ArrivalsResult {
+  readonly changed: readonly RelPath[];
+  /** Ignore files that are still to be applied: before everything else (rule IG2). */
+  readonly ignoreFiles: readonly RelPath[];
+}
+
+export interface Scanner {
+  /** Errors: StateStoreError; the signal's reason when aborted. Everything recorded until then is true. */
+  scan(options: ScanOptions): Promise<ScanResult>;
+  /** Takes out of scope what the room brought and this machine leaves out, before it is applied (rules IG1, IG2). */
+  scopeArrivals(options: { readonly nowMs: number }): Promise<ArrivalsResult>;
+  /** Why a path takes no part here by its name or the ignore rules; null = it does. */
+  explain(path: RelPath): Promise<string | null>;
+}
+
+export interface ScannerParts {
+  readonly folder: Folder;
+  readonly store: StateStore;
+  readonly clock: Clock;
+  readonly hashing: Hashing;
+  readonly log: Log;
+  /** Files above this are out of scope here (F18). */
+  readonly fileBytesMax: number;
+  readonly pause: Pause;
+}
+
+const readBytes = 256 * 1024;
+/** Row changes in one transaction: about 5 ms. */
+const writesPerTransaction = 256;
+/** New files are hashed after the walk, when the vanished ones are known: a moved one need not be read. About 10 MB. */
+const hashesDeferredMax = 20_000;
+/** Vanished files remembered for a moment, for a move whose two hints come in two scans. */
+const vanishedKept = 50_000;
+const vanishedKeptMs = 10_000;
+/** As many arrivals as the loop plans at once. */
+const arrivalsMax = 50_000;
+
+/** What is known of one file that must be read, unless it turns out to be moved. */
+interface ToHash {
+  readonly path: RelPath;
+  readonly row: Row | undefined;
+  readonly fingerprint: Fingerprint;
+  readonly inode: bigint;
+  readonly stat: Stat;
+}
+
+interface Vanished {
+  readonly local: Extract<LocalEntry, { kind: 'file' }>;
+  readonly atMs: number;
+}
+
+export function createScanner(parts: ScannerParts): Scanner {
+  const { folder, store, clock, hashing, log, fileBytesMax, pause } = parts;
+  const { traits } = folder;
+  const folds = !traits.caseSensitive || traits.foldsUnicode;
+  const ignoreFiles = createIgnoreFiles({ folder, log });
+  /** By inode, oldest first. */
+  const vanishedByInode = new Map<bigint, Vanished>();
+  /** What the last scopeArrivals saw; nothing new to look at while it stays so. */
+  let arrivalsSeen = '';
+
+  return { scan, scopeArrivals, explain };
+
+  async function scan(options: ScanOptions): Promise<ScanResult> {
+    const run = createRun(options);
+    forgetOldVanished();
+    if (options.paths === 'all') await run.directory('', true, []);
+    else await run.requests(options.paths);
+    return run.finish();
+  }
+
+  function forgetOldVanished(): void {
+    const oldestMs = clock.monotonicMs() - vanishedKeptMs;
+    for (const [inode, { atMs }] of vanishedByInode) {
+      if (atMs >= oldestMs && vanishedByInode.size <= vanishedKept) return;
+      vanishedByInode.delete(inode);
+    }
+  }
+
+  // ── one scan ──────────────────────────────────────────────────────────────────────────────────────────────────────
+
+  function createRun(options: ScanOptions) {
+    const { signal } = options;
+    const look = ignoreFiles.look();
+    const writer = createWriter();
+    const problems: { path: RelPath | ''; reason: string }[] = [];
+    const unstable = new Set<RelPath>();
+    /** Directories whose rules changed: their whole subtree is looked at again. */
+    const reevaluated = new Set<RelPath | ''>();
+    let toHash: ToHash[] = [];
+    let files = 0;
+
+    async function breathe(): Promise<void> {
+      await pause();
+      signal.throwIfAborted();
+    }
+
+    async function requests(paths: readonly ScanRequest[]): Promise<void> {
+      const present: ScanRequest[] = [];
+      // What is gone first: then a file found under another name can be recognised.
+      for (const request of outermost(paths)) {
+        signal.throwIfAborted();
+        if (!(await isGone(request))) present.push(request);
+      }
+      for (const request of present) await path(request);
+    }
+
+    /** Handles the request when nothing is at its path. */
+    async function isGone(request: ScanRequest): Promise<boolean> {
+      if (request.path === '' || folds) return false;
+      const stat = await folder.stat(request.path);
+      if (stat !== null) return false;
+      if (options.waitGone?.(request) === true) return true;
+      await gone(request.path);
+      return true;
+    }
+
+    async function gone(path: RelPath): Promise<void> {
+      // A parent may be gone too, or may be a link or file by now; its own hint can be missing.
+      const parent = parentPath(path);
+      if (parent !== undefined && store.row(parent)?.local?.kind === 'directory') {
+        const stat = await folder.stat(parent);
+        if (stat === null) return gone(parent);
+        if (stat.kind !== 'problem' && stat.kind !== 'directory') return pathFromParent(parent);
+      }
+      await loadRules(path);
+      vanished(path);
+    }
+
+    async function path(request: ScanRequest): Promise<void> {
+      if (request.path === '') return directory('', request.deep, []);
+      if (folds) return pathFromParent(request.path, request.deep);
+      const rulesChanged = await loadRules(request.path);
+      if (rulesChanged !== undefined) return directory(rulesChanged, true, ancestorInodesUnknown);
+      if (look.isIgnored(request.path, false) && look.isIgnored(request.path, true) && isBelowIgnored(request.path)) return;
+      const unknownParent = topmostUnknown(request.path);
+      if (unknownParent !== undefined) return path({ path: unknownParent, deep: true });
+      const stat = await folder.stat(request.path);
+      if (stat === null) return vanished(request.path);
+      if (stat.kind === 'problem') return unreadable(request.path, stat);
+      const row = store.row(request.path);
+      if (isEmptied(stat, row) && options.waitGone?.(request) === true) return;
+      await entry({ path: request.path, stat, row, deep: request.deep, requested: true, inodes: ancestorInodesUnknown });
+      if (writer.isFull()) writer.flush();
+    }
+
+    /** On a disk that folds names, a stat answers for other spellings too; only the listing tells how a name is spelled. */
+    async function pathFromParent(path: RelPath, deep = true): Promise<void> {
+      const parent = parentPath(path) ?? '';
+      if (parent !== '' && store.row(parent)?.local?.kind !== 'directory') return pathFromParent(parent, true);
+      if (deep) deepWithin.add(path);
+      await directory(parent, false, ancestorInodesUnknown);
+    }
+    /** Entries that a shallow listing of their parent must descend into. */
+    const deepWithin = new Set<RelPath>();
+
+    function isBelowIgnored(path: RelPath): boolean {
+      for (const ancestor of ancestorsOf(path)) if (look.isIgnored(ancestor, true)) return true;
+      return false;
+    }
+
+    /** The highest directory above `path` that the local tree does not know: its hint was lost, or comes later. */
+    function topmostUnknown(path: RelPath): RelPath | undefined {
+      let unknown: RelPath | undefined;
+      for (const ancestor of ancestorsOf(path)) {
+        const row = store.row(ancestor);
+        const known = row?.outOfScope === 'directory-of-out-of-scope' || (row?.outOfScope === null && row.local?.kind === 'directory');
+        if (!known) unknown = ancestor;
+      }
+      return unknown;
+    }
+
+    /** Loads the rules above a path; the topmost directory whose rules are not those that its subtree was judged by. */
+    async function loadRules(path: RelPath): Promise<RelPath | '' | undefined> {
+      const changed = await look.load(parentPath(path) ?? '');
+      return changed !== undefined && !reevaluated.has(changed) ? changed : undefined;
+    }
+
+    async function directory(path: RelPath | '', deep: boolean, inodes: readonly string[]): Promise<void> {
+      await breathe();
+      writer.flush();
+      const listed = await folder.list(path);
+      if (listed.kind === 'problem') return unreadable(path, listed);
+      if (listed.kind !== 'listed') {
+        // It was a directory a moment ago. A root that is not there is the root guard's.
+        if (path !== '') unstable.add(path);
+        return;
+      }
+      await look.load(parentPathOf(path));
+      const rulesChanged = await look.loadListed(path, listed.entries);
+      if (rulesChanged || deep) reevaluated.add(path);
+      const descends = deep || rulesChanged;
+      const rows = new Map(store.localChildren(path).map((row) => [row.path, row]));
+      const seen = new Set<RelPath>();
+      const subdirectories: { entry: ListedEntry; path: RelPath; row: Row | undefined }[] = [];
+
+      for (const name of listed.invalidNames) tell(path, `Cannot sync "${name}"${inFolder(path)}: its name is not valid UTF-8.`);
+      for (const { name, problem } of listed.problems) {
+        const child = childPath(path, name);
+        if (child === undefined) continue;
+        seen.add(child);
+        unreadable(child, problem, rows.get(child));
+      }
+      for (const listedEntry of listed.entries) {
+        const child = childPath(path, listedEntry.name);
+        if (child === undefined) {
+          tell(path, `Cannot sync "${listedEntry.name}"${inFolder(path)}: its name or path cannot travel.`);
+          continue;
+        }
+        seen.add(child);
+        if (listedEntry.stat.kind === 'directory') subdirectories.push({ entry: listedEntry, path: child, row: rows.get(child) });
+      }
+      // Vanished rows before new files: then a moved file is recognised.
+      for (const row of rows.values()) if (!seen.has(row.path)) vanished(row.path, row);
+      for (const { name, stat } of listed.entries) {
+        const child = childPath(path, name);
+        if (child === undefined || stat.kind === 'directory') continue;
+        await entry({ path: child, stat, row: rows.get(child), deep: descends, requested: false, inodes });
+        if (writer.isFull()) {
+          writer.flush();
+          await breathe();
+        }
+      }
+      for (const { entry: listedEntry, path: child, row } of subdirectories) {
+        const below = descends || deepWithin.has(child);
+        await entry({ path: child, stat: listedEntry.stat, row, deep: below, requested: false, inodes });
+      }
+      if (toHash.length > hashesDeferredMax) await hashAll();
+    }
+
+    /** One thing on disk, whatever it is. */
+    async function entry(found: {
+      readonly path: RelPath;
+      readonly stat: Stat;
+      readonly row: Row | undefined;
+      readonly deep: boolean;
+      /** Asked for by name: a directory's own entries are then listed. */
+      readonly requested: boolean;
+      readonly inodes: readonly string[];
+    }): Promise<void> {
+      const { path, stat, row } = found;
+      if (look.isIgnored(path, stat.kind === 'directory')) return leaveOut(path, 'ignored', row);
+      switch (stat.kind) {
+        case 'other':
+          tellOnce(row, path, 'special-file', `${path} is a pipe, socket or device: it is left alone.`);
+          return leaveOut(path, 'special-file', row);
+        case 'symlink':
+          return symlink(path, row);
+        case 'file':
+          files += 1;
+          if (files % 256 === 0) options.onProgress?.(files);
+          return file(path, stat, row);
+        case 'directory':
+          return subdirectory(found);
+      }
+    }
+
+    async function subdirectory(found: Parameters<typeof entry>[0]): Promise<void> {
+      const { path, stat, row, inodes } = found;
+      const identity = `${stat.device}:${stat.inode}`;
+      if (stat.inode !== 0n && inodes.includes(identity)) {
+        tellOnce(row, path, 'special-file', `${path} is a folder that contains itself (a mount loop): it is left alone.`);
+        return leaveOut(path, 'special-file', row);
+      }
+      const isNew = row === undefined || row.outOfScope !== null || row.local?.kind !== 'directory';
+      // Rule IG3: reconcile put it out of scope, and takes it back when something in scope needs it.
+      if (row?.outOfScope !== 'directory-of-out-of-scope' && isNew) record(path, { kind: 'directory' }, row);
+      if (found.deep || found.requested || isNew) await directory(path, found.deep || isNew, [...inodes, identity]);
+    }
+
+    async function symlink(path: RelPath, row: Row | undefined): Promise<void> {
+      const target = await folder.readLink(path);
+      if (target === null) {
+        unstable.add(path);
+        return;
+      }
+      if (typeof target !== 'string') return unreadable(path, target, row);
+      const reason = linkReason(path, target, traits);
+      if (reason !== null) {
+        tellOnce(row, path, 'special-file', `${path} is left alone: ${reason}.`);
+        return leaveOut(path, 'special-file', row);
+      }
+      if (row?.outOfScope === null && row.local?.kind === 'symlink' && row.local.target === target) return;
+      record(path, { kind: 'symlink', target }, row);
+    }
+
+    function file(path: RelPath, stat: Stat, row: Row | undefined): void {
+      if (stat.size > fileBytesMax) {
+        tellOnce(row, path, 'too-large', `${path} is larger than ${fileBytesMax} bytes (${stat.size}): it is not synced from here.`);
+        return leaveOut(path, 'too-large', row);
+      }
+      const fingerprint = fingerprintOf(stat);
+      const known = row?.outOfScope === null ? row.local : null;
+      const executable = executableOf(stat, row);
+      if (known?.kind === 'file' && known.fingerprint === fingerprint && !known.racy && known.executable === executable) return;
+      toHash.push({ path, row, fingerprint, inode: stat.inode, stat });
+    }
+
+    // ── what takes no part, and what is gone ──
+
+    function leaveOut(path: RelPath, reason: OutOfScopeReason, row: Row | undefined): void {
+      if (row?.outOfScope !== reason) writer.setOutOfScope(path, reason);
+      // Nothing below it is looked at any more, so what was known there is neither deleted nor applied (rule IG1).
+      for (const below of store.rowsUnder(path)) if (below.outOfScope !== reason) writer.setOutOfScope(below.path, reason);
+    }
+
+    function unreadable(path: RelPath | '', problem: PathProblem, row?: Row): void {
+      if (path === '') return tell('', problem.reason);
+      const known = row ?? store.row(path);
+      tellOnce(known, path, 'unreadable', problem.reason);
+      leaveOut(path, 'unreadable', known);
+    }
+
+    /** Nothing is on disk at `path`, so nothing below it either. */
+    function vanished(path: RelPath, known?: Row): void {
+      const row = known ?? store.row(path);
+      if (row !== undefined) rowVanished(row);
+      for (const below of store.rowsUnder(path)) if (below.local !== null || below.outOfScope !== null) rowVanished(below);
+    }
+
+    function rowVanished(row: Row): void {
+      if (row.outOfScope === null) {
+        if (row.local === null) return;
+        if (row.local.kind === 'file') rememberVanished(row.local);
+        writer.setLocal(row.path, null, row);
+        return;
+      }
+      const scope = arrivalScope(row, look);
+      if (scope !== row.outOfScope) writer.setOutOfScope(row.path, scope);
+    }
+
+    // ── reading contents ──
+
+    async function hashAll(): Promise<void> {
+      const batch = toHash;
+      toHash = [];
+      writer.flush();
+      for (const item of batch) {
+        const moved = movedFrom(item);
+        if (moved !== undefined) record(item.path, { ...moved, ...stampsOf(item), executable: executableOf(item.stat, item.row) }, item.row);
+        else await hash(item);
+        if (writer.isFull()) writer.flush();
+        await breathe();
+      }
+      writer.flush();
+    }
+
+    /** A file whose inode, size and modification time are those of one that is gone from its old name has its content. */
+    function movedFrom(item: ToHash): Vanished['local'] | undefined {
+      const candidate = item.inode === 0n ? undefined : vanishedByInode.get(item.inode)?.local;
+      if (candidate === undefined || candidate.racy || !sameButChangeTime(candidate.fingerprint, item.fingerprint)) return undefined;
+      // Under its own name it was changed in place, or replaced.
+      return item.row?.local === null || item.row === undefined ? candidate : undefined;
+    }
+
+    async function hash({ path, row }: ToHash): Promise<void> {
+      const beganMs = clock.nowMs();
+      const opened = await folder.openFile(path);
+      if (!('read' in opened)) {
+        if (opened.kind === 'problem') unreadable(path, opened, row);
+        else unstable.add(path);
+        return;
+      }
+      try {
+        const read = await readWhole(opened);
+        const after = read === undefined ? undefined : await folder.stat(path);
+        // F21: recorded is only what one look at the stamps before, and one after under the name itself, agree on.
+        if (read === undefined || after == null || after.kind !== 'file' || fingerprintOf(after) !== fingerprintOf(read.stat)) {
+          unstable.add(path);
+          return;
+        }
+        const { stat, digest } = read;
+        record(path, { kind: 'file', digest, ...stampsOf({ stat, fingerprint: fingerprintOf(stat) }), executable: executableOf(stat, row), racy: isRacy(stat, beganMs) }, row);
+      } catch (error) {
+        const problem = problemOfRead(error);
+        if (problem === undefined) throw error;
+        unreadable(path, problem, row);
+      } finally {
+        await opened.close();
+      }
+    }
+
+    /** undefined: it changed meanwhile. */
+    async function readWhole(handle: ReadHandle): Promise<{ readonly stat: Stat; readonly digest: Digest } | undefined> {
+      const stat = await handle.stat();
+      const sha256 = hashing.createSha256();
+      let length = 0;
+      for (;;) {
+        const bytes = await handle.read(readBytes);
+        if (bytes.length === 0) break;
+        sha256.update(bytes);
+        length += bytes.length;
+        if (length > stat.size) return undefined;
+        await breathe();
+      }
+      const after = await handle.stat();
+      if (length !== stat.size || fingerprintOf(after) !== fingerprintOf(stat)) return undefined;
+      return { stat, digest: hexOf(sha256.digest()) as Digest };
+    }
+
+    // ── recording ──
+
+    function record(path: RelPath, local: LocalEntry, row: Row | undefined): void {
+      if (row !== undefined && row.outOfScope !== null && row.outOfScope !== 'directory-of-out-of-scope') writer.setOutOfScope(path, null);
+      writer.setLocal(path, local, row);
+      // A file or link where a directory was: what was below it is gone.
+      if (local.kind !== 'directory' && row !== undefined)
+        for (const below of store.rowsUnder(path)) if (below.local !== null || below.outOfScope !== null) rowVanished(below);
+    }
+
+    function tell(path: RelPath | '', reason: string): void {
+      problems.push({ path, reason });
+    }
+
+    function tellOnce(row: Row | undefined, path: RelPath, scope: OutOfScopeReason, reason: string): void {
+      if (row?.outOfScope !== scope) tell(path, reason);
+    }
+
+    async function finish(): Promise<ScanResult> {
+      await hashAll();
+      writer.flush();
+      options.onProgress?.(files);
+      return { changed: [...writer.changed], vanishedFiles: writer.vanishedFiles(), problems, unstable: [...unstable] };
+    }
+
+    return { directory, requests, finish };
+  }
+
+  // ── shared by scans and arrivals ──────────────────────────────────────────────────────────────────────────────────
+
+  function executableOf(stat: Stat, row: Row | undefined): boolean {
+    if (traits.executableBit) return stat.executable;
+    // M5: a disk without the bit keeps what was agreed.
+    const agreed = row?.base ?? (row === undefined ? null : liveEntry(row.remote));
+    return agreed?.kind === 'file' && agreed.executable;
+  }
+
+  function rememberVanished(local: Vanished['local']): void {
+    const inode = inodeOf(local.fingerprint);
+    if (inode === undefined || inode === 0n) return;
+    vanishedByInode.delete(inode);
+    vanishedByInode.set(inode, { local, atMs: clock.monotonicMs() });
+  }
+
+  /** Collects row changes and writes them in transactions of bounded size. */
+  function createWriter() {
+    const changed = new Set<RelPath>();
+    const vanishedFiles = new Set<RelPath>();
+    let writes: (() => void)[] = [];
+    return {
+      changed,
+      vanishedFiles: () => [...vanishedFiles],
+      isFull: () => writes.length >= writesPerTransaction,
+      setLocal(path: RelPath, local: LocalEntry | null, row: Row | undefined): void {
+        if (!isSameLocal(row, local)) {
+          changed.add(path);
+          if (row?.local?.kind === 'file' && local === null) vanishedFiles.add(path);
+          else vanishedFiles.delete(path);
+        }
+        writes.push(() => store.setLocal(path, local));
+      },
+      setOutOfScope(path: RelPath, reason: OutOfScopeReason | null): void {
+        changed.add(path);
+        writes.push(() => store.setOutOfScope(path, reason));
+      },
+      flush(): void {
+        for (let start = 0; start < writes.length; start += writesPerTransaction) {
+          const slice = writes.slice(start, start + writesPerTransaction);
+          store.transaction(() => {
+            for (const write of slice) write();
+          });
+        }
+        writes = [];
+      },
+    };
+  }
+
+  /** Whether the room's entry of a path that is not on this disk takes part here; the rules above it must be loaded. */
+  function arrivalScope(row: Row, look: IgnoreLook): OutOfScopeReason | null {
+    const entry = liveEntry(row.remote);
+    if (entry === null) return null;
+    if (look.isIgnored(row.path, entry.kind === 'directory')) return 'ignored';
+    if (unstorableReason(row) !== null) return 'unstorable';
+    return entry.kind === 'file' && entry.content.size > fileBytesMax ? 'too-large' : null;
+  }
+
+  function unstorableReason(row: Row): string | null {
+    const { path } = row;
+    const entry = liveEntry(row.remote);
+    if (entry === null) return null;
+    for (const ancestor of ancestorsOf(path))
+      if (store.row(ancestor)?.outOfScope === 'unstorable') return `"${ancestor}" cannot be stored here`;
+    const reason = storableReason(path, traits) ?? (entry.kind === 'symlink' ? linkReason(path, entry.target, traits) : null);
+    if (reason !== null || !folds) return reason;
+    const key = clashKey(path, traits);
+    const twin = siblings(path).find((sibling) => sibling !== path && clashKey(sibling, traits) === key);
+    return twin === undefined ? null : `"${twin}" is the same name on this disk`;
+  }
+
+  /** Names in the directory of `path` that are on disk, or come before it from the room. */
+  function siblings(path: RelPath): readonly RelPath[] {
+    const parent = parentPath(path) ?? '';
+    const onDisk = store.localChildren(parent).filter((row) => row.local !== null);
+    const arriving: RelPath[] = [];
+    for (const { path: other } of parent === '' ? store.manifest.slotsBetween(null, path) : store.manifest.slotsUnder(parent)) {
+      if (comparePaths(other, path) >= 0) break;
+      if ((parentPath(other) ?? '') !== parent) continue;
+      const row = store.row(other);
+      if (row !== undefined && row.outOfScope === null && liveEntry(row.remote) !== null) arriving.push(other);
+    }
+    return [...onDisk.map((row) => row.path), ...arriving];
+  }
+
+  async function scopeArrivals({ nowMs }: { readonly nowMs: number }): Promise<ArrivalsResult> {
+    const seen = `${store.head()?.id ?? ''} ${ignoreFiles.version()}`;
+    if (seen === arrivalsSeen) return { changed: [], ignoreFiles: [] };
+    const look = ignoreFiles.look();
+    const writer = createWriter();
+    const pendingIgnoreFiles: RelPath[] = [];
+    for (const row of store.pendingRows({ limit: arrivalsMax, nowMs })) {
+      if (liveEntry(row.remote) === null) continue;
+      if (isIgnoreFileName(row.path)) pendingIgnoreFiles.push(row.path);
+      if (row.local !== null) continue;
+      await look.load(parentPath(row.path) ?? '');
+      const scope = arrivalScope(row, look);
+      if (scope !== null) writer.setOutOfScope(row.path, scope);
+      // A twin that comes later must see this one.
+      if (scope === 'unstorable' || writer.isFull()) writer.flush();
+      await pause();
+    }
+    writer.flush();
+    // With an ignore file still to come, what follows may have to be judged again.
+    arrivalsSeen = pendingIgnoreFiles.length > 0 ? '' : `${store.head()?.id ?? ''} ${ignoreFiles.version()}`;
+    return { changed: [...writer.changed], ignoreFiles: pendingIgnoreFiles };
+  }
+
+  async function explain(path: RelPath): Promise<string | null> {
+    const look = ignoreFiles.look();
+    await look.load(parentPath(path) ?? '');
+    const row = store.row(path);
+    const isDirectory = row?.local?.kind === 'directory' || (row !== undefined && liveEntry(row.remote)?.kind === 'directory');
+    if (look.isIgnored(path, isDirectory)) return 'it is ignored';
+    return row === undefined ? storableReason(path, traits) : unstorableReason(row);
+  }
+}
+
+/** A scan that begins inside the tree does not know the directories above; a loop is then found one round later. */
+const ancestorInodesUnknown: readonly string[] = [];
+
+function stampsOf({ stat, fingerprint }: { readonly stat: Stat; readonly fingerprint: Fingerprint }) {
+  return { size: stat.size, mtimeMs: Number(stat.mtimeNs / 1_000_000n), fingerprint };
+}
+
+function inodeOf(fingerprint: Fingerprint): bigint | undefined {
+  const text = fingerprint.slice(fingerprint.lastIndexOf('.') + 1);
+  return /^\d+$/.test(text) ? BigInt(text) : undefined;
+}
+
+function isSameLocal(row: Row | undefined, local: LocalEntry | null): boolean {
+  const known = row === undefined || row.outOfScope !== null ? null : row.local;
+  if (known === null || local === null) return known === local;
+  if (known.kind === 'file' && local.kind === 'file') return known.digest === local.digest && known.executable === local.executable;
+  if (known.kind === 'symlink' && local.kind === 'symlink') return known.target === local.target;
+  return known.kind === local.kind;
+}
+
+function isEmptied(stat: Stat, row: Row | undefined): boolean {
+  return stat.kind === 'file' && stat.size === 0 && row?.local?.kind === 'file' && row.local.size > 0;
+}
+
+/** An error of the disk while reading is a problem of that path; anything else is not ours to hide. */
+function problemOfRead(error: unknown): PathProblem | undefined {
+  if (!(error instanceof Error) || !('problem' in error)) return undefined;
+  return error.problem as PathProblem;
+}
+
+function childPath(parent: RelPath | '', name: string): RelPath | undefined {
+  const path = parent === '' ? name : `${parent}/${name}`;
+  return isRelPath(path) ? path : undefined;
+}
+
+function parentPathOf(path: RelPath | ''): RelPath | '' {
+  return path === '' ? '' : (parentPath(path) ?? '');
+}
+
+function inFolder(path: RelPath | ''): string {
+  return path === '' ? '' : ` in ${path}`;
+}
+
+/** In path order, without those that a deep request above covers. */
+function outermost(requests: readonly ScanRequest[]): readonly ScanRequest[] {
+  const byPath = new Map<RelPath | '', boolean>();
+  for (const { path, deep } of requests) byPath.set(path, deep || byPath.get(path) === true);
+  const kept: ScanRequest[] = [];
+  if (byPath.get('') === true) return [{ path: '', deep: true }];
+  for (const [path, deep] of [...byPath].sort(([a], [b]) => comparePaths(a, b))) {
+    let covered = false;
+    if (path !== '') for (const ancestor of ancestorsOf(path)) covered ||= byPath.get(ancestor) === true;
+    if (!covered) kept.push({ path, deep });
+  }
+  return kept;
+}

@@ -134,8 +134,9 @@ async function listen(options: RelayOptions, parts: RelayParts): Promise<Running
   http.on('clientError', (_error, socket: Duplex) => answer(socket, 400));
   http.on('request', (request, response) => {
     const isHealth = request.url === '/healthz' && (request.method === 'GET' || request.method === 'HEAD');
-    response.writeHead(isHealth ? 200 : 404, { Connection: 'close', 'Content-Type': 'text/plain' });
-    response.end(isHealth ? 'ok\n' : undefined);
+    const body = isHealth ? 'ok\n' : '';
+    const headers = { Connection: 'close', 'Content-Type': 'text/plain', 'Content-Length': body.length };
+    response.writeHead(isHealth ? 200 : 404, headers).end(body);
   });
   http.on('upgrade', (request: IncomingMessage, socket: Duplex, head: Buffer) => {
     const tcp = request.socket;

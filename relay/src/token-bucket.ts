@@ -7,6 +7,9 @@ export interface TokenBucket {
   take(amount: number, nowMs: number): number;
 }
 
+/** Of sums of fractions: far below one token. */
+const rounding = 1e-6;
+
 export function createTokenBucket({
   perSecond,
   burst,
@@ -21,7 +24,7 @@ export function createTokenBucket({
       level = Math.min(burst, level + ((nowMs - (atMs ?? nowMs)) * perSecond) / 1_000);
       atMs = nowMs;
       const needed = Math.min(amount, burst);
-      if (level < needed) return Math.max(1, Math.ceil(((needed - level) * 1_000) / perSecond));
+      if (level + rounding < needed) return Math.max(1, Math.ceil(((needed - level - rounding) * 1_000) / perSecond));
       level -= amount;
       return 0;
     },

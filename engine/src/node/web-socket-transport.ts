@@ -1,4 +1,5 @@
 /** The Transport port on WebSockets. Compression stays off: what it carries is sealed. */
+import type { Socket } from 'node:net';
 import { limits } from '@driftless/protocol';
 import WebSocket from 'ws';
 import type { Connection, Transport, TransportHandlers } from '../ports/transport.ts';
@@ -25,7 +26,14 @@ function connect(url: string, handlers: TransportHandlers): Connection {
     handlers.onClose({ code, reason });
   };
 
-  let socket: WebSocket;
+  let socket: WebSocket | undefined;
+  const wakeDrained = (): void => {
+    for (const waiter of waiting) {
+      if (!closed && socket !== undefined && socket.bufferedAmount >= waiter.below) continue;
+      waiting.delete(waiter);
+      waiter.resolve();
+    }
+  };
   try {
     socket = new WebSocket(url, {
       perMessageDeflate: false,
@@ -39,38 +47,36 @@ function connect(url: string, handlers: TransportHandlers): Connection {
     setImmediate(finish, 1006, messageOf(error));
     return { send: () => undefined, bufferedBytes: () => 0, drained: () => Promise.resolve(), close: () => undefined };
   }
-  socket.binaryType = 'nodebuffer';
-  socket.on('upgrade', (response) => {
-    response.socket.setNoDelay(true);
-    response.socket.on('data', () => handlers.onActivity());
+  const open = socket;
+  let stream: Socket | undefined;
+  open.binaryType = 'nodebuffer';
+  open.on('upgrade', (response) => {
+    stream = response.socket;
   });
-  socket.on('open', () => handlers.onOpen());
-  socket.on('message', (data, isBinary) => {
+  open.on('open', () => {
+    // Not before: a listener of ours on the stream would take what came together with the upgrade from ws.
+    stream?.setNoDelay(true);
+    stream?.on('data', () => handlers.onActivity());
+    handlers.onOpen();
+  });
+  open.on('message', (data, isBinary) => {
     // ws gives a Buffer for binaryType nodebuffer.
     if (isBinary && Buffer.isBuffer(data)) return handlers.onFrame(data);
     failure = 'what answers there is not a Driftless relay (it sent text)';
-    socket.terminate();
+    open.terminate();
   });
   // 'close' follows every 'error'.
-  socket.on('error', (error) => {
+  open.on('error', (error) => {
     failure = messageOf(error);
   });
-  socket.on('close', (code, reason) => finish(code, failure ?? reason.toString('utf8')));
-
-  const wakeDrained = (): void => {
-    for (const waiter of waiting) {
-      if (!closed && socket.bufferedAmount >= waiter.below) continue;
-      waiting.delete(waiter);
-      waiter.resolve();
-    }
-  };
+  open.on('close', (code, reason) => finish(code, failure ?? reason.toString('utf8')));
 
   return {
     send(bytes) {
-      if (socket.readyState !== WebSocket.OPEN) return;
-      socket.send(bytes, { binary: true, compress: false }, wakeDrained);
+      if (open.readyState !== WebSocket.OPEN) return;
+      open.send(bytes, { binary: true, compress: false }, wakeDrained);
     },
-    bufferedBytes: () => socket.bufferedAmount,
+    bufferedBytes: () => open.bufferedAmount,
     drained: (below) =>
       new Promise((resolve) => {
         waiting.add({ below, resolve });
@@ -78,8 +84,8 @@ function connect(url: string, handlers: TransportHandlers): Connection {
       }),
     close() {
       if (closed || closing !== undefined) return;
-      closing = setTimeout(() => socket.terminate(), closeTimeoutMs);
-      socket.close(1000);
+      closing = setTimeout(() => open.terminate(), closeTimeoutMs);
+      open.close(1000);
     },
   };
 }

@@ -1,0 +1,31 @@
+/** What the extension uses of the engine: contracts everywhere, code only in its engine process. */
+export type {
+  ConflictInfo,
+  ConflictPolicy,
+  ControlAnswer,
+  ErrorCode,
+  Keep,
+  PeerControl,
+  PeerEvent,
+  PeerInfo,
+  PeerState,
+  PeerStateName,
+  ProblemInfo,
+  Status,
+  VerifyResult,
+} from './control.ts';
+export { selfTestCrypto } from './crypto/self-test.ts';
+export {
+  type FolderHost,
+  HostError,
+  type HostErrorCode,
+  type Link,
+  type LinkSecrets,
+  type OpenOptions,
+  type RunningFolder,
+  type SecretStore,
+} from './host-api.ts';
+export { inviteLink, parseInvite } from './invite-code.ts';
+export { createFolderHost } from './node/folder-host.ts';
+export { type Home, homePathOf, openHome } from './node/home.ts';
+export type { Log } from './ports/log.ts';

@@ -1,0 +1,133 @@
+/**
+ * What the extension and its engine process say to each other: JSON-RPC over the channel that `fork` gives. Both ends are built
+ * from this file into one package, so there are no versions here. Keys travel in `secret/*` alone, in neither arguments nor
+ * environment.
+ */
+import type {
+  ConflictInfo,
+  ConflictPolicy,
+  ControlAnswer,
+  HostErrorCode,
+  Keep,
+  PeerEvent,
+  Status,
+  VerifyResult,
+} from '@driftless/engine';
+import { NotificationType, RequestType } from 'vscode-jsonrpc/node';
+
+export interface LinkFacts {
+  readonly id: string;
+  readonly dir: string;
+  readonly room: string;
+  readonly urls: readonly string[];
+  readonly name: string;
+}
+
+/** Keys of a link, each base64 of 32 bytes. Never logged. */
+export interface SecretText {
+  readonly roomSecret: string;
+  readonly deviceSeed: string;
+}
+
+export interface OpenParams {
+  readonly dir: string;
+  readonly policy: ConflictPolicy;
+}
+export interface ShareParams extends OpenParams {
+  readonly urls: readonly string[];
+  readonly name: string;
+  /** Plain `ws://` that leaves the machine was agreed to. */
+  readonly allowPlain: boolean;
+}
+export interface JoinParams extends OpenParams {
+  readonly invite: string;
+  readonly name: string;
+  readonly allowPlain: boolean;
+}
+
+/** What a person may know about an invite before using it. */
+export type InvitePreview =
+  | { readonly kind: 'valid'; readonly urls: readonly string[]; readonly room: string }
+  | { readonly kind: 'invalid'; readonly reason: string };
+
+export interface LogLine {
+  readonly level: 'debug' | 'info' | 'warn' | 'error';
+  readonly event: string;
+  readonly fields: Readonly<Record<string, unknown>>;
+}
+export interface EventBatch {
+  readonly dir: string;
+  readonly events: readonly PeerEvent[];
+  /** Events of single paths that were left out of an over-full batch. */
+  readonly leftOut: number;
+}
+
+/** Data of the error that answers a refused request: its message is a sentence for people. */
+export interface RefusalData {
+  readonly code: HostErrorCode;
+}
+/** JSON-RPC error code of a refusal that carries RefusalData. */
+export const refusalCode = 1;
+/** … and of a request that was cancelled and undone. */
+export const cancelledCode = 2;
+
+// The extension asks.
+/** First on every channel: answered when the engine has checked its platform and opened its home. */
+export const helloRequest = new RequestType<null, { readonly node: string; readonly pid: number }, void>('hello');
+export const linkOfRequest = new RequestType<{ readonly dir: string }, LinkFacts | null, void>('linkOf');
+export const openRequest = new RequestType<OpenParams, LinkFacts, RefusalData>('open');
+/** Stops the peer of a folder; the link stays. */
+export const closeRequest = new RequestType<{ readonly dir: string }, null, void>('close');
+export const shareRequest = new RequestType<ShareParams, { readonly invite: string }, RefusalData>('share');
+export const joinRequest = new RequestType<JoinParams, LinkFacts, RefusalData>('join');
+export const unlinkRequest = new RequestType<{ readonly dir: string }, null, RefusalData>('unlink');
+export const inviteRequest = new RequestType<{ readonly dir: string }, { readonly invite: string }, RefusalData>(
+  'invite',
+);
+export const previewInviteRequest = new RequestType<{ readonly text: string }, InvitePreview, void>('previewInvite');
+
+export const statusRequest = new RequestType<{ readonly dir: string }, Status, RefusalData>('status');
+export const verifyRequest = new RequestType<{ readonly dir: string }, VerifyResult, RefusalData>('verify');
+export const conflictsRequest = new RequestType<{ readonly dir: string }, readonly ConflictInfo[], RefusalData>(
+  'conflicts',
+);
+export const resolveRequest = new RequestType<
+  { readonly dir: string; readonly path: string; readonly keep: Keep },
+  ControlAnswer,
+  RefusalData
+>('resolve');
+export const explainRequest = new RequestType<
+  { readonly dir: string; readonly path: string },
+  { readonly lines: readonly string[] },
+  RefusalData
+>('explain');
+/** Bytes in base64; null for a side that is absent. */
+export interface ConflictSides {
+  readonly base: string | null;
+  readonly mine: string | null;
+  readonly theirs: string | null;
+}
+export const conflictSidesRequest = new RequestType<
+  { readonly dir: string; readonly path: string },
+  ConflictSides,
+  RefusalData
+>('conflictSides');
+export type PlainAction = 'pause' | 'resume' | 'confirm' | 'trustRelay';
+export const actionRequest = new RequestType<
+  { readonly dir: string; readonly action: PlainAction },
+  ControlAnswer,
+  RefusalData
+>('action');
+
+// The engine asks.
+export const secretGetRequest = new RequestType<{ readonly linkId: string }, SecretText | null, void>('secret/get');
+export const secretSetRequest = new RequestType<{ readonly linkId: string; readonly secrets: SecretText }, null, void>(
+  'secret/set',
+);
+export const secretDeleteRequest = new RequestType<{ readonly linkId: string }, null, void>('secret/delete');
+
+// The engine tells.
+export const eventsNotification = new NotificationType<EventBatch>('events');
+export const logNotification = new NotificationType<{ readonly lines: readonly LogLine[]; readonly leftOut: number }>(
+  'log',
+);

@@ -1,0 +1,164 @@
+/**
+ * "Sync: Connect Peer": share a folder and copy its invite, or join with one. Nothing is made before every question is answered,
+ * the long steps can be cancelled, and a cancelled one leaves the folder as it was. An invite is shown nowhere and logged nowhere.
+ */
+import * as vscode from 'vscode';
+import { previewInviteRequest } from '../channel.ts';
+import type { CommandContext } from '../context.ts';
+import { refusalOf } from '../folders.ts';
+import type { NamedFolder } from '../present/folder-view.ts';
+import { messages } from '../present/messages.ts';
+import { plural } from '../present/text.ts';
+import { offerInvite } from './copy-invite.ts';
+import { followFirstSync } from './first-sync.ts';
+import { pickFolder } from './pick-folder.ts';
+import { pickRelay } from './pick-relay.ts';
+
+const title = 'Sync: Connect Peer';
+/** Counting more of a folder's files says nothing more. */
+const previewFilesMax = 10_000;
+
+/** With `invite` given (a link was opened) the folder joins that room. */
+export async function connectPeer(context: CommandContext, invite?: string): Promise<void> {
+  if (!vscode.workspace.isTrusted) {
+    void vscode.window.showInformationMessage(messages.notTrusted);
+    return;
+  }
+  const named = context.folders.list().map((folder) => folder.name);
+  const folder = await pickFolder(context, {
+    title,
+    fits: ({ view }) => view.kind === 'unlinked',
+    nothing: messages.alreadyConnected(named.join(', ')),
+  });
+  if (folder === undefined) return;
+  if (invite !== undefined) return join(context, folder, invite);
+  const way = await vscode.window.showQuickPick(
+    [
+      {
+        label: '$(broadcast) Share this folder',
+        detail: 'Makes a room from it and copies an invite for your other machines.',
+        way: 'share' as const,
+      },
+      {
+        label: '$(plug) Join with an invite',
+        detail: 'Connects this folder to one that another machine shares.',
+        way: 'join' as const,
+      },
+    ],
+    { title, placeHolder: `${folder.name}: share it, or join another machine's folder?` },
+  );
+  if (way?.way === 'share') await share(context, folder);
+  if (way?.way === 'join') {
+    const typed = await askForInvite(context);
+    if (typed !== undefined) await join(context, folder, typed);
+  }
+}
+
+async function share(context: CommandContext, folder: NamedFolder): Promise<void> {
+  const choice = await pickRelay(context, title);
+  if (choice === undefined) return;
+  const shared = await withPlainAgreed(choice.plainAgreed, (allowPlain) =>
+    withProgress(`Sharing ${folder.name}`, (token) =>
+      context.folders.share({ dir: folder.dir, urls: choice.urls, allowPlain }, token),
+    ),
+  );
+  if (shared === undefined) return;
+  await offerInvite(shared.invite, choice.note);
+  await followFirstSync(context, folder.dir);
+}
+
+async function askForInvite(context: CommandContext): Promise<string | undefined> {
+  return vscode.window.showInputBox({
+    title,
+    prompt: 'Paste the invite from the other machine. It is as secret as a password.',
+    placeHolder: 'driftless1-…',
+    password: true,
+    ignoreFocusOut: true,
+    validateInput: async (text) => {
+      if (text.trim() === '') return '';
+      const preview = await context.host.request(previewInviteRequest, { text: inviteOf(text) });
+      return preview.kind === 'valid' ? undefined : preview.reason;
+    },
+  });
+}
+
+async function join(context: CommandContext, folder: NamedFolder, text: string): Promise<void> {
+  const invite = inviteOf(text);
+  const preview = await context.host.request(previewInviteRequest, { text: invite });
+  if (preview.kind === 'invalid') {
+    void vscode.window.showErrorMessage(preview.reason);
+    return;
+  }
+  const files = await vscode.workspace.findFiles(
+    new vscode.RelativePattern(vscode.Uri.file(folder.dir), '**/*'),
+    null,
+    previewFilesMax,
+  );
+  const held =
+    files.length === 0
+      ? 'The folder is empty.'
+      : `The folder holds ${files.length === previewFilesMax ? 'at least ' : ''}${plural(files.length, 'file')}.`;
+  const go = await vscode.window.showInformationMessage(
+    `Join ${folder.name} to the room at ${preview.urls.join(', ')}?`,
+    {
+      modal: true,
+      detail: `${held} Nothing in it is deleted or overwritten: equal files are recognised, others of its own are shared, and a file that differs becomes a conflict for you to settle.`,
+    },
+    'Join',
+  );
+  if (go !== 'Join') return;
+  const joined = await withPlainAgreed(false, (allowPlain) =>
+    withProgress(`Joining ${folder.name}`, (token) =>
+      context.folders.join({ dir: folder.dir, invite, allowPlain }, token).then(() => true),
+    ),
+  );
+  if (joined === undefined) return;
+  await followFirstSync(context, folder.dir);
+  vscode.window.setStatusBarMessage(messages.joined(folder.name), 5_000);
+}
+
+/** A link carries the invite in its fragment. */
+export function inviteOf(text: string): string {
+  return text.slice(text.indexOf('#') + 1).trim();
+}
+
+/** Plain `ws://` to another machine needs a yes, once, from a person who knows what shows. undefined: no. */
+async function withPlainAgreed<Answer>(
+  agreed: boolean,
+  work: (allowPlain: boolean) => Promise<Answer>,
+): Promise<Answer | undefined> {
+  try {
+    return await work(agreed);
+  } catch (error) {
+    if (isCancelled(error)) return undefined;
+    if (agreed || refusalOf(error) !== 'plain-refused') throw error;
+  }
+  return (await agreeToPlain()) ? work(true) : undefined;
+}
+
+export async function agreeToPlain(): Promise<boolean> {
+  const go = await vscode.window.showWarningMessage(
+    'Use a connection that is not encrypted on the way?',
+    {
+      modal: true,
+      detail:
+        'Contents, names and paths stay sealed end to end, and the relay is known by its own key. What others in the network can see: that these machines talk to this relay, when, and how much.',
+    },
+    'Use It',
+  );
+  return go === 'Use It';
+}
+
+function isCancelled(error: unknown): boolean {
+  return error instanceof vscode.CancellationError || (error instanceof Error && error.message === 'Cancelled.');
+}
+
+async function withProgress<Answer>(
+  label: string,
+  work: (token: vscode.CancellationToken) => Promise<Answer>,
+): Promise<Answer> {
+  return vscode.window.withProgress(
+    { location: vscode.ProgressLocation.Notification, title: label, cancellable: true },
+    (_progress, token) => work(token),
+  );
+}

@@ -1,0 +1,115 @@
+/** The commands that ask one thing of one folder's peer: pause, resume, confirm, trust, explain, disconnect. */
+import path from 'node:path';
+import * as vscode from 'vscode';
+import { actionRequest, explainRequest, type PlainAction } from '../channel.ts';
+import type { CommandContext } from '../context.ts';
+import type { NamedFolder } from '../present/folder-view.ts';
+import { messages } from '../present/messages.ts';
+import { isConnected, isRunning, pickFolder } from './pick-folder.ts';
+
+export async function pause(context: CommandContext): Promise<void> {
+  const folder = await pickFolder(context, {
+    title: 'Sync: Pause',
+    fits: isRunning,
+    nothing: messages.noConnectedFolder,
+  });
+  if (folder !== undefined) await act(context, folder, 'pause');
+}
+
+/** Also what "Try Again" means for a folder that is not running. */
+export async function resume(context: CommandContext): Promise<void> {
+  const folder = await pickFolder(context, {
+    title: 'Sync: Resume',
+    fits: isConnected,
+    nothing: messages.noConnectedFolder,
+  });
+  if (folder === undefined) return;
+  if (folder.view.kind === 'running') await act(context, folder, 'resume');
+  else context.folders.retry(folder.dir);
+}
+
+export async function confirmHeld(context: CommandContext): Promise<void> {
+  const held = ({ view }: NamedFolder): boolean => view.kind === 'running' && view.state.state === 'error';
+  const folder = await pickFolder(context, {
+    title: 'Sync: Confirm Held Changes',
+    fits: held,
+    nothing: 'Nothing is held for you to confirm.',
+  });
+  if (folder === undefined) return;
+  const go = await vscode.window.showWarningMessage(
+    `Confirm what ${folder.name} holds back?`,
+    { modal: true, detail: reasonOf(folder) },
+    'Confirm',
+  );
+  if (go === 'Confirm') await act(context, folder, 'confirm');
+}
+
+export async function trustRelay(context: CommandContext): Promise<void> {
+  const changed = ({ view }: NamedFolder): boolean =>
+    view.kind === 'running' && view.state.code === 'relay-key-changed';
+  const folder = await pickFolder(context, {
+    title: 'Sync: Trust Relay',
+    fits: changed,
+    nothing: 'No relay has changed its key.',
+  });
+  if (folder === undefined) return;
+  const go = await vscode.window.showWarningMessage(
+    `Trust the new key of the relay of ${folder.name}?`,
+    {
+      modal: true,
+      detail: `${reasonOf(folder)}\n\nA relay gets a new key when it is set up anew. If nobody did that, another machine may be posing as it: it could delay what you send, but not read it.`,
+    },
+    'Trust the New Key',
+  );
+  if (go === 'Trust the New Key') await act(context, folder, 'trustRelay');
+}
+
+export async function disconnectFolder(context: CommandContext): Promise<void> {
+  const folder = await pickFolder(context, {
+    title: 'Sync: Disconnect Folder',
+    fits: isConnected,
+    nothing: messages.noConnectedFolder,
+  });
+  if (folder === undefined) return;
+  const go = await vscode.window.showWarningMessage(
+    `Disconnect ${folder.name}?`,
+    {
+      modal: true,
+      detail:
+        'Its files stay as they are, here and on the other machines. To connect it again you need an invite from one of those.',
+    },
+    'Disconnect',
+  );
+  if (go !== 'Disconnect') return;
+  await context.folders.disconnect(folder.dir);
+  void vscode.window.showInformationMessage(messages.disconnected(folder.name));
+}
+
+/** From the palette it is about the active editor, from a menu about what was clicked. */
+export async function explainFile(context: CommandContext, clicked?: unknown): Promise<void> {
+  const uri = clicked instanceof vscode.Uri ? clicked : vscode.window.activeTextEditor?.document.uri;
+  const folder = uri === undefined ? undefined : folderOf(context, uri);
+  if (uri === undefined || folder === undefined) {
+    void vscode.window.showInformationMessage(messages.noFileToExplain);
+    return;
+  }
+  const relative = path.relative(folder.dir, uri.fsPath).split(path.sep).join('/');
+  const { lines } = await context.folders.ask(explainRequest, { dir: folder.dir, path: relative });
+  void vscode.window.showInformationMessage(relative, { modal: true, detail: lines.join('\n') });
+}
+
+function folderOf({ folders }: CommandContext, uri: vscode.Uri): NamedFolder | undefined {
+  const dir = vscode.workspace.getWorkspaceFolder(uri)?.uri.fsPath;
+  const folder = dir === undefined ? undefined : folders.find(dir);
+  return folder !== undefined && isRunning(folder) ? folder : undefined;
+}
+
+async function act({ folders }: CommandContext, folder: NamedFolder, action: PlainAction): Promise<void> {
+  const { ok, message } = await folders.ask(actionRequest, { dir: folder.dir, action });
+  if (ok) vscode.window.setStatusBarMessage(message, 5_000);
+  else void vscode.window.showWarningMessage(message);
+}
+
+function reasonOf({ view }: NamedFolder): string {
+  return view.kind === 'running' ? (view.state.reason ?? '') : '';
+}

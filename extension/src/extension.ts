@@ -1,0 +1,191 @@
+/**
+ * The extension: builds its parts, wires them to the window, and returns. Sync itself runs in the engine process (host.ts), so
+ * that neither its work nor its crash is felt in the editor.
+ */
+import { existsSync } from 'node:fs';
+import path from 'node:path';
+import * as vscode from 'vscode';
+import {
+  eventsNotification,
+  logNotification,
+  secretDeleteRequest,
+  secretGetRequest,
+  secretSetRequest,
+} from './channel.ts';
+import { acceptActive, showConflicts } from './commands/conflicts.ts';
+import { connectPeer } from './commands/connect-peer.ts';
+import { copyInvite } from './commands/copy-invite.ts';
+import { confirmHeld, disconnectFolder, explainFile, pause, resume, trustRelay } from './commands/folder-actions.ts';
+import { showActions } from './commands/show-actions.ts';
+import { stopRelay } from './commands/stop-relay.ts';
+import { createConflictDocuments } from './conflict/conflict-documents.ts';
+import { createConflictViews } from './conflict/conflict-views.ts';
+import type { CommandContext } from './context.ts';
+import { type CommandId, commandIds, conflictScheme } from './contributions.ts';
+import { createFolders } from './folders.ts';
+import { createEngineHost, type EngineHost } from './host.ts';
+import { createJoinLinkHandler } from './join-link.ts';
+import { logEvents, logLines } from './log-output.ts';
+import { forkEngine, startRelayProcess } from './node-processes.ts';
+import { createNotices } from './notices.ts';
+import type { NamedFolder } from './present/folder-view.ts';
+import { createRelayHost } from './relay-host.ts';
+import { createLinkSecrets } from './secrets.ts';
+import { settings } from './settings.ts';
+import { createStatusBar } from './status-bar.ts';
+
+/** What the host suite may look at; only there. */
+export interface TestApi {
+  readonly host: EngineHost;
+  folders(): readonly NamedFolder[];
+}
+
+let engineHost: EngineHost | undefined;
+
+export function activate(extension: vscode.ExtensionContext): TestApi | undefined {
+  const log = vscode.window.createOutputChannel('Driftless', { log: true });
+  const secrets = createLinkSecrets(extension.secrets);
+  const bundle = (name: string): string => path.join(extension.extensionPath, 'dist', name);
+  const report = (error: unknown): void => {
+    log.error(error instanceof Error ? error : String(error));
+    void vscode.window.showErrorMessage(error instanceof Error ? error.message : String(error));
+  };
+
+  const host = createEngineHost({
+    start: () =>
+      forkEngine({
+        script: bundle('engine-process.cjs'),
+        print: (text) => log.info(text.trimEnd()),
+        logger: {
+          error: (text) => log.error(text),
+          warn: (text) => log.warn(text),
+          info: (text) => log.info(text),
+          log: (text) => log.debug(text),
+        },
+      }),
+    serve: (connection) => {
+      connection.onRequest(secretGetRequest, ({ linkId }) => secrets.get(linkId));
+      connection.onRequest(secretSetRequest, ({ linkId, secrets: texts }) =>
+        secrets.set(linkId, texts).then(() => null),
+      );
+      connection.onRequest(secretDeleteRequest, ({ linkId }) => secrets.delete(linkId).then(() => null));
+      connection.onNotification(eventsNotification, (batch) => folders.take(batch));
+      connection.onNotification(logNotification, (batch) => logLines(log, batch));
+    },
+    after,
+    nowMs: () => Math.round(performance.now()),
+  });
+  engineHost = host;
+
+  const folders = createFolders({
+    host,
+    mayBeLinked: (dir) =>
+      extension.workspaceState.get<boolean>(linkedKey(dir)) === true || existsSync(path.join(dir, '.driftless')),
+    remember: (dir, linked) => void extension.workspaceState.update(linkedKey(dir), linked ? true : undefined),
+    isTrusted: () => vscode.workspace.isTrusted,
+    policy: settings.onConflict,
+    deviceName: settings.deviceName,
+    after,
+  });
+
+  const relay = createRelayHost({
+    storage: extension.globalStorageUri.fsPath,
+    start: (storage) =>
+      startRelayProcess({ script: bundle('relay-process.cjs'), storage, port: settings.hostedRelayPort() }),
+    isAlive,
+    end: (pid) => void process.kill(pid, 'SIGTERM'),
+    answers: relayAnswers,
+    pause: (ms) => new Promise((resolve) => setTimeout(resolve, ms)),
+  });
+
+  const documents = createConflictDocuments(folders);
+  const conflicts = createConflictViews({ folders, documents, report });
+  const context: CommandContext = { host, folders, relay, conflicts, log };
+
+  const register = (id: CommandId, run: (argument?: unknown) => Promise<void>): vscode.Disposable =>
+    vscode.commands.registerCommand(id, async (argument?: unknown) => {
+      try {
+        await run(argument);
+      } catch (error) {
+        report(error);
+      }
+    });
+
+  extension.subscriptions.push(
+    log,
+    folders,
+    conflicts,
+    createStatusBar(folders),
+    createNotices(context),
+    folders.onDidTell(({ folder, events }) => logEvents(log, folder.name, events)),
+    vscode.workspace.registerTextDocumentContentProvider(conflictScheme, documents),
+    vscode.window.registerUriHandler(createJoinLinkHandler((invite) => connectPeer(context, invite).catch(report))),
+    vscode.workspace.onDidChangeWorkspaceFolders(() => folders.update(workspaceFolders())),
+    vscode.workspace.onDidGrantWorkspaceTrust(() => {
+      for (const { dir } of folders.list()) folders.retry(dir);
+    }),
+    register(commandIds.connectPeer, () => connectPeer(context)),
+    register(commandIds.pause, () => pause(context)),
+    register(commandIds.resume, () => resume(context)),
+    register(commandIds.disconnectFolder, () => disconnectFolder(context)),
+    register(commandIds.copyInvite, () => copyInvite(context)),
+    register(commandIds.showConflicts, () => showConflicts(context)),
+    register(commandIds.explainFile, (clicked) => explainFile(context, clicked)),
+    register(commandIds.showLog, async () => log.show()),
+    register(commandIds.showActions, () => showActions(context)),
+    register(commandIds.confirmHeld, () => confirmHeld(context)),
+    register(commandIds.trustRelay, () => trustRelay(context)),
+    register(commandIds.stopRelay, () => stopRelay(context)),
+    register(commandIds.acceptMine, () => acceptActive(context, 'mine')),
+    register(commandIds.acceptTheirs, () => acceptActive(context, 'theirs')),
+    register(commandIds.keepBoth, () => acceptActive(context, 'both')),
+    register(commandIds.nextConflict, () => conflicts.showNext()),
+  );
+
+  folders.update(workspaceFolders());
+  if (vscode.workspace.isTrusted) relay.resume().catch(report);
+  return extension.extensionMode === vscode.ExtensionMode.Test ? { host, folders: () => folders.list() } : undefined;
+}
+
+/** VS Code waits for this before it ends the extension host: folders are closed, nothing is left running. */
+export async function deactivate(): Promise<void> {
+  await engineHost?.close();
+}
+
+/** Folders on disk; others hold no files that could be kept in step. */
+function workspaceFolders(): readonly { readonly name: string; readonly dir: string }[] {
+  return (vscode.workspace.workspaceFolders ?? [])
+    .filter(({ uri }) => uri.scheme === 'file')
+    .map(({ name, uri }) => ({ name, dir: uri.fsPath }));
+}
+
+function linkedKey(dir: string): string {
+  return `linked:${dir}`;
+}
+
+function after(ms: number, body: () => void): () => void {
+  const timer = setTimeout(body, ms);
+  return () => clearTimeout(timer);
+}
+
+function isAlive(pid: number): boolean {
+  try {
+    process.kill(pid, 0);
+    return true;
+  } catch (error) {
+    return (error as NodeJS.ErrnoException).code === 'EPERM';
+  }
+}
+
+const healthMsMax = 3_000;
+
+async function relayAnswers(url: string): Promise<boolean> {
+  try {
+    const answer = await fetch(new URL('/healthz', url.replace(/^ws/, 'http')), {
+      signal: AbortSignal.timeout(healthMsMax),
+    });
+    return answer.ok;
+  } catch {
+    return false;
+  }
+}

@@ -1,0 +1,244 @@
+/**
+ * The status bar item as data, from the views of the window's folders. With several folders the one that needs a person most
+ * speaks for all, and the tooltip lists each. It never shows more than is known: a stopped peer is not "in sync" (TRUTH).
+ */
+import type { PeerState, Status } from '@driftless/engine';
+import { type CommandId, commandIds } from '../contributions.ts';
+import type { FolderView, NamedFolder } from './folder-view.ts';
+import { agoText, escapeMarkdown, plural } from './text.ts';
+
+export interface StatusBarModel {
+  readonly text: string;
+  /** Markdown without links or HTML. */
+  readonly tooltip: string;
+  readonly command: CommandId;
+  readonly severity: 'none' | 'warning' | 'error';
+  readonly accessibleText: string;
+}
+
+interface FolderPresentation {
+  readonly icon: string;
+  readonly label: string;
+  readonly command: CommandId;
+  readonly severity: StatusBarModel['severity'];
+  /** The folder with the highest one speaks for the window. */
+  readonly urgency: number;
+}
+
+/** undefined when the window has no folder. */
+export function presentStatusBar(folders: readonly NamedFolder[], nowMs: number): StatusBarModel | undefined {
+  const presented = folders.map((folder) => ({ folder, presentation: presentFolder(folder.view) }));
+  const [first, ...rest] = presented;
+  if (first === undefined) return undefined;
+  const loudest = rest.reduce(
+    (best, each) => (each.presentation.urgency > best.presentation.urgency ? each : best),
+    first,
+  );
+  const { icon, label, command, severity } = loudest.presentation;
+  const connected = presented.filter(({ folder }) => folder.view.kind !== 'unlinked');
+  const named = connected.length > 1 && severity !== 'none' ? `${label} (${loudest.folder.name})` : label;
+  const shown = connected.length === 0 ? presented.slice(0, 1) : connected;
+  return {
+    text: `$(${icon}) Sync: ${named}`,
+    tooltip: shown
+      .map(({ folder, presentation }) => folderTooltip(folder, presentation.label, nowMs))
+      .join('\n\n---\n\n'),
+    command,
+    severity,
+    accessibleText: `Driftless sync: ${named}`,
+  };
+}
+
+function presentFolder(view: FolderView): FolderPresentation {
+  switch (view.kind) {
+    case 'unlinked':
+      return { icon: 'plug', label: 'not connected', command: commandIds.connectPeer, severity: 'none', urgency: 0 };
+    case 'restricted':
+      return {
+        icon: 'shield',
+        label: 'waits for trust',
+        command: commandIds.showActions,
+        severity: 'none',
+        urgency: 3,
+      };
+    case 'starting':
+      return { icon: 'sync~spin', label: 'starting', command: commandIds.showActions, severity: 'none', urgency: 4 };
+    case 'owned':
+      return {
+        icon: 'lock',
+        label: 'owned by another process',
+        command: commandIds.showActions,
+        severity: 'none',
+        urgency: 5,
+      };
+    case 'failed':
+      return {
+        icon: 'error',
+        label: 'needs attention',
+        command: commandIds.showActions,
+        severity: 'error',
+        urgency: 9,
+      };
+    case 'engine-down':
+      return {
+        icon: 'error',
+        label: 'engine stopped',
+        command: commandIds.showActions,
+        severity: 'error',
+        urgency: 10,
+      };
+    case 'running':
+      return presentState(view.state);
+  }
+}
+
+function presentState(state: PeerState): FolderPresentation {
+  const waiting = state.waitingForUnsavedEdits ? ', waiting for your unsaved edits' : '';
+  switch (state.state) {
+    case 'error':
+      return {
+        icon: 'error',
+        label: errorLabel(state),
+        command: commandIds.showActions,
+        severity: 'error',
+        urgency: 8,
+      };
+    case 'conflict':
+      return {
+        icon: 'git-merge',
+        label: plural(state.conflicts, 'conflict'),
+        command: commandIds.showConflicts,
+        severity: 'warning',
+        urgency: 7,
+      };
+    case 'offline':
+      return {
+        icon: 'debug-disconnect',
+        label: withConflicts('offline', state),
+        command: commandIds.showActions,
+        severity: 'none',
+        urgency: 6,
+      };
+    case 'paused':
+      return {
+        icon: 'debug-pause',
+        label: withConflicts('paused', state),
+        command: commandIds.showActions,
+        severity: 'none',
+        urgency: 5,
+      };
+    case 'scanning':
+    case 'syncing':
+      return {
+        icon: 'sync~spin',
+        label: withConflicts(`${state.state}${progressText(state)}${waiting}`, state),
+        command: commandIds.showActions,
+        severity: 'none',
+        urgency: 4,
+      };
+    case 'idle':
+      return {
+        icon: 'check',
+        label: `in sync${waiting}`,
+        command: commandIds.showActions,
+        severity: 'none',
+        urgency: 1,
+      };
+  }
+}
+
+function errorLabel(state: PeerState): string {
+  switch (state.code) {
+    case 'mass-deletion-held':
+    case 'mass-deletion-incoming':
+      return 'deletion held';
+    case 'relay-key-changed':
+      return 'relay key changed';
+    case 'disk-full':
+      return 'disk full';
+    case 'update-needed':
+      return 'update needed';
+    default:
+      return 'needs attention';
+  }
+}
+
+function withConflicts(label: string, state: PeerState): string {
+  return state.conflicts === 0 ? label : `${label}, ${plural(state.conflicts, 'conflict')}`;
+}
+
+/** Files as n/m, bytes as a percentage, so that the text stays short. */
+export function progressText(state: PeerState): string {
+  const { progress } = state;
+  if (progress === undefined || progress.total === 0) return state.pending > 0 ? ` ${state.pending}` : '';
+  if (progress.unit === 'bytes')
+    return ` ${Math.floor((100 * Math.min(progress.done, progress.total)) / progress.total)} %`;
+  return ` ${progress.done}/${progress.total}`;
+}
+
+function folderTooltip({ name, view }: NamedFolder, label: string, nowMs: number): string {
+  return [`**${escapeMarkdown(name)}**: ${escapeMarkdown(label)}`, ...viewLines(view, nowMs)].join('\n\n');
+}
+
+function viewLines(view: FolderView, nowMs: number): readonly string[] {
+  switch (view.kind) {
+    case 'unlinked':
+      return ['Click to share this folder, or to join one that another machine shares.'];
+    case 'restricted':
+      return ['Syncing starts once you trust this workspace.'];
+    case 'starting':
+      return [];
+    case 'owned':
+      return [escapeMarkdown(view.message)];
+    case 'failed':
+      return [escapeMarkdown(view.message)];
+    case 'engine-down':
+      return [
+        escapeMarkdown(
+          `The sync engine stopped: ${view.reason}. It is restarted in ${Math.ceil(view.restartInMs / 1_000)} s.`,
+        ),
+      ];
+    case 'running':
+      return [...stateLines(view.state), ...(view.status === null ? [] : statusLines(view.status, nowMs))];
+  }
+}
+
+function stateLines(state: PeerState): readonly string[] {
+  const lines: string[] = [];
+  if (state.reason !== undefined) lines.push(escapeMarkdown(state.reason));
+  if (state.next !== undefined) lines.push(`Next: ${escapeMarkdown(state.next)}`);
+  if (state.pending > 0) lines.push(`${state.pending} pending`);
+  if (state.watchingByRescan)
+    lines.push('Watching by rescan: the system has no file watches left, so changes are found within minutes.');
+  return lines;
+}
+
+function statusLines(status: Status, nowMs: number): readonly string[] {
+  const lines: string[] = [];
+  const peers = status.peers.map((peer) => {
+    const seen = peer.online
+      ? 'online'
+      : peer.lastSeen === null
+        ? 'not seen yet'
+        : `last seen ${agoText(peer.lastSeen, nowMs)}`;
+    return `- ${escapeMarkdown(peer.name)}: ${seen}`;
+  });
+  lines.push(peers.length === 0 ? 'No other peer seen yet.' : `Peers:\n\n${peers.join('\n')}`);
+  if (status.lastChange !== null) {
+    const { path, by, time } = status.lastChange;
+    lines.push(`Last change: ${escapeMarkdown(path)} by ${escapeMarkdown(by)}, ${agoText(time, nowMs)}`);
+  }
+  if (status.head !== null)
+    lines.push(
+      `Verified to record ${status.head.height} (${status.head.id.slice(0, 8)}), ${plural(status.files, 'file')}`,
+    );
+  if (status.outOfScope > 0) lines.push(`${plural(status.outOfScope, 'path')} not synced here`);
+  if (status.problems.length > 0)
+    lines.push(`${plural(status.problems.length, 'problem')}: ${escapeMarkdown(firstOf(status.problems))}`);
+  return lines;
+}
+
+function firstOf(problems: Status['problems']): string {
+  const [first] = problems;
+  return first === undefined ? '' : first.path === '' ? first.reason : `${first.path}: ${first.reason}`;
+}

@@ -1,0 +1,27 @@
+/** Small pieces of text. */
+export function plural(count: number, noun: string): string {
+  return `${count} ${noun}${count === 1 ? '' : 's'}`;
+}
+
+/** "12 s ago" from an ISO time; a time of another machine's clock may lie ahead of ours: then it was just now. */
+export function agoText(isoTime: string, nowMs: number): string {
+  const seconds = Math.floor((nowMs - Date.parse(isoTime)) / 1_000);
+  if (!Number.isFinite(seconds)) return 'at an unknown time';
+  if (seconds < 2) return 'just now';
+  if (seconds < 60) return `${seconds} s ago`;
+  if (seconds < 3_600) return `${Math.floor(seconds / 60)} min ago`;
+  if (seconds < 86_400) return `${Math.floor(seconds / 3_600)} h ago`;
+  return `${Math.floor(seconds / 86_400)} d ago`;
+}
+
+/** Names of files and devices come from other machines: they may not become links, images or icons. */
+export function escapeMarkdown(text: string): string {
+  // biome-ignore lint/suspicious/noControlCharactersInRegex: control characters are what is taken out.
+  return text.replace(/[\u0000-\u001f\u007f]+/g, ' ').replace(/[\\`*_{}[\]()#+!|<>&~$-]/g, '\\$&');
+}
+
+export function sizeText(bytes: number): string {
+  if (bytes < 1_024) return plural(bytes, 'byte');
+  if (bytes < 1_024 ** 2) return `${(bytes / 1_024).toFixed(1)} KiB`;
+  return `${(bytes / 1_024 ** 2).toFixed(1)} MiB`;
+}

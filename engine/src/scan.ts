@@ -9,15 +9,14 @@
  * Leaves to others: which directories are kept alive only by what is out of scope (reconcile, rule IG3), whether a burst of
  * deletions is believed (guards), and the root itself (root guard): a root that is not there changes nothing here.
  */
-import { comparePaths, type Digest, isRelPath, type RelPath } from '@driftless/protocol';
-import { hexOf } from './core/byte-codec.ts';
+import { bytesToHex, comparePaths, type Digest, isRelPath, type RelPath } from '@driftless/protocol';
 import { liveEntry } from './core/entry-encoding.ts';
 import { fingerprintOf, isRacy, sameButChangeTime } from './core/fingerprint.ts';
 import { clashKey, linkReason, storableReason } from './core/folder-name.ts';
 import type { Fingerprint, LocalEntry } from './core/local-entry.ts';
 import type { OutOfScopeReason, Row } from './core/row.ts';
 import { ancestorsOf, parentPath } from './core/tree-paths.ts';
-import { createIgnoreFiles, type IgnoreLook, isIgnoreFileName } from './ignore-files.ts';
+import { createIgnoreFiles, isIgnoreFileName } from './ignore-files.ts';
 import type { Pause } from './pause.ts';
 import type { Clock } from './ports/clock.ts';
 import type { Folder, ListedEntry, PathProblem, ReadHandle, Stat } from './ports/folder.ts';
@@ -67,6 +66,10 @@ export interface Scanner {
   scopeArrivals(options: { readonly nowMs: number }): Promise<ArrivalsResult>;
   /** Why a path takes no part here by its name or the ignore rules; null = it does. */
   explain(path: RelPath): Promise<string | null>;
+  /** By the rules as last loaded. */
+  isIgnored(path: RelPath, isDirectory: boolean): boolean;
+  /** What no row can stand for: names that cannot travel (by their directory), and ignore lines that do not count. */
+  skipped(): readonly { readonly path: RelPath | ''; readonly reason: string }[];
 }
 
 export interface ScannerParts {
@@ -88,6 +91,8 @@ const hashesDeferredMax = 20_000;
 /** Vanished files remembered for a moment, for a move whose two hints come in two scans. */
 const vanishedKept = 50_000;
 const vanishedKeptMs = 10_000;
+/** Names that cannot travel, remembered for people. */
+const skippedMax = 1_000;
 /** As many arrivals as the loop plans at once. */
 const arrivalsMax = 50_000;
 
@@ -109,20 +114,27 @@ export function createScanner(parts: ScannerParts): Scanner {
   const { folder, store, clock, hashing, log, fileBytesMax, pause } = parts;
   const { traits } = folder;
   const folds = !traits.caseSensitive || traits.foldsUnicode;
-  const ignoreFiles = createIgnoreFiles({ folder, log });
+  const ignoreFiles = createIgnoreFiles({ folder, store, log });
   /** By inode, oldest first. */
   const vanishedByInode = new Map<bigint, Vanished>();
+  /** Names that cannot travel, by the directory that holds them; at most skippedMax. */
+  const unnameable = new Map<RelPath | '', readonly string[]>();
   /** What the last scopeArrivals saw; nothing new to look at while it stays so. */
   let arrivalsSeen = '';
 
-  return { scan, scopeArrivals, explain };
+  return { scan, scopeArrivals, explain, isIgnored: ignoreFiles.isIgnored, skipped };
 
   async function scan(options: ScanOptions): Promise<ScanResult> {
     const run = createRun(options);
     forgetOldVanished();
-    if (options.paths === 'all') await run.directory('', true, []);
+    if (options.paths === 'all') await run.directory('', true, noInodes);
     else await run.requests(options.paths);
     return run.finish();
+  }
+
+  function skipped(): readonly { readonly path: RelPath | ''; readonly reason: string }[] {
+    const names = [...unnameable].flatMap(([path, reasons]) => reasons.map((reason) => ({ path, reason })));
+    return [...names, ...ignoreFiles.warnings()];
   }
 
   function forgetOldVanished(): void {
@@ -141,8 +153,7 @@ export function createScanner(parts: ScannerParts): Scanner {
     const writer = createWriter();
     const problems: { path: RelPath | ''; reason: string }[] = [];
     const unstable = new Set<RelPath>();
-    /** Directories whose rules changed: their whole subtree is looked at again. */
-    const reevaluated = new Set<RelPath | ''>();
+    const names = createNames();
     let toHash: ToHash[] = [];
     let files = 0;
 
@@ -158,15 +169,18 @@ export function createScanner(parts: ScannerParts): Scanner {
         signal.throwIfAborted();
         if (!(await isGone(request))) present.push(request);
       }
-      for (const request of present) await path(request);
+      for (const request of present) await lookAt(request);
+      // An ignore file that was applied, or that only a parent's look found changed.
+      for (const stale of ignoreFiles.stale())
+        if (ignoreFiles.stale().includes(stale)) await directory(stale, true, noInodes);
     }
 
     /** Handles the request when nothing is at its path. */
     async function isGone(request: ScanRequest): Promise<boolean> {
       if (request.path === '' || folds) return false;
-      const stat = await folder.stat(request.path);
-      if (stat !== null) return false;
-      if (options.waitGone?.(request) === true) return true;
+      if ((await folder.stat(request.path)) !== null) return false;
+      // Nobody waits for what was never there.
+      if (store.row(request.path)?.local != null && options.waitGone?.(request) === true) return true;
       await gone(request.path);
       return true;
     }
@@ -179,25 +193,36 @@ export function createScanner(parts: ScannerParts): Scanner {
         if (stat === null) return gone(parent);
         if (stat.kind !== 'problem' && stat.kind !== 'directory') return pathFromParent(parent);
       }
-      await loadRules(path);
+      await look.load(parentPathOf(path));
       vanished(path);
     }
 
-    async function path(request: ScanRequest): Promise<void> {
-      if (request.path === '') return directory('', request.deep, []);
-      if (folds) return pathFromParent(request.path, request.deep);
-      const rulesChanged = await loadRules(request.path);
-      if (rulesChanged !== undefined) return directory(rulesChanged, true, ancestorInodesUnknown);
-      if (look.isIgnored(request.path, false) && look.isIgnored(request.path, true) && isBelowIgnored(request.path)) return;
-      const unknownParent = topmostUnknown(request.path);
-      if (unknownParent !== undefined) return path({ path: unknownParent, deep: true });
-      const stat = await folder.stat(request.path);
-      if (stat === null) return vanished(request.path);
-      if (stat.kind === 'problem') return unreadable(request.path, stat);
-      const row = store.row(request.path);
+    async function lookAt(request: ScanRequest): Promise<void> {
+      await breathe();
+      // A request before this one may have written the rows that this one reads.
+      writer.flush();
+      const { path, deep } = request;
+      if (path === '') return directory('', deep, noInodes);
+      if (folds) return pathFromParent(path, deep);
+      await look.load(parentPathOf(path));
+      const stale = ignoreFiles.stale().find((directory) => isAtOrAbove(directory, path));
+      if (stale !== undefined) return directory(stale, true, noInodes);
+      if (isBelowIgnored(path)) return;
+      const unknownParent = topmostUnknown(path);
+      const wanted = unknownParent ?? path;
+      const stat = await folder.stat(wanted);
+      if (stat === null) return vanished(wanted);
+      if (stat.kind === 'problem') return unreadable(wanted, stat);
+      const row = store.row(wanted);
       if (isEmptied(stat, row) && options.waitGone?.(request) === true) return;
-      await entry({ path: request.path, stat, row, deep: request.deep, requested: true, inodes: ancestorInodesUnknown });
-      if (writer.isFull()) writer.flush();
+      await entry({
+        path: wanted,
+        stat,
+        row,
+        deep: deep || unknownParent !== undefined,
+        requested: true,
+        inodes: noInodes,
+      });
     }
 
     /** On a disk that folds names, a stat answers for other spellings too; only the listing tells how a name is spelled. */
@@ -205,13 +230,13 @@ export function createScanner(parts: ScannerParts): Scanner {
       const parent = parentPath(path) ?? '';
       if (parent !== '' && store.row(parent)?.local?.kind !== 'directory') return pathFromParent(parent, true);
       if (deep) deepWithin.add(path);
-      await directory(parent, false, ancestorInodesUnknown);
+      await directory(parent, false, noInodes);
     }
     /** Entries that a shallow listing of their parent must descend into. */
     const deepWithin = new Set<RelPath>();
 
     function isBelowIgnored(path: RelPath): boolean {
-      for (const ancestor of ancestorsOf(path)) if (look.isIgnored(ancestor, true)) return true;
+      for (const ancestor of ancestorsOf(path)) if (ignoreFiles.isIgnored(ancestor, true)) return true;
       return false;
     }
 
@@ -220,21 +245,17 @@ export function createScanner(parts: ScannerParts): Scanner {
       let unknown: RelPath | undefined;
       for (const ancestor of ancestorsOf(path)) {
         const row = store.row(ancestor);
-        const known = row?.outOfScope === 'directory-of-out-of-scope' || (row?.outOfScope === null && row.local?.kind === 'directory');
+        const known =
+          row?.outOfScope === 'directory-of-out-of-scope' ||
+          (row?.outOfScope === null && row.local?.kind === 'directory');
         if (!known) unknown = ancestor;
       }
       return unknown;
     }
 
-    /** Loads the rules above a path; the topmost directory whose rules are not those that its subtree was judged by. */
-    async function loadRules(path: RelPath): Promise<RelPath | '' | undefined> {
-      const changed = await look.load(parentPath(path) ?? '');
-      return changed !== undefined && !reevaluated.has(changed) ? changed : undefined;
-    }
-
     async function directory(path: RelPath | '', deep: boolean, inodes: readonly string[]): Promise<void> {
       await breathe();
-      writer.flush();
+      if (writer.isFull()) writer.flush();
       const listed = await folder.list(path);
       if (listed.kind === 'problem') return unreadable(path, listed);
       if (listed.kind !== 'listed') {
@@ -242,15 +263,17 @@ export function createScanner(parts: ScannerParts): Scanner {
         if (path !== '') unstable.add(path);
         return;
       }
-      await look.load(parentPathOf(path));
-      const rulesChanged = await look.loadListed(path, listed.entries);
-      if (rulesChanged || deep) reevaluated.add(path);
-      const descends = deep || rulesChanged;
+      if (path !== '') await look.load(parentPathOf(path));
+      await look.loadListed(path, listed.entries);
+      const descends = deep || ignoreFiles.stale().includes(path);
+      if (descends) ignoreFiles.judged(path);
       const rows = new Map(store.localChildren(path).map((row) => [row.path, row]));
       const seen = new Set<RelPath>();
       const subdirectories: { entry: ListedEntry; path: RelPath; row: Row | undefined }[] = [];
 
-      for (const name of listed.invalidNames) tell(path, `Cannot sync "${name}"${inFolder(path)}: its name is not valid UTF-8.`);
+      const cannotTravel = listed.invalidNames.map(
+        (name) => `Cannot sync "${name}"${inFolder(path)}: its name is not valid UTF-8.`,
+      );
       for (const { name, problem } of listed.problems) {
         const child = childPath(path, name);
         if (child === undefined) continue;
@@ -260,12 +283,14 @@ export function createScanner(parts: ScannerParts): Scanner {
       for (const listedEntry of listed.entries) {
         const child = childPath(path, listedEntry.name);
         if (child === undefined) {
-          tell(path, `Cannot sync "${listedEntry.name}"${inFolder(path)}: its name or path cannot travel.`);
+          cannotTravel.push(`Cannot sync "${listedEntry.name}"${inFolder(path)}: its name or path is too long.`);
           continue;
         }
         seen.add(child);
-        if (listedEntry.stat.kind === 'directory') subdirectories.push({ entry: listedEntry, path: child, row: rows.get(child) });
+        if (listedEntry.stat.kind === 'directory')
+          subdirectories.push({ entry: listedEntry, path: child, row: rows.get(child) });
       }
+      tellUnnameable(path, cannotTravel);
       // Vanished rows before new files: then a moved file is recognised.
       for (const row of rows.values()) if (!seen.has(row.path)) vanished(row.path, row);
       for (const { name, stat } of listed.entries) {
@@ -295,7 +320,7 @@ export function createScanner(parts: ScannerParts): Scanner {
       readonly inodes: readonly string[];
     }): Promise<void> {
       const { path, stat, row } = found;
-      if (look.isIgnored(path, stat.kind === 'directory')) return leaveOut(path, 'ignored', row);
+      if (ignoreFiles.isIgnored(path, stat.kind === 'directory')) return leaveOut(path, 'ignored', row);
       switch (stat.kind) {
         case 'other':
           tellOnce(row, path, 'special-file', `${path} is a pipe, socket or device: it is left alone.`);
@@ -315,7 +340,12 @@ export function createScanner(parts: ScannerParts): Scanner {
       const { path, stat, row, inodes } = found;
       const identity = `${stat.device}:${stat.inode}`;
       if (stat.inode !== 0n && inodes.includes(identity)) {
-        tellOnce(row, path, 'special-file', `${path} is a folder that contains itself (a mount loop): it is left alone.`);
+        tellOnce(
+          row,
+          path,
+          'special-file',
+          `${path} is a folder that contains itself (a mount loop): it is left alone.`,
+        );
         return leaveOut(path, 'special-file', row);
       }
       const isNew = row === undefined || row.outOfScope !== null || row.local?.kind !== 'directory';
@@ -342,13 +372,19 @@ export function createScanner(parts: ScannerParts): Scanner {
 
     function file(path: RelPath, stat: Stat, row: Row | undefined): void {
       if (stat.size > fileBytesMax) {
-        tellOnce(row, path, 'too-large', `${path} is larger than ${fileBytesMax} bytes (${stat.size}): it is not synced from here.`);
+        tellOnce(
+          row,
+          path,
+          'too-large',
+          `${path} is larger than ${fileBytesMax} bytes (${stat.size}): it is not synced from here.`,
+        );
         return leaveOut(path, 'too-large', row);
       }
       const fingerprint = fingerprintOf(stat);
       const known = row?.outOfScope === null ? row.local : null;
       const executable = executableOf(stat, row);
-      if (known?.kind === 'file' && known.fingerprint === fingerprint && !known.racy && known.executable === executable) return;
+      if (known?.kind === 'file' && known.fingerprint === fingerprint && !known.racy && known.executable === executable)
+        return;
       toHash.push({ path, row, fingerprint, inode: stat.inode, stat });
     }
 
@@ -357,7 +393,8 @@ export function createScanner(parts: ScannerParts): Scanner {
     function leaveOut(path: RelPath, reason: OutOfScopeReason, row: Row | undefined): void {
       if (row?.outOfScope !== reason) writer.setOutOfScope(path, reason);
       // Nothing below it is looked at any more, so what was known there is neither deleted nor applied (rule IG1).
-      for (const below of store.rowsUnder(path)) if (below.outOfScope !== reason) writer.setOutOfScope(below.path, reason);
+      for (const below of store.rowsUnder(path))
+        if (below.outOfScope !== reason) writer.setOutOfScope(below.path, reason);
     }
 
     function unreadable(path: RelPath | '', problem: PathProblem, row?: Row): void {
@@ -371,7 +408,8 @@ export function createScanner(parts: ScannerParts): Scanner {
     function vanished(path: RelPath, known?: Row): void {
       const row = known ?? store.row(path);
       if (row !== undefined) rowVanished(row);
-      for (const below of store.rowsUnder(path)) if (below.local !== null || below.outOfScope !== null) rowVanished(below);
+      for (const below of store.rowsUnder(path))
+        if (below.local !== null || below.outOfScope !== null) rowVanished(below);
     }
 
     function rowVanished(row: Row): void {
@@ -381,7 +419,7 @@ export function createScanner(parts: ScannerParts): Scanner {
         writer.setLocal(row.path, null, row);
         return;
       }
-      const scope = arrivalScope(row, look);
+      const scope = arrivalScope(row, names);
       if (scope !== row.outOfScope) writer.setOutOfScope(row.path, scope);
     }
 
@@ -393,7 +431,8 @@ export function createScanner(parts: ScannerParts): Scanner {
       writer.flush();
       for (const item of batch) {
         const moved = movedFrom(item);
-        if (moved !== undefined) record(item.path, { ...moved, ...stampsOf(item), executable: executableOf(item.stat, item.row) }, item.row);
+        if (moved !== undefined)
+          record(item.path, { ...moved, ...stampsOf(item), executable: executableOf(item.stat, item.row) }, item.row);
         else await hash(item);
         if (writer.isFull()) writer.flush();
         await breathe();
@@ -404,7 +443,8 @@ export function createScanner(parts: ScannerParts): Scanner {
     /** A file whose inode, size and modification time are those of one that is gone from its old name has its content. */
     function movedFrom(item: ToHash): Vanished['local'] | undefined {
       const candidate = item.inode === 0n ? undefined : vanishedByInode.get(item.inode)?.local;
-      if (candidate === undefined || candidate.racy || !sameButChangeTime(candidate.fingerprint, item.fingerprint)) return undefined;
+      if (candidate === undefined || candidate.racy || !sameButChangeTime(candidate.fingerprint, item.fingerprint))
+        return undefined;
       // Under its own name it was changed in place, or replaced.
       return item.row?.local === null || item.row === undefined ? candidate : undefined;
     }
@@ -421,12 +461,27 @@ export function createScanner(parts: ScannerParts): Scanner {
         const read = await readWhole(opened);
         const after = read === undefined ? undefined : await folder.stat(path);
         // F21: recorded is only what one look at the stamps before, and one after under the name itself, agree on.
-        if (read === undefined || after == null || after.kind !== 'file' || fingerprintOf(after) !== fingerprintOf(read.stat)) {
+        if (
+          read === undefined ||
+          after == null ||
+          after.kind !== 'file' ||
+          fingerprintOf(after) !== fingerprintOf(read.stat)
+        ) {
           unstable.add(path);
           return;
         }
         const { stat, digest } = read;
-        record(path, { kind: 'file', digest, ...stampsOf({ stat, fingerprint: fingerprintOf(stat) }), executable: executableOf(stat, row), racy: isRacy(stat, beganMs) }, row);
+        record(
+          path,
+          {
+            kind: 'file',
+            digest,
+            ...stampsOf({ stat, fingerprint: fingerprintOf(stat) }),
+            executable: executableOf(stat, row),
+            racy: isRacy(stat, beganMs),
+          },
+          row,
+        );
       } catch (error) {
         const problem = problemOfRead(error);
         if (problem === undefined) throw error;
@@ -437,7 +492,9 @@ export function createScanner(parts: ScannerParts): Scanner {
     }
 
     /** undefined: it changed meanwhile. */
-    async function readWhole(handle: ReadHandle): Promise<{ readonly stat: Stat; readonly digest: Digest } | undefined> {
+    async function readWhole(
+      handle: ReadHandle,
+    ): Promise<{ readonly stat: Stat; readonly digest: Digest } | undefined> {
       const stat = await handle.stat();
       const sha256 = hashing.createSha256();
       let length = 0;
@@ -451,21 +508,30 @@ export function createScanner(parts: ScannerParts): Scanner {
       }
       const after = await handle.stat();
       if (length !== stat.size || fingerprintOf(after) !== fingerprintOf(stat)) return undefined;
-      return { stat, digest: hexOf(sha256.digest()) as Digest };
+      return { stat, digest: bytesToHex(sha256.digest()) as Digest };
     }
 
     // ── recording ──
 
     function record(path: RelPath, local: LocalEntry, row: Row | undefined): void {
-      if (row !== undefined && row.outOfScope !== null && row.outOfScope !== 'directory-of-out-of-scope') writer.setOutOfScope(path, null);
+      if (row !== undefined && row.outOfScope !== null && row.outOfScope !== 'directory-of-out-of-scope')
+        writer.setOutOfScope(path, null);
       writer.setLocal(path, local, row);
       // A file or link where a directory was: what was below it is gone.
       if (local.kind !== 'directory' && row !== undefined)
-        for (const below of store.rowsUnder(path)) if (below.local !== null || below.outOfScope !== null) rowVanished(below);
+        for (const below of store.rowsUnder(path))
+          if (below.local !== null || below.outOfScope !== null) rowVanished(below);
     }
 
     function tell(path: RelPath | '', reason: string): void {
       problems.push({ path, reason });
+    }
+
+    function tellUnnameable(directory: RelPath | '', reasons: readonly string[]): void {
+      const before = unnameable.get(directory) ?? [];
+      for (const reason of reasons) if (!before.includes(reason)) tell(directory, reason);
+      unnameable.delete(directory);
+      if (reasons.length > 0 && unnameable.size < skippedMax) unnameable.set(directory, reasons.slice(0, skippedMax));
     }
 
     function tellOnce(row: Row | undefined, path: RelPath, scope: OutOfScopeReason, reason: string): void {
@@ -532,55 +598,61 @@ export function createScanner(parts: ScannerParts): Scanner {
   }
 
   /** Whether the room's entry of a path that is not on this disk takes part here; the rules above it must be loaded. */
-  function arrivalScope(row: Row, look: IgnoreLook): OutOfScopeReason | null {
+  function arrivalScope(row: Row, names: Names): OutOfScopeReason | null {
     const entry = liveEntry(row.remote);
     if (entry === null) return null;
-    if (look.isIgnored(row.path, entry.kind === 'directory')) return 'ignored';
-    if (unstorableReason(row) !== null) return 'unstorable';
+    if (ignoreFiles.isIgnored(row.path, entry.kind === 'directory')) return 'ignored';
+    if (storableReason(row.path, traits) !== null || names.isBelowUnstorable(row.path)) return 'unstorable';
+    if (entry.kind === 'symlink' && linkReason(row.path, entry.target, traits) !== null) return 'unstorable';
+    if (!names.claim(row.path)) return 'unstorable';
     return entry.kind === 'file' && entry.content.size > fileBytesMax ? 'too-large' : null;
   }
 
-  function unstorableReason(row: Row): string | null {
-    const { path } = row;
-    const entry = liveEntry(row.remote);
-    if (entry === null) return null;
-    for (const ancestor of ancestorsOf(path))
-      if (store.row(ancestor)?.outOfScope === 'unstorable') return `"${ancestor}" cannot be stored here`;
-    const reason = storableReason(path, traits) ?? (entry.kind === 'symlink' ? linkReason(path, entry.target, traits) : null);
-    if (reason !== null || !folds) return reason;
-    const key = clashKey(path, traits);
-    const twin = siblings(path).find((sibling) => sibling !== path && clashKey(sibling, traits) === key);
-    return twin === undefined ? null : `"${twin}" is the same name on this disk`;
-  }
-
-  /** Names in the directory of `path` that are on disk, or come before it from the room. */
-  function siblings(path: RelPath): readonly RelPath[] {
-    const parent = parentPath(path) ?? '';
-    const onDisk = store.localChildren(parent).filter((row) => row.local !== null);
-    const arriving: RelPath[] = [];
-    for (const { path: other } of parent === '' ? store.manifest.slotsBetween(null, path) : store.manifest.slotsUnder(parent)) {
-      if (comparePaths(other, path) >= 0) break;
-      if ((parentPath(other) ?? '') !== parent) continue;
-      const row = store.row(other);
-      if (row !== undefined && row.outOfScope === null && liveEntry(row.remote) !== null) arriving.push(other);
-    }
-    return [...onDisk.map((row) => row.path), ...arriving];
+  /** Which spelling of a name the disk holds, or will hold, when it takes several for one (N2, N6). */
+  function createNames() {
+    const spellings = new Map<RelPath | '', Map<string, RelPath>>();
+    const ofDirectory = (directory: RelPath | ''): Map<string, RelPath> => {
+      let known = spellings.get(directory);
+      if (known === undefined) {
+        known = new Map();
+        for (const row of store.localChildren(directory))
+          if (row.local !== null) known.set(clashKey(row.path, traits), row.path);
+        spellings.set(directory, known);
+      }
+      return known;
+    };
+    return {
+      /** False: the disk would take it for another path that it holds, or that came first. */
+      claim(path: RelPath): boolean {
+        if (!folds) return true;
+        const known = ofDirectory(parentPathOf(path));
+        const key = clashKey(path, traits);
+        const holder = known.get(key);
+        if (holder === undefined) known.set(key, path);
+        return holder === undefined || holder === path;
+      },
+      isBelowUnstorable(path: RelPath): boolean {
+        for (const ancestor of ancestorsOf(path)) if (store.row(ancestor)?.outOfScope === 'unstorable') return true;
+        return false;
+      },
+    };
   }
 
   async function scopeArrivals({ nowMs }: { readonly nowMs: number }): Promise<ArrivalsResult> {
     const seen = `${store.head()?.id ?? ''} ${ignoreFiles.version()}`;
     if (seen === arrivalsSeen) return { changed: [], ignoreFiles: [] };
     const look = ignoreFiles.look();
+    const names = createNames();
     const writer = createWriter();
     const pendingIgnoreFiles: RelPath[] = [];
     for (const row of store.pendingRows({ limit: arrivalsMax, nowMs })) {
       if (liveEntry(row.remote) === null) continue;
       if (isIgnoreFileName(row.path)) pendingIgnoreFiles.push(row.path);
       if (row.local !== null) continue;
-      await look.load(parentPath(row.path) ?? '');
-      const scope = arrivalScope(row, look);
+      await look.load(parentPathOf(row.path));
+      const scope = arrivalScope(row, names);
       if (scope !== null) writer.setOutOfScope(row.path, scope);
-      // A twin that comes later must see this one.
+      // What lies below it must see it.
       if (scope === 'unstorable' || writer.isFull()) writer.flush();
       await pause();
     }
@@ -591,17 +663,19 @@ export function createScanner(parts: ScannerParts): Scanner {
   }
 
   async function explain(path: RelPath): Promise<string | null> {
-    const look = ignoreFiles.look();
-    await look.load(parentPath(path) ?? '');
+    await ignoreFiles.look().load(parentPathOf(path));
     const row = store.row(path);
-    const isDirectory = row?.local?.kind === 'directory' || (row !== undefined && liveEntry(row.remote)?.kind === 'directory');
-    if (look.isIgnored(path, isDirectory)) return 'it is ignored';
-    return row === undefined ? storableReason(path, traits) : unstorableReason(row);
+    const entry = row === undefined ? null : liveEntry(row.remote);
+    if (ignoreFiles.isIgnored(path, row?.local?.kind === 'directory' || entry?.kind === 'directory'))
+      return 'it is ignored';
+    return storableReason(path, traits) ?? (entry?.kind === 'symlink' ? linkReason(path, entry.target, traits) : null);
   }
 }
 
+type Names = { claim(path: RelPath): boolean; isBelowUnstorable(path: RelPath): boolean };
+
 /** A scan that begins inside the tree does not know the directories above; a loop is then found one round later. */
-const ancestorInodesUnknown: readonly string[] = [];
+const noInodes: readonly string[] = [];
 
 function stampsOf({ stat, fingerprint }: { readonly stat: Stat; readonly fingerprint: Fingerprint }) {
   return { size: stat.size, mtimeMs: Number(stat.mtimeNs / 1_000_000n), fingerprint };
@@ -615,13 +689,18 @@ function inodeOf(fingerprint: Fingerprint): bigint | undefined {
 function isSameLocal(row: Row | undefined, local: LocalEntry | null): boolean {
   const known = row === undefined || row.outOfScope !== null ? null : row.local;
   if (known === null || local === null) return known === local;
-  if (known.kind === 'file' && local.kind === 'file') return known.digest === local.digest && known.executable === local.executable;
+  if (known.kind === 'file' && local.kind === 'file')
+    return known.digest === local.digest && known.executable === local.executable;
   if (known.kind === 'symlink' && local.kind === 'symlink') return known.target === local.target;
   return known.kind === local.kind;
 }
 
 function isEmptied(stat: Stat, row: Row | undefined): boolean {
   return stat.kind === 'file' && stat.size === 0 && row?.local?.kind === 'file' && row.local.size > 0;
+}
+
+function isAtOrAbove(directory: RelPath | '', path: RelPath): boolean {
+  return directory === '' || directory === path || path.startsWith(`${directory}/`);
 }
 
 /** An error of the disk while reading is a problem of that path; anything else is not ours to hide. */

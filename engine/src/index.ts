@@ -1,4 +1,4 @@
-/** What the extension uses of the engine: contracts everywhere, code only in its engine process. */
+/** What other packages use of the engine: linked folders, their control, and the words for both. */
 export type {
   ConflictInfo,
   ConflictPolicy,
@@ -26,6 +26,7 @@ export {
   type SecretStore,
 } from './host-api.ts';
 export { inviteLink, parseInvite } from './invite-code.ts';
-export { createFolderHost } from './node/folder-host.ts';
+export { createFileSecrets } from './node/file-secrets.ts';
+export { createFolderHost, type FolderHostOptions } from './node/folder-host.ts';
 export { type Home, homePathOf, openHome } from './node/home.ts';
 export type { Log } from './ports/log.ts';

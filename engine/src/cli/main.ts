@@ -25,7 +25,7 @@ import { type Actions, type AskFlags, createProgram, type RunFlags } from './pro
 import { readInvite } from './read-invite.ts';
 import { runFolders } from './run-folders.ts';
 import { createStderrLog } from './stderr-log.ts';
-import { createStop } from './stop.ts';
+import { createStop, type Stop } from './stop.ts';
 import { exitCodeOf, exitCodes, UsageError } from './usage-error.ts';
 
 /** What is still open after the command's end (an output that nobody reads) must not keep the process. */
@@ -55,7 +55,11 @@ const asking =
   (dir: string, flags: AskFlags): Promise<number> =>
     withHost(flags, (host, output) => question({ host, dir, output }));
 
-async function keepInStep(flags: RunFlags, output: Output, host: FolderHost, dirs: readonly string[]): Promise<number> {
+async function keepInStep(
+  flags: RunFlags,
+  output: Output,
+  { host, stop, dirs }: { readonly host: FolderHost; readonly stop: Stop; readonly dirs: readonly string[] },
+): Promise<number> {
   return runFolders({
     host,
     dirs,
@@ -63,7 +67,7 @@ async function keepInStep(flags: RunFlags, output: Output, host: FolderHost, dir
     allowMassDelete: flags.allowMassDelete,
     output,
     log: createStderrLog(output, flags.verbose),
-    stop: createStop(output),
+    stop,
   });
 }
 
@@ -76,6 +80,7 @@ const actions: Actions = {
 
   async share(dir, flags) {
     const output = outputOf(flags.json);
+    const stop = createStop(output);
     const host = await openHost(flags, output);
     const existing = await host.linkOf(dir);
     const urls = flags.relay.length > 0 ? flags.relay : (existing?.urls ?? []);
@@ -92,7 +97,7 @@ const actions: Actions = {
       output.line(invite);
       output.line(`There, run: driftless join - DIR`);
     }
-    return keepInStep(flags, output, host, [dir]);
+    return keepInStep(flags, output, { host, stop, dirs: [dir] });
   },
 
   async join(given, dir, flags) {
@@ -102,6 +107,7 @@ const actions: Actions = {
         'driftless: other users of this machine can see an invite given as an argument; "-" reads it from stdin',
       );
     const invite = given === '-' ? await readInvite(process.stdin, output) : given;
+    const stop = createStop(output);
     const host = await openHost(flags, output);
     await host.join({
       invite,
@@ -110,11 +116,12 @@ const actions: Actions = {
       policy: flags.onConflict ?? 'keep-both',
       allowPlain: flags.allowPlain,
     });
-    return keepInStep(flags, output, host, [dir]);
+    return keepInStep(flags, output, { host, stop, dirs: [dir] });
   },
 
   async sync(dirs, flags) {
     const output = outputOf(flags.json);
+    const stop = createStop(output);
     const host = await openHost(flags, output);
     const chosen = dirs.length > 0 ? dirs : (await host.links()).map((link) => link.dir);
     if (chosen.length === 0)
@@ -122,7 +129,7 @@ const actions: Actions = {
     // Named twice is named once; what is not linked is said before anything starts.
     const linked = new Set<string>();
     for (const dir of chosen) linked.add((await host.linkOf(dir))?.dir ?? dir);
-    return keepInStep(flags, output, host, [...linked]);
+    return keepInStep(flags, output, { host, stop, dirs: [...linked] });
   },
 
   unlink: (dir, flags) =>

@@ -355,7 +355,7 @@ export function createFolderHost({ home, secrets, ownerKind, environment, log }:
       device,
       folder,
       store: state,
-      watcher: createNodeWatcher({ rootPath: link.dir, log: options.log }),
+      watcher: createNodeWatcher({ rootPath: link.dir, clock: nodeClock, log: options.log }),
       // Shared by all folders of this process: a peer that closes does not close it.
       relay: { open: (target, handlers) => relay().open(target, handlers), close: async () => undefined },
       clock: nodeClock,
@@ -430,9 +430,9 @@ export function createFolderHost({ home, secrets, ownerKind, environment, log }:
         folder,
         store: state,
         clock: nodeClock,
+        random: nodeRandom,
         hashing: nodeHashing,
         log,
-        marker: markerText({ room: cipher.room, link: link.marker }),
         makeInvite: () => inviteOf(opened, keys),
       });
       return {

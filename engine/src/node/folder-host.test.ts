@@ -1,0 +1,200 @@
+import { mkdir, mkdtemp, readdir, readFile, realpath, rm, symlink, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import type { PeerEvent } from '../control.ts';
+import type { FolderHost } from '../host-api.ts';
+import type { Log } from '../ports/log.ts';
+import { createFileSecrets } from './file-secrets.ts';
+import { createFolderHost } from './folder-host.ts';
+import { openHome } from './home.ts';
+import { parseMarker } from './markers.ts';
+
+const log: Log = { debug() {}, info() {}, warn() {}, error() {} };
+/** Nobody listens there: links need no relay. */
+const urls = ['ws://127.0.0.1:9'];
+const device = { name: 'desk', policy: 'keep-both' } as const;
+
+let directory = '';
+const hosts: FolderHost[] = [];
+beforeEach(async () => {
+  directory = await realpath(await mkdtemp(join(tmpdir(), 'driftless-host-')));
+  for (const name of ['a', 'b']) await mkdir(join(directory, name));
+});
+afterEach(async () => {
+  for (const host of hosts.splice(0)) await host.close();
+  await rm(directory, { recursive: true, force: true });
+});
+
+const path = (...names: string[]): string => join(directory, ...names);
+
+async function hostAt(name = 'home'): Promise<FolderHost> {
+  const home = await openHome(path(name));
+  const host = createFolderHost({ home, secrets: createFileSecrets(home), ownerKind: 'cli', environment: {}, log });
+  hosts.push(host);
+  return host;
+}
+
+const share = (host: FolderHost, name = 'a') => host.share({ dir: path(name), urls, ...device });
+
+describe('share', () => {
+  it('makes a room and a link, without a relay, and marks the folder', async () => {
+    const host = await hostAt();
+    const { link, invite } = await share(host);
+    expect(link).toMatchObject({ dir: path('a'), urls, relayKey: null, rejoin: false, name: 'desk' });
+    expect(invite).toMatch(/^driftless1-/);
+    expect(await host.links()).toEqual([link]);
+    const marker = parseMarker(await readFile(path('a', '.driftless', 'marker'), 'utf8'));
+    expect(marker).toEqual({ room: link.room, link: link.marker });
+  });
+
+  it('on a linked folder gives that link, with the address that it was given now', async () => {
+    const host = await hostAt();
+    const { link, invite } = await share(host);
+    expect(await share(host)).toEqual({ link, invite });
+    const moved = await host.share({ dir: path('a'), urls: ['ws://127.0.0.1:10'], ...device });
+    expect(moved.link).toEqual({ ...link, urls: ['ws://127.0.0.1:10'] });
+    expect(await host.links()).toEqual([moved.link]);
+  });
+
+  it('knows a folder by its real path', async () => {
+    const host = await hostAt();
+    const { link } = await share(host);
+    await symlink(path('a'), path('alias'));
+    expect(await host.linkOf(path('alias'))).toEqual(link);
+    expect(await host.linkOf(`${path('b')}/../a/`)).toEqual(link);
+    expect(await host.linkOf(path('b'))).toBeUndefined();
+  });
+
+  it.each([
+    ['a missing folder', 'missing', urls, 'bad-dir'],
+    ['a file', 'file', urls, 'bad-dir'],
+    ['an address that leaves the machine in the clear', 'a', ['ws://192.0.2.1:1'], 'plain-refused'],
+    ['no address', 'a', [], 'bad-url'],
+    ['a folder around the home', '.', urls, 'bad-home'],
+  ])('refuses %s', async (_name, dir, given, code) => {
+    await writeFile(path('file'), '');
+    const host = await hostAt();
+    await expect(host.share({ dir: path(dir), urls: given, ...device })).rejects.toMatchObject({
+      name: 'HostError',
+      code,
+    });
+    expect(await host.links()).toEqual([]);
+  });
+
+  it('refuses folders inside and around linked ones, of another home as well', async () => {
+    const host = await hostAt();
+    await mkdir(path('outer', 'inner', 'core'), { recursive: true });
+    await share(host, 'outer/inner');
+    await expect(share(host, 'outer')).rejects.toMatchObject({ code: 'nested' });
+    await expect(share(host, 'outer/inner/core')).rejects.toMatchObject({ code: 'nested' });
+    await expect(share(await hostAt('other-home'), 'outer/inner/core')).rejects.toMatchObject({ code: 'nested' });
+  });
+});
+
+describe('join', () => {
+  it('makes a missing folder, as a device of its own', async () => {
+    const host = await hostAt();
+    const { link: shared, invite } = await share(host);
+    const link = await host.join({ invite: ` ${invite}\n`, dir: path('new', 'deep'), ...device, name: 'lap' });
+    expect(link).toMatchObject({ dir: path('new', 'deep'), room: shared.room, name: 'lap', rejoin: false });
+    expect(link.id).not.toBe(shared.id);
+    expect((await host.links()).map((each) => each.dir)).toEqual([path('a'), path('new', 'deep')]);
+  });
+
+  it('again with the same room goes on; with another one it is refused', async () => {
+    const host = await hostAt();
+    const { invite } = await share(host);
+    const link = await host.join({ invite, dir: path('b'), ...device });
+    expect(await host.join({ invite, dir: path('b'), ...device })).toEqual(link);
+    await mkdir(path('c'));
+    const other = await share(host, 'c');
+    await expect(host.join({ invite: other.invite, dir: path('b'), ...device })).rejects.toMatchObject({
+      code: 'linked',
+    });
+  });
+
+  it('of a folder that was in the room before is a re-join', async () => {
+    const host = await hostAt();
+    const { invite } = await share(host);
+    await host.join({ invite, dir: path('b'), ...device });
+    const other = await hostAt('other-home');
+    const link = await other.join({ invite, dir: path('b'), ...device });
+    expect(link.rejoin).toBe(true);
+  });
+
+  it('refuses what is no whole invite, and makes nothing', async () => {
+    const host = await hostAt();
+    const { invite } = await share(host);
+    for (const code of ['', 'nonsense', invite.slice(0, -3), `${invite}x`]) {
+      await expect(host.join({ invite: code, dir: path('new'), ...device })).rejects.toMatchObject({
+        code: 'bad-invite',
+      });
+    }
+    expect(await readdir(directory)).not.toContain('new');
+  });
+});
+
+describe('unlink', () => {
+  it('takes link, keys and the folder’s own directory away', async () => {
+    const host = await hostAt();
+    await writeFile(path('a', 'x'), 'x');
+    await share(host);
+    await host.unlink(path('a'));
+    expect(await host.links()).toEqual([]);
+    expect(await readdir(path('a'))).toEqual(['x']);
+    expect(await readdir(path('home', 'folders'))).toEqual([]);
+    await expect(host.unlink(path('a'))).rejects.toMatchObject({ code: 'not-linked' });
+  });
+
+  it('keeps bytes that are in no record', async () => {
+    const host = await hostAt();
+    await share(host);
+    await mkdir(path('a', '.driftless', 'trash'), { recursive: true });
+    await writeFile(path('a', '.driftless', 'trash', 'only-copy'), 'x');
+    await host.unlink(path('a'));
+    expect(await readFile(path('a', '.driftless', 'trash', 'only-copy'), 'utf8')).toBe('x');
+  });
+
+  it('is refused while the folder is in use', async () => {
+    const host = await hostAt();
+    await share(host);
+    const running = await host.open(path('a'), { onEvent: () => undefined, log });
+    await expect(host.unlink(path('a'))).rejects.toMatchObject({ code: 'owned' });
+    await running.close();
+    await host.unlink(path('a'));
+  });
+});
+
+describe('open', () => {
+  it('runs a peer once, and answers through the control while it runs and after', async () => {
+    const host = await hostAt();
+    await share(host);
+    const events: PeerEvent[] = [];
+    const running = await host.open(path('a'), { onEvent: (event) => events.push(event), log });
+    await expect((await hostAt()).open(path('a'), { onEvent: () => undefined, log })).rejects.toMatchObject({
+      code: 'owned',
+      message: expect.stringContaining(`process ${process.pid}`),
+    });
+    const live = await (await hostAt()).control(path('a'));
+    expect(await live.status()).toMatchObject({ dir: path('a'), running: true });
+    await live.close();
+    await running.close();
+    await running.close();
+    const stored = await host.control(path('a'));
+    expect(await stored.status()).toMatchObject({ dir: path('a'), running: false });
+    await stored.close();
+    const again = await host.open(path('a'), { onEvent: () => undefined, log });
+    await again.close();
+  });
+
+  it('needs a link and its keys', async () => {
+    const host = await hostAt();
+    await expect(host.open(path('a'), { onEvent: () => undefined, log })).rejects.toMatchObject({ code: 'not-linked' });
+    const { link } = await share(host);
+    await rm(path('home', 'folders', link.id, 'keys.json'));
+    await expect(host.open(path('a'), { onEvent: () => undefined, log })).rejects.toMatchObject({
+      code: 'missing-secret',
+    });
+  });
+});

@@ -1,0 +1,349 @@
+/** The command line as a person and a script use it: real processes, real folders, a real relay. */
+import { execFile } from 'node:child_process';
+import { chmod, mkdir, readdir, readFile, realpath, rename, rm, stat, symlink, writeFile } from 'node:fs/promises';
+import { dirname, join } from 'node:path';
+import { promisify } from 'node:util';
+import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { about, createWorld, type DriftlessProcess, inState, launcher, type World } from './driftless-process.ts';
+
+const execute = promisify(execFile);
+
+let world: World;
+beforeEach(async () => {
+  world = await createWorld();
+  await mkdir(world.path('a'));
+});
+afterEach(() => world.close());
+
+async function startRelay(port = '0'): Promise<{ readonly relay: DriftlessProcess; readonly url: string }> {
+  const relay = world.start(['relay', '--port', port, '--data', world.path('relay')], { home: 'relay-home' });
+  const { url } = await relay.event((event) => event['event'] === 'listening');
+  return { relay, url: String(url) };
+}
+
+async function share(url: string, folder = 'a'): Promise<{ readonly peer: DriftlessProcess; readonly invite: string }> {
+  const peer = world.start(['share', world.path(folder), '--relay', url, '--name', 'desk', '--json']);
+  const { invite } = await peer.event((event) => event['event'] === 'invite');
+  return { peer, invite: String(invite) };
+}
+
+const join2 = (invite: string, folder = 'b', home = 'home-b'): DriftlessProcess =>
+  world.start(['join', '-', world.path(folder), '--name', 'lap', '--json'], { home, input: `${invite}\n` });
+
+describe('two folders in step', () => {
+  it('share, join, edit, ask, stop, resume', async () => {
+    await writeFile(world.path('a', 'first.txt'), 'one\n');
+    const { relay, url } = await startRelay();
+    const { peer: a, invite } = await share(url);
+    await a.event(inState('idle'));
+    const b = join2(invite);
+    await b.event(about('applied', 'first.txt'));
+    await b.event(inState('idle'));
+    expect(await readFile(world.path('b', 'first.txt'), 'utf8')).toBe('one\n');
+
+    const arrives = a.nextEvent(about('applied', 'back.txt'));
+    await writeFile(world.path('b', 'back.txt'), 'two\n');
+    expect(await arrives).toMatchObject({
+      dir: await realpath(world.path('a')),
+      time: expect.stringMatching(/^\d{4}-.*Z$/),
+    });
+    expect(await readFile(world.path('a', 'back.txt'), 'utf8')).toBe('two\n');
+
+    // Asked while they run, through the socket.
+    const status = JSON.parse((await world.run(['status', world.path('a'), '--json'])).stdout);
+    expect(status).toMatchObject({
+      state: 'idle',
+      pending: 0,
+      conflicts: [],
+      problems: [],
+      files: 2,
+      outOfScope: 0,
+      running: true,
+      head: { height: expect.any(Number) },
+    });
+    const verified = await world.run(['verify', world.path('b'), '--json'], { home: 'home-b' });
+    expect(verified.code).toBe(0);
+    expect(JSON.parse(verified.stdout)).toMatchObject({ ok: true, root: status.root, files: 2 });
+
+    expect(await a.stop('SIGINT')).toBe(0);
+    // And while it does not, from the stored state.
+    expect(JSON.parse((await world.run(['status', world.path('a'), '--json'])).stdout)).toMatchObject({
+      files: 2,
+      running: false,
+    });
+    expect((await world.run(['verify', world.path('a')])).code).toBe(0);
+
+    await writeFile(world.path('b', 'later.txt'), 'three\n');
+    await b.event(about('sent', 'later.txt'));
+    const again = world.start(['sync', '--json']);
+    await again.event(about('applied', 'later.txt'));
+    expect(await again.stop()).toBe(0);
+    expect(await b.stop()).toBe(0);
+    expect(await relay.stop()).toBe(0);
+  });
+
+  it('a folder shared without a relay gives its invite at once and pins the relay when it comes', async () => {
+    const { relay: first, url } = await startRelay();
+    const { port } = new URL(url);
+    expect(await first.stop()).toBe(0);
+    await writeFile(world.path('a', 'x'), 'x');
+    const { peer: a, invite } = await share(url);
+    await a.event(inState('offline'));
+    await startRelay(port);
+    await a.event(inState('idle'));
+    const b = join2(invite);
+    await b.event(about('applied', 'x'));
+    // By now the invite names the relay's key, too.
+    const pinned = (await world.run(['invite', world.path('a')])).stdout.trim();
+    expect(pinned).not.toBe(invite);
+    expect(pinned.length).toBeGreaterThan(invite.length);
+  });
+
+  it('shares a linked folder again: its invite, and on as sync', async () => {
+    const { url } = await startRelay();
+    const { peer, invite } = await share(url);
+    await peer.event(inState('idle'));
+    await peer.stop();
+    const again = await share(url);
+    expect(JSON.stringify(await roomOf(again.invite))).toBe(JSON.stringify(await roomOf(invite)));
+    await again.peer.event(inState('idle'));
+  });
+});
+
+describe('one process a folder', () => {
+  it('refuses a second one and names the first; a killed one is no obstacle', async () => {
+    const { url } = await startRelay();
+    const { peer: a } = await share(url);
+    await a.event(inState('idle'));
+    const second = await world.run(['sync', world.path('a'), '--json']);
+    expect(second.code).toBe(1);
+    expect(second.stderr).toContain(`process ${a.child.pid}`);
+
+    expect(await a.stop('SIGKILL')).toBeNull();
+    expect(JSON.parse((await world.run(['status', world.path('a'), '--json'])).stdout)).toMatchObject({
+      running: false,
+    });
+    const again = world.start(['sync', world.path('a'), '--json']);
+    await again.event(inState('idle'));
+    expect(JSON.parse((await world.run(['status', world.path('a'), '--json'])).stdout)).toMatchObject({
+      running: true,
+    });
+  });
+
+  it('refuses a folder inside or around a linked one, a home inside the folder, and another home on the same folder', async () => {
+    const { url } = await startRelay();
+    await mkdir(world.path('a', 'inner'));
+    const { peer: a, invite } = await share(url);
+    await a.event(inState('idle'));
+    for (const dir of [world.path('a', 'inner'), world.path('.')]) {
+      const refused = await world.run(['share', dir, '--relay', url, '--json']);
+      expect(refused.code).not.toBe(0);
+      expect(refused.stderr).toMatch(/which is linked already|lies inside/);
+      expect(refused.stdout).toBe('');
+    }
+    expect((await world.run(['join', '-', world.path('a', 'new'), '--json'], { input: invite })).code).toBe(1);
+    await expect(stat(world.path('a', 'new'))).rejects.toThrow('ENOENT');
+
+    await mkdir(world.path('c'));
+    const inside = await world.run(['share', world.path('c'), '--relay', url], {
+      environment: { DRIFTLESS_HOME: world.path('c', 'home') },
+    });
+    expect(inside.code).toBe(2);
+    expect(inside.stderr).toContain('DRIFTLESS_HOME');
+
+    const other = await world.run(['join', '-', world.path('a'), '--json'], { home: 'home-b', input: invite });
+    expect(other.code).toBe(1);
+    expect(other.stderr).toContain(`process ${a.child.pid}`);
+  });
+});
+
+describe('bad input', () => {
+  it.each([
+    [['sing']],
+    [['share']],
+    [['share', 'missing', '--relay', 'ws://127.0.0.1:1']],
+    [['share', 'a']],
+    [['share', 'a', '--relay', 'http://127.0.0.1:1']],
+    [['share', 'a', '--relay', 'ws://192.0.2.1:1']],
+    [['share', 'a', '--relay', 'ws://127.0.0.1:1', '--on-conflict', 'mine']],
+    [['join', 'nonsense', 'b']],
+    [['join', '-', 'b']],
+    [['sync']],
+    [['sync', 'a']],
+    [['status', 'a']],
+    [['status', 'missing']],
+    [['unlink', 'a']],
+    [['relay', '--port', 'x']],
+    [['relay', '--host', '0.0.0.0', '--port', '0']],
+  ])('%j: one line with the next step, exit code 2', async (parameters) => {
+    const { code, stdout, stderr } = await world.run(parameters);
+    expect({ code, stdout }).toEqual({ code: 2, stdout: '' });
+    const lines = stderr
+      .trim()
+      .split('\n')
+      .filter((line) => !line.includes('"-" reads it from stdin'));
+    expect(lines).toHaveLength(1);
+    expect(lines[0]).toMatch(/^driftless: .+/);
+    expect(await readdir(world.path('.'))).not.toContain('b');
+  });
+
+  it('a taken port is named, exit code 1', async () => {
+    const { url } = await startRelay();
+    const { port } = new URL(url);
+    const second = await world.run(['relay', '--port', port, '--data', world.path('other')]);
+    expect(second).toMatchObject({ code: 1, stdout: '' });
+    expect(second.stderr).toContain(port);
+  });
+
+  it('a home that others can read is refused', async () => {
+    await mkdir(world.path('home'));
+    await chmod(world.path('home'), 0o755);
+    const refused = await world.run(['sync']);
+    expect(refused.code).toBe(2);
+    expect(refused.stderr).toContain('chmod 700');
+  });
+});
+
+describe('what stays private', () => {
+  it('home 0700, files 0600, and no secret in arguments, output or logs', async () => {
+    const { url } = await startRelay();
+    await writeFile(world.path('a', 'x'), 'x');
+    const { peer: a, invite } = await share(url);
+    await a.event(inState('idle'));
+    const b = join2(invite);
+    await b.event(inState('idle'));
+    const { stdout } = await execute('find', [
+      world.path('home'),
+      world.path('home-b'),
+      world.path('relay-home'),
+      '-printf',
+      '%y %m %p\\n',
+    ]);
+    const loose = stdout
+      .trim()
+      .split('\n')
+      .filter((line) => !/^(d 700|f 600|s \d+) /.test(line));
+    expect(loose).toEqual([]);
+
+    const keys = stdout.split('\n').flatMap((line) => (line.endsWith('/keys.json') ? [line.split(' ')[2] ?? ''] : []));
+    expect(keys).toHaveLength(2);
+    const secrets: string[] = [];
+    for (const path of keys)
+      secrets.push(...Object.values(JSON.parse(await readFile(path, 'utf8')) as Record<string, string>));
+    const commandLine = await readFile(`/proc/${b.child.pid}/cmdline`, 'utf8').catch(() => '');
+    const shown = [commandLine, JSON.stringify(b.told), a.stderr(), b.stderr()].join('\n');
+    for (const secret of [...secrets, invite]) expect(shown).not.toContain(secret);
+    expect(commandLine).toContain('join');
+  });
+
+  it('an invite as an argument works, and warns', async () => {
+    const { url } = await startRelay();
+    await writeFile(world.path('a', 'x'), 'x');
+    const { invite } = await share(url);
+    const b = world.start(['join', invite, world.path('b'), '--json'], { home: 'home-b' });
+    await b.event(about('applied', 'x'));
+    expect(b.stderr()).toContain('other users of this machine can see');
+  });
+});
+
+describe('links', () => {
+  it('unlink forgets the link and leaves the files', async () => {
+    const { url } = await startRelay();
+    await writeFile(world.path('a', 'x'), 'x');
+    const { peer: a } = await share(url);
+    await a.event(inState('idle'));
+    expect((await world.run(['unlink', world.path('a')])).code).toBe(1);
+    await a.stop();
+    expect((await world.run(['unlink', world.path('a')])).code).toBe(0);
+    expect(await readdir(world.path('a'))).toEqual(['x']);
+    expect((await world.run(['sync', world.path('a')])).code).toBe(2);
+    expect(await readdir(world.path('home', 'folders'))).toEqual([]);
+  });
+
+  it('a copied folder is not resumed, and can be linked as a new one', async () => {
+    const { url } = await startRelay();
+    await writeFile(world.path('a', 'x'), 'x');
+    const { peer: a, invite } = await share(url);
+    await a.event(inState('idle'));
+    await execute('cp', ['-a', world.path('a'), world.path('copy')]);
+    const resumed = await world.run(['sync', world.path('copy')]);
+    expect(resumed.code).toBe(2);
+    expect(resumed.stderr).toContain('copy of');
+    const copy = world.start(['join', '-', world.path('copy'), '--name', 'copy', '--json'], { input: invite });
+    await copy.event(inState('idle'));
+    const arrives = a.nextEvent(about('applied', 'y'));
+    await writeFile(world.path('copy', 'y'), 'y');
+    await arrives;
+    expect(a.told.filter((event) => event['event'] === 'conflict')).toEqual([]);
+  });
+
+  it('damaged state is moved aside: the folder joins again and nothing is deleted', async () => {
+    const { url } = await startRelay();
+    await writeFile(world.path('a', 'x'), 'x');
+    const { peer: a } = await share(url);
+    await a.event(inState('idle'));
+    await a.stop();
+    const [id = ''] = await readdir(world.path('home', 'folders'));
+    const state = world.path('home', 'folders', id, 'state.sqlite');
+    await rm(`${state}-wal`, { force: true });
+    await writeFile(state, 'noise'.repeat(2_000));
+    const again = world.start(['sync', '--json']);
+    expect(await again.event((event) => event['event'] === 'problem')).toMatchObject({
+      reason: expect.stringContaining('damaged'),
+    });
+    await again.event(inState('idle'));
+    expect(await readFile(world.path('a', 'x'), 'utf8')).toBe('x');
+    expect((await world.run(['verify', world.path('a')])).code).toBe(0);
+    expect((await readdir(dirname(state))).some((name) => name.startsWith('state.sqlite.damaged'))).toBe(true);
+  });
+});
+
+describe('processes', () => {
+  it('a peer outlives whoever read its output', async () => {
+    const { url } = await startRelay();
+    const { peer: a, invite } = await share(url);
+    await a.event(inState('idle'));
+    a.child.stdout?.destroy();
+    const b = join2(invite);
+    await b.event(inState('idle'));
+    const arrives = b.nextEvent(about('applied', 'after'));
+    await writeFile(world.path('a', 'after'), 'x');
+    await arrives;
+    expect(a.stderr()).toContain('nobody reads the output any more');
+    expect(await a.stop()).toBe(0);
+  });
+
+  it('the launcher works through links and from any directory, and says what to run when nothing is built', async () => {
+    await symlink(launcher, world.path('driftless'));
+    const { stdout } = await execute(world.path('driftless'), ['--version'], { cwd: '/' });
+    expect(stdout).toMatch(/^\d+\.\d+\.\d+\n$/);
+
+    const bare = world.path('checkout', 'engine', 'bin');
+    await mkdir(bare, { recursive: true });
+    await execute('cp', [launcher, bare]);
+    const failure = await execute(join(bare, 'driftless'), ['status']).catch((error: unknown) => error);
+    expect(failure).toMatchObject({ code: 2, stderr: expect.stringMatching(/^driftless: not built yet\. Run: .+\n$/) });
+  });
+
+  it('a folder moved away while it runs halts the peer, and is taken up again when it returns', async () => {
+    const { url } = await startRelay();
+    await writeFile(world.path('a', 'x'), 'x');
+    const { peer: a } = await share(url);
+    await a.event(inState('idle'));
+    const halted = a.nextEvent(inState('error'));
+    await rename(world.path('a'), world.path('elsewhere'));
+    expect(await halted).toMatchObject({ code: 'root-missing' });
+    const back = a.nextEvent(inState('idle'));
+    await rename(world.path('elsewhere'), world.path('a'));
+    await back;
+    expect(await readFile(world.path('a', 'x'), 'utf8')).toBe('x');
+  });
+});
+
+/** The room that an invite names. */
+async function roomOf(invite: string): Promise<string> {
+  const { parseInvite } = await import('../../engine/src/invite-code.ts');
+  const parsed = parseInvite(invite);
+  if (!parsed.ok) throw new Error(parsed.error);
+  return parsed.value.room;
+}

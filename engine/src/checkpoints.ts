@@ -25,7 +25,7 @@ import { largeContentBytesMin } from './contents.ts';
 import type { PeerContext } from './peer-context.ts';
 import type { RoomSession } from './ports/room-session.ts';
 import { chunkRanges } from './core/chunker.ts';
-import { buildContentRefs } from './core/content-refs.ts';
+import { refsOfIds } from './core/content-refs.ts';
 
 /** Rule CP3. */
 const checkpointBytesMin = 4 * 1024 * 1024;
@@ -102,7 +102,7 @@ export function createCheckpoints(context: PeerContext): Checkpoints {
   }
   function sealBytes(bytes: Uint8Array): { readonly content: Content; readonly chunks: readonly SealedChunk[] } {
     const chunks: SealedChunk[] = chunkRanges(bytes, cipher.gearTable).map((range) => cipher.sealChunk(bytes.subarray(range.start, range.end)));
-    const refs = buildContentRefs(
+    const refs = refsOfIds(
       chunks.map((chunk) => chunk.id),
       (plain) => {
         const list = cipher.sealChunk(plain);

@@ -18,8 +18,8 @@ import {
   hexToBytes,
   limits,
 } from '@driftless/protocol';
-import { type ChunkCutter, chunkRanges, createChunker } from './core/chunker.ts';
-import { buildContentRefs } from './core/content-refs.ts';
+import { chunkRanges, createChunker } from './core/chunker.ts';
+import { refsOfIds } from './core/content-refs.ts';
 import { fingerprintOf } from './core/fingerprint.ts';
 import type { LocalEntry } from './core/local-entry.ts';
 import type { Clock } from './ports/clock.ts';
@@ -214,7 +214,7 @@ export function createContents(parts: ContentsParts): Contents {
 
   function sealRefs(ids: readonly ChunkId[]): { readonly refs: ContentRefs; readonly lists: readonly SealedChunk[] } {
     const lists: SealedChunk[] = [];
-    const refs = buildContentRefs(ids, (plain) => {
+    const refs = refsOfIds(ids, (plain) => {
       const chunk = cipher.sealChunk(plain);
       lists.push(chunk);
       return chunk.id;
@@ -232,12 +232,13 @@ export function createContents(parts: ContentsParts): Contents {
   }
 
   async function readChunks(path: RelPath, local: LocalFile, onChunk: (plain: Uint8Array) => Promise<void>): Promise<Moved | PathProblem | null> {
-    const cutter: ChunkCutter = createChunker(cipher.gearTable);
+    const cutter = createChunker(cipher.gearTable);
     const outcome = await readVerified(path, local, async (bytes) => {
       for (const chunk of cutter.push(bytes)) await onChunk(chunk);
     });
     if (outcome !== null) return outcome;
-    for (const chunk of cutter.finish()) await onChunk(chunk);
+    const last = cutter.finish();
+    if (last !== null) await onChunk(last);
     return null;
   }
 
@@ -523,7 +524,8 @@ export function createContents(parts: ContentsParts): Contents {
       take(cutter.push(bytes));
       await pause();
     }
-    take(cutter.finish());
+    const last = cutter.finish();
+    if (last !== null) take([last]);
     return { handle, bytesById, reopen: open };
   }
 

@@ -72,6 +72,8 @@ export function createControl(parts: ControlParts, live: LiveParts): PeerControl
     const outOfScopePaths: ProblemInfo[] = store.outOfScopeRows(listedMax).map((row) => ({ path: row.path, reason: row.outOfScope ?? '' }));
     // Whoever looks for trouble finds paths that are left out for a reason other than the user's own wish beside the failed ones.
     for (const { path, reason } of outOfScopePaths) if (reason !== 'ignored' && reason !== 'directory-of-out-of-scope') problems.push({ path, reason });
+    // Names that no path can spell have no row.
+    problems.push(...(live.scanner?.skipped() ?? []));
     return {
       ...state,
       dir: parts.dir,
@@ -113,7 +115,7 @@ export function createControl(parts: ControlParts, live: LiveParts): PeerControl
         const room = liveEntry(store.manifest.slot(path));
         if (room === null) {
           if (row?.local !== undefined && row.local !== null) differ(path, 'here, and not in the room');
-          else if (row === undefined && live.scanner !== null && (await live.scanner.explain(path)) === null) differ(path, 'here, not yet looked at');
+          else if (row === undefined && live.scanner !== null && !live.scanner.isIgnored(path, stat.kind === 'directory')) differ(path, 'here, not yet looked at');
           if (row?.local == null) continue;
         } else {
           seen.add(path);
@@ -217,11 +219,10 @@ export function createControl(parts: ControlParts, live: LiveParts): PeerControl
     const stat = await folder.stat(path);
     const lines: string[] = [];
     if (row === undefined && slot === null) {
-      return { lines: [stat === null ? 'neither here nor in the room' : ((await live.scanner?.explain(path)) ?? 'here, not yet looked at')] };
+      const ignored = stat !== null && 'links' in stat && live.scanner?.isIgnored(path, stat.kind === 'directory') === true;
+      return { lines: [stat === null ? 'neither here nor in the room' : ignored ? 'ignored by the ignore rules' : 'here, not yet looked at'] };
     }
     if (row?.outOfScope != null) lines.push(`out of scope on this machine: ${row.outOfScope}; it is not sent, applied or deleted here`);
-    const scope = await live.scanner?.explain(path);
-    if (scope != null && row?.outOfScope == null) lines.push(`not taken in here: ${scope}`);
     lines.push(`here: ${describeLocal(row?.local ?? null)}`);
     lines.push(`in the room: ${slot === null ? 'absent' : slot.kind === 'tombstone' ? `deleted at record ${slot.height}` : describeEntry(slot)}`);
     lines.push(`last agreed: ${row?.base == null ? 'absent' : describeEntry(row.base)}`);

@@ -20,6 +20,7 @@ import { liveEntry } from './core/entry-encoding.ts';
 import { type JoinOptions, previewJoin, supersededAtJoin } from './core/first-join.ts';
 import { type Halt, derivePeerState } from './core/peer-state.ts';
 import type { Apply, DiskStep, Plan, PublishStep } from './core/plan.ts';
+import { splitIntoRecords } from './core/record-batches.ts';
 import { reconcile } from './core/reconcile.ts';
 import type { Row } from './core/row.ts';
 import { createGitWatch } from './git-watch.ts';
@@ -34,7 +35,7 @@ import { DraftVoid, createPublisher } from './publish.ts';
 import { createRecovery } from './recover.ts';
 import { createRoomLog } from './room-log.ts';
 import { RootReplaced, createRootGuard } from './root-guard.ts';
-import { createScanner } from './scan.ts';
+import { type ScanRequest, createScanner } from './scan.ts';
 import { createSettler } from './settler.ts';
 import { createTrashKeeper } from './trash-keeper.ts';
 
@@ -256,7 +257,7 @@ export function createPeer(parts: PeerParts): Peer {
 
   async function scanDirty(): Promise<void> {
     const full = clock.monotonicMs() >= fullScanDueMs;
-    const due = full ? [] : settler.take();
+    const due = full ? [] : await notJustGone(settler.take());
     if (!full && due.length === 0) return;
     if (full) settler.clear();
     scanning = true;
@@ -265,7 +266,6 @@ export function createPeer(parts: PeerParts): Peer {
       const result = await scanner.scan({
         paths: full ? 'all' : due,
         signal: closing.signal,
-        waitGone: (request) => settler.waitGone(request),
         onProgress: (files) => {
           progress = { phase: 'scanning', done: files, total: Math.max(files, store.counts().files), unit: 'files' };
           if (files > 1_000) tellState();
@@ -279,6 +279,20 @@ export function createPeer(parts: PeerParts): Peer {
       scanning = false;
       progress = null;
     }
+  }
+
+  /** A path that is now empty or gone waits a moment: truncate-then-write, rename away and create (rule FAST2). */
+  async function notJustGone(due: readonly ScanRequest[]): Promise<ScanRequest[]> {
+    const ready: ScanRequest[] = [];
+    for (const request of due) {
+      const stat = request.path === '' ? undefined : await folder.stat(request.path);
+      const gone = stat === null || (stat !== undefined && 'size' in stat && stat.kind === 'file' && stat.size === 0);
+      const known = gone && request.path !== '' ? store.row(request.path)?.local : undefined;
+      const wasThere = known != null && (stat === null || known.kind !== 'file' || known.size > 0);
+      const isNew = gone && stat !== null && known == null;
+      if (!((wasThere || isNew) && settler.waitGone(request))) ready.push(request);
+    }
+    return ready;
   }
 
   /** Brings the remote tree to the relay's head. */
@@ -319,8 +333,10 @@ export function createPeer(parts: PeerParts): Peer {
   async function carryOut(): Promise<void> {
     const current = context.session();
     if (current === null) return;
-    await scopeArrivals();
-    const rows = store.pendingRows({ limit: rowsPerPlanMax, nowMs: clock.nowMs() });
+    // What the room brought and this machine leaves out must be known before it is applied; ignore files come first (rules IG1, IG2).
+    const { ignoreFiles } = await scanner.scopeArrivals({ nowMs: clock.nowMs() });
+    const pending = store.pendingRows({ limit: rowsPerPlanMax, nowMs: clock.nowMs() });
+    const rows = ignoreFiles.length === 0 ? pending : pending.filter((row) => ignoreFiles.some((path) => path === row.path || path.startsWith(`${row.path}/`)));
     const held = store.heldRows();
     if (rows.length === 0 && held.length === 0) {
       await afterwards(current);
@@ -343,15 +359,16 @@ export function createPeer(parts: PeerParts): Peer {
     for (const { path, note } of plan.notes) parts.onEvent({ event: 'note', path, note });
     const clashes = await applyDisk(plan);
     if (context.session() !== current) return;
+    if (ignoreFiles.length > 0) {
+      // Their rules hold from here on, for what is on disk and for what else arrived.
+      for (const path of ignoreFiles) settler.hint(path.includes('/') ? (path.slice(0, path.lastIndexOf('/')) as RelPath) : '', true);
+      wake();
+      return;
+    }
     await publishPlan(plan, clashes, current);
     if (context.session() !== current) return;
     await settleConflicts(current);
     await afterwards(current);
-  }
-
-  /** What the room brought and this machine leaves out must be known before it is applied (rules IG1, IG2). */
-  async function scopeArrivals(): Promise<void> {
-    await scanner.scopeArrivals({ nowMs: clock.nowMs() });
   }
 
   const joinOptions = (): JoinOptions => ({
@@ -506,7 +523,7 @@ export function createPeer(parts: PeerParts): Peer {
     const sendable = judged.steps;
     if (judged.waitMs > 0) settler.wakeIn(judged.waitMs);
     const whole = label !== '' && sendable.length > 1;
-    const batches = recordBatches(sendable, whole);
+    const batches = splitIntoRecords(sendable, whole);
     if (batches.length === 0 && extra.length > 0) batches.push([]);
     for (const [index, batch] of batches.entries()) {
       const sinceMs = clock.monotonicMs() - lastRecordMs;
@@ -525,10 +542,6 @@ export function createPeer(parts: PeerParts): Peer {
     }
     git.settled();
     deletions.published();
-  }
-
-  function recordBatches(steps: readonly PublishStep[], whole: boolean): PublishStep[][] {
-    return splitIntoRecords(steps, whole);
   }
 
   async function publishBatch(
@@ -629,6 +642,7 @@ export function createPeer(parts: PeerParts): Peer {
     halt = rootHalt;
     if (rootHalt === null) await applier.settleIntents();
     await parts.watcher.start({
+      isIgnoredDirectory: (path) => scanner.isIgnored(path as RelPath, true),
       onHint: ({ path, deep }) => {
         settler.hint(path, deep);
         wake();

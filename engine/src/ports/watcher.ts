@@ -5,6 +5,8 @@
 import type { RelPath } from '@driftless/protocol';
 
 export interface WatcherHandlers {
+  /** Asked for each directory when it is first seen: what is below an ignored one is not watched. Relative, with `/`. */
+  isIgnoredDirectory(path: string): boolean;
   /** `paths` as spelled on disk, '' for the root itself; a directory hint covers what is directly in it, or all below with `deep`. */
   onHint(hint: { readonly path: RelPath | ''; readonly deep: boolean }): void;
   /** Watching works again, or never will for some part (out of watches, a network file system). */

@@ -55,8 +55,9 @@ interface Ledger {
   next: number;
   readonly written: Map<string, number>;
   readonly ended: Map<string, Set<number>>;
+  readonly endedAt: Map<string, Set<RelPath>>;
   readonly touched: Map<string, Set<number>>;
-  /** Stand at several paths: what is said of one end does not hold for the tag. */
+  /** Stand at several paths, also as conflict copies that a user took up: what is said of one end does not hold for the tag. */
   readonly copied: Set<string>;
 }
 
@@ -66,7 +67,14 @@ const tagsOf = (node: Node | undefined): string[] =>
 class World {
   readonly room = new ModelRoom();
   readonly peers: ModelPeer[];
-  readonly ledger: Ledger = { next: 0, written: new Map(), ended: new Map(), touched: new Map(), copied: new Set() };
+  readonly ledger: Ledger = {
+    next: 0,
+    written: new Map(),
+    ended: new Map(),
+    endedAt: new Map(),
+    touched: new Map(),
+    copied: new Set(),
+  };
 
   constructor(count: number) {
     this.peers = Array.from({ length: count }, (_, index) => new ModelPeer(`p${index}`, this.room));
@@ -112,8 +120,13 @@ class World {
     for (const tag of tags) where.set(tag, (where.get(tag) ?? new Set()).add(peer));
   }
 
+  private end(tags: readonly string[], peer: number, path: RelPath): void {
+    this.note(this.ledger.ended, tags, peer);
+    for (const tag of tags) this.ledger.endedAt.set(tag, (this.ledger.endedAt.get(tag) ?? new Set()).add(path));
+  }
+
   private user({ kind, peer, at, to }: Extract<Step, { at: number }>, disk: Disk): void {
-    const { ended, touched } = this.ledger;
+    const { touched } = this.ledger;
     const all = [...disk.keys()].sort();
     const ofKind = (wanted: Node['kind']): RelPath[] => all.filter((path) => disk.get(path)?.kind === wanted);
     const choose = <Item>(items: readonly Item[], by: number): Item | undefined =>
@@ -127,7 +140,7 @@ class World {
     };
     const removeAt = (path: RelPath): void => {
       for (const gone of [path, ...under(path)]) {
-        this.note(ended, tagsOf(disk.get(gone)), peer);
+        this.end(tagsOf(disk.get(gone)), peer, gone);
         disk.delete(gone);
       }
     };
@@ -135,11 +148,8 @@ class World {
       const now = disk.get(path);
       if (now?.kind === 'directory') return;
       const kept = new Set(tagsOf(node));
-      this.note(
-        ended,
-        tagsOf(now).filter((tag) => !kept.has(tag)),
-        peer,
-      );
+      const replaced = tagsOf(now).filter((tag) => !kept.has(tag));
+      this.end(replaced, peer, path);
       disk.set(path, node);
     };
     const file = choose(ofKind('file'), at);
@@ -175,6 +185,7 @@ class World {
         for (const path of [from, ...under(from)]) {
           const node = disk.get(path) as Node;
           this.note(touched, tagsOf(node), peer);
+          if (path.includes('.conflict-')) for (const tag of tagsOf(node)) this.ledger.copied.add(tag);
           disk.delete(path);
           disk.set(rel(target + path.slice(from.length)), node);
         }
@@ -225,6 +236,7 @@ class World {
         expect(parent === undefined || peer.disk.get(parent)?.kind === 'directory').toBe(true);
       }
     }
+    const merged = new Set(this.peers.flatMap((peer) => [...peer.mergedTags]));
     const visible = new Map<string, RelPath[]>();
     for (const [path, node] of first.disk)
       for (const tag of tagsOf(node)) visible.set(tag, [...(visible.get(tag) ?? []), path]);
@@ -232,10 +244,16 @@ class World {
       const ended = this.ledger.ended.get(tag) ?? new Set();
       // No lost bytes: what nobody ended is visible.
       if (ended.size === 0) expect(visible.has(tag), `${tag} is lost`).toBe(true);
-      // No resurrection: what one peer ended and no other touched is at no ordinary path.
+      // No resurrection: what one peer ended, and no other touched or merged, is not there again. (It may be where another
+      // peer's rename took it.)
       const touched = this.ledger.touched.get(tag) ?? new Set();
-      if (ended.size === 1 && !this.ledger.copied.has(tag) && [...touched].every((peer) => ended.has(peer))) {
-        const back = (visible.get(tag) ?? []).filter((path) => !path.includes('.conflict-'));
+      if (
+        ended.size === 1 &&
+        !this.ledger.copied.has(tag) &&
+        !merged.has(tag) &&
+        [...touched].every((peer) => ended.has(peer))
+      ) {
+        const back = (visible.get(tag) ?? []).filter((path) => this.ledger.endedAt.get(tag)?.has(path));
         expect(back, `${tag} came back`).toEqual([]);
       }
     }

@@ -58,7 +58,7 @@ interface Round {
   readonly leavingDisk: ReadonlySet<RelPath>;
   readonly leavingRoom: ReadonlySet<RelPath>;
   /** New names of directory moves to publish: everything below comes with them. */
-  readonly enteringRoom: ReadonlySet<RelPath>;
+  readonly enteringRoom: Set<RelPath>;
 }
 
 // ── 1. each path alone ───────────────────────────────────────────────────────────────────────────────────────────────
@@ -256,26 +256,29 @@ function leaveOutDirectoriesOfOutOfScope({ input, operations, scope }: Round): v
 
 // ── 3. upwards: parents ──────────────────────────────────────────────────────────────────────────────────────────────
 
-/** Gives missing parents a step; takes back the steps of paths that have to wait for one. */
+/** Gives missing parents a step; takes back the steps of paths that have to wait for one. Moves first: they bring parents. */
 function bringParents(round: Round): void {
   const { operations } = round;
-  const paths = [...operations.keys()].sort(comparePaths);
+  // Below a file that has still to move aside nothing can be done, on either side.
   const waiting = new Set<RelPath>();
-  for (const path of paths) {
-    const operation = operations.get(path);
-    if (operation === undefined) continue;
-    const parent = parentPath(path);
-    const ready =
-      !(parent !== undefined && isAtOrBelow(parent, waiting)) &&
-      (!entersRoom(operation, path, round) || roomParents(path, round)) &&
-      (!entersDisk(operation) || diskParents(path, round));
-    if (!ready && operation.kind !== 'agree') dropOperation(path, operation, round);
-    // Below a file that has still to move aside nothing can be done, on either side.
-    if (operation.kind === 'moveAside' || operation.kind === 'publishMoveAside') waiting.add(path);
+  for (const [path, { kind }] of operations) if (kind === 'moveAside' || kind === 'publishMoveAside') waiting.add(path);
+
+  const paths = [...operations.keys()].sort(comparePaths);
+  for (const movesNow of [true, false]) {
+    for (const path of paths) {
+      const operation = operations.get(path);
+      if (operation === undefined || 'move' in operation !== movesNow || operation.kind === 'agree') continue;
+      const parent = parentPath(path);
+      const ready =
+        !(parent !== undefined && isAtOrBelow(parent, waiting)) &&
+        (!entersRoom(operation, path, round) || roomParents(path, round)) &&
+        (!entersDisk(operation) || diskParents(path, round));
+      if (!ready) dropOperation(path, operation, round);
+    }
   }
 }
 
-function dropOperation(path: RelPath, operation: Operation, { operations }: Round): void {
+function dropOperation(path: RelPath, operation: Operation, { operations, enteringRoom }: Round): void {
   if (!('move' in operation)) {
     operations.delete(path);
     return;
@@ -283,6 +286,7 @@ function dropOperation(path: RelPath, operation: Operation, { operations }: Roun
   const { fromPath, toPath } = operation.move;
   operations.delete(fromPath);
   operations.delete(toPath);
+  enteringRoom.delete(toPath);
   // What should have left stays for now: so must the directories that it lies in.
   const leaves = operation.kind === 'publishMoveTo' || operation.kind === 'publishMoveFrom' ? 'publish' : 'apply';
   for (const directory of ancestorsOf(fromPath)) {
@@ -301,18 +305,20 @@ function entersDisk(operation: Operation): boolean {
 
 /** The path exists on disk: so do its parents, as directories. The room may lack some. */
 function roomParents(path: RelPath, { input, operations, scope, enteringRoom }: Round): boolean {
+  const missing: RelPath[] = [];
   for (const parent of ancestorsOf(path)) {
     const row = input.view.row(parent);
     const remote = row === undefined ? null : liveEntry(row.remote);
     const operation = operations.get(parent);
-    if (remote?.kind === 'directory' || isAtOrBelow(parent, enteringRoom)) return true;
-    if (operation?.kind === 'publish' && localAt(row) === 'directory') continue;
+    if (remote?.kind === 'directory' || isAtOrBelow(parent, enteringRoom)) break;
+    if (operation?.kind === 'publish' && row?.local?.kind === 'directory') continue;
     // The room has nothing, or a file, there, and no step makes it a directory yet.
     if (remote !== null || row?.hold) return false;
-    if (row !== undefined && row.outOfScope !== null) {
-      if (row.outOfScope !== 'directory-of-out-of-scope') return false;
-      scope.set(parent, 'enters');
-    }
+    if (row !== undefined && row.outOfScope !== null && row.outOfScope !== 'directory-of-out-of-scope') return false;
+    missing.push(parent);
+  }
+  for (const parent of missing) {
+    if (input.view.row(parent)?.outOfScope === 'directory-of-out-of-scope') scope.set(parent, 'enters');
     operations.set(parent, { kind: 'publish', revives: true });
   }
   return true;
@@ -320,6 +326,7 @@ function roomParents(path: RelPath, { input, operations, scope, enteringRoom }: 
 
 /** The room holds the path: so it holds its parents, as directories. The disk may lack some. */
 function diskParents(path: RelPath, { input, operations, scope }: Round): boolean {
+  const missing: RelPath[] = [];
   for (const parent of ancestorsOf(path)) {
     const row = input.view.row(parent);
     const operation = operations.get(parent);
@@ -330,20 +337,16 @@ function diskParents(path: RelPath, { input, operations, scope }: Round): boolea
       return false;
     }
     if (row.outOfScope !== null) return false;
-    if (row.local?.kind === 'directory') return true;
-    const remote = liveEntry(row.remote);
-    if (remote?.kind !== 'directory') return false;
+    if (row.local?.kind === 'directory') break;
+    if (liveEntry(row.remote)?.kind !== 'directory') return false;
     if (operation?.kind === 'apply' && operation.to?.kind === 'directory') continue;
     // A file is held here by an open conflict, and the room has made a directory of the path: both are kept.
     if (row.hold !== null && row.local !== null) operations.set(parent, { kind: 'moveAside' });
     if (row.local !== null || row.hold !== null || operation !== undefined) return false;
-    operations.set(parent, { kind: 'apply', to: remote });
+    missing.push(parent);
   }
+  for (const parent of missing) operations.set(parent, { kind: 'apply', to: { kind: 'directory' } });
   return true;
-}
-
-function localAt(row: Row | undefined): LocalEntry['kind'] | undefined {
-  return row?.local?.kind;
 }
 
 // ── the plan ─────────────────────────────────────────────────────────────────────────────────────────────────────────

@@ -14,7 +14,7 @@ import {
 } from '@driftless/protocol';
 import { applyChanges } from '../apply-changes.ts';
 import { mergedExecutable } from '../decide.ts';
-import { entryTag, liveEntry, sameLocal, variantIdOf } from '../entry-encoding.ts';
+import { entryTag, liveEntry, sameEntry, sameLocal, variantIdOf } from '../entry-encoding.ts';
 import { linuxTraits } from '../folder-traits.ts';
 import type { Fingerprint, LocalEntry } from '../local-entry.ts';
 import type { DiskStep, Plan, PublishStep } from '../plan.ts';
@@ -94,6 +94,8 @@ export class ModelPeer {
   readonly notes: string[] = [];
   pulled = 0;
   conflicts = 0;
+  /** Lines that a merge, or a change of the executable bit alone, took into a content of this peer. */
+  readonly mergedTags = new Set<string>();
   diskWrites = 0;
   /** A record that was appended and whose acknowledgement was lost (rule SENT). */
   private sent: Sent | null = null;
@@ -194,6 +196,8 @@ export class ModelPeer {
       case 'apply':
         must(sameNode(localOf(this.disk.get(step.path)), step.row.local), `${step.path} is not as it was`);
         this.write(step.path, step.to);
+        if (step.to?.kind === 'file' && !sameEntry(step.to, liveEntry(step.row.remote)))
+          for (const line of textOf(step.to.content.digest).split('\n')) this.mergedTags.add(line);
         this.setBase(step.path, liveEntry(step.row.remote));
         return;
       case 'applyMode': {
@@ -231,6 +235,7 @@ export class ModelPeer {
     });
     const executable = mergedExecutable(row.base, row.local.executable, remote.executable);
     this.disk.set(path, { kind: 'file', text, executable });
+    for (const line of text.split('\n')) this.mergedTags.add(line);
     texts.set(digestOf(text), text);
     this.base.set(path, remote);
   }
@@ -273,6 +278,12 @@ export class ModelPeer {
     const outcome: { path: RelPath; entry: Entry | null }[] = [];
     const newHolds: { path: RelPath; entry: Entry }[] = [];
     for (const step of steps) this.draft(step, { changes, outcome, newHolds });
+    // Judged anew and found the same: it stays open.
+    const again = new Set(newHolds.map(({ path, entry }) => this.variantOf(path, entry)));
+    this.toClose = this.toClose.map(({ path, variants }) => ({
+      path,
+      variants: variants.filter((id) => !again.has(id)),
+    }));
     for (const { path, variants } of this.toClose) changes.push({ kind: 'resolve', path, variants });
     if (changes.length === 0) return false;
     const height = this.room.append(this.pulled, this.name, changes);

@@ -654,7 +654,8 @@ export function createPeer(parts: PeerParts): Peer {
         wake();
       },
     });
-    openLink();
+    // Closed meanwhile: a link opened now would outlive the store.
+    if (!closing.signal.aborted) openLink();
   }
 
   function onTurnFailed(error: unknown, failures: number): void {

@@ -50,8 +50,12 @@ export interface RunOptions {
   readonly environment?: Readonly<Record<string, string>>;
 }
 
+/** Once for all worlds of this process. */
+let built: Promise<void> | undefined;
+
 export async function createWorld(): Promise<World> {
-  await buildCommandLine();
+  built ??= buildCommandLine();
+  await built;
   const directory = await mkdtemp(join(tmpdir(), 'driftless-world-'));
   const path = (...names: string[]): string => join(directory, ...names);
   const children = new Set<ChildProcess>();

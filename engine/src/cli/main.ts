@@ -173,7 +173,10 @@ async function main(): Promise<number> {
     command.configureOutput({
       outputError: (text, write) =>
         write(
-          `driftless: ${text.trim().replace(/^error: /, '')}. Run: driftless ${command === program ? '' : `${command.name()} `}--help\n`,
+          `driftless: ${text
+            .trim()
+            .replace(/^error: /, '')
+            .replaceAll('\n', ' ')}. Run: driftless ${command === program ? '' : `${command.name()} `}--help\n`,
         ),
     });
   }

@@ -22,13 +22,12 @@ import { createConflictDocuments } from './conflict/conflict-documents.ts';
 import { createConflictViews } from './conflict/conflict-views.ts';
 import type { CommandContext } from './context.ts';
 import { type CommandId, commandIds, conflictScheme } from './contributions.ts';
-import { createFolders } from './folders.ts';
+import { createFolders, type Folders } from './folders.ts';
 import { createEngineHost, type EngineHost } from './host.ts';
 import { createJoinLinkHandler } from './join-link.ts';
 import { logEvents, logLines } from './log-output.ts';
 import { forkEngine, startRelayProcess } from './node-processes.ts';
 import { createNotices } from './notices.ts';
-import type { NamedFolder } from './present/folder-view.ts';
 import { createRelayHost } from './relay-host.ts';
 import { createLinkSecrets } from './secrets.ts';
 import { settings } from './settings.ts';
@@ -37,7 +36,7 @@ import { createStatusBar } from './status-bar.ts';
 /** What the host suite may look at; only there. */
 export interface TestApi {
   readonly host: EngineHost;
-  folders(): readonly NamedFolder[];
+  readonly folders: Folders;
 }
 
 let engineHost: EngineHost | undefined;
@@ -144,7 +143,7 @@ export function activate(extension: vscode.ExtensionContext): TestApi | undefine
 
   folders.update(workspaceFolders());
   if (vscode.workspace.isTrusted) relay.resume().catch(report);
-  return extension.extensionMode === vscode.ExtensionMode.Test ? { host, folders: () => folders.list() } : undefined;
+  return extension.extensionMode === vscode.ExtensionMode.Test ? { host, folders } : undefined;
 }
 
 /** VS Code waits for this before it ends the extension host: folders are closed, nothing is left running. */

@@ -10,17 +10,16 @@
 import { mkdir, readFile, rename, rm, writeFile } from 'node:fs/promises';
 import { networkInterfaces } from 'node:os';
 import path from 'node:path';
-import { z } from 'zod';
 
-export const relayConfigSchema = z.object({
+export interface RelayConfig {
   /** The address to listen on: loopback, one of this network, or `0.0.0.0` for all. */
-  host: z.string().min(1).max(255),
-  port: z.int().min(1).max(65_535),
-});
-export type RelayConfig = z.infer<typeof relayConfigSchema>;
-
-export const relayRunningSchema = z.object({ pid: z.int().positive(), urls: z.array(z.string()).min(1) });
-export type RelayRunning = z.infer<typeof relayRunningSchema>;
+  readonly host: string;
+  readonly port: number;
+}
+export interface RelayRunning {
+  readonly pid: number;
+  readonly urls: readonly string[];
+}
 
 /** What a relay process tells its starter, once. */
 export type RelayStarted =
@@ -71,7 +70,7 @@ export function createRelayHost(parts: RelayHostParts): RelayHost {
   const paths = relayPaths(parts.storage);
 
   const running = async (): Promise<RelayRunning | undefined> => {
-    const found = await readJson(paths.running, relayRunningSchema);
+    const found = await readJson(paths.running, parseRelayRunning);
     const url = found?.urls[0];
     if (found === undefined || url === undefined || !parts.isAlive(found.pid)) return undefined;
     return (await parts.answers(url)) ? found : undefined;
@@ -103,12 +102,12 @@ export function createRelayHost(parts: RelayHostParts): RelayHost {
 
   return {
     async resume() {
-      if ((await readJson(paths.config, relayConfigSchema)) === undefined) return undefined;
+      if ((await readJson(paths.config, parseRelayConfig)) === undefined) return undefined;
       return (await running()) ?? (await start());
     },
     async host(config) {
       await mkdir(paths.folder, { recursive: true, mode: 0o700 });
-      const before = await readJson(paths.config, relayConfigSchema);
+      const before = await readJson(paths.config, parseRelayConfig);
       if (before !== undefined && JSON.stringify(before) !== JSON.stringify(config)) await end();
       const temporary = `${paths.config}.new`;
       await writeFile(temporary, `${JSON.stringify(config)}\n`, { mode: 0o600 });
@@ -129,19 +128,36 @@ export function createRelayHost(parts: RelayHostParts): RelayHost {
   };
 }
 
-async function readJson<Value>(file: string, schema: z.ZodType<Value>): Promise<Value | undefined> {
-  let text: string;
+async function readJson<Value>(file: string, parse: (text: string) => Value | undefined): Promise<Value | undefined> {
   try {
-    text = await readFile(file, 'utf8');
+    return parse(await readFile(file, 'utf8'));
   } catch (error) {
     if ((error as NodeJS.ErrnoException).code === 'ENOENT') return undefined;
     throw error;
   }
+}
+
+/** undefined for what it does not understand: half a file of a crashed machine is as good as none. */
+export function parseRelayConfig(text: string): RelayConfig | undefined {
+  const { host, port } = parseFields(text);
+  const isPort = typeof port === 'number' && Number.isInteger(port) && port >= 1 && port <= 65_535;
+  return typeof host === 'string' && host !== '' && isPort ? { host, port } : undefined;
+}
+
+/** As parseRelayConfig. */
+export function parseRelayRunning(text: string): RelayRunning | undefined {
+  const { pid, urls } = parseFields(text);
+  if (typeof pid !== 'number' || !Number.isInteger(pid) || pid < 1 || !Array.isArray(urls)) return undefined;
+  const texts = urls.filter((url) => typeof url === 'string');
+  return texts.length === 0 ? undefined : { pid, urls: texts };
+}
+
+function parseFields(text: string): Readonly<Record<string, unknown>> {
   try {
-    const parsed = schema.safeParse(JSON.parse(text));
-    return parsed.success ? parsed.data : undefined;
+    const value: unknown = JSON.parse(text);
+    return typeof value === 'object' && value !== null ? { ...value } : {};
   } catch {
-    return undefined; // Half a file of a crashed machine: as if there were none.
+    return {};
   }
 }
 

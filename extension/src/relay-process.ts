@@ -7,7 +7,7 @@ import { readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
 import { pathToFileURL } from 'node:url';
 import { runRelay } from '@driftless/relay';
-import { type RelayRunning, type RelayStarted, relayConfigSchema, relayPaths, relayUrls } from './relay-host.ts';
+import { parseRelayConfig, type RelayRunning, type RelayStarted, relayPaths, relayUrls } from './relay-host.ts';
 
 const [, script = '', storage = ''] = process.argv;
 const paths = relayPaths(storage);
@@ -19,7 +19,8 @@ const tell = (message: RelayStarted): Promise<void> =>
   });
 
 async function main(): Promise<void> {
-  const config = relayConfigSchema.parse(JSON.parse(readFileSync(paths.config, 'utf8')));
+  const config = parseRelayConfig(readFileSync(paths.config, 'utf8'));
+  if (config === undefined) throw new Error(`${paths.config} cannot be read: host the relay again`);
   const relay = await runRelay({
     host: config.host,
     port: config.port,

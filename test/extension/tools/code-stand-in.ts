@@ -79,7 +79,7 @@ async function runSuite(request: Request): Promise<number> {
         ['skipWelcome', 'true'],
       ],
       expose: {
-        codeAutomationLog: (_type: string, args: readonly unknown[]) => printHostLine(args),
+        codeAutomationLog: (_type: string, args: readonly unknown[]) => hear(args),
         codeAutomationExit: (code: number) => finish(code),
       },
     });
@@ -92,15 +92,20 @@ async function runSuite(request: Request): Promise<number> {
     });
     const code = await Promise.race([finished, late]);
     clearTimeout(timer);
+    if (code !== 0) console.log(said.join('\n'));
     return code;
   } finally {
     await closeAll();
   }
 }
 
-/** The workbench's own lines begin with a style mark; those of the extension host do not. */
-function printHostLine(args: readonly unknown[]): void {
-  if (!String(args[0]).startsWith('%c')) process.stdout.write(`${format(...args)}\n`);
+/** What window and extension host said, most of it noise: shown when the suite did not pass. */
+const said: string[] = [];
+const linesSaidMax = 2_000;
+
+function hear(args: readonly unknown[]): void {
+  said.push(format(...args));
+  if (said.length > linesSaidMax) said.shift();
 }
 
 /** What the suite is given by whoever starts the run. */

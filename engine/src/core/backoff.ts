@@ -1,14 +1,28 @@
-/** How long to wait before trying again: exponential with jitter, so that many peers do not return in one instant (W13). */
+/** How long to wait before trying again. Pure: the random fraction in [0, 1) is given by the caller. */
+
 export interface BackoffLimits {
+  /** Longest first delay. */
   readonly firstMs: number;
+  /** Longest delay of all. */
   readonly maxMs: number;
 }
 
+/** To a relay: back within 30 s of its return (W2), and not all peers at one moment (W13). */
+export const reconnectBackoff: BackoffLimits = { firstMs: 500, maxMs: 20_000 };
+/** For a path that failed (M8, D1): soon at first, since most locks are short; then seldom, since it may last for days. */
+export const pathBackoff: BackoffLimits = { firstMs: 1_000, maxMs: 300_000 };
+
 /**
- * Delay before retry number `failures` (0 = the first). `fraction` in [0, 1) spreads it over the upper half of
- * min(maxMs, firstMs · 2^failures). Pure.
+ * Delay before attempt `attempt + 1` after `attempt` failures in a row (0: the first failure). Doubles up to `maxMs`;
+ * at least half of it stands, the rest is random, so that peers cut off together do not come back together.
  */
-export function backoffMs(failures: number, fraction: number, { firstMs, maxMs }: BackoffLimits): number {
-  const ceilingMs = Math.min(maxMs, firstMs * 2 ** Math.min(failures, 30));
-  return ceilingMs * (0.5 + fraction / 2);
+export function backoffDelayMs(attempt: number, fraction: number, limits: BackoffLimits): number {
+  // Beyond 2^30 the product only overflows towards the maximum.
+  const longestMs = Math.min(limits.maxMs, limits.firstMs * 2 ** Math.min(attempt, 30));
+  return longestMs * (0.5 + fraction / 2);
+}
+
+/** After a stale append: anywhere within two round trips (rule PR4). */
+export function staleDelayMs(roundTripMs: number, fraction: number): number {
+  return 2 * roundTripMs * fraction;
 }

@@ -1,22 +1,30 @@
 /**
- * Which publish steps travel in one record (rule LOG5): at most 2,000 files or 16 MiB, so that a joiner streams and a save
- * overtakes a first share; a labelled batch (git, a rename) stays whole, up to the record's limit of changes.
+ * Cuts what is to be published into records (rule LOG5) and orders it so that each record is valid for itself (rule
+ * LOG2): parents before children, a directory's children gone before it, names free before they are taken.
  *
- * The steps come in an order whose every prefix is a valid manifest (core/plan.ts), so a cut anywhere is safe.
+ * Within this order new content comes before removals, so that a rename that was not recognised as one never leaves the
+ * room without the bytes between two records.
+ * Leaves to others: which contents are left out until they are uploaded (FAST5), and making changes of steps.
  */
-import { limits } from '@driftless/protocol';
+import { comparePaths, limits, type RelPath } from '@driftless/protocol';
 import type { PublishStep } from './plan.ts';
 
-/** Shape: the batches, concatenated, are `steps`; none is empty. Pure. */
-export function splitIntoRecords(steps: readonly PublishStep[], whole: boolean): PublishStep[][] {
-  const countMax = whole ? limits.changesMax : limits.recordFilesAimed;
-  const bytesMax = whole ? Number.POSITIVE_INFINITY : limits.recordBytesAimed;
+/**
+ * `whole`: one git switch or directory rename stays one record, up to limits.changesMax steps. Otherwise a record is closed at
+ * limits.recordFilesAimed steps or limits.recordBytesAimed bytes of files; one larger file is a record of its own.
+ */
+export function recordBatches(
+  steps: readonly PublishStep[],
+  options: { readonly whole: boolean },
+): readonly (readonly PublishStep[])[] {
+  const stepsMax = options.whole ? limits.changesMax : limits.recordFilesAimed;
+  const bytesMax = options.whole ? Number.POSITIVE_INFINITY : limits.recordBytesAimed;
   const batches: PublishStep[][] = [];
   let batch: PublishStep[] = [];
   let bytes = 0;
-  for (const step of steps) {
+  for (const step of inPublishOrder(steps)) {
     const size = bytesOf(step);
-    if (batch.length >= countMax || (batch.length > 0 && bytes + size > bytesMax)) {
+    if (batch.length > 0 && (batch.length >= stepsMax || bytes + size > bytesMax)) {
       batches.push(batch);
       batch = [];
       bytes = 0;
@@ -28,7 +36,57 @@ export function splitIntoRecords(steps: readonly PublishStep[], whole: boolean):
   return batches;
 }
 
+/** Every prefix of the result is valid on the manifest before it, if the whole is. */
+export function inPublishOrder(steps: readonly PublishStep[]): readonly PublishStep[] {
+  /** Paths that become something else than a directory: what is below them must go first. */
+  const closing = new Set<RelPath>();
+  /** Directories that moves lead into: they must be there first. */
+  const opening = new Set<RelPath>();
+  for (const step of steps) {
+    if (step.kind === 'publish' && step.local !== null && step.local.kind !== 'directory') closing.add(step.path);
+    if (step.kind === 'publishMove') for (const parent of parentsOf(step.toPath)) opening.add(parent);
+  }
+  const rankOf = (step: PublishStep): number => {
+    switch (step.kind) {
+      case 'publishMoveAside':
+        return 0;
+      case 'publishMove':
+        return 2;
+      case 'publish':
+        if (step.local === null) return parentsOf(step.path).some((parent) => closing.has(parent)) ? 3 : 5;
+        return step.local.kind === 'directory' && opening.has(step.path) ? 1 : 4;
+      case 'conflict':
+        return 6;
+    }
+  };
+  const ranked = steps.map((step) => ({ step, rank: rankOf(step), path: pathOf(step) }));
+  ranked.sort((a, b) => {
+    if (a.rank !== b.rank) return a.rank - b.rank;
+    const order = comparePaths(a.path, b.path);
+    return a.rank === 3 || a.rank === 5 ? -order : order;
+  });
+  return ranked.map(({ step }) => step);
+}
+
 function bytesOf(step: PublishStep): number {
-  const local = step.kind === 'publish' ? step.local : step.kind === 'conflict' ? step.row.local : null;
-  return local?.kind === 'file' ? local.size : 0;
+  switch (step.kind) {
+    case 'publish':
+      return step.local?.kind === 'file' ? step.local.size : 0;
+    case 'conflict':
+      return step.row.local?.kind === 'file' ? step.row.local.size : 0;
+    case 'publishMove':
+    case 'publishMoveAside':
+      return 0;
+  }
+}
+
+function pathOf(step: PublishStep): RelPath {
+  return step.kind === 'publishMove' ? step.toPath : step.path;
+}
+
+/** The directories above a path, nearest last. */
+function parentsOf(path: RelPath): readonly RelPath[] {
+  const parents: RelPath[] = [];
+  for (let at = path.indexOf('/'); at >= 0; at = path.indexOf('/', at + 1)) parents.push(path.slice(0, at) as RelPath);
+  return parents;
 }

@@ -9,6 +9,7 @@ import { existsSync, mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { delimiter, dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
+import { watchParent } from './parent-watch.ts';
 import { reportPlaceholder, type Suite, suites } from './test-suites.ts';
 
 interface Counts {
@@ -116,13 +117,15 @@ async function main(names: readonly string[]): Promise<void> {
     readonly seconds: number;
     readonly note: string;
   }[] = [];
-  for (const signal of ['SIGINT', 'SIGTERM'] as const) {
-    process.once(signal, () => {
-      if (current !== undefined) endGroup(current, signal);
-      rmSync(reports, { recursive: true, force: true });
-      process.exit(1);
-    });
-  }
+  const stop = (signal: NodeJS.Signals): void => {
+    if (current !== undefined) endGroup(current, signal);
+    rmSync(reports, { recursive: true, force: true });
+    process.exit(1);
+  };
+  process.once('SIGINT', stop);
+  process.once('SIGTERM', stop);
+  // npm passes no signal on.
+  watchParent(() => stop('SIGTERM'));
   for (const [index, suite] of suites.entries()) {
     if (names.length > 0 && !names.includes(suite.name)) continue;
     console.log(`\n── ${suite.name} ${'─'.repeat(Math.max(0, 76 - suite.name.length))}`);

@@ -18,9 +18,9 @@ import { liveEntry } from './entry-encoding.ts';
 import type { FolderTraits } from './folder-traits.ts';
 import type { LocalEntry } from './local-entry.ts';
 import type { Agree, DiskStep, Plan, PublishStep, ScopeStep } from './plan.ts';
-import { detectRenames, type Move } from './rename-detection.ts';
+import { detectRenames, type Move, type Renames } from './rename-detection.ts';
 import type { Row, RowView } from './row.ts';
-import { ancestorsOf, isAtOrBelow, parentPath } from './tree-paths.ts';
+import { ancestorsOf, isAtOrBelow, movedPath, parentPath } from './tree-paths.ts';
 
 export interface ReconcileInput {
   /** Pending rows in path order: changed, in scope, not held. May be a part of them. */
@@ -57,8 +57,8 @@ interface Round {
   /** Old names of moves; with `subtree`, everything below leaves too. */
   readonly leavingDisk: ReadonlySet<RelPath>;
   readonly leavingRoom: ReadonlySet<RelPath>;
-  /** New names of directory moves to publish: everything below comes with them. */
-  readonly enteringRoom: Set<RelPath>;
+  /** Directory moves to publish, old names by new ones: everything below comes with them. */
+  readonly enteringRoom: Map<RelPath, RelPath>;
 }
 
 // ── 1. each path alone ───────────────────────────────────────────────────────────────────────────────────────────────
@@ -66,16 +66,16 @@ interface Round {
 function beginRound(input: ReconcileInput): Round {
   const { view, settled = () => true } = input;
   const rows = input.rows.filter((row) => row.outOfScope === null && row.hold === null);
-  const renames = detectRenames({ rows, view, settled });
+  const renames = withoutEntangled(detectRenames({ rows, view, settled }));
   const round: Round = {
     input,
     operations: new Map(),
     scope: new Map(),
     leavingDisk: new Set(renames.remote.map((move) => move.fromPath)),
     leavingRoom: new Set(renames.local.map((move) => move.fromPath)),
-    enteringRoom: new Set(renames.local.filter((move) => move.subtree).map((move) => move.toPath)),
+    enteringRoom: new Map(renames.local.filter((move) => move.subtree).map((move) => [move.toPath, move.fromPath])),
   };
-  const isMoving = movingPaths(renames.local, renames.remote, view);
+  const isMoving = movingPaths(renames, round.enteringRoom, view);
   for (const row of rows) {
     if (!settled(row.path) || isAtOrBelow(row.path, renames.waiting) || isMoving(row)) continue;
     const decision = decide(row, input);
@@ -92,27 +92,43 @@ function beginRound(input: ReconcileInput): Round {
   return round;
 }
 
-/** Which rows a directory move carries, so that they get no step of their own in this round. */
-function movingPaths(local: readonly Move[], remote: readonly Move[], view: RowView): (row: Row) => boolean {
-  const untilNextRound = new Set<RelPath>();
-  const followers = new Map<RelPath, RelPath>();
-  for (const { fromPath, toPath, subtree } of local) {
-    if (!subtree) continue;
-    untilNextRound.add(fromPath);
-    followers.set(toPath, fromPath);
+/** A move that begins or ends inside a directory that the other side moved waits: after that move its names are others. */
+function withoutEntangled({ local, remote, waiting }: Renames): Renames {
+  const postponed = new Set(waiting);
+  const apartFrom = (others: readonly Move[]) => {
+    const directories = new Set(others.filter((move) => move.subtree).flatMap((move) => [move.fromPath, move.toPath]));
+    return (move: Move): boolean => {
+      if (!isAtOrBelow(move.fromPath, directories) && !isAtOrBelow(move.toPath, directories)) return true;
+      postponed.add(move.fromPath).add(move.toPath);
+      return false;
+    };
+  };
+  const localNow = local.filter(apartFrom(remote));
+  const remoteNow = remote.filter(apartFrom(localNow));
+  return { local: localNow, remote: remoteNow, waiting: postponed };
+}
+
+/** The old name of what a directory move brings to `path`, or undefined. */
+function originOf(path: RelPath, fromByTo: ReadonlyMap<RelPath, RelPath>): RelPath | undefined {
+  if (fromByTo.size === 0) return undefined;
+  for (const toPath of [path, ...ancestorsOf(path)]) {
+    const fromPath = fromByTo.get(toPath);
+    if (fromPath !== undefined) return movedPath(path, toPath, fromPath);
   }
+  return undefined;
+}
+
+/** Which rows a directory move carries, so that they get no step of their own in this round. */
+function movingPaths({ local, remote }: Renames, fromByTo: ReadonlyMap<RelPath, RelPath>, view: RowView) {
+  const untilNextRound = new Set<RelPath>();
+  for (const { fromPath, subtree } of local) if (subtree) untilNextRound.add(fromPath);
   for (const { fromPath, toPath, subtree } of remote) if (subtree) untilNextRound.add(fromPath).add(toPath);
 
-  return (row) => {
-    if (isAtOrBelow(row.path, untilNextRound)) return true;
-    // Below the new name of a published directory only what came along is carried; what was made there besides is its own.
-    for (const toPath of [row.path, ...ancestorsOf(row.path)]) {
-      const fromPath = followers.get(toPath);
-      if (fromPath === undefined) continue;
-      const origin = view.row((fromPath + row.path.slice(toPath.length)) as RelPath);
-      return origin !== undefined && liveEntry(origin.remote) !== null;
-    }
-    return false;
+  return ({ path }: Row): boolean => {
+    if (isAtOrBelow(path, untilNextRound)) return true;
+    // Below the new name of a published directory only what comes along is carried; what was made there besides is its own.
+    const origin = originOf(path, fromByTo);
+    return origin !== undefined && liveEntry(view.row(origin)?.remote ?? null) !== null;
   };
 }
 
@@ -308,9 +324,10 @@ function roomParents(path: RelPath, { input, operations, scope, enteringRoom }: 
   const missing: RelPath[] = [];
   for (const parent of ancestorsOf(path)) {
     const row = input.view.row(parent);
-    const remote = row === undefined ? null : liveEntry(row.remote);
+    const origin = originOf(parent, enteringRoom);
+    const remote = liveEntry(input.view.row(origin ?? parent)?.remote ?? null);
     const operation = operations.get(parent);
-    if (remote?.kind === 'directory' || isAtOrBelow(parent, enteringRoom)) break;
+    if (remote?.kind === 'directory') break;
     if (operation?.kind === 'publish' && row?.local?.kind === 'directory') continue;
     // The room has nothing, or a file, there, and no step makes it a directory yet.
     if (remote !== null || row?.hold) return false;

@@ -49,6 +49,23 @@ export function bytesToUtf8(bytes: Uint8Array): string | undefined {
   }
 }
 
+/**
+ * Well-formed text of at most `bytesMax` bytes of UTF-8, cut between characters. Encoders do this to names and labels: whoever
+ * computes something from a text that others receive (a variant's device name is in the root) clips it first.
+ */
+export function clipText(text: string, bytesMax: number): string {
+  const wellFormed = text.toWellFormed();
+  if (wellFormed.length * 3 <= bytesMax || utf8ToBytes(wellFormed).length <= bytesMax) return wellFormed;
+  let bytes = 0;
+  let kept = '';
+  for (const character of wellFormed) {
+    bytes += utf8ToBytes(character).length;
+    if (bytes > bytesMax) break;
+    kept += character;
+  }
+  return kept;
+}
+
 /** Big-endian, for lengths and numbers inside hashed transcripts. */
 export function uint32ToBytes(value: number): Uint8Array {
   const bytes = new Uint8Array(4);

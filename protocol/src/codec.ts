@@ -4,7 +4,7 @@
  */
 import assert from 'node:assert/strict';
 import { create, fromBinary, toBinary } from '@bufbuild/protobuf';
-import { plainView } from './bytes.ts';
+import { clipText, plainView } from './bytes.ts';
 import type * as wire from './gen/driftless_pb.js';
 import {
   FrameSchema,
@@ -33,7 +33,6 @@ import {
   present,
   sized,
   textFrom,
-  textToWire,
 } from './wire-values.ts';
 
 /** A receiver ignores `unknown-optional`; everything else ends the channel, or for channel 0 the connection. */
@@ -167,7 +166,7 @@ function messageToWire(message: Message): WireMessageInit {
     case 'overQuota':
       return {
         case: 'overQuota',
-        value: { request: message.request, what: textToWire(message.what, limits.detailBytesMax) },
+        value: { request: message.request, what: clipText(message.what, limits.detailBytesMax) },
       };
     case 'fetchRecords':
       return {
@@ -278,7 +277,7 @@ function messageToWire(message: Message): WireMessageInit {
         value: {
           request: message.request,
           code: message.code,
-          detail: textToWire(message.detail, limits.detailBytesMax),
+          detail: clipText(message.detail, limits.detailBytesMax),
         },
       };
   }

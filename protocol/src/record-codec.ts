@@ -5,7 +5,7 @@
 import assert from 'node:assert/strict';
 import { hash } from 'node:crypto';
 import { create, fromBinary, toBinary } from '@bufbuild/protobuf';
-import { bytesToHex, bytesToUtf8, hexToBytes, plainView, utf8ToBytes } from './bytes.ts';
+import { bytesToHex, bytesToUtf8, clipText, hexToBytes, plainView, utf8ToBytes } from './bytes.ts';
 import type { Change, MassDeletion, RecordBody } from './change.ts';
 import type { Content, Entry } from './entry.ts';
 import type * as wire from './gen/driftless_pb.js';
@@ -43,7 +43,6 @@ import {
   present,
   sized,
   textFrom,
-  textToWire,
   timeFrom,
   timeToWire,
 } from './wire-values.ts';
@@ -138,9 +137,9 @@ export function encodeRecordBody(body: RecordBody): Uint8Array {
     RecordBodySchema,
     create(RecordBodySchema, {
       device: hexToBytes(body.device),
-      deviceName: textToWire(body.deviceName, limits.deviceNameBytesMax),
+      deviceName: clipText(body.deviceName, limits.deviceNameBytesMax),
       timeMs: timeToWire(body.timeMs),
-      label: textToWire(body.label, limits.labelBytesMax),
+      label: clipText(body.label, limits.labelBytesMax),
       massDeletion: massDeletionToWire[body.massDeletion],
       root: hexToBytes(body.root),
       changes: body.changes.map(changeToWire),
@@ -422,12 +421,12 @@ export function encodePresenceBody(body: PresenceBody): Uint8Array {
     PresenceBodySchema,
     create(PresenceBodySchema, {
       device: hexToBytes(body.device),
-      deviceName: textToWire(body.deviceName, limits.deviceNameBytesMax),
+      deviceName: clipText(body.deviceName, limits.deviceNameBytesMax),
       run: sized(hexToBytes(body.run), 8),
       n: integerToWire(body.n),
       height: integerToWire(body.height),
       recordId: body.recordId === null ? empty : hexToBytes(body.recordId),
-      state: textToWire(body.state, limits.labelBytesMax),
+      state: clipText(body.state, limits.labelBytesMax),
     }),
   );
 }

@@ -102,20 +102,6 @@ export function timeFrom(value: bigint, what: string): number {
 /** The range of a Date. */
 const timeMsMax = 8.64e15;
 
-/** Text for people on its way out: well-formed, cut at a character boundary. */
-export function textToWire(text: string, bytesMax: number): string {
-  const wellFormed = text.toWellFormed();
-  if (wellFormed.length * 3 <= bytesMax || utf8ToBytes(wellFormed).length <= bytesMax) return wellFormed;
-  let bytes = 0;
-  let kept = '';
-  for (const character of wellFormed) {
-    bytes += utf8ToBytes(character).length;
-    if (bytes > bytesMax) break;
-    kept += character;
-  }
-  return kept;
-}
-
 export function textFrom(text: string, bytesMax: number, what: string): string {
   checkLimit(text.length, bytesMax, what);
   checkLimit(utf8ToBytes(text).length, bytesMax, what);

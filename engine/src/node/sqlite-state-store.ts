@@ -50,7 +50,8 @@ export function openStateStore(options: StateStoreOptions): StateStore {
 export function moveStateStoreAside(file: string): string {
   let aside = `${file}.damaged`;
   for (let number = 2; existsSync(aside); number += 1) aside = `${file}.damaged-${number}`;
-  for (const suffix of ['-wal', '-shm', '']) if (existsSync(file + suffix)) renameSync(file + suffix, aside + suffix);
+  // The database first: after a crash between two renames SQLite drops a log that has no database.
+  for (const suffix of ['', '-wal', '-shm']) if (existsSync(file + suffix)) renameSync(file + suffix, aside + suffix);
   return aside;
 }
 

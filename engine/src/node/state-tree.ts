@@ -227,10 +227,11 @@ export function createStateTree(db: SqlDb, transactions: Transactions, options: 
   ): { readonly slot: Slot | null; readonly mtimeMs: number } {
     return transactions.run(() => {
       const before = stored(path);
+      const remote = slot === null ? null : encodeStoredSlot(slot);
       change(path, before, {
-        remote: slot === null ? null : encodeStoredSlot(slot),
+        remote,
         remote_mtime: slot === null ? 0 : mtimeMs,
-        ...noProblem,
+        ...(sameBytes(remote, before?.remote ?? null) ? {} : noProblem),
       });
       const beforeSlot = before === undefined || before.remote === null ? null : decodeStoredSlot(before.remote);
       return { slot: beforeSlot, mtimeMs: before?.remote_mtime ?? 0 };
@@ -416,7 +417,11 @@ function isEmpty(row: RowContent): boolean {
 
 function markedRemote(row: RowContent): Uint8Array | null {
   if (row.remote === null || row.base === null) return row.remote;
-  return row.remote.length === row.base.length && asBuffer(row.remote).equals(row.base) ? sameAsBase : row.remote;
+  return sameBytes(row.remote, row.base) ? sameAsBase : row.remote;
+}
+
+function sameBytes(a: Uint8Array | null, b: Uint8Array | null): boolean {
+  return a === null || b === null ? a === b : a.length === b.length && asBuffer(a).equals(b);
 }
 
 function checked(row: SummedRow): StoredRow {

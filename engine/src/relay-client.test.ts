@@ -266,7 +266,7 @@ describe('signs of life (W6)', () => {
 });
 
 describe('reconnecting', () => {
-  test('backs off with growing pauses up to 30 s while nothing answers', async () => {
+  test('backs off with growing pauses up to 20 s while nothing answers', async () => {
     const world = createWorld();
     world.relay.reachable = false;
     world.open();

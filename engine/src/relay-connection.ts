@@ -9,7 +9,7 @@
  */
 import assert from 'node:assert/strict';
 import { closeCodes, decodeFrame, encodeFrame, limits, type Message } from '@driftless/protocol';
-import { backoffMs } from './core/backoff.ts';
+import { backoffDelayMs, reconnectBackoff } from './core/backoff.ts';
 import type { Clock, Timer } from './ports/clock.ts';
 import type { Log } from './ports/log.ts';
 import type { Random } from './ports/random.ts';
@@ -22,7 +22,6 @@ export const timing = {
   timerLateMs: 1_000,
   dropAfterMs: 30_000,
   connectMsMax: 15_000,
-  backoff: { firstMs: 250, maxMs: 30_000 },
   /** A connection that lived this long was a success: the next retry is fast again. */
   successAfterMs: 5_000,
   /** Nudges come with every local change; attempts do not. */
@@ -205,7 +204,7 @@ export function createRelayConnection(options: RelayConnectionOptions): RelayCon
 
   /** Backs off before anybody is told, so that a nudge from within their answer finds the waiting state. */
   function disconnected(reason: string): void {
-    const delayMs = backoffMs(failures, random.fraction(), timing.backoff);
+    const delayMs = backoffDelayMs(failures, random.fraction(), reconnectBackoff);
     failures += 1;
     log.debug('relay-disconnected', { reason, retryInMs: Math.round(delayMs) });
     waitThenConnect(delayMs);

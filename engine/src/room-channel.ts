@@ -20,7 +20,7 @@ import {
   protocolVersion,
   verifyEd25519,
 } from '@driftless/protocol';
-import { backoffMs } from './core/backoff.ts';
+import { backoffDelayMs } from './core/backoff.ts';
 import type { Clock, Timer } from './ports/clock.ts';
 import type { Log } from './ports/log.ts';
 import type { Random } from './ports/random.ts';
@@ -183,7 +183,7 @@ export function createRoomChannel(options: RoomChannelOptions): ConnectedRoom {
 
   function rest(pause: { readonly firstMs: number; readonly maxMs: number }): void {
     stopTimer();
-    const timer = clock.after(backoffMs(rests, random.fraction(), pause), stopResting);
+    const timer = clock.after(backoffDelayMs(rests, random.fraction(), pause), stopResting);
     rests += 1;
     state = { kind: 'resting', timer, sinceMs: clock.monotonicMs() };
   }

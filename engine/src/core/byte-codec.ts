@@ -51,21 +51,45 @@ export class ByteWriter {
   /** Lower-case hex characters as bytes. The length is the reader's knowledge. */
   hex(text: string): void {
     this.#reserve(text.length / 2);
+    // Locals: this loop is where most of a page's encoding goes.
+    const bytes = this.#bytes;
+    let at = this.#length;
     for (let index = 0; index < text.length; index += 2) {
-      this.#bytes[this.#length++] = (hexDigit(text.charCodeAt(index)) << 4) | hexDigit(text.charCodeAt(index + 1));
+      bytes[at++] = (hexDigit(text.charCodeAt(index)) << 4) | hexDigit(text.charCodeAt(index + 1));
     }
+    this.#length = at;
   }
 
   /** UTF-8, its byte length before it. */
   text(value: string): void {
-    const bytes = utf8ToBytes(value);
-    this.natural(bytes.length);
-    this.bytes(bytes);
+    const start = this.#length;
+    this.#reserve(value.length + 8);
+    this.natural(value.length);
+    const bytes = this.#bytes;
+    let at = this.#length;
+    for (let index = 0; index < value.length; index += 1) {
+      const code = value.charCodeAt(index);
+      if (code > 0x7f) {
+        // Not ASCII after all: begin again, by the encoder.
+        this.#length = start;
+        const encoded = utf8ToBytes(value);
+        this.natural(encoded.length);
+        this.bytes(encoded);
+        return;
+      }
+      bytes[at++] = code;
+    }
+    this.#length = at;
   }
 
-  /** The bytes so far; a view that later writes do not change. */
+  /** The bytes so far, copied. */
   finish(): Uint8Array {
     return this.#bytes.slice(0, this.#length);
+  }
+
+  /** The bytes so far, valid until the next write: for hashing. */
+  view(): Uint8Array {
+    return this.#bytes.subarray(0, this.#length);
   }
 
   #reserve(count: number): void {

@@ -53,7 +53,15 @@ export interface PagesUpdate {
 
 /** Canonical bytes of a page. `entries` are in path order. */
 export function pageBytes(entries: readonly PageEntry[]): Uint8Array {
-  const writer = new ByteWriter(64 + entries.length * 160);
+  const writer = new ByteWriter(64 + entries.length * entryBytesGuess);
+  writePage(writer, entries);
+  return writer.finish();
+}
+
+/** A directory and a file of one chunk need less; so the buffer hardly ever grows. */
+const entryBytesGuess = 160;
+
+function writePage(writer: ByteWriter, entries: readonly PageEntry[]): void {
   writer.u8(pageVersion);
   writer.natural(entries.length);
   for (const { path, slot, variants } of entries) {
@@ -62,7 +70,14 @@ export function pageBytes(entries: readonly PageEntry[]): Uint8Array {
     writer.natural(variants.length);
     for (const variant of variants) writeVariant(writer, variant);
   }
-  return writer.finish();
+}
+
+/** As `pageHash(pageBytes(entries))`, without the copies. */
+function pageHashOf(entries: readonly PageEntry[], sha256: Sha256): Uint8Array {
+  const writer = new ByteWriter(64 + entries.length * entryBytesGuess);
+  writer.bytes(pageDomain);
+  writePage(writer, entries);
+  return sha256(writer.view());
 }
 
 /** The entries whose page is exactly `bytes`, or undefined: any other bytes, wrong order, an invalid path. */
@@ -289,7 +304,7 @@ function createCutter(sha256: Sha256) {
   const pages: Page[] = [];
   let held: PageEntry[] = [];
   const cut = (end: RelPath | null) => {
-    pages.push({ end, hash: pageHash(pageBytes(held), sha256), entries: held.length });
+    pages.push({ end, hash: pageHashOf(held, sha256), entries: held.length });
     held = [];
   };
   return {

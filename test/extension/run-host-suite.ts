@@ -1,7 +1,7 @@
 /**
- * Runs the suites of the extension host in a real VS Code: `node run.ts [results.json]`. `@vscode/test-electron` starts the
- * executable that `VSCODE_EXECUTABLE` names (a desktop VS Code), or the stand-in of ../tools. Exit code 0 only if every suite ran
- * and passed; the results file counts `{ passed, failed }`.
+ * Runs the suites of the extension host in a real VS Code: `node run-host-suite.ts`. `@vscode/test-electron` starts the
+ * executable that `VSCODE_EXECUTABLE` names (a desktop VS Code), or the stand-in of tools/. Exit code 0 only if every suite ran
+ * and passed; the file that `DRIFTLESS_TEST_REPORT` names gets the counts.
  */
 import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import os from 'node:os';
@@ -9,12 +9,12 @@ import path from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { runTests } from '@vscode/test-electron';
 import { build } from 'esbuild';
-import { buildExtension } from '../../../extension/scripts/build.ts';
-import type { HostResults } from './results.ts';
+import { buildExtension } from '../../extension/scripts/build.ts';
+import type { HostResults } from './host/results.ts';
 
 const here = path.dirname(fileURLToPath(import.meta.url));
-const root = path.join(here, '../../..');
-const bundles = path.join(here, 'dist');
+const sources = path.join(here, 'host');
+const bundles = path.join(sources, 'dist');
 
 interface Suite {
   readonly name: string;
@@ -27,7 +27,7 @@ const suites: readonly Suite[] = [
 
 async function bundleSuites(): Promise<void> {
   await build({
-    absWorkingDir: here,
+    absWorkingDir: sources,
     entryPoints: ['index.ts', ...suites.map(({ name }) => `${name}.ts`)],
     outdir: bundles,
     outExtension: { '.js': '.cjs' },
@@ -48,8 +48,8 @@ async function runSuite(suite: Suite): Promise<HostResults> {
     writeFileSync(path.join(folder, 'hello.txt'), 'hello\n');
     const resultsFile = path.join(scratch, 'results.json');
     await runTests({
-      vscodeExecutablePath: process.env['VSCODE_EXECUTABLE'] ?? path.join(here, '../tools/code'),
-      extensionDevelopmentPath: path.join(root, 'extension'),
+      vscodeExecutablePath: process.env['VSCODE_EXECUTABLE'] ?? path.join(here, 'tools/code'),
+      extensionDevelopmentPath: path.join(here, '../../extension'),
       extensionTestsPath: path.join(bundles, 'index.cjs'),
       launchArgs: [folder],
       reuseMachineInstall: true,
@@ -91,7 +91,7 @@ for (const suite of suites) {
     failed += 1;
   }
 }
-const [, , resultsFile] = process.argv;
-if (resultsFile !== undefined) writeFileSync(resultsFile, JSON.stringify({ passed, failed }));
+const report = process.env['DRIFTLESS_TEST_REPORT'];
+if (report !== undefined) writeFileSync(report, JSON.stringify({ passed, failed }));
 console.log(`${passed} passed, ${failed} failed`);
 process.exitCode = failed === 0 ? 0 : 1;

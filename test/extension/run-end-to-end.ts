@@ -1,0 +1,236 @@
+/**
+ * End to end, as two people would: two VS Code windows on two servers with the packaged extension, and a relay. They connect with
+ * `Sync: Connect Peer`, edit, disagree, settle it, reload. Screenshots lie in `.artifacts/e2e/`; a failure adds what both windows showed
+ * and what their servers said. Exit code 0 only if every step passed; the file that `DRIFTLESS_TEST_REPORT` names gets the counts.
+ */
+import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import os from 'node:os';
+import path from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { createRelay, type RunningRelay } from '@driftless/relay';
+import { packageExtension } from '../../extension/scripts/package.ts';
+import { type Machine, startMachine } from './e2e/machine.ts';
+import { runSteps, type Step, until } from './e2e/scenario.ts';
+import type { Browser, Page } from './tools/browser-types.ts';
+import { type EditorServer, freePort } from './tools/editor-server.ts';
+import {
+  answerInput,
+  launchBrowser,
+  notification,
+  openFile,
+  pickRow,
+  pressInDialog,
+  pressInNotification,
+  runCommand,
+  screenshot,
+  statusItem,
+  stepMsMax,
+} from './tools/editor-window.ts';
+import { ensureEditorTools } from './tools/install.ts';
+
+const artifacts = path.join(path.dirname(fileURLToPath(import.meta.url)), '../../.artifacts/e2e');
+const dir = mkdtempSync(path.join(os.tmpdir(), 'driftless-e2e-'));
+const servers: EditorServer[] = [];
+let browser: Browser | undefined;
+let relay: RunningRelay | undefined;
+let desktop: Machine;
+let laptop: Machine;
+let invite = '';
+
+const steps: readonly Step[] = [
+  {
+    name: 'two windows open with the packaged extension, and say that nothing is connected',
+    run: async () => {
+      const tools = await ensureEditorTools((line) => console.log(line));
+      const vsix = await packageExtension();
+      relay = await createRelay({ storage: { dataDir: path.join(dir, 'relay') }, port: 0 });
+      const opened = await launchBrowser(tools);
+      browser = opened;
+      const hostedRelayPort = await freePort();
+      const open = (name: string): Promise<Machine> =>
+        startMachine({
+          name,
+          dir,
+          vsix,
+          tools,
+          browser: opened,
+          settings: { 'driftless.hostedRelayPort': hostedRelayPort },
+          onServer: (server) => servers.push(server),
+        });
+      desktop = await open('desktop');
+      writeFileSync(path.join(desktop.folder, 'hello.txt'), 'hello from the desktop\n');
+      laptop = await open('laptop');
+      await desktop.waitForStatus('Sync: not connected');
+      await laptop.waitForStatus('Sync: not connected');
+    },
+  },
+  {
+    name: 'the desktop shares its folder, and the invite is on its clipboard',
+    run: async () => {
+      const { page } = desktop;
+      await runCommand(page, 'Sync: Connect Peer');
+      await pickRow(page, 'Share this folder');
+      await pickRow(page, 'Type an address');
+      await answerInput(page, 'Address of the relay', relay?.url ?? '');
+      await notification(page, 'The invite is on the clipboard').waitFor({ timeout: stepMsMax });
+      invite = await page.evaluate<string>('navigator.clipboard.readText()');
+      if (!invite.startsWith('driftless1-')) throw new Error('the clipboard holds no invite');
+      await desktop.waitForStatus('Sync: in sync');
+      await screenshot(page, artifacts, '1-shared');
+    },
+  },
+  {
+    name: 'the laptop joins with the invite, and has the file',
+    run: async () => {
+      const { page } = laptop;
+      await runCommand(page, 'Sync: Connect Peer');
+      await pickRow(page, 'Join with an invite');
+      await answerInput(page, 'Paste the invite', invite);
+      await pressInDialog(page, 'Nothing in it is deleted or overwritten', 'Join');
+      await laptop.waitForText('hello.txt', 'hello from the desktop\n');
+      await laptop.waitForStatus('Sync: in sync');
+      await openFile(page, 'hello.txt');
+      await laptop.waitForEditor('hello from the desktop');
+      await screenshot(page, artifacts, '2-joined');
+    },
+  },
+  {
+    name: 'an edit saved on the desktop appears in the open editor of the laptop, and both say in sync',
+    run: async () => {
+      await desktop.edit('hello.txt', 'edited on the desktop');
+      await laptop.waitForEditor('edited on the desktop');
+      await desktop.waitForStatus('Sync: in sync');
+      await laptop.waitForStatus('Sync: in sync');
+      await statusItem(laptop.page, 'Sync: in sync').hover();
+      await laptop.page.locator('.monaco-hover', { hasText: 'desktop' }).first().waitFor({ timeout: stepMsMax });
+      await screenshot(desktop.page, artifacts, '3-edited-desktop');
+      await screenshot(laptop.page, artifacts, '3-edited-laptop');
+    },
+  },
+  {
+    name: 'an edit saved on the laptop appears on the desktop',
+    run: async () => {
+      await laptop.edit('hello.txt', 'edited on the laptop');
+      await desktop.waitForEditor('edited on the laptop');
+    },
+  },
+  {
+    name: 'overlapping edits made while apart open the conflict diff, and Accept Theirs settles it on both',
+    run: async () => {
+      await makeConflict('desktop says red', 'laptop says blue');
+      await pressInNotification(laptop.page, 'Both versions are kept until you choose', 'Show Conflict');
+      await waitForDiff(laptop.page, 'desktop says red', 'laptop says blue');
+      await laptop.waitForStatus('1 conflict');
+      await screenshot(laptop.page, artifacts, '4-conflict');
+      await laptop.page.locator('.editor-actions .action-label', { hasText: 'Accept Theirs' }).first().click();
+      await laptop.waitForText('hello.txt', 'desktop says red');
+      await laptop.waitForStatus('Sync: in sync');
+      await desktop.waitForStatus('Sync: in sync');
+      await desktop.waitForText('hello.txt', 'desktop says red');
+      await screenshot(laptop.page, artifacts, '5-settled');
+    },
+  },
+  {
+    name: 'Show Conflicts lists the next one, and Keep Both leaves both on both',
+    run: async () => {
+      await makeConflict('desktop says north', 'laptop says south');
+      await laptop.waitForStatus('1 conflict');
+      await runCommand(laptop.page, 'Sync: Show Conflicts');
+      await pickRow(laptop.page, 'hello.txt');
+      await waitForDiff(laptop.page, 'desktop says north', 'laptop says south');
+      await pressInNotification(laptop.page, 'Which one stays?', 'Keep Both');
+      for (const machine of [desktop, laptop]) {
+        const copy = await until(`${machine.name}: the copy`, () =>
+          machine.files().find((file) => /^hello\.conflict-laptop-.*\.txt$/.test(file)),
+        );
+        await machine.waitForText(copy, 'laptop says south');
+        await machine.waitForText('hello.txt', 'desktop says north');
+        await machine.waitForStatus('Sync: in sync');
+      }
+      await screenshot(laptop.page, artifacts, '6-both-kept');
+    },
+  },
+  {
+    name: 'a window that is loaded again resumes by itself',
+    run: async () => {
+      await laptop.page.reload();
+      await laptop.waitForStatus('Sync: in sync');
+      await desktop.edit('hello.txt', 'after the reload');
+      await laptop.waitForText('hello.txt', 'after the reload');
+    },
+  },
+  {
+    name: 'the relay goes away: both say offline; the edit waits',
+    run: async () => {
+      await relay?.close();
+      await desktop.waitForStatus('Sync: offline');
+      await laptop.waitForStatus('Sync: offline');
+      await screenshot(desktop.page, artifacts, '7-offline');
+    },
+  },
+  {
+    name: 'a folder is shared through a relay hosted on this machine, until that is stopped',
+    run: async () => {
+      const folder = path.join(dir, 'another');
+      mkdirSync(folder);
+      writeFileSync(path.join(folder, 'a.txt'), 'a\n');
+      const { page } = await laptop.openAlso(folder);
+      await statusItem(page, 'Sync: not connected').waitFor({ timeout: stepMsMax });
+      await runCommand(page, 'Sync: Connect Peer');
+      await pickRow(page, 'Share this folder');
+      await pickRow(page, 'Host a relay on this machine');
+      await pickRow(page, 'This machine only');
+      await notification(page, 'The invite is on the clipboard').waitFor({ timeout: stepMsMax });
+      await statusItem(page, 'Sync: in sync').waitFor({ timeout: stepMsMax });
+      await screenshot(page, artifacts, '8-hosted-relay');
+      await runCommand(page, 'Sync: Stop the Relay on This Machine');
+      await pressInDialog(page, 'Stop the relay on this machine?', 'Stop It');
+      await statusItem(page, 'Sync: offline').waitFor({ timeout: stepMsMax });
+      await page.close();
+    },
+  },
+];
+
+/** The laptop is paused while both save: neither saw the other's edit. */
+async function makeConflict(onDesktop: string, onLaptop: string): Promise<void> {
+  await runCommand(laptop.page, 'Sync: Pause');
+  await laptop.waitForStatus('Sync: paused');
+  await desktop.edit('hello.txt', onDesktop);
+  await desktop.waitForStatus('Sync: in sync');
+  await laptop.edit('hello.txt', onLaptop);
+  await runCommand(laptop.page, 'Sync: Resume');
+}
+
+async function waitForDiff(page: Page, theirs: string, mine: string): Promise<void> {
+  const line = (side: 'original' | 'modified', text: string) =>
+    page
+      .locator(`.monaco-diff-editor .${side} .view-line`, { hasText: new RegExp(text.replace(/ /g, '[ \u00a0]')) })
+      .first();
+  await line('original', theirs).waitFor({ timeout: stepMsMax });
+  await line('modified', mine).waitFor({ timeout: stepMsMax });
+}
+
+async function keepEvidence(): Promise<void> {
+  mkdirSync(artifacts, { recursive: true });
+  for (const machine of [desktop, laptop]) {
+    if (machine === undefined) continue;
+    await screenshot(machine.page, artifacts, `failed-${machine.name}`);
+    writeFileSync(path.join(artifacts, `failed-${machine.name}.log`), machine.server.log());
+  }
+}
+
+async function closeAll(): Promise<void> {
+  await browser?.close();
+  await Promise.all(servers.map((server) => server.stop()));
+  await relay?.close();
+  rmSync(dir, { recursive: true, force: true });
+}
+
+for (const signal of ['SIGINT', 'SIGTERM'] as const)
+  process.once(signal, () => void closeAll().finally(() => process.exit(1)));
+rmSync(artifacts, { recursive: true, force: true });
+const { passed, failed } = await runSteps(steps, keepEvidence).finally(closeAll);
+const report = process.env['DRIFTLESS_TEST_REPORT'];
+if (report !== undefined) writeFileSync(report, JSON.stringify({ passed, failed }));
+console.log(`${passed} passed, ${failed} failed`);
+process.exit(failed === 0 ? 0 : 1);

@@ -7,7 +7,14 @@
  * A crash is shown with its reason. Restarts back off, and the delay falls back once an engine has run for a while. Closing
  * ends the channel, on which the engine closes its folders and exits; one that does not is killed.
  */
-import type { CancellationToken, MessageConnection, RequestType } from 'vscode-jsonrpc/node';
+import {
+  type CancellationToken,
+  ConnectionError,
+  ErrorCodes,
+  type MessageConnection,
+  type RequestType,
+  ResponseError,
+} from 'vscode-jsonrpc/node';
 import { helloRequest } from './channel.ts';
 import { createEmitter, type Event } from './emitter.ts';
 
@@ -143,10 +150,16 @@ export function createEngineHost(parts: EngineHostParts): EngineHost {
       const current = engine;
       if (current === undefined) throw new EngineDown('it could not be started');
       await current.ready;
-      const gone = current.process.exited.then((reason): never => {
+      const { connection, exited } = current.process;
+      const gone = exited.then((reason): never => {
         throw new EngineDown(reason);
       });
-      return await Promise.race([send(current.process.connection, type, params, token), gone]);
+      // An ended connection rejects what was pending on it; whoever asked is told why it ended.
+      const answer = send(connection, type, params, token).catch((error: unknown) => {
+        if (isConnectionEnd(error)) return gone;
+        throw error;
+      });
+      return await Promise.race([answer, gone]);
     },
     restartNow() {
       if (state.kind === 'waiting' && closing === undefined) start();
@@ -156,6 +169,13 @@ export function createEngineHost(parts: EngineHostParts): EngineHost {
       return closing;
     },
   };
+}
+
+function isConnectionEnd(error: unknown): boolean {
+  return (
+    error instanceof ConnectionError ||
+    (error instanceof ResponseError && error.code === ErrorCodes.PendingResponseRejected)
+  );
 }
 
 /** The library's overloads tell a missing token from an undefined one. */

@@ -1,0 +1,124 @@
+import type { ConflictInfo } from '@driftless/engine';
+import { describe, expect, it } from 'vitest';
+import { commandIds } from '../contributions.ts';
+import { peerState } from '../testing/status.ts';
+import { diffTitle, presentConflicts } from './conflict-list.ts';
+import type { FolderView } from './folder-view.ts';
+import { presentActions } from './messages.ts';
+import { parseRelayAddress } from './relay-address.ts';
+import { agoText, sizeText } from './text.ts';
+
+const nowMs = Date.parse('2026-01-01T12:00:00Z');
+
+describe('conflict list', () => {
+  const conflict = (path: string, device: string): ConflictInfo => ({
+    path,
+    holds: 'mine',
+    variants: [
+      { id: '1', device, time: '2026-01-01T11:58:00Z', size: 2_048, mine: false },
+      { id: '2', device: 'me', time: '2026-01-01T11:59:30Z', size: 1, mine: true },
+    ],
+  });
+
+  it('is sorted by path and says whose versions there are', () => {
+    const rows = presentConflicts({
+      dir: '/a',
+      folderName: null,
+      conflicts: [conflict('z', 'desktop'), conflict('a/b', 'desktop')],
+      nowMs,
+    });
+    expect(rows).toMatchObject([
+      {
+        path: 'a/b',
+        label: 'a/b',
+        description: 'your version is on disk',
+        detail: 'desktop: 2.0 KiB, 2 min ago · you: 1 byte, 30 s ago',
+      },
+      { path: 'z' },
+    ]);
+  });
+
+  it('draws no icons from names, and keeps the path itself whole', () => {
+    const [row] = presentConflicts({ dir: '/a', folderName: 'one', conflicts: [conflict('$(sync)', '$(x)')], nowMs });
+    expect(row?.path).toBe('$(sync)');
+    expect(`${row?.label}${row?.detail}`).not.toMatch(/\$\(/);
+    expect(row?.description).toMatch(/^one · /);
+  });
+
+  it('titles the diff by the file', () => {
+    expect(diffTitle('src/a.ts')).toBe('a.ts (theirs ↔ mine)');
+  });
+});
+
+describe('actions of a folder', () => {
+  const running = (change: Parameters<typeof peerState>[0]): FolderView => ({
+    kind: 'running',
+    state: peerState(change),
+    status: null,
+  });
+  const commands = (view: FolderView) => presentActions(view).map(({ command }) => command);
+
+  it.each<[string, FolderView, string]>([
+    ['unlinked', { kind: 'unlinked' }, commandIds.connectPeer],
+    ['running', running({}), commandIds.pause],
+    ['paused', running({ state: 'paused' }), commandIds.resume],
+    ['in conflict', running({ state: 'conflict', conflicts: 1 }), commandIds.showConflicts],
+    ['held deletion', running({ state: 'error', code: 'mass-deletion-held' }), commandIds.confirmHeld],
+    ['relay with another key', running({ state: 'error', code: 'relay-key-changed' }), commandIds.trustRelay],
+    ['other error', running({ state: 'error', code: 'disk-full' }), commandIds.resume],
+    ['keys missing', { kind: 'failed', code: 'missing-secret', message: '' }, commandIds.disconnectFolder],
+    ['failed', { kind: 'failed', code: 'state', message: '' }, commandIds.resume],
+    ['engine down', { kind: 'engine-down', reason: '', restartInMs: 1 }, commandIds.resume],
+  ])('%s: what helps comes first', (_name, view, first) => {
+    expect(commands(view)[0]).toBe(first);
+    expect(commands(view).at(-1)).toBe(commandIds.showLog);
+  });
+});
+
+describe('relay address', () => {
+  it.each([
+    ['wss://relay.example.org', 'wss://relay.example.org', false],
+    ['wss://relay.example.org/', 'wss://relay.example.org', false],
+    ['  relay.example.org:4747 ', 'wss://relay.example.org:4747', false],
+    ['localhost:4747', 'ws://localhost:4747', false],
+    ['127.0.0.1:4747', 'ws://127.0.0.1:4747', false],
+    ['ws://[::1]:4747', 'ws://[::1]:4747', false],
+    ['ws://192.168.1.2:4747', 'ws://192.168.1.2:4747', true],
+    ['wss://relay.example.org/rooms', 'wss://relay.example.org/rooms', false],
+  ])('takes %s', (text, url, leavesMachinePlain) => {
+    expect(parseRelayAddress(text)).toEqual({ kind: 'valid', url, leavesMachinePlain });
+  });
+
+  it.each(['', '  ', 'http://a', 'ftp://a', 'wss://', 'wss://user:secret@a', 'wss://a?x=1', 'wss://a#x', 'a b'])(
+    'refuses %j, quoting no secret',
+    (text) => {
+      const address = parseRelayAddress(text);
+      expect(address.kind).toBe('invalid');
+      expect(JSON.stringify(address)).not.toContain('secret');
+    },
+  );
+});
+
+describe('text', () => {
+  it.each([
+    ['2026-01-01T12:00:05Z', 'just now'],
+    ['2026-01-01T11:59:59Z', 'just now'],
+    ['2026-01-01T11:59:01Z', '59 s ago'],
+    ['2026-01-01T11:01:00Z', '59 min ago'],
+    ['2025-12-31T13:00:00Z', '23 h ago'],
+    ['2025-12-29T12:00:00Z', '3 d ago'],
+    ['nonsense', 'at an unknown time'],
+  ])('%s is %s', (time, text) => {
+    expect(agoText(time, nowMs)).toBe(text);
+  });
+
+  it.each([
+    [0, '0 bytes'],
+    [1, '1 byte'],
+    [1_023, '1023 bytes'],
+    [1_536, '1.5 KiB'],
+    [3 * 1_024 ** 2, '3.0 MiB'],
+  ])('%i bytes', (bytes, text) => {
+    expect(sizeText(bytes)).toBe(text);
+  });
+});

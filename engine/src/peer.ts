@@ -20,7 +20,7 @@ import { liveEntry } from './core/entry-encoding.ts';
 import { type JoinOptions, previewJoin, supersededAtJoin } from './core/first-join.ts';
 import { type Halt, derivePeerState } from './core/peer-state.ts';
 import type { Apply, DiskStep, Plan, PublishStep } from './core/plan.ts';
-import { splitIntoRecords } from './core/record-batches.ts';
+import { recordBatches } from './core/record-batches.ts';
 import { reconcile } from './core/reconcile.ts';
 import type { Row } from './core/row.ts';
 import { createGitWatch } from './git-watch.ts';
@@ -523,7 +523,7 @@ export function createPeer(parts: PeerParts): Peer {
     const sendable = judged.steps;
     if (judged.waitMs > 0) settler.wakeIn(judged.waitMs);
     const whole = label !== '' && sendable.length > 1;
-    const batches = splitIntoRecords(sendable, whole);
+    const batches = [...recordBatches(sendable, { whole })];
     if (batches.length === 0 && extra.length > 0) batches.push([]);
     for (const [index, batch] of batches.entries()) {
       const sinceMs = clock.monotonicMs() - lastRecordMs;

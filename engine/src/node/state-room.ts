@@ -7,6 +7,7 @@
 import {
   comparePaths,
   type Head,
+  limits,
   noRecordId,
   type RecordId,
   type RelPath,
@@ -28,7 +29,17 @@ export const recordsKeptMax = 4_096;
 /** Undo of first shares is big and the least likely to be needed: beyond this the oldest goes, and RB3 refetches instead. */
 const undoBytesMax = 256 * 1024 * 1024;
 
+/** About 3 MB. */
+const rangesKeptMax = 32;
+/** A bigger record touches too many pages for the kept ones to be worth the upkeep. */
+const slotsNotedMax = 256;
+
 const { sha256 } = nodeHashing;
+
+interface PathSlot {
+  readonly path: RelPath;
+  readonly slot: Slot;
+}
 
 interface RoomRow {
   readonly height: number;
@@ -109,6 +120,7 @@ export function createStateRoom(db: SqlDb, transactions: Transactions, tree: Sta
     pages = readPages();
     undoBytes = readUndoBytes();
     lastPages = undefined;
+    slotsByRange.clear();
   });
 
   function readRoom(): RoomRow {
@@ -137,6 +149,36 @@ export function createStateRoom(db: SqlDb, transactions: Transactions, tree: Sta
   const variantsBetween = (after: RelPath | null, to: RelPath | null): readonly Variant[] =>
     variantsOf(selectVariantsBetween.all(after ?? '', to ?? afterEveryPath));
 
+  /** Slots of the pages that were hashed last, oldest first: the next edit is mostly in the same page. */
+  const slotsByRange = new Map<
+    string,
+    { readonly after: RelPath | null; readonly to: RelPath | null; slots: PathSlot[] }
+  >();
+
+  function slotsOfPage(after: RelPath | null, to: RelPath | null): readonly PathSlot[] {
+    const key = `${after ?? ''}\0${to ?? ''}`;
+    const known = slotsByRange.get(key);
+    const range = known ?? { after, to, slots: [...tree.slotsBetween(after, to)] };
+    if (range.slots.length > limits.pageEntriesMax) return range.slots;
+    slotsByRange.delete(key);
+    slotsByRange.set(key, range);
+    for (const oldest of slotsByRange.keys()) {
+      if (slotsByRange.size <= rangesKeptMax) break;
+      slotsByRange.delete(oldest);
+    }
+    return range.slots;
+  }
+
+  function noteSlot(path: RelPath, slot: Slot | null): void {
+    for (const range of slotsByRange.values()) {
+      if (range.after !== null && comparePaths(path, range.after) <= 0) continue;
+      if (range.to !== null && comparePaths(path, range.to) > 0) continue;
+      const at = placeOf(range.slots, path);
+      const there = range.slots[at]?.path === path ? 1 : 0;
+      range.slots.splice(at, there, ...(slot === null ? [] : [{ path, slot }]));
+    }
+  }
+
   const manifest: ManifestView = {
     slot: tree.slot,
     slotsUnder: tree.slotsUnder,
@@ -144,6 +186,8 @@ export function createStateRoom(db: SqlDb, transactions: Transactions, tree: Sta
     variants,
     variantsBetween,
   };
+
+  const pageView: ManifestView = { ...manifest, slotsBetween: slotsOfPage };
 
   const pageIndex: PageIndex = {
     pages: () => pages,
@@ -170,7 +214,7 @@ export function createStateRoom(db: SqlDb, transactions: Transactions, tree: Sta
     )
       return lastPages.result;
     const result = updatePages(
-      { manifest, index: pageIndex, updates: inPathOrder(change.updates), variants: change },
+      { manifest: pageView, index: pageIndex, updates: inPathOrder(change.updates), variants: change },
       sha256,
     );
     lastPages = { of: change, result };
@@ -209,7 +253,12 @@ export function createStateRoom(db: SqlDb, transactions: Transactions, tree: Sta
   }
 
   function writeSlots(updates: readonly SlotUpdate[], mtimes: ReadonlyMap<RelPath, number>): PackedSlot[] {
-    return updates.map(({ path, slot }) => ({ path, ...tree.setRemote(path, slot, mtimes.get(path) ?? 0) }));
+    const isSmall = updates.length <= slotsNotedMax;
+    if (!isSmall) slotsByRange.clear();
+    return updates.map(({ path, slot }) => {
+      if (isSmall) noteSlot(path, slot);
+      return { path, ...tree.setRemote(path, slot, mtimes.get(path) ?? 0) };
+    });
   }
 
   function commitRecord(commit: CommitRecord): void {
@@ -277,6 +326,7 @@ export function createStateRoom(db: SqlDb, transactions: Transactions, tree: Sta
     readonly slots: Iterable<SlotUpdate>;
     readonly variants: readonly Variant[];
   }): void {
+    slotsByRange.clear();
     // The new manifest goes through a temporary table: what it does not hold is found without keeping it in memory.
     db.exec(
       'CREATE TEMP TABLE IF NOT EXISTS loaded (path TEXT NOT NULL PRIMARY KEY) WITHOUT ROWID; DELETE FROM loaded;',
@@ -406,6 +456,19 @@ export function createStateRoom(db: SqlDb, transactions: Transactions, tree: Sta
 }
 
 const afterEveryPath = new Uint8Array(0);
+
+/** Where `path` is, or would be, among slots in path order. */
+function placeOf(slots: readonly PathSlot[], path: RelPath): number {
+  let low = 0;
+  let high = slots.length;
+  while (low < high) {
+    const middle = (low + high) >> 1;
+    const at = slots[middle];
+    if (at !== undefined && comparePaths(at.path, path) < 0) low = middle + 1;
+    else high = middle;
+  }
+  return low;
+}
 
 function variantKey(variant: Variant): string {
   return `${variant.id} ${variant.path}`;

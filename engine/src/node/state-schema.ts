@@ -23,7 +23,8 @@ CREATE TABLE tree (
   problem      TEXT,                        -- JSON {reason, attempts}; NULL = none
   retry_at     REAL,                        -- of the problem, milliseconds since 1970
   pending      INTEGER NOT NULL,            -- 1 = in scope, not held, and local ≠ base or remote ≠ base
-  sum          INTEGER NOT NULL             -- CRC-32 of all the others: noise on disk is found before it is acted on (P10)
+  slot_sum     INTEGER NOT NULL,            -- CRC-32 of path and remote, for reading whole pages of slots without the rest
+  sum          INTEGER NOT NULL             -- CRC-32 of all the others but slot_sum: noise is found before it is acted on (P10)
 ) STRICT, WITHOUT ROWID;
 CREATE INDEX tree_pending ON tree (path) WHERE pending = 1;
 CREATE INDEX tree_held ON tree (path) WHERE hold IS NOT NULL;

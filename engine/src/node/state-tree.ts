@@ -54,7 +54,8 @@ interface StoredRow {
   readonly retry_at: number | null;
   readonly pending: number;
 }
-interface SummedRow extends StoredRow {
+interface SummedRow extends Omit<StoredRow, 'remote'> {
+  remote: Uint8Array | null;
   readonly sum: number;
 }
 type RowContent = Omit<StoredRow, 'path' | 'pending'>;
@@ -97,12 +98,15 @@ export function createStateTree(db: SqlDb, transactions: Transactions, options: 
   const selectRemoteContent = rowsSql(
     "WHERE substr(remote, 2, 8) = ? AND remote >= x'01' AND remote < x'03' AND substr(remote, 2, 32) = ? LIMIT 1",
   );
-  const selectSlots = rowsSql('WHERE path > ? AND path <= ? AND remote IS NOT NULL ORDER BY path LIMIT ?');
+  const selectSlots = db.prepare<{ readonly path: string; readonly slot: Uint8Array; readonly slot_sum: number }>(
+    `SELECT path, CASE length(remote) WHEN 0 THEN base ELSE remote END AS slot, slot_sum FROM tree
+     WHERE path > ? AND path <= ? AND remote IS NOT NULL ORDER BY path LIMIT ?`,
+  );
 
-  const insertRow = db.prepare(`INSERT INTO tree (${columns}) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`);
+  const insertRow = db.prepare(`INSERT INTO tree (${columns}, slot_sum) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`);
   // One statement per group of columns: an index is touched only when a column that it reads is set.
   const updateTrees = db.prepare(
-    'UPDATE tree SET base = ?, remote = ?, remote_mtime = ?, pending = ?, sum = ? WHERE path = ?',
+    'UPDATE tree SET base = ?, remote = ?, remote_mtime = ?, slot_sum = ?, pending = ?, sum = ? WHERE path = ?',
   );
   const updateLocal = db.prepare('UPDATE tree SET local = ?, pending = ?, sum = ? WHERE path = ?');
   const updateMarks = db.prepare(
@@ -162,11 +166,24 @@ export function createStateTree(db: SqlDb, transactions: Transactions, options: 
     const pending = isPending(after) ? 1 : 0;
     const sum = sumOf({ ...after, path, remote, pending });
     if (before === undefined) {
-      insertRow.run(path, base, remote, after.remote_mtime, local, scope, hold, problem, after.retry_at, pending, sum);
+      insertRow.run(
+        path,
+        base,
+        remote,
+        after.remote_mtime,
+        local,
+        scope,
+        hold,
+        problem,
+        after.retry_at,
+        pending,
+        sum,
+        slotSum(path, after.remote),
+      );
       return;
     }
     if (base !== before.base || after.remote !== before.remote || after.remote_mtime !== before.remote_mtime)
-      updateTrees.run(base, remote, after.remote_mtime, pending, sum, path);
+      updateTrees.run(base, remote, after.remote_mtime, slotSum(path, after.remote), pending, sum, path);
     if (local !== before.local) updateLocal.run(local, pending, sum, path);
     if (
       scope !== before.scope ||
@@ -327,8 +344,8 @@ export function createStateTree(db: SqlDb, transactions: Transactions, options: 
     for (;;) {
       const page = selectSlots.all(last, to ?? afterEveryPath, rowsPerPage);
       for (const row of page) {
-        const { remote } = checked(row);
-        if (remote !== null) yield { path: row.path as RelPath, slot: decodeStoredSlot(remote) };
+        if (slotSum(row.path, row.slot) !== row.slot_sum) throw damaged();
+        yield { path: row.path as RelPath, slot: decodeStoredSlot(row.slot) };
       }
       const end = page.at(-1);
       if (end === undefined || page.length < rowsPerPage) return;
@@ -426,8 +443,13 @@ function sameBytes(a: Uint8Array | null, b: Uint8Array | null): boolean {
 
 function checked(row: SummedRow): StoredRow {
   if (sumOf(row) !== row.sum) throw damaged();
-  if (row.remote === null || row.remote.length > 0) return row;
-  return { ...row, remote: row.base };
+  // Rows come fresh from the database: nobody else holds this one.
+  if (row.remote?.length === 0) row.remote = row.base;
+  return row;
+}
+
+function slotSum(path: string, remote: Uint8Array | null): number {
+  return remote === null ? 0 : crc32(remote, crc32(path));
 }
 
 /** Over the columns as stored. */

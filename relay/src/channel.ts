@@ -433,10 +433,9 @@ export function createChannel(number: number, link: ChannelLink, parts: RelayPar
           code: failure?.code ?? 'internal',
           reason: error instanceof Error ? error.message : String(error),
         });
+        // No more than that: what the system said may name the relay's own files.
         const detail =
-          failure === undefined
-            ? 'the relay failed; its log says why'
-            : `the relay could not store: ${failure.message}`;
+          failure?.code === 'disk-full' ? "the relay's disk is full" : 'the relay could not do this; its log says why';
         if ('request' in message && before.kind === 'open')
           refuse(before, message.request, { code: 'storeFailed', detail });
         else fail('storeFailed', detail);

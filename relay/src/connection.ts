@@ -171,7 +171,16 @@ export function createConnection({
     const done = begin(
       frame.length + ('bytesMax' in message ? Math.min(message.bytesMax, limits.bytesInFlightMax) : 0),
     );
-    void channel.take(message, frame).then(done);
+    channel
+      .take(message, frame)
+      .catch((error: unknown) => {
+        // A mistake of ours. It ends this connection, and no other.
+        log.error('connection failed', {
+          reason: error instanceof Error ? (error.stack ?? error.message) : String(error),
+        });
+        close('storeFailed', 'the relay failed; its log says why');
+      })
+      .finally(done);
   }
 
   /** Counts a request until the returned function is called. */

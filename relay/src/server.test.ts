@@ -397,6 +397,7 @@ describe('start and stop', () => {
       relay = await start({ storage });
       const identity = relay.publicKey;
       expect((await stat(join(storage.dataDir, 'identity.key'))).mode & 0o777).toBe(0o600);
+      expect((await stat(join(storage.dataDir, 'relay.sqlite'))).mode & 0o777).toBe(0o600);
       expect((await stat(join(storage.homeDir, 'relays'))).mode & 0o777).toBe(0o700);
       const first = room.record(null);
       const peer = await connect();

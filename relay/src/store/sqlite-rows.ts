@@ -4,7 +4,7 @@
  * (LOG4). The port's promises to other threads are made in sqlite-room-store.ts.
  */
 import { randomBytes } from 'node:crypto';
-import { mkdirSync } from 'node:fs';
+import { closeSync, mkdirSync, openSync } from 'node:fs';
 import { join } from 'node:path';
 import type { ChunkId, Head, RecordId, RoomId } from '@driftless/protocol';
 import { hexOf, idBytes } from './bytes.ts';
@@ -56,7 +56,10 @@ export interface SqliteRooms {
 /** Opens, or makes, the store in `dataDir`. Throws StoreError: damaged, newer, in-use, disk-full, failed. */
 export function openSqliteRooms({ dataDir, quotas, databasePagesMax }: SqliteOptions): SqliteRooms {
   translated(() => mkdirSync(dataDir, { recursive: true, mode: 0o700 }));
-  const db = openNodeSqlDb(join(dataDir, 'relay.sqlite'));
+  const file = join(dataDir, 'relay.sqlite');
+  // Made with its mode; SQLite gives the files beside it the same (S20).
+  translated(() => closeSync(openSync(file, 'a', 0o600)));
+  const db = openNodeSqlDb(file);
   try {
     prepareDatabase(db);
     if (databasePagesMax !== undefined) db.exec(`PRAGMA max_page_count = ${databasePagesMax}`);

@@ -48,6 +48,7 @@ export function createConnection({
   const inbox: Uint8Array[] = [];
   const frameBucket = createTokenBucket({ perSecond: limits.framesPerSecond, burst: limits.framesBurst });
   const byteBucket = createTokenBucket({ perSecond: limits.bytesPerSecond, burst: limits.bytesBurst });
+  const helloBucket = createTokenBucket({ perSecond: limits.hellosPerSecond, burst: limits.hellosBurst });
   let inFlight = 0;
   let inFlightBytes = 0;
   let refusals = 0;
@@ -165,6 +166,9 @@ export function createConnection({
     if (number === 0) {
       if (message.kind !== 'ping') return close('badRequest', 'only pings belong on channel 0');
       return send(encodeFrame({ channel: 0, message: { kind: 'pong', token: message.token } }));
+    }
+    if (message.kind === 'hello' && helloBucket.take(1, clock.monotonicMs()) > 0) {
+      return close('overLimit', 'too many hellos');
     }
     const channel = channelOf(number);
     if (channel === undefined) return;

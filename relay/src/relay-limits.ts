@@ -24,6 +24,9 @@ export interface RelayLimits {
   readonly framesBurst: number;
   readonly bytesPerSecond: number;
   readonly bytesBurst: number;
+  /** Each costs a signature. More end the connection. */
+  readonly hellosPerSecond: number;
+  readonly hellosBurst: number;
   readonly presencePerSecond: number;
   readonly presenceBurst: number;
   readonly requestsInFlightMax: number;
@@ -67,6 +70,9 @@ export const defaultRelayLimits: RelayLimits = {
   framesBurst: 10_000,
   bytesPerSecond: 256 * mib,
   bytesBurst: 64 * mib,
+  // All channels at once after a reconnect, and again soon after.
+  hellosPerSecond: 50,
+  hellosBurst: 2_048,
   presencePerSecond: 10,
   presenceBurst: 30,
   requestsInFlightMax: 128,

@@ -351,6 +351,18 @@ describe('floods', () => {
     expect(answered).toBe(50);
   });
 
+  test('hellos above the rate end the connection: each costs a signature', async () => {
+    await start({ hellosPerSecond: 1, hellosBurst: 3 });
+    const peer = await connect();
+    for (let again = 0; again < 3; again++) {
+      await peer.enter(1, room);
+      peer.send(1, { kind: 'leave' });
+    }
+    await expect(peer.enter(1, room)).rejects.toThrow('the connection has ended');
+    expect(await peer.closed).toBe(4_000 + closeCodes.overLimit.code);
+    await expectHealthy();
+  });
+
   test('requests above the bound wait for those before them', async () => {
     const gate = gatedStore();
     await start({ requestsInFlightMax: 5 }, gate.store);

@@ -5,8 +5,8 @@
  * The handshake: hello → challenge (signed by the relay over the hello's frame) → proof (signed by the room's admission
  * key over the frames of both) → welcome. Frames are taken whole, as they were sent.
  */
-import { createPublicKey, hash, verify } from 'node:crypto';
-import { concatBytes, hexToBytes, uint32ToBytes, uint64ToBytes, utf8ToBytes } from './bytes.ts';
+import { createPublicKey, hash, type KeyObject, verify } from 'node:crypto';
+import { bytesToHex, concatBytes, hexToBytes, uint32ToBytes, uint64ToBytes, utf8ToBytes } from './bytes.ts';
 import type { RecordId, RoomId } from './ids.ts';
 import type { Challenge } from './message.ts';
 import type { SealedCheckpoint } from './record.ts';
@@ -90,11 +90,25 @@ export function writerCheckpointMessage(checkpoint: Omit<SealedCheckpoint, 'writ
 export function verifyEd25519(publicKey: Uint8Array, message: Uint8Array, signature: Uint8Array): boolean {
   if (publicKey.length !== 32 || signature.length !== 64) return false;
   try {
-    const key = createPublicKey({ key: Buffer.concat([ed25519SpkiPrefix, publicKey]), format: 'der', type: 'spki' });
-    return verify(null, message, key, signature);
+    return verify(null, message, keyObjectOf(publicKey), signature);
   } catch {
     return false;
   }
+}
+
+/** Making a KeyObject costs as much as a verification, and the same few keys come again with every record. */
+const keyObjectsMax = 256;
+const keyObjects = new Map<string, KeyObject>();
+
+function keyObjectOf(publicKey: Uint8Array): KeyObject {
+  const name = bytesToHex(publicKey);
+  const known = keyObjects.get(name);
+  if (known !== undefined) return known;
+  const key = createPublicKey({ key: Buffer.concat([ed25519SpkiPrefix, publicKey]), format: 'der', type: 'spki' });
+  // Strangers' keys come too, at a relay: starting over is cheaper than keeping order.
+  if (keyObjects.size >= keyObjectsMax) keyObjects.clear();
+  keyObjects.set(name, key);
+  return key;
 }
 
 /** The DER wrapping of a raw Ed25519 public key (RFC 8410). */

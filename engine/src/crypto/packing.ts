@@ -11,6 +11,9 @@ const codecDeflateRaw = 1;
 const headBytes = 9;
 /** Below this, deflate's own overhead eats the gain. */
 const compressBytesMin = 256;
+/** Larger plains are tried on a piece from their middle first: deflating what is compressed already is most of sealing it. */
+const probeFromBytes = 16 * 1024;
+const probeBytes = 4 * 1024;
 /** What compression must leave at most, to be worth the reader's time. */
 const compressedShareMax = 0.95;
 /** Sizes up to 4 KiB come in 64 classes; above, the step is at most 6 % of the size. */
@@ -51,10 +54,17 @@ export function unpack(packed: Uint8Array, plainBytesMax: number): Uint8Array | 
 }
 
 function compress(plain: Uint8Array): { readonly codec: number; readonly payload: Uint8Array } {
-  if (plain.length < compressBytesMin) return { codec: codecRaw, payload: plain };
+  if (plain.length < compressBytesMin || !isWorthTrying(plain)) return { codec: codecRaw, payload: plain };
   const deflated = deflateRawSync(plain, { level: 1 });
   if (deflated.length > plain.length * compressedShareMax) return { codec: codecRaw, payload: plain };
   return { codec: codecDeflateRaw, payload: deflated };
+}
+
+function isWorthTrying(plain: Uint8Array): boolean {
+  if (plain.length < probeFromBytes) return true;
+  const start = (plain.length - probeBytes) >> 1;
+  const probe = plain.subarray(start, start + probeBytes);
+  return deflateRawSync(probe, { level: 1 }).length <= probe.length * compressedShareMax;
 }
 
 function inflate(payload: Uint8Array, plainBytes: number): Uint8Array | undefined {

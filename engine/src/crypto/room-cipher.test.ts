@@ -120,6 +120,14 @@ describe('packing', () => {
     expect(pack(filled(1, 10_000)).length).toBeLessThan(300);
     expect(pack(createSeededRandom(4).bytes(10_000)).length).toBeLessThan(10_300);
   });
+  test('judges a large plain by its middle, and opens it either way', () => {
+    const noise = createSeededRandom(5).bytes(32_000);
+    const text = filled(0x61, 32_000);
+    for (const plain of [concatBytes(text, noise, text), concatBytes(noise, text, noise)]) {
+      expect(unpack(pack(plain), plain.length)).toEqual(plain);
+    }
+    expect(pack(concatBytes(noise, text, noise)).length).toBeLessThan(70_000);
+  });
   test('never inflates beyond the stated or the allowed length', () => {
     const bomb = pack(filled(0, 1_000_000));
     expect(unpack(bomb, 999_999)).toBeUndefined();

@@ -161,7 +161,7 @@ function startPeer(member: Member, parameters: readonly string[], input: string)
 function run(parameters: readonly string[], input: string): ChildProcess {
   const child = fork(commandLine, parameters, {
     stdio: ['pipe', 'pipe', 'inherit', 'ipc'],
-    env: { ...process.env, DRIFTLESS_HOME: join(demoPath, 'home') },
+    env: { ...process.env, DRIFTLESS_HOME: join(demoPath, 'home'), DRIFTLESS_RELAY_LOG: 'warn' },
   });
   children.add(child);
   child.once('exit', () => children.delete(child));
@@ -212,7 +212,8 @@ function createMemberView(member: Member): (event: Told) => void {
         return say(member.name, `! ${path === '' ? '' : `${path}: `}${event.reason}`);
       case 'state': {
         const { state = '' } = event;
-        if (state === 'scanning' || state === 'syncing') return;
+        const isConnecting = state === 'offline' && lastState === '';
+        if (state === 'scanning' || state === 'syncing' || isConnecting) return;
         if (lines > linesPerBurst) say(member.name, `  … and ${lines - linesPerBurst} more`);
         const text =
           state === 'idle' ? '✓ in sync' : `${state}${event.reason === undefined ? '' : `: ${event.reason}`}`;

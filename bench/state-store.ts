@@ -140,6 +140,7 @@ function measure(rows: number): Record<string, number> {
       firstScanMs,
       firstShareMs,
       editMs,
+      editAgainMs,
       setLocalMs,
       rowMs,
       childrenMs,

@@ -24,6 +24,7 @@ export interface ScopeStep {
 /**
  * Bring the disk to `to`; null = delete. Disk must still be `row.local`, of whatever kind. Afterwards base := the room's
  * entry. `to` is the room's entry, except for an executable bit that was changed here and is published by the next round.
+ * A directory that shall go, and that the disk finds not empty with nothing in scope in it, leaves the scope (as ScopeStep).
  */
 export interface Apply {
   readonly kind: 'apply';

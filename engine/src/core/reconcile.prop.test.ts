@@ -76,8 +76,11 @@ class World {
     copied: new Set(),
   };
 
-  constructor(count: number) {
-    this.peers = Array.from({ length: count }, (_, index) => new ModelPeer(`p${index}`, this.room));
+  constructor(count: number, ignoredByFirst: (path: RelPath) => boolean = () => false) {
+    this.peers = Array.from(
+      { length: count },
+      (_, index) => new ModelPeer(`p${index}`, this.room, index === 0 ? { ignored: ignoredByFirst } : {}),
+    );
   }
 
   run(steps: readonly Step[]): void {
@@ -276,6 +279,9 @@ function shown(disk: Disk): Record<string, string> {
   return Object.fromEntries(lines);
 }
 
+const inspect = (disk: Disk, wanted: (path: RelPath) => boolean): Record<string, string> =>
+  shown(new Map([...disk].filter(([path]) => wanted(path))));
+
 const roundsMax = 40;
 
 describe('whole peers in a model', () => {
@@ -295,6 +301,28 @@ describe('whole peers in a model', () => {
       );
     });
   }
+
+  it('one peer leaves paths out of scope: they are neither sent, nor applied, nor deleted, and hinder nothing else', () => {
+    const ignored = (path: RelPath): boolean => path.split('/').includes('b');
+    fc.assert(
+      fc.property(fc.array(stepOf(2), { maxLength: 60, size: 'max' }), (steps) => {
+        const world = new World(2, ignored);
+        const [first, second] = world.peers as [ModelPeer, ModelPeer];
+        for (const step of steps) {
+          const before = inspect(first.disk, ignored);
+          world.run([step]);
+          if (step.kind === 'turn' || step.kind === 'pull') expect(inspect(first.disk, ignored)).toEqual(before);
+        }
+        const before = inspect(first.disk, ignored);
+        world.settle(roundsMax);
+        expect(inspect(first.disk, ignored)).toEqual(before);
+        const inScope = (path: RelPath): boolean => !ignored(path) && !first.outOfScope.has(path);
+        expect(inspect(first.disk, inScope)).toEqual(inspect(second.disk, inScope));
+        expect([...first.outOfScope.keys()].filter((path) => first.disk.get(path)?.kind === 'file')).toEqual([]);
+      }),
+      { seed: 20_264, numRuns: 400 },
+    );
+  });
 
   it('one peer works: the others follow, without a conflict and without an echo', () => {
     fc.assert(

@@ -154,8 +154,8 @@ const diskSide: GoingSide = {
     operation.kind === 'apply' && row.local?.kind === 'directory' && operation.to?.kind !== 'directory',
 
   keeping(row, round) {
-    // A name that the disk cannot hold is not there; any other reason may well stand on it.
-    if (row.outOfScope !== null) return row.outOfScope === 'unstorable' ? gone : outOfScopeOnly;
+    // Whether it is on this disk at all, only the disk can say: removing a directory is tried, and is never recursive (IG4).
+    if (row.outOfScope !== null) return gone;
     if (row.local === null || isAtOrBelow(row.path, round.leavingDisk)) return gone;
     if (row.hold !== null) return stays;
     const operation = round.operations.get(row.path);
@@ -165,12 +165,9 @@ const diskSide: GoingSide = {
   },
 
   keepDirectory(row, round, keeping) {
-    const { operations, scope } = round;
+    const { operations } = round;
     if (keeping === later) operations.delete(row.path);
-    else if (keeping === outOfScopeOnly) {
-      operations.delete(row.path);
-      scope.set(row.path, 'leaves');
-    } else if (liveEntry(row.remote) === null) {
+    else if (liveEntry(row.remote) === null) {
       const note = 'deleted in the room, but something in it was made or edited here: the directory is kept';
       operations.set(row.path, { kind: 'publish', revives: true, note });
     } else operations.set(row.path, { kind: 'publishMoveAside' });
@@ -260,7 +257,9 @@ function leaveOutDirectoriesOfOutOfScope({ input, operations, scope }: Round): v
     let outOfScope = 0;
     let inScope = 0;
     for (const row of input.view.rowsUnder(path)) {
-      if (row.outOfScope !== null || scope.get(row.path) === 'leaves') outOfScope += 1;
+      // What the room never knew is on this disk; of anything else that is out of scope it is not certain.
+      if (row.outOfScope !== null) outOfScope += row.remote === null ? 1 : 0;
+      else if (scope.get(row.path) === 'leaves') outOfScope += 1;
       else if (row.local !== null) inScope += 1;
       if (inScope > 0) break;
     }
@@ -330,8 +329,10 @@ function roomParents(path: RelPath, { input, operations, scope, enteringRoom }: 
     if (remote?.kind === 'directory') break;
     if (operation?.kind === 'publish' && row?.local?.kind === 'directory') continue;
     // The room has nothing, or a file, there, and no step makes it a directory yet.
+    const isLeftOut = row?.outOfScope === 'directory-of-out-of-scope';
+    if (remote !== null && isLeftOut) scope.set(parent, 'enters');
     if (remote !== null || row?.hold) return false;
-    if (row !== undefined && row.outOfScope !== null && row.outOfScope !== 'directory-of-out-of-scope') return false;
+    if (row !== undefined && row.outOfScope !== null && !isLeftOut) return false;
     missing.push(parent);
   }
   for (const parent of missing) {

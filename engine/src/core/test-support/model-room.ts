@@ -14,6 +14,7 @@ import {
 } from '@driftless/protocol';
 import { applyChanges } from '../apply-changes.ts';
 import { mergedExecutable } from '../decide.ts';
+import { staysOutOfScope } from '../directory-scope.ts';
 import { entryTag, liveEntry, sameEntry, sameLocal, variantIdOf } from '../entry-encoding.ts';
 import { linuxTraits } from '../folder-traits.ts';
 import type { Fingerprint, LocalEntry } from '../local-entry.ts';
@@ -121,6 +122,11 @@ export class ModelPeer {
   }
 
   rows(): readonly Row[] {
+    for (const path of this.outOfScope.keys()) {
+      const hasChildren = [...this.disk.keys()].some((other) => other.startsWith(`${path}/`));
+      const local = this.disk.get(path)?.kind ?? null;
+      if (!staysOutOfScope({ local, hasChildren, remote: this.manifest.slot(path) })) this.outOfScope.delete(path);
+    }
     const paths = new Set([...this.base.keys(), ...this.disk.keys(), ...this.outOfScope.keys()]);
     for (const { path } of this.manifest.entries()) paths.add(path);
     return [...paths].sort(comparePaths).map((path) => this.row(path));
@@ -195,6 +201,11 @@ export class ModelPeer {
     switch (step.kind) {
       case 'apply':
         must(sameNode(localOf(this.disk.get(step.path)), step.row.local), `${step.path} is not as it was`);
+        if (step.to?.kind !== 'directory' && this.isKept(step.path)) {
+          this.setBase(step.path, liveEntry(step.row.remote));
+          this.outOfScope.set(step.path, 'directory-of-out-of-scope');
+          return;
+        }
         this.write(step.path, step.to);
         if (step.to?.kind === 'file' && !sameEntry(step.to, liveEntry(step.row.remote)))
           for (const line of textOf(step.to.content.digest).split('\n')) this.mergedTags.add(line);
@@ -219,6 +230,12 @@ export class ModelPeer {
         this.holds.delete(step.path);
         return;
     }
+  }
+
+  /** A directory in which there is something, and nothing in scope (rules IG3, IG4). */
+  private isKept(path: RelPath): boolean {
+    const below = [...this.disk.keys()].filter((other) => other.startsWith(`${path}/`));
+    return below.length > 0 && below.every((other) => this.row(other).outOfScope !== null);
   }
 
   private merge(path: RelPath, row: Row): void {

@@ -9,6 +9,7 @@ import { type ChildProcess, fork } from 'node:child_process';
 import { chmodSync, existsSync, mkdirSync, readFileSync, symlinkSync, writeFileSync } from 'node:fs';
 import { basename, join, relative, resolve } from 'node:path';
 import { createInterface } from 'node:readline';
+import { stop } from 'esbuild';
 import { buildCommandLine, workspaceRoot } from './build.ts';
 import { watchParent } from './parent-watch.ts';
 
@@ -30,6 +31,7 @@ interface Told {
   readonly by?: string;
   readonly state?: string;
   readonly reason?: string;
+  readonly next?: string;
 }
 interface Member {
   readonly name: string;
@@ -55,6 +57,8 @@ async function start(folders: readonly string[]): Promise<void> {
   if (folders.length === 1)
     throw new Error('Name two folders or more to keep in step, or none for the demo: npm start -- DIR DIR');
   await buildCommandLine();
+  // Its helper process is not needed any more.
+  await stop();
   mkdirSync(demoPath, { recursive: true });
   const members = folders.length === 0 ? makeDemoFolders() : membersOf(folders);
   const url = await startRelay();
@@ -215,8 +219,8 @@ function createMemberView(member: Member): (event: Told) => void {
         const isConnecting = state === 'offline' && lastState === '';
         if (state === 'scanning' || state === 'syncing' || isConnecting) return;
         if (lines > linesPerBurst) say(member.name, `  … and ${lines - linesPerBurst} more`);
-        const text =
-          state === 'idle' ? '✓ in sync' : `${state}${event.reason === undefined ? '' : `: ${event.reason}`}`;
+        const more = [event.reason, event.next].filter((part) => part !== undefined).join('; ');
+        const text = state === 'idle' ? '✓ in sync' : `${state}${more === '' ? '' : `: ${more}`}`;
         if (lines > 0 || text !== lastState) say(member.name, text);
         lines = 0;
         lastState = text;

@@ -62,6 +62,20 @@ describe('the view of a running peer', () => {
     ]);
   });
 
+  it('shows a burst by its first files and a count', () => {
+    const { output, lines } = recorded(false);
+    const view = createPeerView(output, { nowMs: () => 0 });
+    for (let file = 1; file <= 1_000; file += 1) view.onEvent('/a/notes', { event: 'sent', path: `${file}` });
+    view.onEvent('/a/notes', state('syncing'));
+    view.onEvent('/a/notes', state('idle'));
+    expect(lines).toHaveLength(22);
+    expect(lines.slice(-3).map((line) => line.slice(10))).toEqual([
+      'notes  sent 20',
+      'notes  … and 980 more',
+      'notes  in sync',
+    ]);
+  });
+
   it('tells the progress of long work now and then where there is no terminal', () => {
     const { output, lines } = recorded(false);
     let nowMs = 0;

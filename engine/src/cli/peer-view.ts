@@ -9,6 +9,8 @@ import { type Output, printable } from './output.ts';
 
 /** Without a terminal, long work says this often how far it is. */
 const progressLineMs = 5_000;
+/** A burst of files is shown by its first lines and a count. */
+const filesShownPerBurst = 20;
 
 export interface PeerView {
   onEvent(dir: string, event: PeerEvent): void;
@@ -32,6 +34,7 @@ function createHumanView(
 ): { show(dir: string, event: PeerEvent): void; close(): void } {
   const bars = output.interactive ? createBars() : undefined;
   const lastStateText = new Map<string, string>();
+  const filesInBurst = new Map<string, number>();
   let progressShownAtMs = Number.NEGATIVE_INFINITY;
 
   const say = (dir: string, text: string): void => {
@@ -43,10 +46,14 @@ function createHumanView(
   return {
     show(dir, event) {
       if (event.event !== 'state') {
-        const text = eventText(event);
-        if (text !== '') say(dir, text);
-        // What was said before that is news again after it.
-        if (event.event === 'sent' || event.event === 'applied') lastStateText.delete(dir);
+        if (event.event === 'sent' || event.event === 'applied') {
+          // The state that was told before is news again after it.
+          lastStateText.delete(dir);
+          const count = (filesInBurst.get(dir) ?? 0) + 1;
+          filesInBurst.set(dir, count);
+          if (count > filesShownPerBurst) return;
+        }
+        say(dir, eventText(event));
         return;
       }
       bars?.show(dir, event.progress);
@@ -56,7 +63,11 @@ function createHumanView(
         say(dir, `${phase}: ${done} of ${total} ${unit}`);
       }
       const text = stateText(event, dir);
-      if (text !== '' && lastStateText.get(dir) !== text) {
+      if (text === '') return;
+      const hidden = (filesInBurst.get(dir) ?? 0) - filesShownPerBurst;
+      if (hidden > 0) say(dir, `… and ${hidden} more`);
+      filesInBurst.delete(dir);
+      if (lastStateText.get(dir) !== text) {
         lastStateText.set(dir, text);
         say(dir, text);
       }

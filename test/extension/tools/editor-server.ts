@@ -81,11 +81,13 @@ export async function installVsix(options: EditorServerOptions, vsix: string): P
 }
 
 function prepareHome(options: EditorServerOptions): void {
-  for (const folder of ['user/User', 'extensions', 'home'])
+  for (const folder of ['user/User', 'user/Machine', 'extensions', 'home'])
     mkdirSync(path.join(options.dir, folder), { recursive: true });
   writeFileSync(path.join(options.dir, 'config.yaml'), 'auth: none\n');
   const settings = { ...quietSettings, ...options.settings };
-  writeFileSync(path.join(options.dir, 'user/User/settings.json'), JSON.stringify(settings, null, 2));
+  // Settings of scope `machine` are read from the second one alone.
+  for (const folder of ['user/User', 'user/Machine'])
+    writeFileSync(path.join(options.dir, folder, 'settings.json'), JSON.stringify(settings, null, 2));
 }
 
 /** No tips, no news, no network: what a test sees is ours. */

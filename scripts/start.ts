@@ -13,7 +13,8 @@ import { stop } from 'esbuild';
 import { buildCommandLine, workspaceRoot } from './build.ts';
 import { watchParent } from './parent-watch.ts';
 
-const demoPath = join(workspaceRoot, '.demo');
+/** Tests give it another place. */
+const { DRIFTLESS_DEMO_DIR: demoPath = join(workspaceRoot, '.demo') } = process.env;
 const portPath = join(demoPath, 'relay-port');
 const commandLine = join(workspaceRoot, 'engine', 'dist', 'cli.js');
 /** A peer closes within 4.5 s; what is left then is killed, which it survives. */

@@ -325,6 +325,24 @@ describe('processes', () => {
     expect(failure).toMatchObject({ code: 2, stderr: expect.stringMatching(/^driftless: not built yet\. Run: .+\n$/) });
   });
 
+  it('the launcher refuses a Node that is too old', async () => {
+    const bare = world.path('checkout', 'engine');
+    for (const directory of [join(bare, 'bin'), join(bare, 'dist'), world.path('old')])
+      await mkdir(directory, { recursive: true });
+    await execute('cp', [launcher, join(bare, 'bin')]);
+    await writeFile(join(bare, 'dist', 'cli.js'), '');
+    // Whatever it is asked about its version, it says no.
+    await writeFile(world.path('old', 'node'), '#!/bin/sh\nexit 1\n', { mode: 0o755 });
+    const environment = { PATH: `${world.path('old')}:/usr/bin:/bin` };
+    const failure = await execute(join(bare, 'bin', 'driftless'), [], { env: environment }).catch(
+      (error: unknown) => error,
+    );
+    expect(failure).toMatchObject({
+      code: 2,
+      stderr: expect.stringMatching(/^driftless: needs Node 22\.22 or newer\. Run: .+\n$/),
+    });
+  });
+
   it('a folder moved away while it runs halts the peer, and is taken up again when it returns', async () => {
     const { url } = await startRelay();
     await writeFile(world.path('a', 'x'), 'x');

@@ -86,6 +86,10 @@ export interface ScannerParts {
 const readBytes = 256 * 1024;
 /** Row changes in one transaction: about 5 ms. */
 const writesPerTransaction = 256;
+/** Rows read between two looks at the clock. */
+const rowsBetweenBreaths = 64;
+/** Files read at a time: hides the disk's latency; 2 MB of buffers. */
+const hashesAtOnce = 8;
 /** New files are hashed after the walk, when the vanished ones are known: a moved one need not be read. About 10 MB. */
 const hashesDeferredMax = 20_000;
 /** Vanished files remembered for a moment, for a move whose two hints come in two scans. */
@@ -194,13 +198,13 @@ export function createScanner(parts: ScannerParts): Scanner {
         if (stat.kind !== 'problem' && stat.kind !== 'directory') return pathFromParent(parent);
       }
       await look.load(parentPathOf(path));
-      vanished(path);
+      await vanished(path);
     }
 
     async function lookAt(request: ScanRequest): Promise<void> {
       await breathe();
       // A request before this one may have written the rows that this one reads.
-      writer.flush();
+      await drain();
       const { path, deep } = request;
       if (path === '') return directory('', deep, noInodes);
       if (folds) return pathFromParent(path, deep);
@@ -255,7 +259,7 @@ export function createScanner(parts: ScannerParts): Scanner {
 
     async function directory(path: RelPath | '', deep: boolean, inodes: readonly string[]): Promise<void> {
       await breathe();
-      if (writer.isFull()) writer.flush();
+      if (writer.isFull()) writer.flushSome();
       const listed = await folder.list(path);
       if (listed.kind === 'problem') return unreadable(path, listed);
       if (listed.kind !== 'listed') {
@@ -278,7 +282,7 @@ export function createScanner(parts: ScannerParts): Scanner {
         const child = childPath(path, name);
         if (child === undefined) continue;
         seen.add(child);
-        unreadable(child, problem, rows.get(child));
+        await unreadable(child, problem, rows.get(child));
       }
       for (const listedEntry of listed.entries) {
         const child = childPath(path, listedEntry.name);
@@ -292,13 +296,13 @@ export function createScanner(parts: ScannerParts): Scanner {
       }
       tellUnnameable(path, cannotTravel);
       // Vanished rows before new files: then a moved file is recognised.
-      for (const row of rows.values()) if (!seen.has(row.path)) vanished(row.path, row);
+      for (const row of rows.values()) if (!seen.has(row.path)) await vanished(row.path, row);
       for (const { name, stat } of listed.entries) {
         const child = childPath(path, name);
         if (child === undefined || stat.kind === 'directory') continue;
         await entry({ path: child, stat, row: rows.get(child), deep: descends, requested: false, inodes });
         if (writer.isFull()) {
-          writer.flush();
+          writer.flushSome();
           await breathe();
         }
       }
@@ -350,7 +354,7 @@ export function createScanner(parts: ScannerParts): Scanner {
       }
       const isNew = row === undefined || row.outOfScope !== null || row.local?.kind !== 'directory';
       // Rule IG3: reconcile put it out of scope, and takes it back when something in scope needs it.
-      if (row?.outOfScope !== 'directory-of-out-of-scope' && isNew) record(path, { kind: 'directory' }, row);
+      if (row?.outOfScope !== 'directory-of-out-of-scope' && isNew) await record(path, { kind: 'directory' }, row);
       if (found.deep || found.requested || isNew) await directory(path, found.deep || isNew, [...inodes, identity]);
     }
 
@@ -367,10 +371,10 @@ export function createScanner(parts: ScannerParts): Scanner {
         return leaveOut(path, 'special-file', row);
       }
       if (row?.outOfScope === null && row.local?.kind === 'symlink' && row.local.target === target) return;
-      record(path, { kind: 'symlink', target }, row);
+      await record(path, { kind: 'symlink', target }, row);
     }
 
-    function file(path: RelPath, stat: Stat, row: Row | undefined): void {
+    async function file(path: RelPath, stat: Stat, row: Row | undefined): Promise<void> {
       if (stat.size > fileBytesMax) {
         tellOnce(
           row,
@@ -390,26 +394,48 @@ export function createScanner(parts: ScannerParts): Scanner {
 
     // ── what takes no part, and what is gone ──
 
-    function leaveOut(path: RelPath, reason: OutOfScopeReason, row: Row | undefined): void {
+    async function leaveOut(path: RelPath, reason: OutOfScopeReason, row: Row | undefined): Promise<void> {
       if (row?.outOfScope !== reason) writer.setOutOfScope(path, reason);
       // Nothing below it is looked at any more, so what was known there is neither deleted nor applied (rule IG1).
-      for (const below of store.rowsUnder(path))
+      await eachBelow(path, (below) => {
         if (below.outOfScope !== reason) writer.setOutOfScope(below.path, reason);
+      });
     }
 
-    function unreadable(path: RelPath | '', problem: PathProblem, row?: Row): void {
+    async function unreadable(path: RelPath | '', problem: PathProblem, row?: Row): Promise<void> {
       if (path === '') return tell('', problem.reason);
       const known = row ?? store.row(path);
       tellOnce(known, path, 'unreadable', problem.reason);
-      leaveOut(path, 'unreadable', known);
+      await leaveOut(path, 'unreadable', known);
     }
 
     /** Nothing is on disk at `path`, so nothing below it either. */
-    function vanished(path: RelPath, known?: Row): void {
+    async function vanished(path: RelPath, known?: Row): Promise<void> {
       const row = known ?? store.row(path);
       if (row !== undefined) rowVanished(row);
-      for (const below of store.rowsUnder(path))
+      await belowVanished(path);
+    }
+
+    async function belowVanished(path: RelPath): Promise<void> {
+      await eachBelow(path, (below) => {
         if (below.local !== null || below.outOfScope !== null) rowVanished(below);
+      });
+    }
+
+    async function eachBelow(path: RelPath, action: (row: Row) => void): Promise<void> {
+      let rows = 0;
+      for (const row of store.rowsUnder(path)) {
+        action(row);
+        rows += 1;
+        if (rows % rowsBetweenBreaths !== 0) continue;
+        if (writer.isFull()) writer.flushSome();
+        await breathe();
+      }
+    }
+
+    /** Writes what has gathered, a transaction at a time. */
+    async function drain(): Promise<void> {
+      while (writer.flushSome()) await breathe();
     }
 
     function rowVanished(row: Row): void {
@@ -428,16 +454,26 @@ export function createScanner(parts: ScannerParts): Scanner {
     async function hashAll(): Promise<void> {
       const batch = toHash;
       toHash = [];
-      writer.flush();
-      for (const item of batch) {
-        const moved = movedFrom(item);
-        if (moved !== undefined)
-          record(item.path, { ...moved, ...stampsOf(item), executable: executableOf(item.stat, item.row) }, item.row);
-        else await hash(item);
-        if (writer.isFull()) writer.flush();
-        await breathe();
-      }
-      writer.flush();
+      await drain();
+      let next = 0;
+      const worker = async (): Promise<void> => {
+        for (let item = batch[next++]; item !== undefined; item = batch[next++]) {
+          await readOrRecognise(item);
+          if (writer.isFull()) writer.flushSome();
+          await breathe();
+        }
+      };
+      // All are waited for, so that none works on after an abort.
+      const outcomes = await Promise.allSettled(Array.from({ length: hashesAtOnce }, worker));
+      for (const outcome of outcomes) if (outcome.status === 'rejected') throw outcome.reason;
+      await drain();
+    }
+
+    async function readOrRecognise(item: ToHash): Promise<void> {
+      const moved = movedFrom(item);
+      if (moved === undefined) return hash(item);
+      const local: LocalEntry = { ...moved, ...stampsOf(item), executable: executableOf(item.stat, item.row) };
+      await record(item.path, local, item.row);
     }
 
     /** A file whose inode, size and modification time are those of one that is gone from its old name has its content. */
@@ -453,7 +489,7 @@ export function createScanner(parts: ScannerParts): Scanner {
       const beganMs = clock.nowMs();
       const opened = await folder.openFile(path);
       if (!('read' in opened)) {
-        if (opened.kind === 'problem') unreadable(path, opened, row);
+        if (opened.kind === 'problem') await unreadable(path, opened, row);
         else unstable.add(path);
         return;
       }
@@ -471,7 +507,7 @@ export function createScanner(parts: ScannerParts): Scanner {
           return;
         }
         const { stat, digest } = read;
-        record(
+        await record(
           path,
           {
             kind: 'file',
@@ -485,7 +521,7 @@ export function createScanner(parts: ScannerParts): Scanner {
       } catch (error) {
         const problem = problemOfRead(error);
         if (problem === undefined) throw error;
-        unreadable(path, problem, row);
+        await unreadable(path, problem, row);
       } finally {
         await opened.close();
       }
@@ -513,14 +549,12 @@ export function createScanner(parts: ScannerParts): Scanner {
 
     // ── recording ──
 
-    function record(path: RelPath, local: LocalEntry, row: Row | undefined): void {
+    async function record(path: RelPath, local: LocalEntry, row: Row | undefined): Promise<void> {
       if (row !== undefined && row.outOfScope !== null && row.outOfScope !== 'directory-of-out-of-scope')
         writer.setOutOfScope(path, null);
       writer.setLocal(path, local, row);
       // A file or link where a directory was: what was below it is gone.
-      if (local.kind !== 'directory' && row !== undefined)
-        for (const below of store.rowsUnder(path))
-          if (below.local !== null || below.outOfScope !== null) rowVanished(below);
+      if (local.kind !== 'directory' && row !== undefined) await belowVanished(path);
     }
 
     function tell(path: RelPath | '', reason: string): void {
@@ -540,7 +574,6 @@ export function createScanner(parts: ScannerParts): Scanner {
 
     async function finish(): Promise<ScanResult> {
       await hashAll();
-      writer.flush();
       options.onProgress?.(files);
       return { changed: [...writer.changed], vanishedFiles: writer.vanishedFiles(), problems, unstable: [...unstable] };
     }
@@ -568,7 +601,7 @@ export function createScanner(parts: ScannerParts): Scanner {
   function createWriter() {
     const changed = new Set<RelPath>();
     const vanishedFiles = new Set<RelPath>();
-    let writes: (() => void)[] = [];
+    const writes: (() => void)[] = [];
     return {
       changed,
       vanishedFiles: () => [...vanishedFiles],
@@ -585,14 +618,14 @@ export function createScanner(parts: ScannerParts): Scanner {
         changed.add(path);
         writes.push(() => store.setOutOfScope(path, reason));
       },
-      flush(): void {
-        for (let start = 0; start < writes.length; start += writesPerTransaction) {
-          const slice = writes.slice(start, start + writesPerTransaction);
-          store.transaction(() => {
-            for (const write of slice) write();
-          });
-        }
-        writes = [];
+      /** One transaction; false when there was nothing to write. */
+      flushSome(): boolean {
+        const slice = writes.splice(0, writesPerTransaction);
+        if (slice.length === 0) return false;
+        store.transaction(() => {
+          for (const write of slice) write();
+        });
+        return true;
       },
     };
   }
@@ -653,10 +686,10 @@ export function createScanner(parts: ScannerParts): Scanner {
       const scope = arrivalScope(row, names);
       if (scope !== null) writer.setOutOfScope(row.path, scope);
       // What lies below it must see it.
-      if (scope === 'unstorable' || writer.isFull()) writer.flush();
+      if (scope === 'unstorable' || writer.isFull()) while (writer.flushSome());
       await pause();
     }
-    writer.flush();
+    while (writer.flushSome()) await pause();
     // With an ignore file still to come, what follows may have to be judged again.
     arrivalsSeen = pendingIgnoreFiles.length > 0 ? '' : `${store.head()?.id ?? ''} ${ignoreFiles.version()}`;
     return { changed: [...writer.changed], ignoreFiles: pendingIgnoreFiles };

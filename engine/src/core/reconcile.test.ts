@@ -1,0 +1,476 @@
+/** The reconcile table row by row, and the named situations of concurrency, each in both directions. */
+import type { Entry, RelPath } from '@driftless/protocol';
+import { comparePaths } from '@driftless/protocol';
+import { describe, expect, it } from 'vitest';
+import { linuxTraits, windowsTraits } from './folder-traits.ts';
+import type { Plan } from './plan.ts';
+import { type ReconcileInput, reconcile } from './reconcile.ts';
+import type { Row } from './row.ts';
+import { digestOf, directory, file, link, rel } from './test-support/entries.ts';
+import { localOf, ModelPeer, ModelRoom, type Node } from './test-support/model-room.ts';
+
+type Sides = { readonly base?: Entry; readonly local?: Entry; readonly remote?: Entry } & Partial<
+  Pick<Row, 'outOfScope' | 'hold'>
+>;
+
+/** A file's content is its text, and `file()` of the alphabet makes the same digest. */
+const nodeOf = (entry: Entry, text: string): Node =>
+  entry.kind === 'file' ? { kind: 'file', text, executable: entry.executable } : entry;
+
+const alphabet = ['', 'one', 'two', 'three', 'other'];
+const textOfEntry = (entry: Entry): string =>
+  entry.kind === 'file' ? (alphabet.find((text) => digestOf(text) === entry.content.digest) ?? 'unknown') : '';
+
+function rowOf(path: string, { base, local, remote, outOfScope = null, hold = null }: Sides): Row {
+  return {
+    path: rel(path),
+    base: base ?? null,
+    local: local === undefined ? null : localOf(nodeOf(local, textOfEntry(local))),
+    remote: remote ?? null,
+    remoteMtimeMs: 0,
+    outOfScope,
+    hold,
+    problem: null,
+  };
+}
+
+function planOf(folder: Readonly<Record<string, Sides>>, options: Partial<ReconcileInput> = {}): Plan {
+  const rows = Object.entries(folder)
+    .map(([path, sides]) => rowOf(path, sides))
+    .sort((a, b) => comparePaths(a.path, b.path));
+  return reconcile({
+    rows: rows.filter((row) => row.outOfScope === null && row.hold === null),
+    view: {
+      row: (path) => rows.find((row) => row.path === path),
+      rowsUnder: (path) => rows.filter((row) => row.path.startsWith(`${path}/`)),
+      variants: () => [],
+    },
+    traits: linuxTraits,
+    mergeable: (row) => row.path.endsWith('.txt'),
+    ...options,
+  });
+}
+
+/** Steps in a few words, in order. */
+function told(plan: Plan): string[] {
+  const what = (value: { kind: string; executable?: boolean } | null): string =>
+    value === null ? 'nothing' : `${value.kind}${value.executable ? '+x' : ''}`;
+  return [
+    ...plan.scope.map((step) => `${step.kind} ${step.path}`),
+    ...plan.agree.map((step) => `agree ${step.path}`),
+    ...plan.disk.map((step) => {
+      if (step.kind === 'apply') return `apply ${step.path} ${what(step.to)}`;
+      if (step.kind === 'applyMove') return `applyMove ${step.fromPath} ${step.toPath}`;
+      return step.kind === 'applyMode' ? `applyMode ${step.path} ${step.executable}` : `${step.kind} ${step.path}`;
+    }),
+    ...plan.publish.map((step) => {
+      if (step.kind === 'publish') return `publish ${step.path} ${what(step.local)}${step.revives ? ' revives' : ''}`;
+      if (step.kind === 'publishMove')
+        return `publishMove ${step.fromPath} ${step.toPath}${step.subtree ? ' all' : ''}`;
+      return step.kind === 'conflict' ? `conflict ${step.path} ${step.reason}` : `${step.kind} ${step.path}`;
+    }),
+    ...plan.notes.map(({ path }) => `note ${path}`),
+  ];
+}
+
+const one = file('one');
+const two = file('two');
+const three = file('three');
+const oneX = file('one', { executable: true });
+const twoX = file('two', { executable: true });
+
+describe('one path', () => {
+  const table: readonly (readonly [name: string, path: string, sides: Sides, steps: readonly string[]])[] = [
+    ['same, same: nothing', 'f', { base: one, local: one, remote: one }, []],
+    ['same, changed: apply', 'f', { base: one, local: one, remote: two }, ['apply f file']],
+    ['changed, same: publish', 'f', { base: one, local: two, remote: one }, ['publish f file']],
+    ['same, deleted: apply', 'f', { base: one, local: one }, ['apply f nothing']],
+    ['deleted, same: publish', 'f', { base: one, remote: one }, ['publish f nothing']],
+    ['absent, created: apply', 'f', { remote: one }, ['apply f file']],
+    ['created, absent: publish', 'f', { local: one }, ['publish f file']],
+    ['C3 both equal afterwards: base catches up', 'f', { base: one, local: two, remote: two }, ['agree f']],
+    ['C25 created equal: base catches up', 'f', { local: two, remote: two }, ['agree f']],
+    ['C6 both deleted: base catches up', 'f', { base: one }, ['agree f']],
+    ['C1 text changed on both sides: merge', 'f.txt', { base: one, local: two, remote: three }, ['merge f.txt']],
+    ['C2 binary on both sides: conflict', 'f', { base: one, local: two, remote: three }, ['conflict f binary']],
+    ['C4 created differently: conflict', 'f.txt', { local: two, remote: three }, ['conflict f.txt create-create']],
+    ['C5 edited here, deleted there: back', 'f', { base: one, local: two }, ['publish f file revives', 'note f']],
+    ['C5 deleted here, edited there: back', 'f', { base: one, remote: two }, ['apply f file', 'note f']],
+    ['link retargeted here', 'f', { base: link('a'), local: link('b'), remote: link('a') }, ['publish f symlink']],
+    ['link retargeted there', 'f', { base: link('a'), local: link('a'), remote: link('b') }, ['apply f symlink']],
+    ['links retargeted apart', 'f', { base: link('a'), local: link('b'), remote: link('c') }, ['conflict f binary']],
+    ['link here, file edited there', 'f', { base: one, local: link('b'), remote: two }, ['conflict f kind']],
+    ['file edited here, link there', 'f', { base: one, local: two, remote: link('b') }, ['conflict f kind']],
+    ['bit set here', 'f', { base: one, local: oneX, remote: one }, ['publish f file+x']],
+    ['bit set there: content stays', 'f', { base: one, local: one, remote: oneX }, ['applyMode f true']],
+    ['bit here, content there: both', 'f', { base: one, local: oneX, remote: two }, ['apply f file+x']],
+    ['content here, bit there: both', 'f', { base: one, local: two, remote: oneX }, ['applyMode f true']],
+    ['bit cleared here, content there', 'f', { base: oneX, local: one, remote: twoX }, ['apply f file']],
+    ['created equal but for the bit, set here', 'f', { local: oneX, remote: one }, ['publish f file+x']],
+    ['created equal but for the bit, set there', 'f', { local: one, remote: oneX }, ['applyMode f true']],
+    ['same content, bit set here', 'f', { base: one, local: twoX, remote: two }, ['publish f file+x']],
+    ['file replaced by directory here', 'f', { base: one, local: directory, remote: one }, ['publish f directory']],
+    ['file replaced by directory there', 'f', { base: one, local: one, remote: directory }, ['apply f directory']],
+    ['C18 file edited here, directory there', 'f', { base: one, local: two, remote: directory }, ['moveAside f']],
+    [
+      'C18 directory here, file edited there',
+      'f',
+      { base: one, local: directory, remote: two },
+      ['publishMoveAside f'],
+    ],
+  ];
+  for (const [name, path, sides, steps] of table)
+    it(name, () => expect(told(planOf({ [path]: sides }))).toEqual(steps));
+
+  it('a tombstone is absence', () => {
+    const plan = reconcile({
+      rows: [{ ...rowOf('f', { local: one }), remote: { kind: 'tombstone', digest: digestOf('one'), height: 3 } }],
+      view: { row: () => undefined, rowsUnder: () => [], variants: () => [] },
+      traits: linuxTraits,
+      mergeable: () => false,
+    });
+    expect(plan.publish).toHaveLength(1);
+  });
+
+  it('M5: a disk without executable bits keeps the one of the room', () => {
+    const plan = planOf({ f: { base: oneX, local: two, remote: oneX } }, { traits: windowsTraits });
+    expect(told(plan)).toEqual(['publish f file+x']);
+    expect(told(planOf({ f: { base: oneX, local: one, remote: oneX } }, { traits: windowsTraits }))).toEqual([]);
+  });
+
+  it('what has not settled gets no step', () => {
+    const settled = (path: RelPath): boolean => path !== 'f';
+    expect(told(planOf({ f: { local: one }, g: { local: two } }, { settled }))).toEqual(['publish g file']);
+  });
+});
+
+describe('directories', () => {
+  const d: Sides = { base: directory, local: directory, remote: directory };
+  const goneHere: Sides = { base: directory, remote: directory };
+  const goneThere: Sides = { base: directory, local: directory };
+  const table: readonly (readonly [name: string, folder: Record<string, Sides>, steps: readonly string[]])[] = [
+    [
+      'deleted here: children first',
+      { d: goneHere, 'd/f': { base: one, remote: one } },
+      ['publish d/f nothing', 'publish d nothing'],
+    ],
+    [
+      'deleted there: children first',
+      { d: goneThere, 'd/f': { base: one, local: one } },
+      ['apply d/f nothing', 'apply d nothing'],
+    ],
+    [
+      'created here: parents first',
+      { d: { local: directory }, 'd/f': { local: one } },
+      ['publish d directory', 'publish d/f file'],
+    ],
+    [
+      'created there: parents first',
+      { d: { remote: directory }, 'd/f': { remote: one } },
+      ['apply d directory', 'apply d/f file'],
+    ],
+    [
+      'C13 deleted there, created inside here: it stays with that file',
+      { d: goneThere, 'd/f': { base: one, local: one }, 'd/new': { local: two } },
+      ['apply d/f nothing', 'publish d directory revives', 'publish d/new file', 'note d'],
+    ],
+    [
+      'C13 deleted here, created inside there: it stays with that file',
+      { d: goneHere, 'd/f': { base: one, remote: one }, 'd/new': { remote: two } },
+      ['apply d directory', 'apply d/new file', 'publish d/f nothing', 'note d'],
+    ],
+    [
+      'C14 deleted there, edited inside here',
+      { d: goneThere, 'd/f': { base: one, local: two } },
+      ['publish d directory revives', 'publish d/f file revives', 'note d', 'note d/f'],
+    ],
+    [
+      'C14 deleted here, edited inside there',
+      { d: goneHere, 'd/f': { base: one, remote: two } },
+      ['apply d directory', 'apply d/f file', 'note d', 'note d/f'],
+    ],
+    [
+      'became a file here, edited inside there: the file moves',
+      { d: { base: directory, local: one, remote: directory }, 'd/f': { base: one, remote: two } },
+      ['moveAside d'],
+    ],
+    [
+      'became a file there, edited inside here: the file moves',
+      { d: { base: directory, local: directory, remote: one }, 'd/f': { base: one, local: two } },
+      ['publishMoveAside d'],
+    ],
+    [
+      'became a file there: its children go first',
+      { d: { base: directory, local: directory, remote: one }, 'd/f': { base: one, local: one } },
+      ['apply d/f nothing', 'apply d file'],
+    ],
+    [
+      'became a file here: its children go first',
+      { d: { base: directory, local: one, remote: directory }, 'd/f': { base: one, remote: one } },
+      ['publish d/f nothing', 'publish d file'],
+    ],
+    [
+      'a child held by a conflict keeps it',
+      { d: goneThere, 'd/f': { base: one, local: two, hold: { variant: null, choice: null } } },
+      ['publish d directory revives', 'note d'],
+    ],
+    [
+      'IG1, IG3 deleted here, others hold something in it that is out of scope here',
+      { d: goneHere, 'd/f': { base: one, remote: one }, 'd/log': { remote: two, outOfScope: 'ignored' } },
+      ['leaves d', 'publish d/f nothing'],
+    ],
+    [
+      'IG3 a new directory with nothing but what is out of scope',
+      { d: { local: directory }, 'd/log': { outOfScope: 'ignored' } },
+      ['leaves d'],
+    ],
+    ['IG3 a new empty directory is synced', { d: { local: directory } }, ['publish d directory']],
+    [
+      'IG3 something in scope takes the directory back',
+      { d: { outOfScope: 'directory-of-out-of-scope' }, 'd/f': { local: one }, 'd/log': { outOfScope: 'ignored' } },
+      ['enters d', 'publish d directory revives', 'publish d/f file'],
+    ],
+    ['IG1 out of scope is not absent', { d, 'd/f': { base: one, remote: one, outOfScope: 'unreadable' } }, []],
+    [
+      'IG2 coming into scope is create/create',
+      { d, 'd/f': { local: one, remote: two } },
+      ['conflict d/f create-create'],
+    ],
+  ];
+  for (const [name, folder, steps] of table) it(name, () => expect(told(planOf(folder))).toEqual(steps));
+
+  it('waits for children that this round was not given', () => {
+    const folder = { d: goneThere, 'd/f': { base: one, local: one }, 'd/g': { base: two, local: two } };
+    const all = ['d', 'd/f', 'd/g'].map((path) => rowOf(path, folder[path as keyof typeof folder]));
+    const view = {
+      row: (path: RelPath) => all.find((row) => row.path === path),
+      rowsUnder: (path: RelPath) => all.filter((row) => row.path.startsWith(`${path}/`)),
+      variants: () => [],
+    };
+    const plan = reconcile({ rows: all.slice(0, 2), view, traits: linuxTraits, mergeable: () => false });
+    expect(told(plan)).toEqual(['apply d/f nothing']);
+  });
+});
+
+describe('renames (LOG6)', () => {
+  const goneHere: Sides = { base: directory, remote: directory };
+  const table: readonly (readonly [name: string, folder: Record<string, Sides>, steps: readonly string[]])[] = [
+    ['renamed here', { a: { base: one, remote: one }, b: { local: one } }, ['publishMove a b']],
+    ['renamed there', { a: { base: one, local: one }, b: { remote: one } }, ['applyMove a b']],
+    ['C9 renamed here, edited there', { a: { base: one, remote: two }, b: { local: one } }, ['publishMove a b']],
+    ['C9 renamed there, edited here', { a: { base: one, local: two }, b: { remote: one } }, ['applyMove a b']],
+    ['C12 renamed here, deleted there', { a: { base: one }, b: { local: one } }, ['agree a', 'publish b file']],
+    ['C12 deleted here, renamed there', { a: { base: one }, b: { remote: one } }, ['agree a', 'apply b file']],
+    [
+      'C10 renamed to a name that is taken there',
+      { a: { base: one, remote: one }, b: { local: one, remote: two } },
+      ['conflict b create-create', 'publish a nothing'],
+    ],
+    [
+      'not unique: no rename',
+      { a: { base: one, remote: one }, b: { base: one, remote: one }, c: { local: one } },
+      ['publish c file', 'publish b nothing', 'publish a nothing'],
+    ],
+    [
+      'empty files: no rename',
+      { a: { base: file(''), remote: file('') }, b: { local: file('') } },
+      ['publish b file', 'publish a nothing'],
+    ],
+    [
+      'a whole directory, with what is equal or empty in it',
+      {
+        d: goneHere,
+        'd/e': { base: file(''), remote: file('') },
+        'd/f': { base: one, remote: one },
+        n: { local: directory },
+        'n/e': { local: file('') },
+        'n/f': { local: one },
+      },
+      ['publishMove d n all'],
+    ],
+    [
+      'C15 a directory renamed here, edited and created in there',
+      {
+        d: goneHere,
+        'd/f': { base: one, remote: two },
+        'd/new': { remote: three },
+        n: { local: directory },
+        'n/f': { local: one },
+      },
+      ['publishMove d n all'],
+    ],
+    [
+      'C15 a directory renamed there, edited and created in here',
+      {
+        d: { base: directory, local: directory },
+        'd/f': { base: one, local: two },
+        'd/new': { local: three },
+        n: { remote: directory },
+        'n/f': { remote: one },
+      },
+      ['applyMove d n'],
+    ],
+    [
+      'a directory renamed and something in it edited: file by file, in one record',
+      {
+        d: goneHere,
+        'd/f': { base: one, remote: one },
+        'd/g': { base: two, remote: two },
+        n: { local: directory },
+        'n/f': { local: one },
+        'n/g': { local: three },
+      },
+      ['publish n directory', 'publishMove d/f n/f', 'publish n/g file', 'publish d/g nothing', 'publish d nothing'],
+    ],
+    [
+      'nested: a directory renamed inside a directory that was renamed',
+      {
+        d: goneHere,
+        'd/s': goneHere,
+        'd/s/f': { base: one, remote: one },
+        n: { local: directory },
+        'n/t': { local: directory },
+        'n/t/f': { local: one },
+      },
+      ['publish n directory', 'publishMove d/s n/t all', 'publish d nothing'],
+    ],
+    [
+      'out of scope here and held by others: not moved with the directory',
+      {
+        d: goneHere,
+        'd/f': { base: one, remote: one },
+        'd/log': { remote: two, outOfScope: 'ignored' },
+        n: { local: directory },
+        'n/f': { local: one },
+      },
+      ['leaves d', 'publish n directory', 'publishMove d/f n/f'],
+    ],
+  ];
+  for (const [name, folder, steps] of table) it(name, () => expect(told(planOf(folder))).toEqual(steps));
+
+  it('the new name waits for the old one to settle, and the directory that it came in with it', () => {
+    const folder = {
+      d: goneHere,
+      'd/f': { base: one, remote: one },
+      n: { local: directory },
+      'n/f': { local: one },
+      'n/g': { local: two },
+    };
+    const settled = (path: RelPath): boolean => path !== 'd/f' && path !== 'd';
+    expect(told(planOf(folder, { settled }))).toEqual([]);
+  });
+});
+
+/** Two peers that start equal, work apart, and meet; once with each of them first. */
+describe('two peers meet', () => {
+  type Folder = Readonly<Record<string, Node>>;
+  const dir: Node = { kind: 'directory' };
+  const text = (content: string): Node => ({ kind: 'file', text: content, executable: false });
+  const write = (peer: ModelPeer, folder: Folder): void => {
+    peer.disk.clear();
+    for (const [path, node] of Object.entries(folder)) peer.disk.set(rel(path), node);
+  };
+  const read = (peer: ModelPeer): Record<string, string> =>
+    Object.fromEntries(
+      [...peer.disk].map(([path, node]) => [path, node.kind === 'file' ? node.text : node.kind]).sort(),
+    );
+
+  function meet(start: Folder, left: Folder, right: Folder): Record<string, string> {
+    const room = new ModelRoom();
+    const peers = [new ModelPeer('left', room), new ModelPeer('right', room)] as const;
+    write(peers[0], start);
+    for (let round = 0; round < 4; round += 1) for (const peer of peers) turn(peer);
+    write(peers[0], left);
+    write(peers[1], right);
+    for (let round = 0; round < 12; round += 1) for (const peer of peers) turn(peer);
+    expect(read(peers[0])).toEqual(read(peers[1]));
+    return read(peers[0]);
+  }
+  const turn = (peer: ModelPeer): void => {
+    peer.pull();
+    peer.turn();
+  };
+
+  const table: readonly (readonly [string, Folder, Folder, Folder, Record<string, string>])[] = [
+    [
+      'C1 text edited apart',
+      { 'f.txt': text('a\nb') },
+      { 'f.txt': text('a\nb\nc') },
+      { 'f.txt': text('0\na\nb') },
+      { 'f.txt': '0\na\nb\nc' },
+    ],
+    ['C5 edit beats deletion', { f: text('a') }, { f: text('b') }, {}, { f: 'b' }],
+    ['C6 deleted on both sides', { f: text('a') }, {}, {}, {}],
+    ['C9 the edit follows the rename', { f: text('a') }, { g: text('a') }, { f: text('b') }, { g: 'b' }],
+    [
+      'C13 created in a deleted folder',
+      { d: dir, 'd/f': text('a') },
+      {},
+      { d: dir, 'd/f': text('a'), 'd/n': text('b') },
+      { d: 'directory', 'd/n': 'b' },
+    ],
+    [
+      'C14 edited in a deleted folder',
+      { d: dir, 'd/f': text('a') },
+      {},
+      { d: dir, 'd/f': text('b') },
+      { d: 'directory', 'd/f': 'b' },
+    ],
+    [
+      'C15 folder renamed, edited and created in',
+      { d: dir, 'd/f': text('a'), 'd/g': text('b') },
+      { n: dir, 'n/f': text('a'), 'n/g': text('b') },
+      { d: dir, 'd/f': text('c'), 'd/g': text('b'), 'd/new': text('e') },
+      { n: 'directory', 'n/f': 'c', 'n/g': 'b', 'n/new': 'e' },
+    ],
+  ];
+  for (const [name, start, left, right, folder] of table) {
+    it(name, () => {
+      expect(meet(start, left, right)).toEqual(folder);
+      expect(meet(start, right, left)).toEqual(folder);
+    });
+  }
+
+  it('C2, C10, C18: both contents stay, one of them under a conflict name', () => {
+    const cases: readonly (readonly [Folder, Folder, Folder])[] = [
+      [{ f: text('a') }, { f: text('b') }, { f: text('c') }],
+      [
+        { p: text('b'), q: text('c') },
+        { q: text('c'), t: text('b') },
+        { p: text('b'), t: text('c') },
+      ],
+      [{}, { f: text('b') }, { f: dir, 'f/x': text('c') }],
+    ];
+    for (const [start, left, right] of cases)
+      for (const [first, second] of [
+        [left, right],
+        [right, left],
+      ] as const) {
+        const contents = Object.values(meet(start, first, second)).filter((content) => content !== 'directory');
+        expect(contents.sort()).toEqual(['b', 'c']);
+      }
+  });
+
+  it('C19: three contents of one file give one set of copies', () => {
+    const room = new ModelRoom();
+    const peers = ['p0', 'p1', 'p2'].map((name) => new ModelPeer(name, room));
+    for (const peer of peers) peer.disk.set(rel('f'), text(`by ${peer.name}`));
+    for (let round = 0; round < 12; round += 1) for (const peer of peers) turn(peer);
+    for (const peer of peers) {
+      expect(Object.values(read(peer)).sort()).toEqual(['by p0', 'by p1', 'by p2']);
+      expect(read(peer)).toEqual(read(peers[0] as ModelPeer));
+    }
+  });
+
+  it('C23: a file handed round never conflicts', () => {
+    const room = new ModelRoom();
+    const peers = ['p0', 'p1', 'p2'].map((name) => new ModelPeer(name, room));
+    for (let turnOf = 0; turnOf < 9; turnOf += 1) {
+      const peer = peers[turnOf % 3] as ModelPeer;
+      turn(peer);
+      peer.disk.set(rel('f'), text(`version ${turnOf}`));
+      turn(peer);
+    }
+    expect(peers.map((peer) => peer.conflicts)).toEqual([0, 0, 0]);
+  });
+});

@@ -356,6 +356,10 @@ describe('what the room brings (IG1, IG2)', () => {
     expect((await scanner.scopeArrivals({ nowMs: 0 })).ignoreFiles).toEqual(['.gitignore']);
     write('.gitignore', 'build/\n');
     expect((await scanner.scopeArrivals({ nowMs: 0 })).changed).toEqual(['build/x']);
+    // Edited here only: nothing of it is still to be applied.
+    store.setBase(rel('.gitignore'), file('build/\n'));
+    arrive({ another: file('x') });
+    expect((await scanner.scopeArrivals({ nowMs: 0 })).ignoreFiles).toEqual([]);
   });
 
   test('on a disk that folds case the second spelling is not storable (N6)', async () => {

@@ -10,7 +10,7 @@
  * deletions is believed (guards), and the root itself (root guard): a root that is not there changes nothing here.
  */
 import { bytesToHex, comparePaths, type Digest, isRelPath, type RelPath } from '@driftless/protocol';
-import { liveEntry } from './core/entry-encoding.ts';
+import { liveEntry, sameEntry } from './core/entry-encoding.ts';
 import { fingerprintOf, isRacy, sameButChangeTime } from './core/fingerprint.ts';
 import { clashKey, linkReason, storableReason } from './core/folder-name.ts';
 import type { Fingerprint, LocalEntry } from './core/local-entry.ts';
@@ -679,8 +679,9 @@ export function createScanner(parts: ScannerParts): Scanner {
     const writer = createWriter();
     const pendingIgnoreFiles: RelPath[] = [];
     for (const row of store.pendingRows({ limit: arrivalsMax, nowMs })) {
-      if (liveEntry(row.remote) === null) continue;
-      if (isIgnoreFileName(row.path)) pendingIgnoreFiles.push(row.path);
+      const entry = liveEntry(row.remote);
+      if (entry === null) continue;
+      if (isIgnoreFileName(row.path) && !sameEntry(row.base, entry)) pendingIgnoreFiles.push(row.path);
       if (row.local !== null) continue;
       await look.load(parentPathOf(row.path));
       const scope = arrivalScope(row, names);

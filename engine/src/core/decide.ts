@@ -35,8 +35,9 @@ export interface DecideOptions {
 export function decide(row: Row, { traits, mergeable, superseded = () => false }: DecideOptions): Decision {
   const { base, local } = row;
   const remote = liveEntry(row.remote);
-  const localChanged = !sameLocal(local, base, traits) && !superseded(row);
-  const remoteChanged = !sameEntry(remote, base);
+  const behind = superseded(row);
+  const localChanged = !sameLocal(local, base, traits) && !behind;
+  const remoteChanged = !sameEntry(remote, base) || behind;
 
   if (!localChanged && !remoteChanged) return { kind: 'none' };
   // At least one side changed. Equal changes on both sides only move the base: never a conflict (C3, C6, C22).

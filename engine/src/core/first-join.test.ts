@@ -1,0 +1,92 @@
+import type { Entry, Slot } from '@driftless/protocol';
+import { describe, expect, it } from 'vitest';
+import { judgeJoin, previewJoin, supersededAtJoin } from './first-join.ts';
+import { linuxTraits } from './folder-traits.ts';
+import { reconcile } from './reconcile.ts';
+import type { Row } from './row.ts';
+import { digestOf, directory, file, rel } from './test-support/entries.ts';
+import { localOf } from './test-support/model-room.ts';
+
+const options = {
+  traits: linuxTraits,
+  rejoin: false,
+  inHistory: (path: string, digest: string) => path === 'known' && digest === digestOf('old'),
+};
+const tombstone = (text: string): Slot => ({ kind: 'tombstone', digest: digestOf(text), height: 4 });
+
+function rowOf(path: string, local: string | 'directory' | null, remote: Slot | null, base: Entry | null = null): Row {
+  const node =
+    local === null
+      ? undefined
+      : local === 'directory'
+        ? ({ kind: 'directory' } as const)
+        : ({ kind: 'file', text: local, executable: false } as const);
+  return {
+    path: rel(path),
+    base,
+    local: localOf(node),
+    remote,
+    remoteMtimeMs: 0,
+    outOfScope: null,
+    hold: null,
+    problem: null,
+  };
+}
+
+describe('joining with content (C25, P9)', () => {
+  const table = [
+    ['equal meets', rowOf('f', 'a', file('a')), 'equal', 'equal'],
+    ['equal but for the bit meets', rowOf('f', 'a', file('a', { executable: true })), 'equal', 'equal'],
+    ['only here is sent', rowOf('f', 'a', null), 'send', 'send'],
+    ['only there is received', rowOf('f', null, file('a')), 'receive', 'receive'],
+    ['an earlier version is brought up to date', rowOf('known', 'old', file('new')), 'update', 'update'],
+    ['any other difference is a conflict', rowOf('f', 'old', file('new')), 'conflict', 'conflict'],
+    ['a directory against a file is a conflict', rowOf('known', 'directory', file('new')), 'conflict', 'conflict'],
+    ['directories meet', rowOf('d', 'directory', directory), 'equal', 'equal'],
+    ['TOMB: deleted in the room, unchanged here', rowOf('f', 'a', tombstone('a')), 'send', 'trash'],
+    ['TOMB: deleted in the room, edited here', rowOf('f', 'b', tombstone('a')), 'send', 'send'],
+    ['nothing on either side', rowOf('f', null, tombstone('a')), 'nothing', 'nothing'],
+    ['a row with a base is ordinary work', rowOf('f', 'b', file('c'), file('a')), 'nothing', 'nothing'],
+    ['out of scope', { ...rowOf('f', 'b', file('c')), outOfScope: 'ignored' as const }, 'nothing', 'nothing'],
+  ] as const;
+  for (const [name, row, joining, rejoining] of table)
+    it(name, () => {
+      expect(judgeJoin(row, options)).toBe(joining);
+      expect(judgeJoin(row, { ...options, rejoin: true })).toBe(rejoining);
+    });
+
+  it('reconcile carries it out: the room wins where it has gone on, the rest is kept', () => {
+    const rows = [
+      rowOf('gone', 'a', tombstone('a')),
+      rowOf('known', 'old', file('new')),
+      rowOf('other', 'old', file('new')),
+    ];
+    const plan = reconcile({
+      rows,
+      view: { row: (path) => rows.find((row) => row.path === path), rowsUnder: () => [], variants: () => [] },
+      traits: linuxTraits,
+      mergeable: () => true,
+      superseded: supersededAtJoin({ ...options, rejoin: true }),
+    });
+    expect(plan.disk).toMatchObject([
+      { kind: 'apply', path: 'known', to: file('new') },
+      { kind: 'apply', path: 'gone', to: null },
+    ]);
+    expect(plan.publish).toMatchObject([{ kind: 'conflict', path: 'other', reason: 'create-create' }]);
+  });
+
+  it('the preview counts files, and names what changes here', () => {
+    const rows = table.map(([, row]) => row);
+    expect(previewJoin(rows, { ...options, rejoin: true })).toEqual({
+      equal: 2,
+      receive: 1,
+      receiveBytes: 'a'.length + 'new'.length,
+      send: 2,
+      sendBytes: 2,
+      update: 1,
+      trash: 1,
+      conflicts: 2,
+      examples: { update: ['known'], trash: ['f'], conflicts: ['f', 'known'] },
+    });
+  });
+});

@@ -32,6 +32,8 @@ import { exitCodeOf, exitCodes, UsageError } from './usage-error.ts';
 const lingerMsMax = 1_000;
 
 const outputOf = (json: boolean): Output => createOutput({ json, streams: process });
+/** For commands that go on until they are stopped. */
+const lastingOutputOf = (json: boolean): Output => createOutput({ json, streams: process, outlivesReader: true });
 
 async function openHost(flags: AskFlags, output: Output): Promise<FolderHost> {
   const home = await openHome(homePathOf(process.env));
@@ -74,12 +76,12 @@ async function keepInStep(
 const actions: Actions = {
   async relay(flags) {
     const { relayCommand } = await import('./relay-command.ts');
-    const output = outputOf(true);
+    const output = lastingOutputOf(true);
     return relayCommand(flags, output, createStop(output));
   },
 
   async share(dir, flags) {
-    const output = outputOf(flags.json);
+    const output = lastingOutputOf(flags.json);
     const stop = createStop(output);
     const host = await openHost(flags, output);
     const existing = await host.linkOf(dir);
@@ -101,7 +103,7 @@ const actions: Actions = {
   },
 
   async join(given, dir, flags) {
-    const output = outputOf(flags.json);
+    const output = lastingOutputOf(flags.json);
     if (given !== '-')
       output.warn(
         'driftless: other users of this machine can see an invite given as an argument; "-" reads it from stdin',
@@ -120,7 +122,7 @@ const actions: Actions = {
   },
 
   async sync(dirs, flags) {
-    const output = outputOf(flags.json);
+    const output = lastingOutputOf(flags.json);
     const stop = createStop(output);
     const host = await openHost(flags, output);
     const chosen = dirs.length > 0 ? dirs : (await host.links()).map((link) => link.dir);

@@ -30,7 +30,7 @@ describe('output', () => {
       autoDestroy: false,
     });
     const stderr = new PassThrough();
-    const output = createOutput({ json: true, streams: { stdout, stderr } });
+    const output = createOutput({ json: true, streams: { stdout, stderr }, outlivesReader: true });
     output.object({ event: 'sent' });
     await new Promise((resolve) => setImmediate(resolve));
     output.object({ event: 'sent' });

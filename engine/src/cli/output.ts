@@ -1,7 +1,7 @@
 /**
  * Where words go. With --json, stdout is one JSON object a line and people read stderr; without it, people read stdout.
  *
- * A peer must outlive its readers: a closed stdout is said once on stderr and then ignored, and one that is not read is
+ * A peer must outlive its readers: a closed stdout is said once on stderr, then ignored, and one that is not read is
  * given no more than `bufferedBytesMax`, after which events are dropped, counted, and the count is told.
  */
 import type { Writable } from 'node:stream';
@@ -29,13 +29,17 @@ export interface OutputStreams {
   readonly stderr: Writable & { readonly isTTY?: boolean };
 }
 
-export function createOutput(options: { readonly json: boolean; readonly streams: OutputStreams }): Output {
+export function createOutput(options: {
+  readonly json: boolean;
+  readonly streams: OutputStreams;
+  /** The command goes on whoever reads: then a lost reader is worth a word. */
+  readonly outlivesReader?: boolean;
+}): Output {
   const { stdout, stderr } = options.streams;
-  const out = createGuardedWriter(
-    stdout,
-    (reason) => error.write(`driftless: ${reason}; the work goes on\n`),
-    options.json,
-  );
+  const onLost = (reason: string): void => {
+    if (options.outlivesReader === true) error.write(`driftless: ${reason}; the work goes on\n`);
+  };
+  const out = createGuardedWriter(stdout, onLost, options.json);
   // With stderr gone too there is nobody left to tell.
   const error = createGuardedWriter(stderr, () => undefined, false);
   return {

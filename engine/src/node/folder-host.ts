@@ -144,16 +144,22 @@ export function createFolderHost({ home, secrets, ownerKind, environment, log }:
       rejoin: before?.room === room,
       createdAt: new Date(nodeClock.nowMs()).toISOString(),
     };
-    await store.directory(link.id);
-    await secrets.set(link.id, keys);
-    const folder = createNodeFolder(path);
     try {
-      await folder.initialise(markerText({ room, link: link.marker }));
-    } finally {
-      await folder.close();
+      await store.directory(link.id);
+      await secrets.set(link.id, keys);
+      const folder = createNodeFolder(path);
+      try {
+        await folder.initialise(markerText({ room, link: link.marker }));
+      } finally {
+        await folder.close();
+      }
+      // Last: from here on there is a link.
+      await store.put(link);
+    } catch (error) {
+      await secrets.delete(link.id);
+      await store.remove(link.id);
+      throw error;
     }
-    // Last: from here on there is a link.
-    await store.put(link);
     return { link, keys };
   };
 

@@ -9,7 +9,7 @@
  * Decisions are made in core/ and in the verbs; this file only orders them and turns outcomes into one honest state
  * (rules RB1, DISK2, FAST1, FAST2, FAST5, PR4, W6; DESIGN: guards).
  */
-import type { MassDeletion, RelPath, SealedChunk, SealedRecord } from '@driftless/protocol';
+import { type MassDeletion, type RelPath, type SealedChunk, type SealedRecord, clipText, limits } from '@driftless/protocol';
 import { createApplier } from './apply.ts';
 import { createCheckpoints } from './checkpoints.ts';
 import { createConflictKeeper } from './conflicts.ts';
@@ -59,7 +59,9 @@ const trashEveryMsMax = 60_000;
 const retryMsMin = 1_000;
 const retryMsMax = 60_000;
 
-export function createPeer(parts: PeerParts): Peer {
+export function createPeer(given: PeerParts): Peer {
+  // As it travels: a longer name would be cut on the way, and a variant's author is part of the manifest's root.
+  const parts: PeerParts = { ...given, deviceName: clipText(given.deviceName, limits.deviceNameBytesMax) };
   const { store, folder, clock, log: diagnostics } = parts;
   const closing = new AbortController();
   const pause = createPause(clock);
@@ -678,6 +680,8 @@ export function createPeer(parts: PeerParts): Peer {
       settler.wakeIn(5_000);
       return;
     }
+    // Records that were being taken in may be missed: the log is asked again.
+    caughtUp = false;
     // Anything else is tried again with growing pauses, and shown: never silent, never a tight loop.
     diagnostics.error('turn-failed', { reason: error instanceof Error ? (error.stack ?? error.message) : String(error), failures });
     if (failures === 1 || error instanceof DraftVoid || error instanceof RequestRefused)

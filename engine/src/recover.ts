@@ -31,7 +31,19 @@ export function createRecovery(context: PeerContext, log: RoomLog, checkpoints: 
   const { parts } = context;
   const { store, hashing } = parts;
 
+  /** A welcome speaks of the moment of its hello: it is read once. */
+  const welcomed = new WeakSet<RoomSession>();
+
   async function catchUp(session: RoomSession, onProgress: PullProgress): Promise<void> {
+    if (welcomed.has(session)) {
+      await pullOrRejoin(session, onProgress);
+      return;
+    }
+    await greet(session, onProgress);
+    welcomed.add(session);
+  }
+
+  async function greet(session: RoomSession, onProgress: PullProgress): Promise<void> {
     const head = store.head();
     const { welcome } = session;
     const storeId = Buffer.from(welcome.storeId).toString('hex');

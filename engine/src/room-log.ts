@@ -33,6 +33,14 @@ export type TakeOutcome =
   /** It does not follow our head: pull, or find the last common record. */
   | { readonly kind: 'gap' };
 
+/** Fetched again by the next turn; shown while it lasts. */
+export class RecordIncomplete extends Error {
+  constructor(height: number, reason: string) {
+    super(`record ${height} of the room cannot be read yet: ${reason}`);
+    this.name = 'RecordIncomplete';
+  }
+}
+
 export interface RoomLog {
   take(record: SealedRecord): Promise<TakeOutcome>;
   /** Fetches until the relay's head is reached. `gap`: the relay's log does not continue ours. */
@@ -62,6 +70,8 @@ export function createRoomLog(context: PeerContext): RoomLog {
     const sent = store.sent(id);
     if (!opened.ok) {
       if (opened.error.kind === 'update-needed') throw new RoomHalted('update-needed', opened.error.reason);
+      // What was sent is not what the header names: the relay or the way is at fault, never the record.
+      if (opened.error.kind === 'body-missing') throw new RecordIncomplete(header.height, opened.error.reason);
       return takeVoid({ id, header, record, device: '', deviceName: '', reason: opened.error.reason, own: sent !== undefined });
     }
     const { body } = opened.value;
@@ -94,18 +104,21 @@ export function createRoomLog(context: PeerContext): RoomLog {
 
   async function bodyPieces(header: RecordHeader): Promise<Uint8Array[]> {
     if (header.bodyChunks.length === 0) return [];
-    const session = context.session();
     const pieces = new Map<string, Uint8Array>();
     for (const id of header.bodyChunks) {
       const cached = store.cachedChunk(id);
       if (cached !== undefined) pieces.set(id, cached.sealed);
     }
     const wanted = header.bodyChunks.filter((id) => !pieces.has(id));
-    if (wanted.length > 0 && session !== null)
-      await session.get(wanted, (chunk) => {
+    if (wanted.length > 0)
+      await context.session()?.get(wanted, (chunk) => {
         pieces.set(chunk.id, chunk.sealed);
       });
-    return header.bodyChunks.map((id) => pieces.get(id) ?? new Uint8Array(0));
+    return header.bodyChunks.map((id) => {
+      const piece = pieces.get(id);
+      if (piece === undefined) throw new RecordIncomplete(header.height, 'a piece of its body is not at the relay');
+      return piece;
+    });
   }
 
   /** Rule LOG2: changes nothing, is a link of the chain, and is shown. */

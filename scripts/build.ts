@@ -36,9 +36,10 @@ export async function buildCommandLine(): Promise<void> {
   });
   await mkdir(outdir, { recursive: true });
   for (const file of built.outputFiles) {
-    // Whole at every moment, since a running command line may be starting from it.
-    await writeFile(`${file.path}.new`, file.contents);
-    await rename(`${file.path}.new`, file.path);
+    // Whole at every moment, since a command line may be starting from it, and another build be under way.
+    const unfinished = `${file.path}.${process.pid}.new`;
+    await writeFile(unfinished, file.contents);
+    await rename(unfinished, file.path);
   }
 }
 

@@ -21,7 +21,9 @@ const anyStamps = fc.record({
 describe('fingerprint', () => {
   test('parsing gives back what was put in, also for stamps before 1970 (M3)', () => {
     fc.assert(
-      fc.property(anyStamps, (some) => expect(parseFingerprint(fingerprintOf(some))).toEqual(some)),
+      fc.property(anyStamps, (some) => {
+        expect(parseFingerprint(fingerprintOf(some))).toEqual(some);
+      }),
       { seed: 1 },
     );
   });

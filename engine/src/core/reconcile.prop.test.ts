@@ -283,6 +283,19 @@ const inspect = (disk: Disk, wanted: (path: RelPath) => boolean): Record<string,
   shown(new Map([...disk].filter(([path]) => wanted(path))));
 
 const roundsMax = 40;
+/** What a batch of runs must have come across. */
+const allKinds = [
+  'agree',
+  'apply',
+  'applyMode',
+  'applyMove',
+  'conflict',
+  'merge',
+  'moveAside',
+  'publish',
+  'publishMove',
+  'publishMoveAside',
+];
 
 describe('whole peers in a model', () => {
   for (const { peers, seed } of [
@@ -290,15 +303,18 @@ describe('whole peers in a model', () => {
     { peers: 3, seed: 20_262 },
   ]) {
     it(`${peers} peers, random work in any order: all become equal and nothing is lost`, () => {
+      const planned = new Set<string>();
       fc.assert(
         fc.property(fc.array(stepOf(peers), { maxLength: 60, size: 'max' }), (steps) => {
           const world = new World(peers);
           world.run(steps);
           world.settle(roundsMax);
           world.check();
+          for (const kind of world.room.planned.keys()) planned.add(kind);
         }),
         { seed, numRuns: 400 },
       );
+      expect([...planned].sort()).toEqual(allKinds);
     });
   }
 

@@ -37,12 +37,25 @@ export interface ReconcileInput {
 }
 
 export function reconcile(input: ReconcileInput): Plan {
-  const round = beginRound(input);
+  const round = beginRound({ ...input, view: rememberingView(input) });
   leaveOutDirectoriesOfOutOfScope(round);
   keepDirectoriesThatAreNeeded(round, diskSide);
   keepDirectoriesThatAreNeeded(round, roomSide);
   bringParents(round);
   return planOf(round);
+}
+
+/** Rows that are given, or were asked for, are not asked for again: behind the view there is a database. */
+function rememberingView({ rows, view }: ReconcileInput): RowView {
+  const known = new Map<RelPath, Row | undefined>(rows.map((row) => [row.path, row]));
+  return {
+    row(path) {
+      if (!known.has(path)) known.set(path, view.row(path));
+      return known.get(path);
+    },
+    rowsUnder: (path) => view.rowsUnder(path),
+    variants: (path) => view.variants(path),
+  };
 }
 
 /** A decision for one path, or one end of a rename. */
@@ -59,6 +72,9 @@ interface Round {
   readonly leavingRoom: ReadonlySet<RelPath>;
   /** Directory moves to publish, old names by new ones: everything below comes with them. */
   readonly enteringRoom: Map<RelPath, RelPath>;
+  /** Directories that, with all above them, are or will be there: found once, asked by many children. */
+  readonly readyInRoom: Set<RelPath>;
+  readonly readyOnDisk: Set<RelPath>;
 }
 
 // ── 1. each path alone ───────────────────────────────────────────────────────────────────────────────────────────────
@@ -74,6 +90,8 @@ function beginRound(input: ReconcileInput): Round {
     leavingDisk: new Set(renames.remote.map((move) => move.fromPath)),
     leavingRoom: new Set(renames.local.map((move) => move.fromPath)),
     enteringRoom: new Map(renames.local.filter((move) => move.subtree).map((move) => [move.toPath, move.fromPath])),
+    readyInRoom: new Set(),
+    readyOnDisk: new Set(),
   };
   const isMoving = movingPaths(renames, round.enteringRoom, view);
   for (const row of rows) {
@@ -319,9 +337,12 @@ function entersDisk(operation: Operation): boolean {
 }
 
 /** The path exists on disk: so do its parents, as directories. The room may lack some. */
-function roomParents(path: RelPath, { input, operations, scope, enteringRoom }: Round): boolean {
+function roomParents(path: RelPath, { input, operations, scope, enteringRoom, readyInRoom }: Round): boolean {
   const missing: RelPath[] = [];
+  const found: RelPath[] = [];
   for (const parent of ancestorsOf(path)) {
+    if (readyInRoom.has(parent)) break;
+    found.push(parent);
     const row = input.view.row(parent);
     const origin = originOf(parent, enteringRoom);
     const remote = liveEntry(input.view.row(origin ?? parent)?.remote ?? null);
@@ -339,13 +360,17 @@ function roomParents(path: RelPath, { input, operations, scope, enteringRoom }: 
     if (input.view.row(parent)?.outOfScope === 'directory-of-out-of-scope') scope.set(parent, 'enters');
     operations.set(parent, { kind: 'publish', revives: true });
   }
+  for (const parent of found) readyInRoom.add(parent);
   return true;
 }
 
 /** The room holds the path: so it holds its parents, as directories. The disk may lack some. */
-function diskParents(path: RelPath, { input, operations, scope }: Round): boolean {
+function diskParents(path: RelPath, { input, operations, scope, readyOnDisk }: Round): boolean {
   const missing: RelPath[] = [];
+  const found: RelPath[] = [];
   for (const parent of ancestorsOf(path)) {
+    if (readyOnDisk.has(parent)) break;
+    found.push(parent);
     const row = input.view.row(parent);
     const operation = operations.get(parent);
     if (row === undefined) return false;
@@ -364,6 +389,7 @@ function diskParents(path: RelPath, { input, operations, scope }: Round): boolea
     missing.push(parent);
   }
   for (const parent of missing) operations.set(parent, { kind: 'apply', to: { kind: 'directory' } });
+  for (const parent of found) readyOnDisk.add(parent);
   return true;
 }
 

@@ -45,6 +45,8 @@ export function textOf(digest: Digest): string {
 export class ModelRoom {
   readonly manifests: MemoryManifest[] = [createMemoryManifest(sha256)];
   readonly authors: string[] = [];
+  /** How often each kind of step was planned: a run must show that it did something. */
+  readonly planned = new Map<string, number>();
   /** All contents that records hold. */
   readonly history = new Set<Digest>();
 
@@ -173,6 +175,8 @@ export class ModelPeer {
     const before = this.diskWrites;
     const resolved = this.settleHolds();
     const plan = this.plan(chaos.settled);
+    for (const { kind } of [...plan.scope, ...plan.agree, ...plan.disk, ...plan.publish])
+      this.room.planned.set(kind, (this.room.planned.get(kind) ?? 0) + 1);
     for (const { path, note } of plan.notes) this.notes.push(`${path}: ${note}`);
     for (const { kind, path } of plan.scope) {
       if (kind === 'enters') {

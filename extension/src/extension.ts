@@ -23,6 +23,7 @@ import { createConflictViews } from './conflict/conflict-views.ts';
 import type { CommandContext } from './context.ts';
 import { type CommandId, commandIds, conflictScheme } from './contributions.ts';
 import { createFolders, type Folders } from './folders.ts';
+import { connectHanded, readHandedInvites } from './handed-invites.ts';
 import { createEngineHost, type EngineHost } from './host.ts';
 import { createJoinLinkHandler } from './join-link.ts';
 import { logEvents, logLines } from './log-output.ts';
@@ -142,6 +143,14 @@ export function activate(extension: vscode.ExtensionContext): TestApi | undefine
   );
 
   folders.update(workspaceFolders());
+  try {
+    const invites = readHandedInvites(process.env['DRIFTLESS_INVITES']);
+    extension.subscriptions.push(
+      connectHanded({ folders, invites, isTrusted: () => vscode.workspace.isTrusted, report }),
+    );
+  } catch (error) {
+    report(error);
+  }
   if (vscode.workspace.isTrusted) relay.resume().catch(report);
   return extension.extensionMode === vscode.ExtensionMode.Test ? { host, folders } : undefined;
 }

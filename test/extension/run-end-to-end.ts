@@ -3,7 +3,7 @@
  * `Sync: Connect Peer`, edit, disagree, settle it, reload. Screenshots lie in `.artifacts/e2e/`; a failure adds what both windows showed
  * and what their servers said. Exit code 0 only if every step passed; the file that `DRIFTLESS_TEST_REPORT` names gets the counts.
  */
-import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import os from 'node:os';
 import path from 'node:path';
 import { fileURLToPath } from 'node:url';
@@ -26,11 +26,14 @@ import {
   statusItem,
   stepMsMax,
 } from './tools/editor-window.ts';
+import { startGuarded } from './tools/guard.ts';
 import { ensureEditorTools } from './tools/install.ts';
 
-const artifacts = path.join(path.dirname(fileURLToPath(import.meta.url)), '../../.artifacts/e2e');
+const root = path.join(path.dirname(fileURLToPath(import.meta.url)), '../..');
+const artifacts = path.join(root, '.artifacts/e2e');
 const dir = mkdtempSync(path.join(os.tmpdir(), 'driftless-e2e-'));
 const servers: EditorServer[] = [];
+const stops: (() => Promise<void>)[] = [];
 let browser: Browser | undefined;
 let relay: RunningRelay | undefined;
 let desktop: Machine;
@@ -147,6 +150,7 @@ const steps: readonly Step[] = [
         await machine.waitForText('hello.txt', 'desktop says north');
         await machine.waitForStatus('Sync: in sync');
       }
+      await laptop.waitForEditor('desktop says north');
       await screenshot(laptop.page, artifacts, '6-both-kept');
     },
   },
@@ -160,12 +164,24 @@ const steps: readonly Step[] = [
     },
   },
   {
-    name: 'the relay goes away: both say offline; the edit waits',
+    name: 'a second window on the same folder says who owns it',
+    run: async () => {
+      const { page } = await laptop.openAlso(laptop.folder);
+      await statusItem(page, 'Sync: owned by another process').waitFor({ timeout: stepMsMax });
+      await statusItem(page, 'Sync: owned by another process').hover();
+      await page.locator('.monaco-hover', { hasText: /kept in step by VS Code/ }).first().waitFor({ timeout: stepMsMax });
+      await laptop.waitForStatus('Sync: in sync');
+      await screenshot(page, artifacts, '7-second-window');
+      await page.close();
+    },
+  },
+  {
+    name: 'the relay goes away: both say offline',
     run: async () => {
       await relay?.close();
       await desktop.waitForStatus('Sync: offline');
       await laptop.waitForStatus('Sync: offline');
-      await screenshot(desktop.page, artifacts, '7-offline');
+      await screenshot(desktop.page, artifacts, '8-offline');
     },
   },
   {
@@ -182,14 +198,62 @@ const steps: readonly Step[] = [
       await pickRow(page, 'This machine only');
       await notification(page, 'The invite is on the clipboard').waitFor({ timeout: stepMsMax });
       await statusItem(page, 'Sync: in sync').waitFor({ timeout: stepMsMax });
-      await screenshot(page, artifacts, '8-hosted-relay');
+      await screenshot(page, artifacts, '9-hosted-relay');
       await runCommand(page, 'Sync: Stop the Relay on This Machine');
       await pressInDialog(page, 'Stop the relay on this machine?', 'Stop It');
       await statusItem(page, 'Sync: offline').waitFor({ timeout: stepMsMax });
       await page.close();
     },
   },
+  {
+    name: '`npm run start:vscode` opens two connected windows, and ends with all that it started',
+    run: async () => {
+      const started = await startGuarded({
+        file: process.execPath,
+        args: [path.join(root, 'scripts/start-vscode.ts')],
+        // No desktop `code` of the developer who runs this: its windows could not be looked into.
+        env: { ...process.env, DRIFTLESS_DEMO_DIR: path.join(dir, 'demo'), PATH: path.dirname(process.execPath) },
+        logFile: path.join(dir, 'start-vscode.log'),
+      });
+      stops.push(started.stop);
+      const printed = () => readFileSync(path.join(dir, 'start-vscode.log'), 'utf8');
+      await until(
+        'two addresses are printed',
+        () => printed().includes('Ctrl-C ends everything') || (!started.isRunning() && fail(printed())),
+      );
+      const addresses = [...printed().matchAll(/(http:\/\/127\.0\.0\.1:\S+)/g)].map(([address]) => address);
+      if (addresses.length !== 2 || browser === undefined) throw new Error(printed());
+      const opened = browser;
+      const pages = await Promise.all(addresses.map((address) => openAddress(opened, address)));
+      for (const page of pages) await statusItem(page, 'Sync: in sync').waitFor({ timeout: stepMsMax });
+      const [first, second] = ['desktop', 'laptop'].map((name) => path.join(dir, 'demo/vscode', name, 'project'));
+      await until('the demo file is in the second folder', () => existsSync(path.join(second ?? '', 'hello.md')));
+      writeFileSync(path.join(second ?? '', 'back.md'), 'and back\n');
+      await until('a new file is in the first folder', () => existsSync(path.join(first ?? '', 'back.md')));
+      for (const page of pages) await page.close();
+      process.kill(started.pid, 'SIGTERM');
+      if ((await started.exited) !== 0) throw new Error(`it did not end well: ${printed()}`);
+      for (const address of addresses) {
+        const answered = await fetch(address).then(
+          () => true,
+          () => false,
+        );
+        if (answered) throw new Error(`${address} still answers`);
+      }
+    },
+  },
 ];
+
+function fail(text: string): never {
+  throw new Error(text);
+}
+
+async function openAddress(opened: Browser, address: string): Promise<Page> {
+  const page = await (await opened.newContext({ viewport: { width: 1400, height: 900 } })).newPage();
+  await page.goto(address);
+  await page.locator('.monaco-workbench').waitFor({ timeout: stepMsMax });
+  return page;
+}
 
 /** The laptop is paused while both save: neither saw the other's edit. */
 async function makeConflict(onDesktop: string, onLaptop: string): Promise<void> {
@@ -221,7 +285,7 @@ async function keepEvidence(): Promise<void> {
 
 async function closeAll(): Promise<void> {
   await browser?.close();
-  await Promise.all(servers.map((server) => server.stop()));
+  await Promise.all([...servers.map((server) => server.stop()), ...stops.map((stop) => stop())]);
   await relay?.close();
   rmSync(dir, { recursive: true, force: true });
 }

@@ -22,7 +22,7 @@ export interface EditorServer {
 }
 
 export interface EditorServerOptions {
-  readonly tools: EditorTools;
+  readonly tools: Pick<EditorTools, 'node' | 'codeServer'>;
   /** Everything of this server lies below; outlives `stop`. */
   readonly dir: string;
   readonly settings?: Readonly<Record<string, unknown>>;

@@ -30,13 +30,17 @@ export interface EditorTools {
  * Errors: a sentence with the line to paste, when a Debian package is missing and we may not install it; npm's own failure.
  */
 export async function ensureEditorTools(say: (line: string) => void): Promise<EditorTools> {
-  assertNodeIsNewEnough();
   const chromium = await ensureDebianPackages(say);
+  return { ...(await ensureCodeServer(say)), chromium };
+}
+
+/** As ensureEditorTools, for those who bring a browser of their own. */
+export async function ensureCodeServer(say: (line: string) => void): Promise<Omit<EditorTools, 'chromium'>> {
+  assertNodeIsNewEnough();
   await ensureNodePackages(say);
   return {
     node: process.execPath,
     codeServer: codeServerEntry(),
-    chromium,
     resolveFrom: path.join(toolsFolder, 'package.json'),
   };
 }

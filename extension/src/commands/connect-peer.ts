@@ -7,6 +7,7 @@ import { previewInviteRequest } from '../channel.ts';
 import type { CommandContext } from '../context.ts';
 import { refusalOf } from '../folders.ts';
 import type { NamedFolder } from '../present/folder-view.ts';
+import { inviteOf } from '../present/invite-text.ts';
 import { messages } from '../present/messages.ts';
 import { plural } from '../present/text.ts';
 import { offerInvite } from './copy-invite.ts';
@@ -115,11 +116,6 @@ async function join(context: CommandContext, folder: NamedFolder, text: string):
   if (joined === undefined) return;
   await followFirstSync(context, folder.dir);
   vscode.window.setStatusBarMessage(messages.joined(folder.name), 5_000);
-}
-
-/** A link carries the invite in its fragment. */
-export function inviteOf(text: string): string {
-  return text.slice(text.indexOf('#') + 1).trim();
 }
 
 /** Plain `ws://` to another machine needs a yes, once, from a person who knows what shows. undefined: no. */

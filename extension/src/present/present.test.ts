@@ -4,6 +4,7 @@ import { commandIds } from '../contributions.ts';
 import { peerState } from '../testing/status.ts';
 import { diffTitle, presentConflicts } from './conflict-list.ts';
 import type { FolderView } from './folder-view.ts';
+import { inviteOf } from './invite-text.ts';
 import { presentActions } from './messages.ts';
 import { parseRelayAddress } from './relay-address.ts';
 import { agoText, sizeText } from './text.ts';
@@ -97,6 +98,18 @@ describe('relay address', () => {
       expect(JSON.stringify(address)).not.toContain('secret');
     },
   );
+});
+
+describe('invite text', () => {
+  it.each([
+    ['driftless1-abc', 'driftless1-abc'],
+    ['  driftless1-abc\n', 'driftless1-abc'],
+    ['vscode://driftless.driftless/join#driftless1-abc ', 'driftless1-abc'],
+    ['vscode-insiders://driftless.driftless/join#driftless1-abc', 'driftless1-abc'],
+    ['', ''],
+  ])('%j holds %j', (text, invite) => {
+    expect(inviteOf(text)).toBe(invite);
+  });
 });
 
 describe('text', () => {

@@ -510,7 +510,10 @@ export function createDiskFolder(options: DiskFolderOptions): Folder {
 
     stat: async (path) => {
       try {
-        const stat = parentHindrance(path) === undefined ? disk.lstat(absolute(path)) : undefined;
+        // A watcher hints at our hidden files beside a target as well; they are absent here as they are in a list.
+        const target = absolute(path);
+        if (parentHindrance(path) !== undefined || own.isOwn(parentOf(target), nameOf(target))) return null;
+        const stat = disk.lstat(target);
         return stat === undefined ? null : toStat(stat);
       } catch (error) {
         return asProblem(error, `examine "${path}"`);
@@ -766,6 +769,10 @@ function* ancestorsOf(path: string): Generator<string> {
 
 function parentOf(path: string): string {
   return path.slice(0, path.lastIndexOf('/')) || '/';
+}
+
+function nameOf(path: string): string {
+  return path.slice(path.lastIndexOf('/') + 1);
 }
 
 /** Below `.driftless` in any spelling that this disk takes for the same; on Windows also names that are paths there. */

@@ -262,6 +262,8 @@ describe('memory folder in other worlds', () => {
     expect(memory.user.read('mnt/file')).toBe('new');
     const listed = await folder.list(relPath('mnt'));
     expect(listed.kind === 'listed' && listed.entries.map((entry) => entry.name)).toEqual(['file']);
+    expect(memory.user.read('mnt/.driftless-trash-t')).toBe('old');
+    expect(await folder.stat(relPath('mnt/.driftless-trash-t'))).toBeNull();
     expect(await trashOf(folder)).toEqual(['old']);
     await folder.discardTrash('t');
     expect(memory.user.tree()).toEqual({ 'mnt/': '', 'mnt/file': 'new' });

@@ -57,4 +57,7 @@ process.once('disconnect', end);
 process.once('SIGTERM', end);
 // Ctrl-C in the terminal that started VS Code reaches this process too; the window decides when it ends.
 process.on('SIGINT', () => undefined);
+// With the window its ends of these pipes are gone; what is said then reaches nobody.
+process.stdout.on('error', () => undefined);
+process.stderr.on('error', () => undefined);
 connection.listen();

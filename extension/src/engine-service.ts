@@ -101,7 +101,7 @@ export function serveEngine({ connection, openHost, log, after, previewInvite }:
   const tell = (dir: string, events: EventGatherer): void => {
     const batch = events.take();
     if (batch !== undefined && folders.has(dir))
-      void connection.sendNotification(eventsNotification, { dir, ...batch });
+      notify(() => connection.sendNotification(eventsNotification, { dir, ...batch }));
   };
 
   const control = async (dir: string): Promise<PeerControl> => {
@@ -203,6 +203,13 @@ export function serveEngine({ connection, openHost, log, after, previewInvite }:
   }
 }
 
+/** A window that is gone hears nothing, and needs not: the channel's end is what this process acts on. */
+function notify(send: () => Promise<void>): void {
+  Promise.resolve()
+    .then(send)
+    .catch(() => undefined);
+}
+
 function refusal(code: HostErrorCode, message: string): ResponseError<RefusalData> {
   return new ResponseError(refusalCode, message, { code });
 }
@@ -259,7 +266,7 @@ export function createChannelLog(connection: MessageConnection, after: (ms: numb
     const batch = { lines, leftOut };
     lines = [];
     leftOut = 0;
-    void connection.sendNotification(logNotification, batch);
+    notify(() => connection.sendNotification(logNotification, batch));
   };
   const write =
     (level: LogLine['level']) =>

@@ -1,6 +1,6 @@
 /** The real processes: forks the engine, starts the relay detached. Both run on the editor's own Node. */
 import { type ChildProcess, fork } from 'node:child_process';
-import { closeSync, mkdirSync, openSync } from 'node:fs';
+import { closeSync, mkdirSync, openSync, statSync } from 'node:fs';
 import { createMessageConnection, IPCMessageReader, IPCMessageWriter, type Logger } from 'vscode-jsonrpc/node';
 import type { EngineProcess } from './host.ts';
 import { type RelayStarted, relayPaths } from './relay-host.ts';
@@ -46,7 +46,7 @@ export async function startRelayProcess(options: {
 }): Promise<void> {
   const paths = relayPaths(options.storage);
   mkdirSync(paths.folder, { recursive: true, mode: 0o700 });
-  const log = openSync(paths.log, 'w', 0o600);
+  const log = openSync(paths.log, isFull(paths.log) ? 'w' : 'a', 0o600);
   const child = fork(options.script, [options.storage], {
     execArgv: [],
     env: childEnvironment(),
@@ -82,6 +82,13 @@ export async function startRelayProcess(options: {
   if (started.code === 'EADDRNOTAVAIL')
     throw new Error('This machine does not have the chosen address any more. Host the relay again and choose another.');
   throw new Error(`The relay could not be started: ${started.message}`);
+}
+
+/** Begun anew by the next start once it is this large. */
+const relayLogBytesMax = 1024 * 1024;
+
+function isFull(file: string): boolean {
+  return (statSync(file, { throwIfNoEntry: false })?.size ?? 0) > relayLogBytesMax;
 }
 
 function ended(child: ChildProcess): Promise<string> {

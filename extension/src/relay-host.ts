@@ -63,6 +63,9 @@ export interface RelayHostParts {
   readonly pause: (ms: number) => Promise<void>;
 }
 
+/** The winner of two starts listens by then, if there is one. */
+const otherMsMax = 2_000;
+const otherPollMs = 100;
 const stopPollMs = 50;
 const stopMsMax = 5_000;
 
@@ -80,9 +83,11 @@ export function createRelayHost(parts: RelayHostParts): RelayHost {
     try {
       await parts.start(parts.storage);
     } catch (error) {
-      // Two windows that open at once both start one; the port decides, and the loser finds the winner.
-      const other = await running();
-      if (other === undefined) throw error;
+      // Two windows that open at once both start one; the data's lock and the port decide, and the loser waits for the winner.
+      for (let waitedMs = 0; (await running()) === undefined; waitedMs += otherPollMs) {
+        if (waitedMs >= otherMsMax) throw error;
+        await parts.pause(otherPollMs);
+      }
     }
     const now = await running();
     if (now === undefined) throw new Error(`The relay on this machine does not answer; see ${paths.log}.`);

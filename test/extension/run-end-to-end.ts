@@ -169,7 +169,10 @@ const steps: readonly Step[] = [
       const { page } = await laptop.openAlso(laptop.folder);
       await statusItem(page, 'Sync: owned by another process').waitFor({ timeout: stepMsMax });
       await statusItem(page, 'Sync: owned by another process').hover();
-      await page.locator('.monaco-hover', { hasText: /kept in step by VS Code/ }).first().waitFor({ timeout: stepMsMax });
+      await page
+        .locator('.monaco-hover', { hasText: /kept in step by VS Code/ })
+        .first()
+        .waitFor({ timeout: stepMsMax });
       await laptop.waitForStatus('Sync: in sync');
       await screenshot(page, artifacts, '7-second-window');
       await page.close();

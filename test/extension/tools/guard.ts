@@ -99,6 +99,8 @@ function guardMain(file: string, args: readonly string[]): void {
 
 async function endAll(child: ChildProcess, mark: string): Promise<void> {
   signalGroup(child, 'SIGTERM');
+  // Also those that left the group.
+  for (const pid of descendants(mark)) signal(pid, 'SIGTERM');
   for (let waitedMs = 0; waitedMs < stopMsMax && descendants(mark).length > 0; waitedMs += 50) await pause(50);
   signalGroup(child, 'SIGKILL');
   // A process may fork while we look: look until nobody is left.

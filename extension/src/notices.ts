@@ -61,6 +61,9 @@ export function createNotices({ folders, host, conflicts, log }: CommandContext)
     folders.onDidTell(({ folder, events }) => {
       const found = events.find((event) => event.event === 'conflict');
       if (found?.event === 'conflict') conflictFound({ dir: folder.dir, path: found.path });
+      for (const event of events) {
+        if (event.event === 'resolved') conflicts.closeSettled({ dir: folder.dir, path: event.path }).catch(report);
+      }
     }),
     host.onDidChangeState((state) => {
       if (state.kind !== 'waiting') return;

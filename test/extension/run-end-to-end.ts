@@ -18,6 +18,7 @@ import {
   launchBrowser,
   notification,
   openFile,
+  openWindow,
   pickRow,
   pressInDialog,
   pressInNotification,
@@ -205,6 +206,21 @@ const steps: readonly Step[] = [
       await runCommand(page, 'Sync: Stop the Relay on This Machine');
       await pressInDialog(page, 'Stop the relay on this machine?', 'Stop It');
       await statusItem(page, 'Sync: offline').waitFor({ timeout: stepMsMax });
+      await page.close();
+    },
+  },
+  {
+    name: 'in another browser profile the keys are missing: it says what to do, and disconnecting keeps the files',
+    run: async () => {
+      await laptop.page.close();
+      if (browser === undefined) throw new Error('there is no browser');
+      const { page } = await openWindow(browser, laptop.server, { folder: laptop.folder });
+      await statusItem(page, 'Sync: needs attention').waitFor({ timeout: stepMsMax });
+      await pressInNotification(page, 'Join again with an invite', 'Disconnect, to Join Again');
+      await pressInDialog(page, 'Its files stay as they are', 'Disconnect');
+      await statusItem(page, 'Sync: not connected').waitFor({ timeout: stepMsMax });
+      await laptop.waitForText('hello.txt', 'after the reload');
+      if (existsSync(path.join(laptop.folder, '.driftless'))) throw new Error('.driftless is still there');
       await page.close();
     },
   },

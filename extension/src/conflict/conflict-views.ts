@@ -18,6 +18,8 @@ export interface ConflictViews extends vscode.Disposable {
   /** Open conflicts of all running folders. */
   list(): Promise<readonly ConflictRow[]>;
   show(target: ConflictTarget): Promise<void>;
+  /** Closes what shows a conflict that is settled. */
+  closeSettled(target: ConflictTarget): Promise<void>;
   /** The conflict that the active editor shows. */
   active(): ConflictTarget | undefined;
   resolve(target: ConflictTarget, keep: Keep): Promise<void>;
@@ -100,10 +102,7 @@ export function createConflictViews(options: {
       void vscode.window.showWarningMessage(answer.message);
       return;
     }
-    const open = vscode.window.tabGroups.all
-      .flatMap((group) => group.tabs)
-      .filter((tab) => isSame(targetOf(tab), target));
-    await vscode.window.tabGroups.close(open);
+    await closeSettled(target);
     const left = (await list()).filter((row) => !isSame(row, target));
     if (left.length === 0) {
       vscode.window.setStatusBarMessage(answer.message, 5_000);
@@ -114,6 +113,14 @@ export function createConflictViews(options: {
       .then((label) => {
         if (label !== undefined) showNext().catch(report);
       });
+  };
+
+  const closeSettled = async (target: ConflictTarget): Promise<void> => {
+    const open = vscode.window.tabGroups.all
+      .flatMap((group) => group.tabs)
+      .filter((tab) => isSame(targetOf(tab), target));
+    // In one with unsaved edits somebody is typing.
+    await vscode.window.tabGroups.close(open.filter((tab) => !tab.isDirty));
   };
 
   const showNext = async (): Promise<void> => {
@@ -128,6 +135,7 @@ export function createConflictViews(options: {
   return {
     list,
     show,
+    closeSettled,
     active,
     resolve,
     showNext,

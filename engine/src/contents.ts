@@ -23,7 +23,7 @@ import { refsOfIds } from './core/content-refs.ts';
 import { fingerprintOf } from './core/fingerprint.ts';
 import type { LocalEntry } from './core/local-entry.ts';
 import type { Clock } from './ports/clock.ts';
-import type { Folder, PathProblem, ReadHandle } from './ports/folder.ts';
+import { type Folder, FolderError, type PathProblem, type ReadHandle } from './ports/folder.ts';
 import type { Hashing } from './ports/hashing.ts';
 import type { Random } from './ports/random.ts';
 import type { RoomCipher } from './ports/room-cipher.ts';
@@ -31,6 +31,8 @@ import type { RoomSession } from './ports/room-session.ts';
 import type { StateStore } from './ports/state-store.ts';
 import type { Pause } from './pause.ts';
 
+/** Staged names of large contents begin so: what is left of one is gone on from. */
+export const downloadPrefix = 'dl-';
 /** Above this a content leaves the batch of small saves and is streamed on its own (rule FAST5). */
 export const largeContentBytesMin = 1024 * 1024;
 const readBytes = 256 * 1024;
@@ -42,6 +44,8 @@ const uploadWindowBytes = 2 * 1024 * 1024;
 const fetchWindowChunks = 64;
 /** Contents of a pass of at most this many files are kept as merge bases; a mass join is not an edit (rule BASE). */
 const cachedBasesPerPassMax = 50;
+/** Staged files whose flushes are under way together. */
+const flushesAtOnceMax = 8;
 /** Chunks that came along with pushed records, kept until they are applied. */
 const pushedChunkBytesMax = 8 * 1024 * 1024;
 
@@ -365,12 +369,12 @@ export function createContents(parts: ContentsParts): Contents {
     await stageGroup();
   };
 
-  /** One bad file is a problem of its own; a lost session or a full disk ends the whole batch. */
+  /** One bad file is a problem of its own, also one that finds no room on the disk (D1); a lost session ends the whole batch. */
   async function orFail(path: RelPath, onFailed: (path: RelPath, problem: unknown) => void, work: () => Promise<void>): Promise<void> {
     try {
       await work();
     } catch (error) {
-      if (error instanceof ChunksMissing || error instanceof ContentDamaged) onFailed(path, error);
+      if (error instanceof ChunksMissing || error instanceof ContentDamaged || error instanceof FolderError) onFailed(path, error);
       else throw error;
     }
   }
@@ -389,21 +393,34 @@ export function createContents(parts: ContentsParts): Contents {
         });
     }
     const plain = await loadWhatIsThere(wanted, session, options.signal);
-    for (const request of requests) {
+    const stageOne = async (request: StageRequest): Promise<void> => {
       const ids = leaves.get(request);
-      if (ids === undefined) continue;
-      await orFail(request.path, options.onFailed, async () => {
-        const missing = ids.filter((id) => !plain.has(id));
-        const pieces =
-          missing.length === 0 ? ids.map((id) => plain.get(id) ?? new Uint8Array(0)) : await sameContentOnDisk(request, missing);
-        await write(request, '', options.flush, async (put) => {
+      if (ids === undefined) return;
+      const missing = ids.filter((id) => !plain.has(id));
+      const pieces = missing.length === 0 ? ids.map((id) => plain.get(id) ?? new Uint8Array(0)) : await sameContentOnDisk(request, missing);
+      await write(
+        request,
+        '',
+        options.flush,
+        async (put) => {
           for (const piece of pieces) await put(piece);
-        }, options.onStaged);
-        if (requests.length <= cachedBasesPerPassMax) store.cacheContent(request.content.digest, concatBytes(...pieces), clock.nowMs());
-        options.onProgress(request.content.size);
-      });
-      await pause();
-    }
+        },
+        options.onStaged,
+      );
+      if (requests.length <= cachedBasesPerPassMax) store.cacheContent(request.content.digest, concatBytes(...pieces), clock.nowMs());
+      options.onProgress(request.content.size);
+    };
+    // Flushes wait for the disk, not for the processor: several at a time share one commit of the file system's journal.
+    const queue = [...requests];
+    const work = async (): Promise<void> => {
+      for (let request = queue.shift(); request !== undefined; request = queue.shift()) {
+        const current = request;
+        await orFail(current.path, options.onFailed, () => stageOne(current));
+        await pause();
+      }
+    };
+    const outcomes = await Promise.allSettled(Array.from({ length: flushesAtOnceMax }, work));
+    for (const outcome of outcomes) if (outcome.status === 'rejected') throw outcome.reason;
   }
 
   async function loadWhatIsThere(ids: readonly ChunkId[], session: RoomSession | null, signal: AbortSignal): Promise<Map<ChunkId, Uint8Array>> {
@@ -446,8 +463,8 @@ export function createContents(parts: ContentsParts): Contents {
       if (size !== request.content.size || bytesToHex(hash.digest()) !== request.content.digest) throw new ContentDamaged(request.path);
       await writer.commit({ executable: request.executable, flush });
     } catch (error) {
-      // A large download that was cut keeps its part, which the next try reads its chunks from.
-      if (prefix === '' || error instanceof ContentDamaged) await writer.abort();
+      // A large download that was cut keeps its part, which the next try reads its chunks from; on a full disk it makes room.
+      if (prefix === '' || error instanceof ContentDamaged || error instanceof FolderError) await writer.abort();
       else await writer.commit({ executable: false, flush: false }).catch(() => writer.abort());
       throw error;
     }
@@ -455,17 +472,17 @@ export function createContents(parts: ContentsParts): Contents {
   }
 
   async function stageLarge(request: StageRequest, session: RoomSession | null, options: Parameters<Contents['stage']>[2]): Promise<void> {
-    const prefix = `dl-${request.content.digest.slice(0, 24)}-`;
+    const prefix = `${downloadPrefix}${request.content.digest.slice(0, 24)}-`;
     const leaves = await leavesOf(request.content, session);
     const wanted = new Set(leaves);
     const parts = (await folder.stagedNames()).filter((name) => name.startsWith(prefix));
     const sources: ChunkSource[] = [];
-    for (const name of parts) sources.push(await indexChunks(() => folder.openStaged(name), wanted));
-    const here = store.row(request.path)?.local;
-    const twin = store.localFilesByDigest(request.content.digest, 1)[0];
-    for (const path of new Set([...(twin === undefined ? [] : [twin.path]), ...(here?.kind === 'file' ? [request.path] : [])]))
-      sources.push(await indexChunks(() => folder.openFile(path), wanted));
     try {
+      for (const name of parts) sources.push(await indexChunks(() => folder.openStaged(name), wanted));
+      const here = store.row(request.path)?.local;
+      const twin = store.localFilesByDigest(request.content.digest, 1)[0];
+      for (const path of new Set([...(twin === undefined ? [] : [twin.path]), ...(here?.kind === 'file' ? [request.path] : [])]))
+        sources.push(await indexChunks(() => folder.openFile(path), wanted));
       await write(
         request,
         prefix,

@@ -18,6 +18,7 @@ import { createControl } from './control-service.ts';
 import type { PeerState } from './control.ts';
 import { liveEntry } from './core/entry-encoding.ts';
 import { type JoinOptions, previewJoin, supersededAtJoin } from './core/first-join.ts';
+import { leafDigest } from './core/leaf-digest.ts';
 import { type Halt, derivePeerState } from './core/peer-state.ts';
 import type { Apply, DiskStep, Plan, PublishStep } from './core/plan.ts';
 import { recordBatches } from './core/record-batches.ts';
@@ -30,6 +31,7 @@ import type { Peer, PeerParts } from './peer-api.ts';
 import { type PeerContext, RoomHalted } from './peer-context.ts';
 import { FolderError } from './ports/folder.ts';
 import { type RoomLink, type RoomSession, RequestRefused, SessionEnded } from './ports/room-session.ts';
+import { StateStoreError } from './ports/state-store.ts';
 import { createPresenceBoard } from './presence.ts';
 import { DraftVoid, createPublisher } from './publish.ts';
 import { createRecovery } from './recover.ts';
@@ -47,6 +49,7 @@ const applyFilesPerPass = 2_000;
 const recordIntervalMs = 100;
 /** Large contents staged in the background at a time. */
 const downloadsMax = 2;
+const progressEveryMs = 250;
 const rescanEveryMs = 10 * 60_000;
 /** Without hints (no watches left, a network file system) the disk is looked at more often. */
 const degradedRescanEveryMs = 10_000;
@@ -56,6 +59,8 @@ const incomingBytesMax = 8 * 1024 * 1024;
 /** The trash is looked through when something may go, but never in every turn. */
 const trashEveryMsMin = 5_000;
 const trashEveryMsMax = 60_000;
+/** After a checkpoint that failed. */
+const checkpointRetryMs = 60_000;
 const retryMsMin = 1_000;
 const retryMsMax = 60_000;
 
@@ -86,15 +91,24 @@ export function createPeer(given: PeerParts): Peer {
   let progress: PeerState['progress'] | null = null;
   let degraded: string | null = null;
   let fullScanDueMs = 0;
+  /** The journal of the run before is settled, and its staged files are gone. */
+  let isSettled = false;
+  /** The session that the turn under way began with. */
+  let turnSession: RoomSession | null = null;
+  let checkpointing = false;
+  let checkpointDueMs = 0;
   let trashDueMs = 0;
   let lastRecordMs = Number.NEGATIVE_INFINITY;
   /** A labelled record was taken in: its large contents are not left behind (rule DISK1). */
   let wholeRecord = false;
   let lastStateText = '';
+  let lastProgressMs = Number.NEGATIVE_INFINITY;
   let commands: (() => Promise<void>)[] = [];
   let link: RoomLink | null = null;
   let running: Promise<void> | null = null;
   const downloads = new Map<RelPath, { digest: string; staged: string | null; abort: AbortController }>();
+  /** Work beside the loop; waited for before the parts are closed. */
+  const beside = new Set<Promise<void>>();
 
   let wakeUp: (() => void) | null = null;
   let woken = false;
@@ -157,6 +171,14 @@ export function createPeer(given: PeerParts): Peer {
     });
   }
   const isPaused = (): boolean => store.setting('paused') === 'yes';
+
+  /** Progress is told a few times a second; a change of state at once. */
+  function tellProgress(): void {
+    const nowMs = clock.monotonicMs();
+    if (nowMs - lastProgressMs < progressEveryMs) return;
+    lastProgressMs = nowMs;
+    tellState();
+  }
 
   function tellState(): void {
     const state = peerState();
@@ -238,6 +260,7 @@ export function createPeer(given: PeerParts): Peer {
   // ── a turn ────────────────────────────────────────────────────────────────────────────────────────────────────────
 
   async function turn(): Promise<void> {
+    turnSession = session;
     for (const command of commands.splice(0)) await command();
     const rootHalt = await rootGuard.check();
     if (rootHalt !== null) {
@@ -249,34 +272,61 @@ export function createPeer(given: PeerParts): Peer {
       halt = null;
       fullScanDueMs = 0;
     }
-    if (halt !== null || isPaused()) return;
-
-    await scanDirty();
+    if (!isSettled) {
+      await applier.settleIntents();
+      await git.begin();
+      isSettled = true;
+    }
+    if (halt !== null) return;
+    if (isPaused()) {
+      publisher.abortUploads();
+      await dropDownloads(() => true);
+      return;
+    }
+    const emptied = await scanDirty();
+    if (emptied !== null) {
+      halt = emptied;
+      return;
+    }
     if (context.session() !== null) await takeIn();
     if (context.session() !== null && caughtUp) await carryOut();
   }
   const isRootHalt = ({ code }: Halt): boolean => code === 'root-missing' || code === 'root-replaced' || code === 'root-emptied';
 
-  async function scanDirty(): Promise<void> {
+  /** A halt: what was seen must not be acted on. */
+  async function scanDirty(): Promise<Halt | null> {
     const full = clock.monotonicMs() >= fullScanDueMs;
-    const due = full ? [] : await notJustGone(settler.take());
-    if (!full && due.length === 0) return;
+    const taken = full ? [] : settler.take();
+    try {
+      const due = full ? [] : await notJustGone(taken);
+      return full || due.length > 0 ? await scan(full ? 'all' : due) : null;
+    } catch (error) {
+      // What was to be looked at has not been.
+      for (const { path, deep } of taken) settler.hint(path, deep);
+      throw error;
+    }
+  }
+
+  async function scan(paths: 'all' | readonly ScanRequest[]): Promise<Halt | null> {
+    const full = paths === 'all';
     if (full) settler.clear();
     scanning = true;
     tellState();
     try {
       const result = await scanner.scan({
-        paths: full ? 'all' : due,
+        paths,
         signal: closing.signal,
         onProgress: (files) => {
           progress = { phase: 'scanning', done: files, total: Math.max(files, store.counts().files), unit: 'files' };
-          if (files > 1_000) tellState();
+          if (files > 1_000) tellProgress();
         },
       });
       if (full) fullScanDueMs = clock.monotonicMs() + (degraded === null ? rescanEveryMs : degradedRescanEveryMs);
       for (const path of result.unstable) settler.unstable(path);
       for (const { path, reason } of result.problems) parts.onEvent({ event: 'problem', path, reason });
-      await rootGuard.judgeScan();
+      // Files can be gone because the folder is: looked at once more before anybody hears of it (D5).
+      const rootHalt = result.vanishedFiles.length > 0 ? await rootGuard.check() : null;
+      return rootHalt ?? rootGuard.judgeScan();
     } finally {
       scanning = false;
       progress = null;
@@ -306,27 +356,34 @@ export function createPeer(given: PeerParts): Peer {
       tellState();
       await recovery.catchUp(current, (phase, done, total) => {
         progress = { phase, done, total, unit: 'records' };
-        tellState();
+        tellProgress();
       });
-      caughtUp = true;
       progress = null;
+      // A session that began meanwhile begins anew.
+      if (session !== current) return;
+      caughtUp = true;
       previewFirstJoin();
     }
     const pushed = incoming;
     incoming = [];
-    let granted = incomingBytes;
+    const granted = incomingBytes;
     incomingBytes = 0;
-    for (const { record, chunks } of pushed) {
-      contents.takePushed(chunks);
-      const outcome = await roomLog.take(record);
-      if (outcome.kind === 'gap') headMoved = true;
+    try {
+      for (const { record, chunks } of pushed) {
+        contents.takePushed(chunks);
+        const outcome = await roomLog.take(record);
+        if (outcome.kind === 'gap') headMoved = true;
+      }
+    } finally {
+      if (granted > 0) current.grantPushCredit(granted);
     }
-    if (granted > 0) current.grantPushCredit(granted);
-    granted = 0;
     if (headMoved) {
       headMoved = false;
       const outcome = await roomLog.pull(current, () => {});
-      if (outcome !== 'caught-up') caughtUp = false;
+      if (outcome !== 'caught-up') {
+        caughtUp = false;
+        wake();
+      }
     }
     const head = store.head();
     if (head !== null && (store.recordMeta(head.height)?.label ?? '') !== '') wholeRecord = true;
@@ -340,7 +397,16 @@ export function createPeer(given: PeerParts): Peer {
     const pending = store.pendingRows({ limit: rowsPerPlanMax, nowMs: clock.nowMs() });
     const rows = ignoreFiles.length === 0 ? pending : pending.filter((row) => ignoreFiles.some((path) => path === row.path || path.startsWith(`${row.path}/`)));
     const held = store.heldRows();
-    if (rows.length === 0 && held.length === 0) {
+    await dropDownloads((path, digest) => {
+      const row = store.row(path);
+      const wanted = liveEntry(row?.remote ?? null);
+      return row?.outOfScope != null || row?.hold != null || wanted?.kind !== 'file' || wanted.content.digest !== digest || (row?.local?.kind === 'file' && row.local.digest === digest);
+    });
+    if (rows.length === 0 && held.length === 0 && !conflicts.hasUntracks()) {
+      deletions.nothingLeft();
+      // What still fails is tried again later: it is no part of the join any more.
+      if (store.setting('join') !== undefined) store.setSetting('join', null);
+      if (store.counts().pending === 0) diskFull = false;
       await afterwards(current);
       return;
     }
@@ -376,7 +442,10 @@ export function createPeer(given: PeerParts): Peer {
   const joinOptions = (): JoinOptions => ({
     traits: folder.traits,
     rejoin: store.setting('join') === 'rejoin',
-    inHistory: (path, digest) => store.inHistory(path, digest),
+    inHistory: (path, local) => {
+      const digest = leafDigest(local, parts.hashing.sha256);
+      return digest !== null && store.inHistory(path, digest);
+    },
   });
 
   /** What a first join, or a re-join, is about to do, told before it does anything. */
@@ -421,7 +490,7 @@ export function createPeer(given: PeerParts): Peer {
   /** Returns the merges that overlapped: they are published as variants. */
   async function applyDisk(plan: Plan): Promise<PublishStep[]> {
     const holdDeletions = deletions.holdsIncoming();
-    const steps = plan.disk.filter((step) => !(holdDeletions && step.kind === 'apply' && step.to === null && step.row.local?.kind === 'file'));
+    const steps = plan.disk.filter((step) => !(holdDeletions && step.kind === 'apply' && step.to === null));
     const ready: DiskStep[] = [];
     const staged = new Map<RelPath, StagedContent>();
     for (const step of steps) {
@@ -439,14 +508,20 @@ export function createPeer(given: PeerParts): Peer {
         staged,
         onProgress: (files) => {
           progress = { phase: 'applying', done: start - batch.length + files, total: ready.length, unit: 'files' };
-          if (ready.length > 100) tellState();
+          if (ready.length > 100) tellProgress();
         },
       });
+      // What was staged beside the loop is used up, also where it could not be put in its place.
+      for (const { path } of batch.filter((step): step is Apply => step.kind === 'apply')) if (staged.has(path)) downloads.delete(path);
       for (const { path, deleted } of result.applied) {
-        downloads.delete(path);
-        parts.onEvent(deleted ? { event: 'applied', path, deleted } : { event: 'applied', path });
+        const by = roomLog.authorOf(path);
+        parts.onEvent({ event: 'applied', path, ...(by === undefined ? {} : { by }), ...(deleted ? { deleted } : {}) });
       }
-      if (result.applied.length > 0) noteLastChange(result.applied[result.applied.length - 1]?.path ?? '');
+      const lastApplied = result.applied.at(-1);
+      if (lastApplied !== undefined) {
+        rootGuard.noteApplied();
+        noteLastChange(lastApplied.path, roomLog.authorOf(lastApplied.path) ?? '');
+      }
       clashes.push(...result.conflicts);
       diskFull = result.diskFull;
       if (settler.due() || context.session() === null) break;
@@ -455,10 +530,18 @@ export function createPeer(given: PeerParts): Peer {
     return clashes;
   }
 
-  function noteLastChange(path: string): void {
-    const head = store.head();
-    const meta = head === null ? undefined : store.recordMeta(head.height);
-    store.setSetting('last-change', JSON.stringify({ path, by: meta?.deviceName ?? '', time: new Date(clock.nowMs()).toISOString() }));
+  function noteLastChange(path: string, by: string): void {
+    store.setSetting('last-change', JSON.stringify({ path, by, time: new Date(clock.nowMs()).toISOString() }));
+  }
+
+  /** Ends downloads that nobody waits for any more, and removes what they staged. */
+  async function dropDownloads(isUnwanted: (path: RelPath, digest: string) => boolean): Promise<void> {
+    for (const [path, download] of downloads) {
+      if (!isUnwanted(path, download.digest)) continue;
+      download.abort.abort();
+      downloads.delete(path);
+      if (download.staged !== null) await folder.discardStaged(download.staged);
+    }
   }
 
   /** Large contents are fetched beside the loop, so that small saves overtake them (rule FAST5). True: it is staged. */
@@ -470,8 +553,6 @@ export function createPeer(given: PeerParts): Peer {
       staged.set(step.path, { path: step.path, stagedName: known.staged });
       return true;
     }
-    known?.abort.abort();
-    downloads.delete(step.path);
     if (downloads.size >= downloadsMax) return false;
     startDownload(step);
     return false;
@@ -484,30 +565,39 @@ export function createPeer(given: PeerParts): Peer {
     const entry = { digest: content.digest as string, staged: null as string | null, abort };
     downloads.set(step.path, entry);
     let received = 0;
-    contents
+    runBeside(
+      contents
       .stage([{ path: step.path, content, executable }], context.session(), {
         flush: true,
         signal: AbortSignal.any([abort.signal, closing.signal]),
         onStaged: ({ stagedName }) => {
-          entry.staged = stagedName;
+          if (downloads.get(step.path) === entry) entry.staged = stagedName;
+          else runBeside(folder.discardStaged(stagedName));
         },
         onProgress: (bytes) => {
           received += bytes;
           progress = { phase: `receiving ${step.path}`, done: received, total: content.size, unit: 'bytes' };
         },
-        onFailed: (path, problem) => context.fail(path, problem instanceof Error ? problem.message : String(problem)),
+        onFailed: (path, problem) => {
+          if (closing.signal.aborted || downloads.get(step.path) !== entry) return;
+          diskFull ||= problem instanceof FolderError && problem.problem.diskFull;
+          context.fail(path, problem instanceof Error ? problem.message : String(problem));
+        },
       })
       .catch((error: unknown) => {
-        if (error instanceof FolderError) {
-          diskFull ||= error.problem.diskFull;
-          context.fail(step.path, error.problem.reason);
-        } else if (!abort.signal.aborted) diagnostics.info('download-ended', { reason: String(error) });
+        if (!abort.signal.aborted) diagnostics.info('download-ended', { reason: String(error) });
       })
       .finally(() => {
         progress = null;
         if (entry.staged === null && downloads.get(step.path) === entry) downloads.delete(step.path);
         wake();
-      });
+      }),
+    );
+  }
+
+  function runBeside(work: Promise<void>): void {
+    const ended: Promise<void> = work.finally(() => beside.delete(ended));
+    beside.add(ended);
   }
 
   // ── records ───────────────────────────────────────────────────────────────────────────────────────────────────────
@@ -553,15 +643,17 @@ export function createPeer(given: PeerParts): Peer {
     label: string,
     massDeletion: MassDeletion,
     whole: boolean,
+    allOrNothing = false,
   ): Promise<'appended' | 'again'> {
     const outcome = await publisher.publish(batch, extra, {
       session: current,
       label,
       massDeletion,
       whole,
+      allOrNothing,
       onProgress: (files) => {
         progress = { phase: 'sending', done: files, total: batch.length, unit: 'files' };
-        if (batch.length > 100) tellState();
+        if (batch.length > 100) tellProgress();
       },
     });
     progress = null;
@@ -570,11 +662,12 @@ export function createPeer(given: PeerParts): Peer {
         quota = null;
         for (const { path, deleted } of outcome.paths) parts.onEvent(deleted ? { event: 'sent', path, deleted } : { event: 'sent', path });
         for (const step of batch) if (step.kind === 'conflict') parts.onEvent({ event: 'conflict', path: step.path, reason: step.reason, device: parts.deviceName });
-        if (outcome.paths.length > 0) noteLastChange(outcome.paths[0]?.path ?? '');
+        if (outcome.paths.length > 0) noteLastChange(outcome.paths[0]?.path ?? '', parts.deviceName);
         return 'appended';
       case 'nothing':
         return 'appended';
       case 'stale':
+        headMoved ||= outcome.isBehind;
         // Random within two round trips, so that equal peers do not meet again and again (rule PR4).
         settler.wakeIn(Math.round(parts.random.fraction() * 20));
         return 'again';
@@ -592,7 +685,7 @@ export function createPeer(given: PeerParts): Peer {
   async function settleConflicts(current: RoomSession): Promise<void> {
     const work = await conflicts.settle();
     if (work.extra.length === 0 && work.steps.length === 0) return;
-    await publishBatch(work.steps, work.extra, current, '', 'none', true);
+    await publishBatch(work.steps, work.extra, current, '', 'none', true, true);
     wake();
   }
 
@@ -600,8 +693,23 @@ export function createPeer(given: PeerParts): Peer {
   async function afterwards(current: RoomSession): Promise<void> {
     if (store.counts().pending > 0) return;
     wholeRecord = false;
-    if (store.setting('join') !== undefined) store.setSetting('join', null);
-    if (await checkpoints.makeIfDue(current)) diagnostics.info('checkpoint-made');
+    if (checkpointing || clock.monotonicMs() < checkpointDueMs) return;
+    checkpointing = true;
+    // Beside the loop: saves do not wait for it (rule CP4).
+    runBeside(
+      checkpoints
+        .makeIfDue(current)
+        .then((made) => {
+          if (made) diagnostics.info('checkpoint-made');
+        })
+        .catch((error: unknown) => {
+          checkpointDueMs = clock.monotonicMs() + checkpointRetryMs;
+          if (!closing.signal.aborted) diagnostics.warn('checkpoint-failed', { reason: String(error) });
+        })
+        .finally(() => {
+          checkpointing = false;
+        }),
+    );
   }
 
   // ── running ───────────────────────────────────────────────────────────────────────────────────────────────────────
@@ -619,10 +727,16 @@ export function createPeer(given: PeerParts): Peer {
         onTurnFailed(error, failures);
       }
       working = false;
+      turnSession = null;
       progress = downloads.size > 0 ? progress : null;
       if (closing.signal.aborted) break;
       tellState();
-      const delayMs = Math.min(presence.announce(peerState().state), await nextDelayMs());
+      let delayMs = rootCheckEveryMs;
+      try {
+        delayMs = Math.min(presence.announce(peerState().state), await nextDelayMs());
+      } catch (error) {
+        onTurnFailed(error, (failures += 1));
+      }
       if (!woken) await sleep(delayMs);
     }
   }
@@ -640,9 +754,6 @@ export function createPeer(given: PeerParts): Peer {
 
   async function startUp(): Promise<void> {
     recall();
-    const rootHalt = await rootGuard.check();
-    halt = rootHalt;
-    if (rootHalt === null) await applier.settleIntents();
     await parts.watcher.start({
       isIgnoredDirectory: (path) => scanner.isIgnored(path as RelPath, true),
       onHint: ({ path, deep }) => {
@@ -663,8 +774,11 @@ export function createPeer(given: PeerParts): Peer {
   function onTurnFailed(error: unknown, failures: number): void {
     if (closing.signal.aborted) return;
     if (error instanceof SessionEnded) {
-      session = null;
-      responsive = false;
+      // The one that this turn worked with: another may have begun meanwhile.
+      if (session === turnSession) {
+        session = null;
+        responsive = false;
+      }
       return;
     }
     if (error instanceof RootReplaced) {
@@ -675,7 +789,8 @@ export function createPeer(given: PeerParts): Peer {
       halt = { code: error.code, reason: error.message, next: error.code === 'update-needed' ? 'update Driftless' : 'see the log; restart Driftless' };
       return;
     }
-    if (error instanceof FolderError && error.problem.diskFull) {
+    if ((error instanceof FolderError && error.problem.diskFull) || (error instanceof StateStoreError && error.code === 'disk-full')) {
+      caughtUp = false;
       diskFull = true;
       settler.wakeIn(5_000);
       return;
@@ -750,7 +865,7 @@ export function createPeer(given: PeerParts): Peer {
     pause,
     running: true,
     onConfirm: () => {
-      rootGuard.confirm();
+      if (rootGuard.confirm()) deletions.confirmNext();
       deletions.confirm();
       fullScanDueMs = 0;
     },
@@ -779,7 +894,10 @@ export function createPeer(given: PeerParts): Peer {
       wake();
       publisher.abortUploads();
       link?.close();
+      for (const download of downloads.values()) download.abort.abort();
       await running;
+      await Promise.allSettled(beside);
+      await publisher.uploadsEnded();
       await parts.watcher.close();
       await folder.close();
       store.flush();

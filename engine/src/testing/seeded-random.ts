@@ -6,10 +6,12 @@ export function createSeededRandom(seed: number | string): Random {
   let counter = 0;
   let block = Buffer.alloc(0);
   const take = (count: number): Buffer => {
-    while (block.length < count) {
-      block = Buffer.concat([block, createHash('sha256').update(`${seed}:${counter}`).digest()]);
+    const blocks = [block];
+    for (let length = block.length; length < count; length += 32) {
+      blocks.push(createHash('sha256').update(`${seed}:${counter}`).digest());
       counter += 1;
     }
+    block = Buffer.concat(blocks);
     const taken = block.subarray(0, count);
     block = block.subarray(count);
     return taken;

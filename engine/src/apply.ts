@@ -9,6 +9,7 @@ import { type Digest, type Entry, type RelPath, bytesToHex } from '@driftless/pr
 import { conflictName } from './core/conflict-name.ts';
 import { liveEntry } from './core/entry-encoding.ts';
 import { fingerprintOf } from './core/fingerprint.ts';
+import { leafDigest } from './core/leaf-digest.ts';
 import type { LocalEntry } from './core/local-entry.ts';
 import { mergeText } from './core/merge-text.ts';
 import type { Apply, ApplyMode, ApplyMove, Conflict, DiskStep, Merge, MoveAside } from './core/plan.ts';
@@ -405,7 +406,7 @@ export function createApplier(context: PeerContext): Applier {
       path: step.path,
       peerName: parts.deviceName,
       timeMs: clock.nowMs(),
-      digest: local.kind === 'file' ? local.digest : ('0'.repeat(64) as Digest),
+      digest: leafDigest(local, hashing.sha256),
       taken: (path) => store.row(path)?.local != null || store.manifest.slot(path) !== null,
       traits: folder.traits,
         sha256: hashing.sha256,

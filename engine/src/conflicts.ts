@@ -3,10 +3,11 @@
  * paths that are held, and notices what others resolved. What a choice means is core/resolution.ts; copies are written to
  * the disk first and published, with the resolve, in one record (rule LOG6).
  */
-import type { Digest, Entry, FileEntry, RelPath, Variant } from '@driftless/protocol';
+import type { Entry, FileEntry, RelPath, Variant } from '@driftless/protocol';
 import { expectedOf, localFileOf } from './apply.ts';
 import { conflictName } from './core/conflict-name.ts';
 import { liveEntry, sameLocal } from './core/entry-encoding.ts';
+import { leafDigest } from './core/leaf-digest.ts';
 import type { LocalEntry } from './core/local-entry.ts';
 import type { PublishStep } from './core/plan.ts';
 import { type ResolutionStep, resolveByChoice, resolveByPolicy } from './core/resolution.ts';
@@ -78,7 +79,8 @@ export function createConflictKeeper(context: PeerContext): ConflictKeeper {
     store.transaction(() => {
       store.setHold(path, null);
       if (local === null) store.setBase(path, null);
-      if (local?.kind === 'file' && store.inHistory(path, local.digest)) store.setBase(path, unchanged(local));
+      const digest = leafDigest(local, hashing.sha256);
+      if (local !== null && digest !== null && store.inHistory(path, digest)) store.setBase(path, unchanged(local));
     });
     parts.onEvent({ event: 'resolved', path });
   }
@@ -131,13 +133,13 @@ export function createConflictKeeper(context: PeerContext): ConflictKeeper {
 
   /** null: could not be written now (reported); 'there': an equal copy lies there already. */
   async function writeCopy(row: Row, variant: Variant): Promise<PublishStep | 'there' | null> {
-    const digest = variant.entry.kind === 'file' ? variant.entry.content.digest : ('0'.repeat(64) as Digest);
+    if (variant.entry.kind === 'directory') return null;
     const isSame = (path: RelPath): boolean => sameLocal(store.row(path)?.local ?? null, variant.entry, folder.traits);
     const path = conflictName({
       path: row.path,
       peerName: variant.deviceName,
       timeMs: variant.timeMs,
-      digest,
+      digest: leafDigest(variant.entry, hashing.sha256),
       taken: (candidate) => !isSame(candidate) && (store.row(candidate)?.local != null || liveEntry(store.manifest.slot(candidate)) !== null),
       traits: folder.traits,
         sha256: hashing.sha256,

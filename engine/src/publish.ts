@@ -22,6 +22,7 @@ import {
 import { applyChanges } from './core/apply-changes.ts';
 import { conflictName } from './core/conflict-name.ts';
 import { entryTag, liveEntry } from './core/entry-encoding.ts';
+import { leafDigest } from './core/leaf-digest.ts';
 import type { PublishStep } from './core/plan.ts';
 import { isProblem, largeContentBytesMin, type LocalFile, type PreparedContent } from './contents.ts';
 import { type PeerContext, RoomHalted } from './peer-context.ts';
@@ -243,7 +244,7 @@ export function createPublisher(context: PeerContext, log: RoomLog, wake: () => 
       path,
       peerName: meta?.deviceName ?? parts.deviceName,
       timeMs: meta?.timeMs ?? clock.nowMs(),
-      digest: live.kind === 'file' ? live.content.digest : ('0'.repeat(64) as Digest),
+      digest: leafDigest(live, hashing.sha256),
       taken: (candidate) => store.manifest.slot(candidate) !== null || store.row(candidate)?.local != null,
       traits: folder.traits,
         sha256: hashing.sha256,

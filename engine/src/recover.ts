@@ -11,6 +11,7 @@
 import { type Head, type RelPath, type SealedChunk, decodeRecordHeader, noRecordId, recordIdOf } from '@driftless/protocol';
 import type { Checkpoints } from './checkpoints.ts';
 import { liveEntry } from './core/entry-encoding.ts';
+import { leafDigest } from './core/leaf-digest.ts';
 import { emptyRoot } from './core/page-tree.ts';
 import type { PeerContext } from './peer-context.ts';
 import { type RoomSession, RequestRefused } from './ports/room-session.ts';
@@ -170,7 +171,8 @@ export function createRecovery(context: PeerContext, log: RoomLog, checkpoints: 
     for (;;) {
       const rows = store.rowsFrom(from, 1_000);
       for (const row of rows) {
-        if (row.base?.kind === 'file') store.noteHistory(row.path, row.base.content.digest);
+        const digest = leafDigest(row.base, hashing.sha256);
+        if (digest !== null) store.noteHistory(row.path, digest);
         store.setBase(row.path, null);
       }
       const last = rows.at(-1);

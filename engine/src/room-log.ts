@@ -18,6 +18,7 @@ import {
 } from '@driftless/protocol';
 import { type AppliedChanges, applyChanges } from './core/apply-changes.ts';
 import { deletionLimitExceeded } from './core/guards.ts';
+import { leafDigest } from './core/leaf-digest.ts';
 import { type PeerContext, RoomHalted } from './peer-context.ts';
 import type { RoomSession } from './ports/room-session.ts';
 import type { CommitRecord, SentAppend } from './ports/state-store.ts';
@@ -217,7 +218,10 @@ export function createRoomLog(context: PeerContext): RoomLog {
   /** Contents that the room has held at a path: an old one met later, at a join or after a conflict, is no edit. */
   function noteHistory(body: RecordBody): void {
     for (const change of body.changes)
-      if ((change.kind === 'put' || change.kind === 'variant') && change.entry.kind === 'file') store.noteHistory(change.path, change.entry.content.digest);
+      if (change.kind === 'put' || change.kind === 'variant') {
+        const digest = leafDigest(change.entry, hashing.sha256);
+        if (digest !== null) store.noteHistory(change.path, digest);
+      }
   }
 
   /** Rule OWN: what was sent is the new base, whatever the disk holds now. */

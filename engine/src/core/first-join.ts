@@ -5,9 +5,10 @@
  *
  * `supersededAtJoin` is given to reconcile while a join lasts; everything else follows from the table with an empty base.
  */
-import type { Digest, RelPath } from '@driftless/protocol';
+import type { RelPath } from '@driftless/protocol';
 import { liveEntry, sameLocal } from './entry-encoding.ts';
 import type { FolderTraits } from './folder-traits.ts';
+import type { LocalEntry } from './local-entry.ts';
 import type { Row } from './row.ts';
 
 export type JoinJudgement =
@@ -27,7 +28,7 @@ export interface JoinOptions {
   /** The root's marker knows this room: the folder was linked to it before. */
   readonly rejoin: boolean;
   /** Whether the room's history holds the content at the path. */
-  readonly inHistory: (path: RelPath, digest: Digest) => boolean;
+  readonly inHistory: (path: RelPath, local: LocalEntry) => boolean;
 }
 
 /** Only a row without a base is judged; any other is ordinary work and `nothing` here. */
@@ -43,7 +44,7 @@ export function judgeJoin(row: Row, { traits, rejoin, inHistory }: JoinOptions):
   if (sameLocal(local, remote, traits)) return 'equal';
   // Equal bytes with another executable bit are settled by the table, without a conflict.
   if (local.kind === 'file' && remote.kind === 'file' && local.digest === remote.content.digest) return 'equal';
-  return local.kind === 'file' && remote.kind === 'file' && inHistory(path, local.digest) ? 'update' : 'conflict';
+  return local.kind === remote.kind && local.kind !== 'directory' && inHistory(path, local) ? 'update' : 'conflict';
 }
 
 /** For reconcile: the local content counts as unchanged, because the room has had it and gone on. */

@@ -19,7 +19,6 @@ import type { PeerState } from './control.ts';
 import { liveEntry } from './core/entry-encoding.ts';
 import { type JoinOptions, previewJoin, supersededAtJoin } from './core/first-join.ts';
 import { leafDigest } from './core/leaf-digest.ts';
-import { leafDigest } from './core/leaf-digest.ts';
 import { type Halt, derivePeerState } from './core/peer-state.ts';
 import type { Apply, DiskStep, Plan, PublishStep } from './core/plan.ts';
 import { recordBatches } from './core/record-batches.ts';

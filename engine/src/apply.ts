@@ -8,13 +8,13 @@
 import { type Digest, type Entry, type RelPath, bytesToHex } from '@driftless/protocol';
 import { conflictName } from './core/conflict-name.ts';
 import { liveEntry } from './core/entry-encoding.ts';
-import { fingerprintOf } from './core/fingerprint.ts';
+import { fingerprintOf, sameButChangeTime } from './core/fingerprint.ts';
 import { leafDigest } from './core/leaf-digest.ts';
 import type { LocalEntry } from './core/local-entry.ts';
 import { mergeText } from './core/merge-text.ts';
 import type { Apply, ApplyMode, ApplyMove, Conflict, DiskStep, Merge, MoveAside } from './core/plan.ts';
 import type { Row } from './core/row.ts';
-import { ChunksMissing, ContentDamaged, type StagedContent } from './contents.ts';
+import { ChunksMissing, ContentDamaged, type StagedContent, downloadPrefix } from './contents.ts';
 import type { PeerContext } from './peer-context.ts';
 import { type Expected, type Stat, type SwapOutcome, FolderError } from './ports/folder.ts';
 import type { Intent, TrashRow } from './ports/state-store.ts';
@@ -40,6 +40,11 @@ export interface Applier {
 }
 
 type Expectation = Expected;
+
+/** Setting: the rename that is about to happen (rule INTENT). */
+const moveUnderWay = 'move-under-way';
+/** Parts of large downloads that a new run finds and keeps. */
+const downloadPartsMax = 4;
 
 /** What the folder must still hold for a step to go ahead: what the last scan saw. */
 export function expectedOf(local: LocalEntry | null): Expectation {
@@ -91,19 +96,23 @@ export function createApplier(context: PeerContext): Applier {
       journal.set(path, intent);
       return intent;
     };
-    for (const step of steps) if (step.kind === 'apply' && needsSwap(step) && (step.to === null || step.to.kind !== 'file' || staged.has(step.path))) begin(step.path, step.to, staged.get(step.path) ?? null);
+    // The room's entry is what base becomes, also where an executable bit that was changed here is still to be published.
+    for (const step of steps)
+      if (step.kind === 'apply' && needsSwap(step) && (step.to === null || step.to.kind !== 'file' || staged.has(step.path))) begin(step.path, liveEntry(step.row.remote), staged.get(step.path) ?? null);
     // Committed before the first replace; one commit for the whole pass is before each of them.
     store.transaction(() => {
       for (const intent of journal.values()) store.putIntent(intent);
     });
 
-    const done: { step: Apply; outcome: Extract<SwapOutcome, { kind: 'done' }>; intent: Intent }[] = [];
-    const settle = (): void => {
+    const done: { commit: () => void; applied: ApplyResult['applied'] }[] = [];
+    /** Flushed before base: what the state store believes applied must survive a power cut. */
+    const settle = async (): Promise<void> => {
       if (done.length === 0) return;
+      await folder.flushDirectories();
       store.transaction(() => {
-        for (const { step, outcome, intent } of done) commitApplied(step, outcome, intent);
+        for (const { commit } of done) commit();
       });
-      for (const { step } of done) applied.push({ path: step.path, deleted: step.to === null });
+      for (const one of done) applied.push(...one.applied);
       done.length = 0;
     };
     try {
@@ -120,35 +129,35 @@ export function createApplier(context: PeerContext): Applier {
           options.signal.throwIfAborted();
           switch (step.kind) {
             case 'apply': {
-              const intent = journal.get(step.path);
-              const outcome = await applyOne(step, intent ?? null);
+              const intent = journal.get(step.path) ?? null;
+              const outcome = await applyOne(step, intent);
               if (outcome === null) break;
-              if (outcome.kind === 'done' && intent !== undefined) done.push({ step, outcome, intent });
-              else if (outcome.kind === 'done') {
-                settleWithoutIntent(step, outcome);
-                applied.push({ path: step.path, deleted: step.to === null });
-              } else {
-                if (outcome.kind === 'problem') diskFull ||= outcome.diskFull;
-                refused(step.path, outcome, intent ?? null, step);
+              if (outcome.kind === 'done') {
+                done.push({ commit: () => commitApplied(step, outcome, intent), applied: [{ path: step.path, deleted: step.to === null }] });
+                break;
               }
+              if (outcome.kind === 'problem') diskFull ||= outcome.diskFull;
+              refused(outcome, intent, step);
               break;
             }
-            case 'applyMode':
-              if (await applyMode(step)) applied.push({ path: step.path, deleted: false });
+            case 'applyMode': {
+              const commit = await applyMode(step);
+              if (commit !== null) done.push({ commit, applied: [{ path: step.path, deleted: false }] });
               break;
+            }
             case 'applyMove':
-              settle();
+              await settle();
               if (await applyMove(step)) applied.push({ path: step.fromPath, deleted: true }, { path: step.toPath, deleted: false });
               break;
             case 'merge': {
-              settle();
+              await settle();
               const conflict = await merge(step, failed);
               if (conflict === 'merged') applied.push({ path: step.path, deleted: false });
               else if (conflict !== null) conflicts.push(conflict);
               break;
             }
             case 'moveAside':
-              settle();
+              await settle();
               await moveAside(step);
               break;
           }
@@ -157,13 +166,15 @@ export function createApplier(context: PeerContext): Applier {
         }
       }
     } finally {
-      // Flushed before base: what the state store believes applied must survive a power cut.
-      await folder.flushDirectories();
-      settle();
-      store.transaction(() => {
-        for (const intent of journal.values()) if (store.intents().length > 0) store.deleteIntent(intent.path);
-      });
-      for (const name of staged.values()) await folder.discardStaged(name);
+      try {
+        await settle();
+      } finally {
+        // Each swap has ended, one way or the other: an intent that stayed would be settled by a later start, on another state.
+        store.transaction(() => {
+          for (const path of journal.keys()) store.deleteIntent(path);
+        });
+        for (const name of staged.values()) await folder.discardStaged(name);
+      }
     }
     return { applied, conflicts, diskFull };
   }
@@ -176,16 +187,19 @@ export function createApplier(context: PeerContext): Applier {
     onDiskFull: (full: boolean) => void,
   ): Promise<Map<RelPath, string>> {
     const staged = new Map<RelPath, string>();
-    for (const { path, stagedName } of options.staged.values()) staged.set(path, stagedName);
     const requests = [];
     for (const step of steps) {
-      if (step.kind !== 'apply' || step.to?.kind !== 'file' || staged.has(step.path)) continue;
+      if (step.kind !== 'apply' || step.to?.kind !== 'file') continue;
+      const beside = options.staged.get(step.path);
+      if (beside !== undefined) {
+        staged.set(step.path, beside.stagedName);
+        continue;
+      }
       requests.push({ path: step.path, content: step.to.content, executable: step.to.executable });
     }
     if (requests.length === 0) return staged;
     try {
       await contents.stage(requests, context.session(), {
-        // A few files are flushed one by one; a mass of them is flushed together before base advances.
         flush: true,
         signal: options.signal,
         onStaged: ({ path, stagedName }) => staged.set(path, stagedName),
@@ -232,14 +246,10 @@ export function createApplier(context: PeerContext): Applier {
     return intent.stagedName === null ? null : folder.swapIn({ path, stagedName: intent.stagedName, asideName: intent.asideName, expected: stillExpected });
   }
 
-  function commitApplied(step: Apply, outcome: Extract<SwapOutcome, { kind: 'done' }>, intent: Intent): void {
-    if (outcome.asideName !== null) noteTrash(step.row, outcome.asideName, step.to === null ? 'deleted' : 'replaced');
-    settleWithoutIntent(step, outcome);
-    store.deleteIntent(intent.path);
-  }
-
-  function settleWithoutIntent(step: Apply, outcome: Extract<SwapOutcome, { kind: 'done' }>): void {
+  function commitApplied(step: Apply, outcome: Extract<SwapOutcome, { kind: 'done' }>, intent: Intent | null): void {
     const { path, to } = step;
+    if (outcome.asideName !== null) noteTrash(step.row, outcome.asideName, to === null ? 'deleted' : 'replaced');
+    if (intent !== null) store.deleteIntent(path);
     // The room's entry, not `to`: an executable bit that was changed here is still to be published.
     store.setBase(path, liveEntry(step.row.remote));
     store.setLocal(path, localAfter(to, outcome.stat));
@@ -264,7 +274,8 @@ export function createApplier(context: PeerContext): Applier {
       name,
       path: row.path,
       digest,
-      fingerprint: local?.kind === 'file' ? local.fingerprint : '',
+      // Racy stamps prove nothing: such an item is read once more before it goes.
+      fingerprint: local?.kind === 'file' && !local.racy ? local.fingerprint : '',
       inRecord,
       reason,
       atMs: clock.nowMs(),
@@ -272,10 +283,13 @@ export function createApplier(context: PeerContext): Applier {
     store.putTrash(item);
   }
 
-  function refused(path: RelPath, outcome: Exclude<SwapOutcome, { kind: 'done' }>, intent: Intent | null, step: Apply): void {
+  function refused(outcome: Exclude<SwapOutcome, { kind: 'done' }>, intent: Intent | null, step: Apply): void {
+    const { path } = step;
     if (intent !== null) store.deleteIntent(path);
     switch (outcome.kind) {
       case 'changed':
+        // An unexpected version that could not go back lies in the trash: its bytes differ from the scanned ones, so it comes back from there (F23).
+        if (outcome.asideName !== undefined) noteTrash(step.row, outcome.asideName, 'changed');
         // Somebody wrote meanwhile: what they wrote is looked at first (F22).
         context.markDirty(path, true);
         return;
@@ -296,40 +310,44 @@ export function createApplier(context: PeerContext): Applier {
         return;
       }
     store.transaction(() => {
-      store.setBase(path, null);
+      store.setBase(path, liveEntry(store.manifest.slot(path)));
       store.setOutOfScope(path, 'directory-of-out-of-scope');
     });
     context.markDirty(path, true);
   }
 
-  async function applyMode(step: ApplyMode): Promise<boolean> {
+  /** What is to be committed once the disk is flushed; null when nothing was changed. */
+  async function applyMode(step: ApplyMode): Promise<(() => void) | null> {
     const { path, row } = step;
     const outcome = await folder.setExecutable({ path, executable: step.executable, expected: expectedOf(row.local) });
     if (outcome.kind === 'problem') context.fail(path, outcome.reason);
     if (outcome.kind !== 'done') {
       context.markDirty(path, false);
-      return false;
+      return null;
     }
-    store.transaction(() => {
+    return () => {
       store.setBase(path, liveEntry(row.remote));
       if (row.local?.kind === 'file' && outcome.stat !== null) store.setLocal(path, localFileOf(outcome.stat, row.local.digest, clock.nowMs()));
       store.setProblem(path, null);
-    });
-    return true;
+    };
   }
 
   async function applyMove(step: ApplyMove): Promise<boolean> {
     const row = store.row(step.fromPath);
     if (row === undefined || row.local === null) return false;
+    store.setSetting(moveUnderWay, JSON.stringify({ fromPath: step.fromPath, toPath: step.toPath }));
     const outcome = await folder.rename({ fromPath: step.fromPath, toPath: step.toPath, expected: expectedOf(row.local) });
     if (outcome.kind !== 'done') {
+      store.setSetting(moveUnderWay, null);
       context.markDirty(step.fromPath, true);
       context.markDirty(step.toPath, true);
       if (outcome.kind === 'problem') context.fail(step.fromPath, outcome.reason);
       return false;
     }
+    await folder.flushDirectories();
     // base of both names follows: what was agreed on under the old name is agreed on under the new one.
     store.transaction(() => {
+      store.setSetting(moveUnderWay, null);
       store.moveLocalAndBase(step.fromPath, step.toPath);
       if (outcome.stat !== null && row.local?.kind === 'file') store.setLocal(step.toPath, localFileOf(outcome.stat, row.local.digest, clock.nowMs()));
     });
@@ -346,6 +364,8 @@ export function createApplier(context: PeerContext): Applier {
     const overlap: Conflict = { kind: 'conflict', path, reason: 'overlap', row };
     if (base?.kind !== 'file') return { ...overlap, reason: 'create-create' };
     const session = context.session();
+    // Whether base can still be had only the relay can say.
+    if (session === null) return null;
     try {
       const ours = await contents.prepareSmall(path, local);
       if (ours.kind === 'moved') {
@@ -422,26 +442,37 @@ export function createApplier(context: PeerContext): Applier {
   }
 
   async function settleIntents(): Promise<void> {
-    for (const intent of store.intents()) {
-      const { path, stagedName, asideName, incoming } = intent;
-      const settled = await settleOne(intent);
-      store.transaction(() => {
-        if (settled === 'done') {
+    const intents = store.intents();
+    const happened = new Set<Intent>();
+    for (const intent of intents) if ((await settleOne(intent)) === 'done') happened.add(intent);
+    const moved = await settleMove();
+    await folder.flushDirectories();
+    store.transaction(() => {
+      for (const intent of intents) {
+        const { path, incoming, asideName } = intent;
+        if (happened.has(intent)) {
           const row = store.row(path);
           if (row !== undefined && row.local !== null) noteTrash(row, asideName, 'replaced');
           store.setBase(path, incoming);
         }
         store.deleteIntent(path);
-      });
-      if (settled === 'undone' && stagedName !== null) await folder.discardStaged(stagedName);
-      context.markDirty(path, false);
-    }
-    await folder.flushDirectories();
+      }
+      if (moved !== null) store.moveLocalAndBase(moved.fromPath, moved.toPath);
+      store.setSetting(moveUnderWay, null);
+    });
+    // What was staged by a run before belongs to nobody any more; parts of large downloads are gone on from.
+    let partsKept = 0;
+    for (const name of await folder.stagedNames()) if (!name.startsWith(downloadPrefix) || ++partsKept > downloadPartsMax) await folder.discardStaged(name);
+    for (const { path } of intents) context.markDirty(path, false);
   }
 
   async function settleOne(intent: Intent): Promise<'done' | 'undone'> {
     const { path, stagedName, asideName, incoming } = intent;
-    if (stagedName !== null) return folder.settleSwap({ path, stagedName, asideName });
+    if (stagedName !== null) {
+      const settled = await folder.settleSwap({ path, stagedName, asideName });
+      // No staged file can also mean that somebody emptied `.driftless`: then the path is as the last scan saw it.
+      return settled === 'done' && (await isAsScanned(path)) ? 'undone' : settled;
+    }
     // Deletions and links have no staged file: what is on disk now says whether they happened.
     const stat = await folder.stat(path);
     if (incoming === null) return stat === null ? 'done' : 'undone';
@@ -452,6 +483,30 @@ export function createApplier(context: PeerContext): Applier {
       if (restored.kind === 'done') await folder.discardTrash(asideName);
     }
     return 'undone';
+  }
+
+  async function isAsScanned(path: RelPath): Promise<boolean> {
+    const local = store.row(path)?.local ?? null;
+    const stat = await folder.stat(path);
+    if (local === null) return stat === null;
+    return local.kind === 'file' && stat !== null && stat.kind === 'file' && sameButChangeTime(fingerprintOf(stat), local.fingerprint);
+  }
+
+  /** A rename that the disk has and the trees have not: they follow, so that what was edited under the old name is no new file. */
+  async function settleMove(): Promise<ApplyMove | null> {
+    const text = store.setting(moveUnderWay);
+    if (text === undefined) return null;
+    const { fromPath, toPath } = JSON.parse(text) as Pick<ApplyMove, 'fromPath' | 'toPath'>;
+    const [from, there] = [await folder.stat(fromPath), await folder.stat(toPath)];
+    if (there === null || there.kind === 'problem' || store.row(fromPath)?.local == null) return null;
+    if (from === null) return { kind: 'applyMove', fromPath, toPath };
+    // One file under both names: the new one was made, the old one not yet taken away.
+    if (from.kind !== 'file' || there.kind !== 'file' || from.inode !== there.inode || from.device !== there.device) return null;
+    const asideName = newAsideName();
+    const removed = await folder.removeFile({ path: fromPath, asideName, expected: { kind: 'file', fingerprint: fingerprintOf(from) } });
+    if (removed.kind !== 'done') return null;
+    await folder.discardTrash(asideName);
+    return { kind: 'applyMove', fromPath, toPath };
   }
 
   return { apply, settleIntents };

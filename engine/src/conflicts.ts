@@ -6,12 +6,14 @@
 import type { Entry, FileEntry, RelPath, Variant } from '@driftless/protocol';
 import { expectedOf, localFileOf } from './apply.ts';
 import { conflictName } from './core/conflict-name.ts';
-import { liveEntry, sameLocal } from './core/entry-encoding.ts';
+import { liveEntry, sameEntry, sameLocal } from './core/entry-encoding.ts';
 import { leafDigest } from './core/leaf-digest.ts';
 import type { LocalEntry } from './core/local-entry.ts';
 import type { PublishStep } from './core/plan.ts';
+import { ignoreFileNames } from './core/ignore-rules.ts';
 import { type ResolutionStep, resolveByChoice, resolveByPolicy } from './core/resolution.ts';
 import type { Row } from './core/row.ts';
+import { ancestorsOf } from './core/tree-paths.ts';
 import type { PeerContext } from './peer-context.ts';
 import type { ExtraChange } from './publish.ts';
 
@@ -32,6 +34,8 @@ export interface ConflictKeeper {
   ownVariant(row: Row): Variant | undefined;
   /** Changes that take untracked paths out of the room. */
   untracks(): Promise<readonly ExtraChange[]>;
+  /** Some paths are still to be taken out. */
+  hasUntracks(): boolean;
 }
 
 export function createConflictKeeper(context: PeerContext): ConflictKeeper {
@@ -40,7 +44,9 @@ export function createConflictKeeper(context: PeerContext): ConflictKeeper {
 
   const ownVariant = (row: Row): Variant | undefined => {
     const variants = store.variants(row.path);
-    return variants.find((variant) => variant.id === row.hold?.variant) ?? variants.find((variant) => sameLocal(row.local, variant.entry, folder.traits));
+    // An answer was given for what the disk held then: while it is carried out the disk may hold another side already.
+    if (row.hold?.variant != null || row.hold?.choice != null) return variants.find((variant) => variant.id === row.hold?.variant);
+    return variants.find((variant) => sameLocal(row.local, variant.entry, folder.traits));
   };
 
   async function settle(): Promise<ConflictWork> {
@@ -48,6 +54,7 @@ export function createConflictKeeper(context: PeerContext): ConflictKeeper {
     const extra: ExtraChange[] = [];
     const resolved: RelPath[] = [];
     for (const row of store.heldRows()) {
+      if (row.problem !== null && row.problem.retryAtMs > clock.nowMs()) continue;
       if (resolved.length + steps.length >= resolutionsPerRecordMax) break;
       await settleOne(row, { steps, extra, resolved });
       await context.pause();
@@ -68,16 +75,30 @@ export function createConflictKeeper(context: PeerContext): ConflictKeeper {
       movedOn(row, own, work);
       return;
     }
+    // Edited here since the room had it: into the room first, so that no answer replaces the only copy.
+    if (own === undefined && !isInRoom(row, variants)) {
+      if (sameLocal(row.local, row.base, folder.traits) || !sameEntry(liveEntry(row.remote), row.base)) store.setHold(path, null);
+      else work.steps.push({ kind: 'publish', path, local: row.local, remote: row.remote, revives: false });
+      return;
+    }
     const input = { variants, ownVariant: own?.id ?? null, remote: liveEntry(row.remote), remoteMtimeMs: row.remoteMtimeMs };
     const plan = hold.choice === null ? resolveByPolicy(input, parts.policy) : resolveByChoice(input, hold.choice);
     if (plan.length > 0) await carryOut(row, plan, work);
   }
+
+  const isInRoom = ({ path, local, remote }: Row, variants: readonly Variant[]): boolean =>
+    local === null ||
+    local.kind === 'directory' ||
+    sameLocal(local, liveEntry(remote), folder.traits) ||
+    store.inHistory(path, leafDigest(local, hashing.sha256)) ||
+    variants.some((variant) => sameLocal(local, variant.entry, folder.traits));
 
   /** Another peer closed it: the content here is in the room's history, so the room's entry may replace it. */
   function release(row: Row): void {
     const { path, local } = row;
     store.transaction(() => {
       store.setHold(path, null);
+      store.setProblem(path, null);
       if (local === null) store.setBase(path, null);
       const digest = leafDigest(local, hashing.sha256);
       if (local !== null && digest !== null && store.inHistory(path, digest)) store.setBase(path, unchanged(local));
@@ -146,14 +167,14 @@ export function createConflictKeeper(context: PeerContext): ConflictKeeper {
     });
     const known = store.row(path)?.local ?? null;
     if (known !== null && isSame(path)) return liveEntry(store.manifest.slot(path)) !== null ? 'there' : { kind: 'publish', path, local: known, remote: null, revives: false };
-    const local = await place(path, variant.entry, null);
+    const local = await place(row.path, path, variant.entry, null);
     if (local === null) return null;
     store.setLocal(path, local);
     return { kind: 'publish', path, local, remote: null, revives: false };
   }
 
   async function takeVariant(row: Row, variant: Variant): Promise<LocalEntry | null> {
-    const local = await place(row.path, variant.entry, row.local);
+    const local = await place(row.path, row.path, variant.entry, row.local);
     if (local === null) return null;
     store.transaction(() => {
       store.setBase(row.path, liveEntry(row.remote));
@@ -162,15 +183,15 @@ export function createConflictKeeper(context: PeerContext): ConflictKeeper {
     return local;
   }
 
-  /** Brings an entry's bytes to a path that must be as `before` says. */
-  async function place(path: RelPath, entry: Entry, before: LocalEntry | null): Promise<LocalEntry | null> {
+  /** Brings an entry's bytes to a path that must be as `before` says. What fails is a problem of the held path. */
+  async function place(held: RelPath, path: RelPath, entry: Entry, before: LocalEntry | null): Promise<LocalEntry | null> {
     const asideName = [...random.bytes(12)].map((byte) => byte.toString(16).padStart(2, '0')).join('');
     if (entry.kind === 'symlink') {
       const outcome = await folder.makeSymlink({ path, target: entry.target, asideName, expected: expectedOf(before) });
-      return outcome.kind === 'done' ? { kind: 'symlink', target: entry.target } : failed(path, outcome);
+      return outcome.kind === 'done' ? { kind: 'symlink', target: entry.target } : failed(held, path, outcome);
     }
     if (entry.kind !== 'file') return null;
-    const stagedName = await stageOne(path, entry);
+    const stagedName = await stageOne(held, path, entry);
     if (stagedName === null) return null;
     store.putIntent({ path, incoming: liveEntry(store.manifest.slot(path)), stagedName, asideName });
     const outcome = await folder.swapIn({ path, stagedName, asideName, expected: expectedOf(before) });
@@ -182,10 +203,10 @@ export function createConflictKeeper(context: PeerContext): ConflictKeeper {
     });
     if (outcome.kind === 'done' && outcome.stat !== null) return localFileOf(outcome.stat, entry.content.digest, clock.nowMs());
     await folder.discardStaged(stagedName);
-    return failed(path, outcome);
+    return failed(held, path, outcome);
   }
 
-  async function stageOne(path: RelPath, entry: FileEntry): Promise<string | null> {
+  async function stageOne(held: RelPath, path: RelPath, entry: FileEntry): Promise<string | null> {
     let stagedName: string | null = null;
     await contents.stage([{ path, content: entry.content, executable: entry.executable }], context.session(), {
       flush: true,
@@ -194,13 +215,13 @@ export function createConflictKeeper(context: PeerContext): ConflictKeeper {
         stagedName = staged.stagedName;
       },
       onProgress: () => {},
-      onFailed: (failedPath, problem) => context.fail(failedPath, problem instanceof Error ? problem.message : String(problem)),
+      onFailed: (_path, problem) => context.fail(held, problem instanceof Error ? problem.message : String(problem)),
     });
     return stagedName;
   }
 
-  function failed(path: RelPath, outcome: { readonly kind: string; readonly reason?: string }): null {
-    if (outcome.kind === 'problem') context.fail(path, outcome.reason ?? 'the conflict copy could not be written');
+  function failed(held: RelPath, path: RelPath, outcome: { readonly kind: string; readonly reason?: string }): null {
+    if (outcome.kind === 'problem') context.fail(held, outcome.reason ?? 'the conflict copy could not be written');
     context.markDirty(path, false);
     return null;
   }
@@ -217,18 +238,26 @@ export function createConflictKeeper(context: PeerContext): ConflictKeeper {
     for (const path of wanted) {
       const entry = liveEntry(store.manifest.slot(path));
       if (entry === null) continue;
-      if (store.row(path)?.outOfScope === null) {
-        left.push(path);
-        continue;
-      }
       left.push(path);
+      // The others must have the rule before the path leaves the room, or they would put it back.
+      if ((store.row(path)?.outOfScope ?? null) === null || !areRulesInRoom(path)) continue;
       changes.push({ change: { kind: 'untrack', path, subtree: entry.kind === 'directory' }, outcome: [] });
     }
     if (left.length !== wanted.length) store.setSetting('untracks', left.length === 0 ? null : JSON.stringify(left));
     return changes;
   }
 
-  return { settle, ownVariant, untracks };
+  /** Whether every ignore file above `path` is in the room as it is here. */
+  function areRulesInRoom(path: RelPath): boolean {
+    return [...ancestorsOf(path), ''].every((directory) =>
+      Object.values(ignoreFileNames).every((name) => {
+        const row = store.row((directory === '' ? name : `${directory}/${name}`) as RelPath);
+        return row === undefined || row.outOfScope !== null || sameLocal(row.local, liveEntry(row.remote), folder.traits);
+      }),
+    );
+  }
+
+  return { settle, ownVariant, untracks, hasUntracks: () => store.setting('untracks') !== undefined };
 }
 
 /** A base that says "as it is here": the content is in the room's history, its chunks are not needed. */

@@ -173,7 +173,9 @@ export function createControl(parts: ControlParts, live: LiveParts): PeerControl
       return answer(open.length === 0 ? 'there is no open conflict' : `${text} has no open conflict; open: ${open.slice(0, 20).join(', ')}`, false);
     }
     await live.command(async () => {
-      store.setHold(path, { variant: row.hold?.variant ?? null, choice: keep });
+      const now = store.row(path);
+      const own = now?.hold?.variant ?? store.variants(path).find((variant) => sameLocal(now?.local ?? null, variant.entry, folder.traits))?.id ?? null;
+      store.setHold(path, { variant: own, choice: keep });
     });
     return answer(live.running ? `${path}: ${keep} is kept` : `${path}: ${keep} will be kept when sync runs`);
   }
@@ -268,7 +270,10 @@ export function createControl(parts: ControlParts, live: LiveParts): PeerControl
     const row = store.row(ignoreFile);
     const expected = row?.local?.kind === 'file' ? ({ kind: 'file', fingerprint: row.local.fingerprint } as const) : null;
     const outcome = await folder.swapIn({ path: ignoreFile, stagedName, asideName: `${stagedName}-old`, expected });
-    if (outcome.kind !== 'done') throw new Error('.driftlessignore is being edited; try again');
+    if (outcome.kind !== 'done') {
+      await folder.discardStaged(stagedName);
+      throw new Error('.driftlessignore is being edited; try again');
+    }
     live.markDirty(ignoreFile, false);
     live.markDirty('', true);
   }

@@ -17,6 +17,8 @@ const growingFilesMin = 20;
 export interface DeletionHold {
   /** Which publish steps may go out now, and how the record says that a mass deletion was confirmed. */
   judge(steps: readonly PublishStep[]): Promise<{ readonly steps: readonly PublishStep[]; readonly massDeletion: MassDeletion; readonly waitMs: number }>;
+  /** Nothing is left to publish: what was held came back. */
+  nothingLeft(): void;
   /** Everything judged was published: a confirmation is used up. */
   published(): void;
   /** A record of another peer deletes in mass without saying why: its deletions wait here. */
@@ -33,7 +35,9 @@ export function createDeletionHold(context: PeerContext, git: GitWatch): Deletio
   let held: { readonly files: number; readonly filesBefore: number } | null = null;
   let growing: { count: number; lastMs: number; firstMs: number } | null = null;
 
-  const isRemoval = (step: PublishStep): boolean => step.kind === 'publish' && step.local === null;
+  /** Also a file that takes the place of a directory: it needs the removals below. */
+  const isRemoval = (step: PublishStep): boolean =>
+    step.kind === 'publish' && (step.local === null || (step.local.kind !== 'directory' && step.remote?.kind === 'directory'));
 
   async function judge(steps: readonly PublishStep[]): ReturnType<DeletionHold['judge']> {
     const nowMs = clock.monotonicMs();
@@ -84,6 +88,14 @@ export function createDeletionHold(context: PeerContext, git: GitWatch): Deletio
 
   return {
     judge,
+    nothingLeft: () => {
+      // The burst itself goes on being counted: a slow deletion has such moments.
+      const isConfirmed = store.setting('deletion-confirmed') === 'yes';
+      if (held !== null || isConfirmed) guard.clear();
+      if (isConfirmed) store.setSetting('deletion-confirmed', null);
+      held = null;
+      growing = null;
+    },
     published: () => {
       if (store.setting('deletion-confirmed') === 'yes') {
         store.setSetting('deletion-confirmed', null);

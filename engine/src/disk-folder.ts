@@ -634,6 +634,7 @@ export function createDiskFolder(options: DiskFolderOptions): Folder {
           if (stat.inode !== before.inode) return changed;
           const plain = stat.mode & 0o666;
           file.setMode(executable ? plain | executableBitsFor(plain, umask) : plain);
+          changedDirectories.add(parentOf(target));
           return done(statAfterLinking(target, before), null);
         } finally {
           file.close();

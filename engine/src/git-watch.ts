@@ -16,6 +16,8 @@ const headPath = '.git/HEAD' as RelPath;
 const indexPath = '.git/index' as RelPath;
 
 export interface GitWatch {
+  /** What HEAD and the index are at the start: only what changes from there on is git at work. */
+  begin(): Promise<void>;
   /** git is writing the work tree now: wait for it. */
   busy(): Promise<boolean>;
   /** A label for the batch at hand when HEAD or the index changed since `settled` was last called, else ''. */
@@ -95,6 +97,7 @@ export function createGitWatch(context: PeerContext): GitWatch {
   }
 
   return {
+    begin: look,
     busy,
     label,
     settled: () => {

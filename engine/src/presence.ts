@@ -9,6 +9,8 @@ import type { PeerContext } from './peer-context.ts';
 /** How often a peer says that it is there while nothing changes. */
 const announceEveryMs = 15_000;
 const expiresAfterMs = 45_000;
+/** A second run of one device that is heard for longer than this lives. */
+const twinMsMin = 5_000;
 /** Devices remembered; more are forgotten oldest first. */
 const devicesMax = 1_000;
 
@@ -41,7 +43,8 @@ export function createPresenceBoard(context: PeerContext): PresenceBoard {
   /** Runs that were overtaken by a newer one of their device: their late messages are not fresh. */
   const endedRuns = new Map<string, string>();
   let n = 0;
-  let cloned = false;
+  /** Another run with our identity: when it was first heard, and last. What a killed run of ours had sent still arrives for a moment. */
+  let twin: { readonly run: string; readonly firstMs: number; lastMs: number } | null = null;
   let lastText = '';
   let lastMs = Number.NEGATIVE_INFINITY;
 
@@ -65,7 +68,10 @@ export function createPresenceBoard(context: PeerContext): PresenceBoard {
     const body = cipher.openPresence(sealed);
     if (body === undefined) return;
     if (body.device === parts.device.device) {
-      if (body.run !== run) cloned = true;
+      const nowMs = clock.monotonicMs();
+      if (body.run === run) return;
+      if (twin?.run === body.run) twin.lastMs = nowMs;
+      else twin = { run: body.run, firstMs: nowMs, lastMs: nowMs };
       return;
     }
     const before = seen.get(body.device);
@@ -120,7 +126,7 @@ export function createPresenceBoard(context: PeerContext): PresenceBoard {
     take,
     peers,
     get cloned() {
-      return cloned;
+      return twin !== null && twin.lastMs - twin.firstMs >= twinMsMin && clock.monotonicMs() - twin.lastMs <= expiresAfterMs;
     },
   };
 }

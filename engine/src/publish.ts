@@ -21,7 +21,7 @@ import {
 } from '@driftless/protocol';
 import { applyChanges } from './core/apply-changes.ts';
 import { conflictName } from './core/conflict-name.ts';
-import { entryTag, liveEntry } from './core/entry-encoding.ts';
+import { entryTag, liveEntry, sameLocal } from './core/entry-encoding.ts';
 import { leafDigest } from './core/leaf-digest.ts';
 import type { PublishStep } from './core/plan.ts';
 import { isProblem, largeContentBytesMin, type LocalFile, type PreparedContent } from './contents.ts';
@@ -32,6 +32,7 @@ import type { RoomLog } from './room-log.ts';
 
 /** Prepared small contents are kept over a stale answer, so that the retry only reseals a small body (rule PR2). */
 const preparedBytesMax = 32 * 1024 * 1024;
+const preparedMax = 20_000;
 /** Uploads asked for again when the relay names missing chunks; then the path is shown as a problem. */
 const missingRoundsMax = 3;
 
@@ -41,6 +42,8 @@ export interface PublishOptions {
   readonly massDeletion: MassDeletion;
   /** A labelled batch (git, rename) stays one record, large contents included. */
   readonly whole: boolean;
+  /** Nothing goes out when one of the steps cannot (a resolution and the close of its conflict belong together). */
+  readonly allOrNothing?: boolean;
   readonly onProgress: (files: number) => void;
 }
 /** Further changes that go into the same record, made by the caller (resolutions, untrack, forget). */
@@ -53,7 +56,8 @@ export type PublishOutcome =
   | { readonly kind: 'appended'; readonly paths: readonly { readonly path: RelPath; readonly deleted: boolean }[] }
   /** Nothing could be sent: every step moved, failed, or went to the background. */
   | { readonly kind: 'nothing' }
-  | { readonly kind: 'stale' }
+  /** `isBehind`: the answer did not hold all records up to the head. */
+  | { readonly kind: 'stale'; readonly isBehind: boolean }
   | { readonly kind: 'gap' }
   | { readonly kind: 'over-quota'; readonly what: string };
 
@@ -62,8 +66,10 @@ export interface Publisher {
   /** Large contents that wait for, or are under, upload: the loop leaves these paths out of its plans. */
   uploading(path: RelPath): boolean;
   readonly uploadsUnderWay: number;
-  /** Aborts background uploads (session ended, paused, closing). */
+  /** Aborts background uploads (paused, closing). */
   abortUploads(): void;
+  /** Resolves when no upload works on the folder or the store any more. */
+  uploadsEnded(): Promise<void>;
 }
 
 interface Draft {
@@ -73,6 +79,8 @@ interface Draft {
   readonly adds: Set<ChunkId>;
   readonly paths: { path: RelPath; deleted: boolean }[];
   readonly baseBytes: { digest: Digest; bytes: Uint8Array }[];
+  /** A step moved, failed, or went to the background. */
+  isIncomplete: boolean;
 }
 
 export function createPublisher(context: PeerContext, log: RoomLog, wake: () => void): Publisher {
@@ -94,6 +102,7 @@ export function createPublisher(context: PeerContext, log: RoomLog, wake: () => 
       .then(async () => {
         if (signal.aborted) return;
         const outcome = await contents.uploadLarge(path, local, session, { signal, onProgress: () => {} });
+        if (signal.aborted) return;
         if (outcome.kind === 'prepared') keep(local.digest, outcome.prepared);
         else if (outcome.kind === 'moved') context.markDirty(path, false);
         else context.fail(path, outcome.reason);
@@ -113,16 +122,19 @@ export function createPublisher(context: PeerContext, log: RoomLog, wake: () => 
     prepared.set(digest, content);
     preparedBytes += content.bytes?.length ?? 0;
   }
-  function forgetPrepared(): void {
-    prepared.clear();
+  /** What was sent is known to the room now; a large content that was uploaded meanwhile waits for its own record. */
+  function forgetPrepared(sent?: readonly { readonly entry: Entry | null }[]): void {
+    if (sent === undefined) prepared.clear();
+    else for (const { entry } of sent) if (entry?.kind === 'file') prepared.delete(entry.content.digest);
     preparedBytes = 0;
+    for (const content of prepared.values()) preparedBytes += content.bytes?.length ?? 0;
   }
 
   // ── a record ──────────────────────────────────────────────────────────────────────────────────────────────────────
 
   async function publish(steps: readonly PublishStep[], extra: readonly ExtraChange[], options: PublishOptions): Promise<PublishOutcome> {
-    if (preparedBytes > preparedBytesMax) forgetPrepared();
-    const draft: Draft = { changes: [], outcome: [], chunks: [], adds: new Set(), paths: [], baseBytes: [] };
+    if (preparedBytes > preparedBytesMax || prepared.size > preparedMax) forgetPrepared();
+    const draft: Draft = { changes: [], outcome: [], chunks: [], adds: new Set(), paths: [], baseBytes: [], isIncomplete: false };
     for (const step of steps) {
       await draftStep(step, draft, options);
       options.onProgress(draft.paths.length);
@@ -132,7 +144,7 @@ export function createPublisher(context: PeerContext, log: RoomLog, wake: () => 
       draft.changes.push(change);
       draft.outcome.push(...outcome);
     }
-    if (draft.changes.length === 0) return { kind: 'nothing' };
+    if (draft.changes.length === 0 || (draft.isIncomplete && options.allOrNothing === true)) return { kind: 'nothing' };
     return append(draft, options);
   }
 
@@ -182,7 +194,10 @@ export function createPublisher(context: PeerContext, log: RoomLog, wake: () => 
       return;
     }
     const content = await contentFor(path, local, draft, options, live?.kind === 'file' ? live.content : null);
-    if (content === null) return;
+    if (content === null) {
+      draft.isIncomplete = true;
+      return;
+    }
     const entry: Entry = { kind: 'file', content, executable };
     draft.changes.push({ kind: 'put', path, entry, mtimeMs: Math.round(local.mtimeMs), replaces });
     draft.outcome.push({ path, entry });
@@ -258,10 +273,19 @@ export function createPublisher(context: PeerContext, log: RoomLog, wake: () => 
     const row = store.row(path);
     const local = row?.local ?? null;
     if (row === undefined || local === null || local.kind === 'directory') return;
+    // The room has it already: from a run whose state was lost, or from another device with the same content.
+    const known = store.variants(path).find((variant) => sameLocal(local, variant.entry, folder.traits));
+    if (known !== undefined) {
+      store.setHold(path, { variant: known.id, choice: row.hold?.variant === known.id ? row.hold.choice : null });
+      return;
+    }
     let entry: Entry;
     if (local.kind === 'file') {
-      const content = await contentFor(path, local, draft, { ...options, whole: options.whole }, null);
-      if (content === null) return;
+      const content = await contentFor(path, local, draft, options, null);
+      if (content === null) {
+        draft.isIncomplete = true;
+        return;
+      }
       entry = { kind: 'file', content, executable: local.executable };
     } else entry = { kind: 'symlink', target: local.target };
     draft.changes.push({
@@ -305,17 +329,17 @@ export function createPublisher(context: PeerContext, log: RoomLog, wake: () => 
         case 'appended':
           log.commitOwn({ sent, header: header.value, body, applied, chunks });
           for (const { digest, bytes } of draft.baseBytes.slice(0, 50)) store.cacheContent(digest, bytes, clock.nowMs());
-          forgetPrepared();
+          forgetPrepared(draft.outcome);
           return { kind: 'appended', paths: draft.paths };
         case 'stale': {
           for (const record of answer.records) if ((await log.take(record)).kind === 'gap') return { kind: 'gap' };
-          return { kind: 'stale' };
+          return { kind: 'stale', isBehind: answer.head !== null && store.head()?.id !== answer.head.id };
         }
         case 'overQuota':
           store.deleteSent(sent.id);
           return { kind: 'over-quota', what: answer.what };
         case 'missingChunks': {
-          if (round >= missingRoundsMax) throw new RoomHalted('internal', 'the relay keeps asking for chunks that this peer does not have');
+          if (round >= missingRoundsMax) throw new Error('the relay keeps asking for chunks that this peer does not have');
           await refill(answer.ids, chunks, draft, options.session);
           break;
         }
@@ -350,6 +374,7 @@ export function createPublisher(context: PeerContext, log: RoomLog, wake: () => 
     get uploadsUnderWay() {
       return uploads.size;
     },
+    uploadsEnded: () => uploadQueue,
     abortUploads: () => {
       for (const abort of uploads.values()) abort.abort();
     },

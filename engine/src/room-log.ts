@@ -4,6 +4,7 @@
  * advances base for its paths.
  */
 import {
+  type Digest,
   type RecordBody,
   type RecordHeader,
   type RecordId,
@@ -17,13 +18,15 @@ import {
   recordIdOf,
 } from '@driftless/protocol';
 import { type AppliedChanges, applyChanges } from './core/apply-changes.ts';
-import { deletionLimitExceeded } from './core/guards.ts';
+import { deletionLimitExceeded, judgeIncomingDeletions } from './core/guards.ts';
 import { leafDigest } from './core/leaf-digest.ts';
 import { type PeerContext, RoomHalted } from './peer-context.ts';
 import type { RoomSession } from './ports/room-session.ts';
 import type { CommitRecord, SentAppend } from './ports/state-store.ts';
 
 const fetchBytes = 512 * 1024;
+/** Paths whose last author is remembered. */
+const authorsMax = 50_000;
 /** Chunks of records up to this size are kept sealed, so that a rolled-back relay can get them again (rule RB2). */
 const cachedRecordChunkBytesMax = 1024 * 1024;
 
@@ -46,6 +49,8 @@ export interface RoomLog {
   take(record: SealedRecord): Promise<TakeOutcome>;
   /** Fetches until the relay's head is reached. `gap`: the relay's log does not continue ours. */
   pull(session: RoomSession, onProgress: (height: number, headHeight: number) => void): Promise<'caught-up' | 'gap' | 'pruned'>;
+  /** Name of the device whose record touched a path last, as far as this run took it in. */
+  authorOf(path: RelPath): string | undefined;
   /** Commits a record that this peer appended and the relay acknowledged. */
   commitOwn(options: { readonly sent: SentAppend; readonly header: RecordHeader; readonly body: RecordBody; readonly applied: AppliedChanges; readonly chunks: readonly SealedChunk[] }): void;
 }
@@ -53,6 +58,7 @@ export interface RoomLog {
 export function createRoomLog(context: PeerContext): RoomLog {
   const { parts } = context;
   const { store, cipher, hashing } = parts;
+  const authors = new Map<RelPath, string>();
 
   async function take(record: SealedRecord): Promise<TakeOutcome> {
     const decoded = decodeRecordHeader(record.header);
@@ -92,8 +98,11 @@ export function createRoomLog(context: PeerContext): RoomLog {
       return takeVoid({ id, header, record, device: body.device, deviceName: body.deviceName, reason: 'its root does not come out', own: sent !== undefined });
     store.transaction(() => {
       guardDeletions(body, applied.value, sent !== undefined);
+      const untracked = untrackedBy(body);
       store.commitRecord(commit);
+      for (const path of untracked) store.setBase(path, null);
       noteHistory(body);
+      if (sent === undefined) noteAuthor(body, applied.value.touched);
       if (sent !== undefined) acknowledge(sent, applied.value.variantsOpened);
       dropOvertaken(header.height);
     });
@@ -195,24 +204,48 @@ export function createRoomLog(context: PeerContext): RoomLog {
   /** A record that deletes above the guard's limit without saying how that was confirmed is taken in, but its deletions wait for the user. */
   function guardDeletions(body: RecordBody, applied: AppliedChanges, own: boolean): void {
     if (own || body.massDeletion !== 'none') return;
-    let removed = 0;
+    const vanished: Digest[] = [];
     for (const update of applied.updates) {
-      if (update.slot !== null && update.slot.kind !== 'tombstone') continue;
-      if (store.row(update.path)?.local?.kind === 'file') removed += 1;
+      if (update.slot?.kind !== 'tombstone') continue;
+      const { local } = store.row(update.path) ?? {};
+      if (local?.kind === 'file') vanished.push(local.digest);
     }
-    const moved = body.changes.some((change) => change.kind === 'move') ? movedFiles(body) : 0;
-    if (deletionLimitExceeded({ vanished: Math.max(0, removed - moved), filesBefore: store.counts().files }))
-      store.setSetting('incoming-deletion-held', String(store.head()?.height ?? 0));
+    const filesBefore = store.counts().files;
+    if (!deletionLimitExceeded({ vanished: vanished.length, filesBefore })) return;
+    // What lives on elsewhere in the room was moved. Its manifest is read for it: only where so much goes.
+    const reappeared = digestsAfter(applied);
+    const verdict = judgeIncomingDeletions({ massDeletion: body.massDeletion, filesBefore, vanishedDigests: vanished, reappearedDigests: vanished.filter((digest) => reappeared.has(digest)) });
+    if (verdict.kind === 'held') store.setSetting('incoming-deletion-held', String(store.head()?.height ?? 0));
   }
 
-  function movedFiles(body: RecordBody): number {
-    let files = 0;
+  function digestsAfter(applied: AppliedChanges): ReadonlySet<Digest> {
+    const changed = new Map(applied.updates.map(({ path, slot }) => [path, slot]));
+    const digests = new Set<Digest>();
+    for (const slot of changed.values()) if (slot?.kind === 'file') digests.add(slot.content.digest);
+    for (const { path, slot } of store.manifest.slotsBetween(null, null)) if (slot.kind === 'file' && !changed.has(path)) digests.add(slot.content.digest);
+    return digests;
+  }
+
+  /** An untracked path leaves the room and no disk (rule IG1): nothing is agreed on any more, so nothing follows for the disk. */
+  function untrackedBy(body: RecordBody): readonly RelPath[] {
+    const paths: RelPath[] = [];
     for (const change of body.changes) {
-      if (change.kind !== 'move') continue;
-      files += 1;
-      for (const { slot } of store.manifest.slotsUnder(change.fromPath)) if (slot.kind === 'file') files += 1;
+      if (change.kind !== 'untrack') continue;
+      paths.push(change.path);
+      if (change.subtree) for (const { path } of store.manifest.slotsUnder(change.path)) paths.push(path);
     }
-    return files;
+    return paths;
+  }
+
+  function noteAuthor(body: RecordBody, touched: readonly RelPath[]): void {
+    for (const path of touched) {
+      authors.delete(path);
+      authors.set(path, body.deviceName);
+    }
+    for (const path of authors.keys()) {
+      if (authors.size <= authorsMax) break;
+      authors.delete(path);
+    }
   }
 
   /** Contents that the room has held at a path: an old one met later, at a join or after a conflict, is no edit. */
@@ -226,7 +259,10 @@ export function createRoomLog(context: PeerContext): RoomLog {
 
   /** Rule OWN: what was sent is the new base, whatever the disk holds now. */
   function acknowledge(sent: SentAppend, variants: readonly Variant[]): void {
-    for (const { path, entry } of sent.outcome) store.setBase(path, entry);
+    for (const { path, entry } of sent.outcome) {
+      store.setBase(path, entry);
+      store.setProblem(path, null);
+    }
     for (const variant of variants) {
       const hold = store.row(variant.path)?.hold ?? null;
       store.setHold(variant.path, { variant: variant.id, choice: hold?.variant === variant.id ? hold.choice : null });
@@ -272,7 +308,9 @@ export function createRoomLog(context: PeerContext): RoomLog {
   }): void {
     const { sent, header, body, applied, chunks } = options;
     store.transaction(() => {
+      const untracked = untrackedBy(body);
       store.commitRecord(commitOf({ id: sent.id, header, body, record: sent.record, applied, own: true }));
+      for (const path of untracked) store.setBase(path, null);
       noteHistory(body);
       acknowledge(sent, applied.variantsOpened);
       dropOvertaken(header.height);
@@ -280,5 +318,5 @@ export function createRoomLog(context: PeerContext): RoomLog {
     });
   }
 
-  return { take, pull, commitOwn };
+  return { take, pull, commitOwn, authorOf: (path) => authors.get(path) };
 }

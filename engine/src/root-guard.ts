@@ -9,10 +9,12 @@ import { RoomHalted, type PeerContext } from './peer-context.ts';
 export interface RootGuard {
   /** null: the root is the linked one. */
   check(): Promise<Halt | null>;
-  /** After a scan: did every file go at once? */
-  judgeScan(): Promise<void>;
-  /** The user says that what is there is right. */
-  confirm(): void;
+  /** After a scan: did every file go at once? Then nothing may follow from it before somebody confirms. */
+  judgeScan(): Halt | null;
+  /** This peer itself changed the disk: what went by a record of the room does not count. */
+  noteApplied(): void;
+  /** The user says that what is there is right. True: that every file is gone. */
+  confirm(): boolean;
   /** As `confirm`, asked for while no peer ran: for whatever the next check finds. */
   confirmNext(): void;
 }
@@ -25,15 +27,20 @@ export function createRootGuard(context: PeerContext): RootGuard {
   let confirmed = false;
   let seen: Halt | null = null;
 
+  function see(halt: Halt): Halt {
+    seen = halt;
+    return halt;
+  }
+
   async function check(): Promise<Halt | null> {
     const root = await folder.root();
     if (root.kind === 'missing' || root.kind === 'not-a-directory')
-      return (seen = {
+      return see({
         code: 'root-missing',
         reason: `${parts.dir} is ${root.kind === 'missing' ? 'missing' : 'no longer a folder'}`,
         next: 'bring it back (mount it, move it back), or unlink it',
       });
-    if (root.kind === 'problem') return (seen = { code: 'root-missing', reason: `${parts.dir} cannot be read: ${root.reason}`, next: 'make it readable' });
+    if (root.kind === 'problem') return see({ code: 'root-missing', reason: `${parts.dir} cannot be read: ${root.reason}`, next: 'make it readable' });
     const identity = `${root.device}:${root.inode}`;
     const known = store.setting('root-identity');
     const sameMarker = root.marker !== null && root.marker === parts.marker;
@@ -42,7 +49,7 @@ export function createRootGuard(context: PeerContext): RootGuard {
       await folder.initialise(parts.marker);
     } else if (!sameMarker) {
       if (!confirmed)
-        return (seen = {
+        return see({
           code: 'root-replaced',
           reason: `${parts.dir} is not the folder that was linked (${root.marker === null ? 'its marker is gone: unmounted or replaced' : 'its marker belongs to another link'})`,
           next: `bring the linked folder back, or, if this is the right one: driftless confirm ${parts.dir}`,
@@ -57,7 +64,7 @@ export function createRootGuard(context: PeerContext): RootGuard {
     return emptied;
   }
 
-  async function judgeScan(): Promise<void> {
+  function judgeScan(): Halt | null {
     const files = store.counts().files;
     if (rootEmptied({ filesBefore, filesNow: files }) && store.setting('emptied-confirmed') !== 'yes')
       emptied = {
@@ -68,16 +75,20 @@ export function createRootGuard(context: PeerContext): RootGuard {
     else {
       emptied = null;
       filesBefore = files;
-      if (files > 0) store.setSetting('emptied-confirmed', null);
+      if (files > 0 && store.setting('emptied-confirmed') !== undefined) store.setSetting('emptied-confirmed', null);
     }
+    return emptied;
   }
 
-  function confirm(): void {
-    if (emptied !== null) {
-      store.setSetting('emptied-confirmed', 'yes');
-      emptied = null;
-      filesBefore = 0;
-    } else if (seen !== null) confirmed = true;
+  function confirm(): boolean {
+    if (emptied === null) {
+      if (seen !== null) confirmed = true;
+      return false;
+    }
+    store.setSetting('emptied-confirmed', 'yes');
+    emptied = null;
+    filesBefore = 0;
+    return true;
   }
 
   function confirmNext(): void {
@@ -85,7 +96,15 @@ export function createRootGuard(context: PeerContext): RootGuard {
     store.setSetting('emptied-confirmed', 'yes');
   }
 
-  return { check, judgeScan, confirm, confirmNext };
+  return {
+    check,
+    judgeScan,
+    noteApplied: () => {
+      filesBefore = store.counts().files;
+    },
+    confirm,
+    confirmNext,
+  };
 }
 
 /** The user confirmed a replaced root: the peer forgets its bases and compares anew. */

@@ -87,7 +87,7 @@ export function createStateTree(db: SqlDb, transactions: Transactions, options: 
   const selectOutOfScope = rowsSql('WHERE scope <> 0 ORDER BY path LIMIT ?');
   const selectProblems = rowsSql('WHERE problem IS NOT NULL ORDER BY path LIMIT ?');
   const selectNextRetry = db.prepare<{ readonly at: number | null }>(
-    'SELECT MIN(retry_at) AS at FROM tree WHERE problem IS NOT NULL',
+    'SELECT MIN(retry_at) AS at FROM tree WHERE problem IS NOT NULL AND pending = 1',
   );
   const selectLocalContent = rowsSql(
     "WHERE substr(local, 2, 8) = ? AND local >= x'01' AND local < x'03' AND scope = 0 AND substr(local, 2, 32) = ? ORDER BY path LIMIT ?",

@@ -1,0 +1,341 @@
+/**
+ * A peer is ended before every single change that it makes (of the disk, of its state store, at the relay), by a kill and by
+ * a power cut, and started again with what was left. Whatever the moment: nothing is lost, no conflict with oneself, whole
+ * files only, nothing of ours is left over, everybody ends equal, and another run changes nothing (P1–P3, C21, Q1; rules SENT,
+ * OWN, INTENT, MERGE, DISK1; invariants 1, 2, 5, 8, 10, 16).
+ */
+import { expect, test } from 'vitest';
+import type { Keep } from '../../engine/src/control.ts';
+import { createSmallWorld, type Person, type SmallWorld } from './small-world.ts';
+
+type Tree = Readonly<Record<string, string>>;
+
+interface CrashCase {
+  readonly policy?: 'ask' | 'keep-both';
+  /** Brings a and b to where the act begins; the victim may be running or not. */
+  readonly before: (world: SmallWorld, a: Person, b: Person) => Promise<void>;
+  readonly victim: 'a' | 'b';
+  /** What the victim is ended in. Starts it if it does not run; comes to rest unless it dies. */
+  readonly act: (world: SmallWorld, a: Person, b: Person) => Promise<void>;
+  /** What both folders hold afterwards; names of conflict copies are cut to `name.conflict`. */
+  readonly expected: Tree;
+}
+
+const write = (person: Person, files: Tree): void => {
+  for (const [path, text] of Object.entries(files)) person.user.write(path, text);
+};
+/** Conflict names hold a time: only the fact counts. */
+const withoutStamps = (tree: Tree): Tree =>
+  Object.fromEntries(
+    Object.entries(tree).map(([path, text]) => [
+      path.replace(/\.conflict-[a-z]+-\d{8}-\d{6}-[0-9a-f]{6}/, '.conflict'),
+      text,
+    ]),
+  );
+
+async function inStep(world: SmallWorld, a: Person, b: Person, files: Tree): Promise<void> {
+  write(a, files);
+  a.start();
+  await world.quiet();
+  b.start();
+  await world.quiet();
+}
+
+/** Runs the case once to count the victim's changes, then once for each of them. Returns how often somebody died. */
+async function crashEverywhere(crashCase: CrashCase, how: 'kill' | 'power-cut'): Promise<number> {
+  let died = 0;
+  for (let n = 1; ; n += 1) {
+    const world = createSmallWorld();
+    try {
+      const options = { policy: crashCase.policy ?? 'keep-both' } as const;
+      const a = world.person('a', options);
+      const b = world.person('b', options);
+      await crashCase.before(world, a, b);
+      const victim = crashCase.victim === 'a' ? a : b;
+      const from = victim.trace.length;
+      victim.killBefore(n, how);
+      await crashCase.act(world, a, b);
+      const isKilled = victim.isDead;
+      const where = isKilled ? `${how} before change ${n}: ${victim.trace.at(-1) ?? ''}` : 'no crash';
+      try {
+        if (isKilled) {
+          died += 1;
+          victim.start();
+          await crashCase.act(world, a, b);
+        }
+        await check(world, [a, b], crashCase.expected);
+      } catch (error) {
+        const events = victim.events.filter(({ event }) => event !== 'state').slice(-12);
+        throw new Error(
+          `${where}\nafter: ${victim.trace.slice(from).slice(-60).join(' · ')}\nevents: ${JSON.stringify(events)}\n${error instanceof Error ? error.message : String(error)}`,
+          { cause: error },
+        );
+      }
+      if (!isKilled) return died;
+    } finally {
+      await world.close();
+    }
+  }
+}
+
+async function check(world: SmallWorld, people: readonly Person[], expected: Tree): Promise<void> {
+  await world.quiet();
+  for (const one of people) {
+    expect(withoutStamps(one.user.tree()), `folder of ${one.name}`).toEqual(expected);
+    expect(await one.folder.stagedNames(), `staged by ${one.name}`).toEqual([]);
+    expect(one.store.intents(), `intents of ${one.name}`).toEqual([]);
+    expect(one.store.problemRows(10), `problems of ${one.name}`).toEqual([]);
+    expect(one.state()).toMatchObject({ state: 'idle', pending: 0, conflicts: 0 });
+  }
+  // Another run finds nothing to do.
+  const heads = people.map((one) => one.store.head()?.id);
+  for (const one of people) await one.stop();
+  const traces = people.map((one) => one.trace.length);
+  for (const one of people) one.start();
+  await world.quiet();
+  expect(people.map((one) => one.store.head()?.id)).toEqual(heads);
+  for (const [index, one] of people.entries()) {
+    const touched = one.trace
+      .slice(traces[index])
+      .filter((change) => !change.startsWith('store.') && !change.includes('.driftless'));
+    expect(touched, `second run of ${one.name}`).toEqual([]);
+    expect(withoutStamps(one.user.tree())).toEqual(expected);
+  }
+}
+
+/** A batch with everything in it. */
+const beforeBatch: Tree = {
+  'edit.txt': 'one\n',
+  'gone.txt': 'gone\n',
+  'dir/one.txt': 'in one\n',
+  'dir/two.txt': 'in two\n',
+  'old.txt': 'renamed\n',
+  'becomes-dir': 'a file\n',
+  'becomes-file/child.txt': 'child\n',
+  'going/deep/file.txt': 'deep\n',
+  'run.sh': 'echo\n',
+};
+function changeEverything(person: Person): void {
+  const { user } = person;
+  user.replace('edit.txt', 'two\n');
+  user.remove('gone.txt');
+  user.rename('dir', 'moved');
+  user.rename('old.txt', 'new.txt');
+  user.remove('becomes-dir');
+  user.write('becomes-dir/inside.txt', 'inside\n');
+  user.remove('becomes-file');
+  user.write('becomes-file', 'now a file\n');
+  user.remove('going');
+  user.setMode('run.sh', 0o755);
+  user.symlink('link', 'edit.txt');
+  user.makeDirectory('empty');
+  user.write('made/fresh.txt', 'fresh\n');
+}
+const afterBatch: Tree = {
+  'edit.txt': 'two\n',
+  'moved/': '',
+  'moved/one.txt': 'in one\n',
+  'moved/two.txt': 'in two\n',
+  'new.txt': 'renamed\n',
+  'becomes-dir/': '',
+  'becomes-dir/inside.txt': 'inside\n',
+  'becomes-file': 'now a file\n',
+  'run.sh': 'echo\n',
+  link: '-> edit.txt',
+  'empty/': '',
+  'made/': '',
+  'made/fresh.txt': 'fresh\n',
+};
+const lines = 'one\ntwo\nthree\nfour\nfive\nsix\nseven\n';
+
+/** Until at rest or dead: for acts whose victim runs already. */
+async function atRestOrDead(world: SmallWorld, victim: Person): Promise<void> {
+  await world.until(
+    'the act is over',
+    () => victim.isDead || (victim.state()?.state === 'idle' && victim.store.counts().pending === 0),
+  );
+  if (!victim.isDead) await world.quiet();
+}
+const startAndRest =
+  (name: 'a' | 'b') =>
+  async (world: SmallWorld, a: Person, b: Person): Promise<void> => {
+    const victim = name === 'a' ? a : b;
+    if (victim.isDead) victim.start();
+    await world.until('rest or death', () => victim.isDead || victim.state()?.state === 'idle');
+    await atRestOrDead(world, victim);
+  };
+
+const cases: Readonly<Record<string, CrashCase>> = {
+  'applies a batch': {
+    before: async (world, a, b) => {
+      await inStep(world, a, b, beforeBatch);
+      await b.stop();
+      changeEverything(a);
+      await world.quiet();
+    },
+    victim: 'b',
+    act: startAndRest('b'),
+    expected: afterBatch,
+  },
+  'publishes a batch': {
+    before: async (world, a, b) => {
+      await inStep(world, a, b, beforeBatch);
+      await b.stop();
+      changeEverything(b);
+    },
+    victim: 'b',
+    act: startAndRest('b'),
+    expected: afterBatch,
+  },
+  merges: {
+    before: async (world, a, b) => {
+      await inStep(world, a, b, { 'a.txt': lines, 'dir/b.txt': lines });
+      await b.stop();
+      write(a, { 'a.txt': lines.replace('one', 'ONE'), 'dir/b.txt': lines.replace('one', 'ONE') });
+      await world.quiet();
+      write(b, { 'a.txt': lines.replace('seven', 'SEVEN'), 'dir/b.txt': lines.replace('seven', 'SEVEN') });
+    },
+    victim: 'b',
+    act: startAndRest('b'),
+    expected: {
+      'a.txt': lines.replace('one', 'ONE').replace('seven', 'SEVEN'),
+      'dir/': '',
+      'dir/b.txt': lines.replace('one', 'ONE').replace('seven', 'SEVEN'),
+    },
+  },
+  'keeps both': {
+    before: async (world, a, b) => {
+      await inStep(world, a, b, { 'a.txt': 'base\n' });
+      await b.stop();
+      write(a, { 'a.txt': 'by a\n' });
+      await world.quiet();
+      write(b, { 'a.txt': 'by b\n' });
+    },
+    victim: 'b',
+    act: startAndRest('b'),
+    expected: { 'a.txt': 'by a\n', 'a.conflict.txt': 'by b\n' },
+  },
+  'follows a move with an edit of its own': {
+    before: async (world, a, b) => {
+      await inStep(world, a, b, {
+        'dir/one.txt': lines,
+        'dir/two.txt': 'two\n',
+        'old.txt': lines.replace('one', 'old'),
+      });
+      await b.stop();
+      a.user.rename('dir', 'moved');
+      a.user.rename('old.txt', 'new.txt');
+      await world.quiet();
+      write(b, { 'dir/one.txt': `${lines}edited\n`, 'old.txt': `${lines}edited too\n` });
+    },
+    victim: 'b',
+    act: startAndRest('b'),
+    expected: {
+      'moved/': '',
+      'moved/one.txt': `${lines}edited\n`,
+      'moved/two.txt': 'two\n',
+      'new.txt': `${lines}edited too\n`,
+    },
+  },
+  'joins with content of its own': {
+    before: async (world, a, b) => {
+      write(a, { 'same.txt': 'same\n', 'a.txt': 'a\n', 'both.txt': 'by a\n', 'dir/x.txt': 'x\n' });
+      a.start();
+      await world.quiet();
+      write(b, { 'same.txt': 'same\n', 'b.txt': 'b\n', 'both.txt': 'by b\n', 'dir/y.txt': 'y\n' });
+    },
+    victim: 'b',
+    act: startAndRest('b'),
+    expected: {
+      'same.txt': 'same\n',
+      'a.txt': 'a\n',
+      'b.txt': 'b\n',
+      'both.txt': 'by a\n',
+      'both.conflict.txt': 'by b\n',
+      'dir/': '',
+      'dir/x.txt': 'x\n',
+      'dir/y.txt': 'y\n',
+    },
+  },
+  'joins again after its state was lost': {
+    before: async (world, a, b) => {
+      await inStep(world, a, b, {
+        'kept.txt': 'kept\n',
+        'deleted.txt': 'deleted\n',
+        'edited.txt': 'old\n',
+        'dir/deep.txt': 'deep\n',
+      });
+      await b.stop();
+      a.user.remove('deleted.txt');
+      write(a, { 'edited.txt': 'new\n' });
+      await world.quiet();
+      b.loseState();
+      write(b, { 'mine.txt': 'mine\n' });
+    },
+    victim: 'b',
+    act: startAndRest('b'),
+    expected: {
+      'kept.txt': 'kept\n',
+      'edited.txt': 'new\n',
+      'mine.txt': 'mine\n',
+      'dir/': '',
+      'dir/deep.txt': 'deep\n',
+    },
+  },
+};
+
+for (const how of ['kill', 'power-cut'] as const) {
+  test.each(Object.entries(cases))(`${how}: a peer that %s`, async (_name, crashCase) => {
+    expect(await crashEverywhere(crashCase, how)).toBeGreaterThan(5);
+  });
+}
+
+const resolutions: readonly (readonly ['a' | 'b', Keep, Tree])[] = [
+  ['b', 'mine', { 'a.txt': 'by b\n' }],
+  ['b', 'theirs', { 'a.txt': 'by a\n' }],
+  ['b', 'both', { 'a.txt': 'by a\n', 'a.conflict.txt': 'by b\n' }],
+  ['a', 'mine', { 'a.txt': 'by a\n' }],
+  ['a', 'theirs', { 'a.txt': 'by b\n' }],
+  ['a', 'both', { 'a.txt': 'by a\n', 'a.conflict.txt': 'by b\n' }],
+];
+test.each(resolutions)('kill: %s, who answers a conflict with %s', async (victimName, keep, expected) => {
+  const died = await crashEverywhere(
+    {
+      policy: 'ask',
+      before: async (world, a, b) => {
+        await inStep(world, a, b, { 'a.txt': 'base\n', 'other.txt': 'x\n' });
+        await b.stop();
+        write(a, { 'a.txt': 'by a\n' });
+        await world.quiet();
+        write(b, { 'a.txt': 'by b\n' });
+        b.start();
+        await world.until(
+          'the conflict on both',
+          () => a.state()?.state === 'conflict' && b.state()?.state === 'conflict',
+        );
+        await world.quiet();
+      },
+      victim: victimName,
+      act: async (world, a, b) => {
+        const victim = victimName === 'a' ? a : b;
+        if (victim.isDead) return;
+        await world.until(
+          'rest or death',
+          () => victim.isDead || ['idle', 'conflict'].includes(victim.state()?.state ?? ''),
+        );
+        // After a crash the answer may be known or not; a person who still sees the conflict answers again.
+        if (!victim.isDead) await world.clock.advance(500);
+        if (victim.isDead) return;
+        if (victim.store.openVariants().length > 0) void victim.peer.resolve('a.txt', keep).catch(() => undefined);
+        await world.until(
+          'resolved or dead',
+          () => victim.isDead || (victim.store.openVariants().length === 0 && victim.state()?.state === 'idle'),
+        );
+        if (!victim.isDead) await world.quiet();
+      },
+      expected: { ...expected, 'other.txt': 'x\n' },
+    },
+    'kill',
+  );
+  expect(died).toBeGreaterThan(3);
+});

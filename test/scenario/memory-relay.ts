@@ -1,0 +1,181 @@
+/**
+ * A relay within the process: the real room store and record checks, without sockets, handshake and time. Every answer comes
+ * in a later turn; a link can be cut before or after an append took effect.
+ */
+import type { Head, SealedChunk, SealedRecord } from '@driftless/protocol';
+import { memoryRoomStore } from '@driftless/relay';
+import type { RoomCipher } from '../../engine/src/ports/room-cipher.ts';
+import {
+  type RelayClient,
+  RequestRefused,
+  type RoomSession,
+  type RoomSessionHandlers,
+  SessionEnded,
+} from '../../engine/src/ports/room-session.ts';
+import { checkRecord } from '../../relay/src/record-check.ts';
+
+export interface MemoryRelay {
+  /** `before` is called ahead of what changes something at the relay, `after` when it took effect and is not yet answered. */
+  client(hooks?: { readonly before?: (what: string) => void; readonly after?: (what: string) => void }): RelayClient;
+  /** Ends every open session; peers come back with the next turn. */
+  cut(): void;
+  /** Refuses chunks to readers, as a relay that has lost them. */
+  losesChunks: boolean;
+  readonly appends: number;
+}
+
+interface Member {
+  readonly handlers: RoomSessionHandlers;
+  readonly end: (reason: string) => void;
+}
+
+export function createMemoryRelay(): MemoryRelay {
+  const store = memoryRoomStore({ storeId: new Uint8Array(16).fill(7) });
+  const members = new Set<Member>();
+  let appends = 0;
+  const nowMs = 0;
+  const turn = (): Promise<void> => new Promise((resolve) => setImmediate(resolve));
+
+  const relay: MemoryRelay = {
+    losesChunks: false,
+    get appends() {
+      return appends;
+    },
+    cut: () => {
+      for (const member of [...members]) member.end('cut');
+    },
+    client: ({ before = () => {}, after = () => {} } = {}) => ({
+      open: ({ cipher }, handlers) => {
+        let closed = false;
+        let end: ((reason: string) => void) | undefined;
+        const connect = async (): Promise<void> => {
+          await turn();
+          if (closed) return;
+          const known = handlers.known();
+          const { room, holdsKnown } = await store.lookUp(cipher.room, known);
+          if (closed) return;
+          const welcome = {
+            kind: 'welcome',
+            head: room?.head ?? null,
+            floor: room?.floor ?? 0,
+            holdsKnown,
+            putWindowBytes: 1024 * 1024,
+            storeId: store.storeId,
+          } as const;
+          const opened = openSession(cipher, welcome, { before, after });
+          const member: Member = {
+            handlers,
+            end: (reason) => {
+              members.delete(member);
+              opened.end(reason);
+              handlers.onOffline(reason);
+              if (!closed) void connect();
+            },
+          };
+          end = (reason) => {
+            members.delete(member);
+            opened.end(reason);
+          };
+          opened.member(member);
+          members.add(member);
+          handlers.onOnline(opened.session);
+        };
+        void connect();
+        return {
+          nudge: () => {},
+          close: () => {
+            closed = true;
+            end?.('closed');
+          },
+        };
+      },
+      close: async () => {},
+    }),
+  };
+
+  function openSession(
+    cipher: RoomCipher,
+    welcome: RoomSession['welcome'],
+    hooks: { readonly before: (what: string) => void; readonly after: (what: string) => void },
+  ) {
+    let ended: string | undefined;
+    let self: Member | undefined;
+    const keys = { reader: cipher.readerKey, writer: cipher.writerKey };
+    const { room } = cipher;
+    const ask = async <Answer>(act: () => Promise<Answer>): Promise<Answer> => {
+      await turn();
+      if (ended !== undefined) throw new SessionEnded(ended);
+      const answer = await act();
+      await turn();
+      if (ended !== undefined) throw new SessionEnded(ended);
+      return answer;
+    };
+    const others = (): Member[] => [...members].filter((member) => member !== self);
+    const pushLater = (record: SealedRecord, chunks: readonly SealedChunk[]): void => {
+      for (const { handlers } of others()) setImmediate(() => handlers.onPushed(record, chunks));
+    };
+
+    const session: RoomSession = {
+      welcome,
+      relayKey: new Uint8Array(32),
+      append: (record, chunks) =>
+        ask(async () => {
+          hooks.before('append');
+          const checked = checkRecord(record, { room, writerKey: cipher.writerKey });
+          if (!checked.ok) throw new RequestRefused(1, checked.error.detail);
+          const outcome = await store.append({ room, keys, entry: checked.value, chunks, nowMs });
+          if (outcome.kind === 'missing') return { kind: 'missingChunks', request: 0, ids: outcome.ids };
+          if (outcome.kind === 'appended') {
+            appends += 1;
+            pushLater(record, chunks);
+            hooks.after('append');
+          }
+          return { request: 0, ...outcome };
+        }),
+      fetchRecords: (after, bytesMax) =>
+        ask(async () => ({ kind: 'recordsPage', request: 0, ...(await store.records(room, { after, bytesMax })) })),
+      locate: (heads) => ask(async () => ({ kind: 'located', request: 0, ...(await store.locate(room, heads)) })),
+      have: (ids) => ask(() => store.have(room, ids)),
+      put: (chunks) =>
+        ask(async () => {
+          hooks.before('put');
+          await store.put({ room, keys, chunks, nowMs });
+        }),
+      get: (ids, onChunk) =>
+        ask(async () => {
+          if (relay.losesChunks) return ids;
+          const missing = [];
+          for (let rest = ids; rest.length > 0; ) {
+            const found = await store.get(room, rest, 1024 * 1024);
+            for (const chunk of found.chunks) await onChunk(chunk);
+            missing.push(...found.missing);
+            rest = rest.slice(found.chunks.length + found.missing.length);
+          }
+          return missing;
+        }),
+      putCheckpoint: (checkpoint) =>
+        ask(async () => {
+          await store.putCheckpoint({ room, checkpoint, nowMs });
+        }),
+      getCheckpoint: (atMost) => ask(() => store.checkpoint(room, atMost)),
+      seed: () =>
+        ask(async (): Promise<Head> => {
+          throw new RequestRefused(1, 'this relay never loses its rooms');
+        }),
+      sendPresence: (sealed) => {
+        if (ended === undefined) for (const { handlers } of others()) setImmediate(() => handlers.onPresence(sealed));
+      },
+      grantPushCredit: () => {},
+    };
+    return {
+      session,
+      member: (member: Member) => {
+        self = member;
+      },
+      end: (reason: string) => {
+        ended = reason;
+      },
+    };
+  }
+  return relay;
+}

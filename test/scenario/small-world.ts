@@ -1,0 +1,341 @@
+/**
+ * Whole peers in one thread: memory folders, state stores in memory, a relay without sockets and a clock that moves only
+ * when asked. A peer can be killed at any change that it makes (of the disk, of its state store, at the relay), and started
+ * again with what was left. The same world runs the same way twice.
+ */
+import type { ConflictPolicy, PeerEvent, PeerState } from '../../engine/src/control.ts';
+import { createDeviceKey } from '../../engine/src/crypto/device-key.ts';
+import { createRoomCipher } from '../../engine/src/crypto/room-cipher.ts';
+import { nodeHashing } from '../../engine/src/node/node-hashing.ts';
+import { openStateStore } from '../../engine/src/node/sqlite-state-store.ts';
+import { createPeer } from '../../engine/src/peer.ts';
+import type { Peer } from '../../engine/src/peer-api.ts';
+import type { Clock } from '../../engine/src/ports/clock.ts';
+import type { Folder } from '../../engine/src/ports/folder.ts';
+import type { Log } from '../../engine/src/ports/log.ts';
+import type { StateStore } from '../../engine/src/ports/state-store.ts';
+import { createFakeClock, type FakeClock } from '../../engine/src/testing/fake-clock.ts';
+import { createFaultyFolder, type FaultyFolder } from '../../engine/src/testing/faulty-folder.ts';
+import type { DiskCall } from '../../engine/src/testing/hooked-disk.ts';
+import { createManualWatcher } from '../../engine/src/testing/manual-watcher.ts';
+import { createMemoryFolder, type FolderUser, type MemoryFolder } from '../../engine/src/testing/memory-folder.ts';
+import { createSeededRandom } from '../../engine/src/testing/seeded-random.ts';
+import { createMemoryRelay, type MemoryRelay } from './memory-relay.ts';
+
+export interface Person {
+  readonly name: string;
+  readonly user: FolderUser;
+  readonly memory: MemoryFolder;
+  readonly store: StateStore;
+  readonly peer: Peer;
+  readonly events: PeerEvent[];
+  /** Of the running incarnation: faults and hooks by folder operation. */
+  readonly folder: FaultyFolder;
+  state(): PeerState | undefined;
+  /** Changes made so far: a kill point lies before each. */
+  readonly changes: number;
+  /** What the changes were, for messages. */
+  readonly trace: string[];
+  /** The process ends before its n-th change from now (1 = the next). */
+  killBefore(n: number, how: 'kill' | 'power-cut'): void;
+  readonly isDead: boolean;
+  kill(how?: 'kill' | 'power-cut'): void;
+  start(): void;
+  /** Ends in peace. */
+  stop(): Promise<void>;
+  /** Forgets everything that the state store knew: every later start is a re-join until it has pulled. The peer must not run. */
+  loseState(): void;
+}
+
+export interface SmallWorld {
+  readonly clock: FakeClock;
+  readonly relay: MemoryRelay;
+  person(name: string, options?: { readonly policy?: ConflictPolicy; readonly allowMassDelete?: boolean }): Person;
+  until(what: string, condition: () => boolean, withinMs?: number): Promise<void>;
+  /** Everybody who runs is at rest at one head, and stays so. */
+  quiet(): Promise<void>;
+  close(): Promise<void>;
+}
+
+export class Killed extends Error {
+  constructor() {
+    super('killed');
+    this.name = 'Killed';
+  }
+}
+
+/** What a write or a stamp of a staged file leaves behind is no other state than what its creation left. */
+const changingCalls: ReadonlySet<DiskCall['operation']> = new Set<DiskCall['operation']>([
+  'create',
+  'rename',
+  'link',
+  'symlink',
+  'unlink',
+  'makeDirectory',
+  'removeDirectory',
+  'flushDirectory',
+  'file.setMode',
+  'file.flush',
+]);
+/** Made once, before there is anything to lose, or for people only. */
+const isUneventful = (what: string): boolean =>
+  /probe|\.gitignore|marker\.new|last-change|devices|relay-store/.test(what);
+const changesOfStore: ReadonlySet<string> = new Set<keyof StateStore>([
+  'transaction',
+  'setSetting',
+  'setLocal',
+  'setBase',
+  'setOutOfScope',
+  'setHold',
+  'setProblem',
+  'moveLocalAndBase',
+  'commitRecord',
+  'loadManifest',
+  'rollBackTo',
+  'putSent',
+  'deleteSent',
+  'putIntent',
+  'deleteIntent',
+  'putTrash',
+  'deleteTrash',
+]);
+const stepMs = 20;
+const untilMsMax = 180_000;
+const restMs = 240;
+const quietLog: Log = { debug() {}, info() {}, warn() {}, error() {} };
+const loudLog: Log = {
+  debug() {},
+  info: (event, fields) => console.error('info', event, fields),
+  warn: (event, fields) => console.error('warn', event, fields),
+  error: (event, fields) => console.error('error', event, fields),
+};
+
+export function createSmallWorld(): SmallWorld {
+  const clock = createFakeClock();
+  const relay = createMemoryRelay();
+  const people: Person[] = [];
+  const secret = new Uint8Array(32).fill(3);
+  const log = process.env['DRIFTLESS_TEST_LOG'] === undefined ? quietLog : loudLog;
+
+  function person(
+    name: string,
+    options: { readonly policy?: ConflictPolicy; readonly allowMassDelete?: boolean } = {},
+  ): Person {
+    const memory = createMemoryFolder({ nowMs: clock.nowMs });
+    const watcher = createManualWatcher();
+    memory.onHint = ({ path, deep }) => watcher.hint(path, { deep });
+    const newStore = (): StateStore => openStateStore({ file: ':memory:', executableBit: true });
+    let store = newStore();
+    const events: PeerEvent[] = [];
+    const trace: string[] = [];
+    let incarnation = 0;
+    let last: PeerState | undefined;
+    let peer: Peer | undefined;
+    let folder: FaultyFolder | undefined;
+    let changes = 0;
+    let killAt = Number.POSITIVE_INFINITY;
+    let killHow: 'kill' | 'power-cut' = 'kill';
+    let alive = 0;
+    let isRejoin = false;
+
+    /** Called ahead of every change that the peer makes. */
+    const point = (run: number, what: string): void => {
+      if (run !== alive) throw new Killed();
+      if (isUneventful(what)) return;
+      changes += 1;
+      if (changes > 20_000) throw new Error(`${name} does not come to rest: ${trace.slice(-40).join(' · ')}`);
+      trace.push(what);
+      if (changes < killAt) return;
+      self.kill(killHow);
+      throw new Killed();
+    };
+    const storeFor = (run: number): StateStore => {
+      let depth = 0;
+      return new Proxy(store, {
+        get: (target, key) => {
+          const value: unknown = Reflect.get(target, key);
+          if (typeof value !== 'function') return value;
+          return (...given: unknown[]): unknown => {
+            if (run !== alive) {
+              if (key === 'close' || key === 'flush') return undefined;
+              throw new Killed();
+            }
+            // The store outlives its peers here.
+            if (key === 'close') return undefined;
+            if (depth === 0 && changesOfStore.has(String(key)))
+              point(run, `store.${String(key)} ${typeof given[0] === 'string' ? given[0] : ''}`);
+            if (key !== 'transaction') return value.apply(target, given) as unknown;
+            depth += 1;
+            try {
+              return value.apply(target, given) as unknown;
+            } finally {
+              depth -= 1;
+            }
+          };
+        },
+      });
+    };
+    const clockFor = (run: number): Clock => ({
+      nowMs: clock.nowMs,
+      monotonicMs: clock.monotonicMs,
+      after: (delayMs, action) => clock.after(delayMs, () => (run === alive ? action() : undefined)),
+    });
+
+    const deviceKey = createDeviceKey(new Uint8Array(32).fill(name.charCodeAt(0)));
+    const self: Person = {
+      name,
+      user: memory.user,
+      memory,
+      get store() {
+        return store;
+      },
+      get peer() {
+        if (peer === undefined) throw new Error(`${name} was never started`);
+        return peer;
+      },
+      events,
+      get folder() {
+        if (folder === undefined) throw new Error(`${name} was never started`);
+        return folder;
+      },
+      state: () => (alive === 0 ? undefined : last),
+      get changes() {
+        return changes;
+      },
+      trace,
+      killBefore: (n, how) => {
+        killAt = changes + n;
+        killHow = how;
+      },
+      get isDead() {
+        return alive === 0;
+      },
+      kill: (how = 'kill') => {
+        if (alive === 0) return;
+        alive = 0;
+        killAt = Number.POSITIVE_INFINITY;
+        last = undefined;
+        const dying = peer;
+        if (how === 'kill') memory.kill();
+        else memory.powerCut();
+        dying?.close().catch(() => undefined);
+      },
+      start: () => {
+        incarnation += 1;
+        const run = incarnation;
+        alive = run;
+        last = undefined;
+        const opened: Folder = memory.kill();
+        memory.beforeCall = (call) => {
+          if (run !== alive) throw new Killed();
+          if (changingCalls.has(call.operation)) point(run, `${call.operation} ${call.path.replace('/folder/', '')}`);
+        };
+        folder = createFaultyFolder(opened);
+        const random = createSeededRandom(`${name} ${run}`);
+        const cipher = createRoomCipher({ secret, epoch: 0, device: deviceKey, random });
+        peer = createPeer({
+          dir: `/${name}`,
+          deviceName: name,
+          urls: ['ws://memory'],
+          relayKey: null,
+          cipher,
+          device: deviceKey,
+          folder,
+          store: storeFor(run),
+          watcher,
+          relay: relay.client({
+            before: (what) => point(run, `relay.${what}`),
+            after: (what) => point(run, `relay.${what} done`),
+          }),
+          clock: clockFor(run),
+          random,
+          hashing: nodeHashing,
+          log,
+          policy: options.policy ?? 'keep-both',
+          allowMassDelete: options.allowMassDelete ?? false,
+          makeInvite: () => '',
+          onRelayKey: () => {},
+          marker: `marker of ${name}`,
+          rejoin: isRejoin,
+          fileBytesMax: 1024 ** 3,
+          onEvent: (event) => {
+            if (run !== alive) return;
+            events.push(event);
+            if (event.event === 'state') last = event;
+          },
+        });
+        peer.start();
+      },
+      stop: async () => {
+        if (alive === 0) return;
+        let done = false;
+        const closing = peer?.close().then(() => {
+          done = true;
+        });
+        for (let round = 0; round < 200 && !done; round += 1) await clock.advance(stepMs);
+        await closing;
+        alive = 0;
+        last = undefined;
+      },
+      loseState: () => {
+        store.close();
+        store = newStore();
+        isRejoin = true;
+      },
+    };
+    people.push(self);
+    return self;
+  }
+
+  async function until(what: string, condition: () => boolean, withinMs = untilMsMax): Promise<void> {
+    for (let waitedMs = 0; ; waitedMs += stepMs) {
+      await clock.settle();
+      if (condition()) return;
+      if (waitedMs >= withinMs) {
+        const states = people.map(
+          (one) =>
+            `${one.name}: ${JSON.stringify(one.state())} ${JSON.stringify(one.events.filter((event) => event.event !== 'state').slice(-6))}`,
+        );
+        throw new Error(`not reached within ${withinMs} ms: ${what}\n${states.join('\n')}`);
+      }
+      await clock.advance(stepMs);
+    }
+  }
+
+  const resting = (): boolean => {
+    const running = people.filter((one) => !one.isDead);
+    const first = running[0]?.store.head()?.id;
+    return running.every((one) => {
+      const state = one.state()?.state;
+      return (
+        (state === 'idle' || state === 'conflict') && one.store.counts().pending === 0 && one.store.head()?.id === first
+      );
+    });
+  };
+
+  async function quiet(): Promise<void> {
+    const endMs = clock.monotonicMs() + untilMsMax;
+    for (let restedMs = 0; restedMs < restMs; restedMs += stepMs) {
+      if (clock.monotonicMs() > endMs) await until('rest', () => false, 0);
+      if (!resting()) {
+        await until('rest', resting);
+        restedMs = 0;
+      }
+      await clock.advance(stepMs);
+    }
+  }
+
+  return {
+    clock,
+    relay,
+    person,
+    until,
+    quiet,
+    close: async () => {
+      for (const one of people) {
+        await one.stop();
+        one.store.close();
+      }
+    },
+  };
+}

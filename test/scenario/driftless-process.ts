@@ -53,15 +53,16 @@ export interface RunOptions {
 /** Once for all worlds of this process. */
 let built: Promise<void> | undefined;
 
-export async function createWorld(): Promise<World> {
-  built ??= buildCommandLine();
+/** `program`: another build than this checkout's, which is then not built. */
+export async function createWorld({ program = launcher }: { readonly program?: string } = {}): Promise<World> {
+  if (program === launcher) built ??= buildCommandLine();
   await built;
   const directory = await mkdtemp(join(tmpdir(), 'driftless-world-'));
   const path = (...names: string[]): string => join(directory, ...names);
   const children = new Set<ChildProcess>();
 
   const launch = (parameters: readonly string[], options: RunOptions): ChildProcess => {
-    const child = spawn(launcher, parameters, {
+    const child = spawn(program, parameters, {
       cwd: directory,
       env: { ...process.env, DRIFTLESS_HOME: path(options.home ?? 'home'), ...options.environment },
       stdio: ['pipe', 'pipe', 'pipe'],

@@ -66,9 +66,14 @@ export const localFileOf = (stat: Stat, digest: Digest, nowMs: number): LocalEnt
   executable: stat.executable,
   mtimeMs: Number(stat.mtimeNs / 1_000_000n),
   fingerprint: fingerprintOf(stat),
-  // We wrote and verified these bytes ourselves, but somebody else may write within the same tick: the next scan hashes once more.
-  racy: Number(stat.ctimeNs / 1_000_000n) > nowMs - 2_000,
+  racy: Number(stat.mtimeNs / 1_000_000n) > nowMs - tickMs(stat),
 });
+
+/**
+ * We wrote and verified these bytes ourselves; a later write by somebody else has a later modification time, unless it falls
+ * into the same tick of the file system's clock. Whole seconds tell of a coarse one (FAT, HFS+).
+ */
+const tickMs = (stat: Stat): number => (stat.mtimeNs % 1_000_000_000n === 0n ? 2_000 : 50);
 
 export function createApplier(context: PeerContext): Applier {
   const { parts, contents } = context;

@@ -16,7 +16,7 @@ import { createConflictKeeper } from './conflicts.ts';
 import { type StagedContent, createContents, largeContentBytesMin } from './contents.ts';
 import { createControl } from './control-service.ts';
 import type { PeerState } from './control.ts';
-import { liveEntry } from './core/entry-encoding.ts';
+import { liveEntry, sameLocal } from './core/entry-encoding.ts';
 import { type JoinOptions, previewJoin, supersededAtJoin } from './core/first-join.ts';
 import { leafDigest } from './core/leaf-digest.ts';
 import { type Halt, derivePeerState } from './core/peer-state.ts';
@@ -39,6 +39,7 @@ import { createRoomLog } from './room-log.ts';
 import { RootReplaced, createRootGuard } from './root-guard.ts';
 import { type ScanRequest, createScanner } from './scan.ts';
 import { createSettler } from './settler.ts';
+import { agedTombstones } from './tombstones.ts';
 import { createTrashKeeper } from './trash-keeper.ts';
 
 /** Rows looked at together: large enough for the rename of a big directory to be seen whole. */
@@ -96,6 +97,8 @@ export function createPeer(given: PeerParts): Peer {
   /** The session that the turn under way began with. */
   let turnSession: RoomSession | null = null;
   let checkpointing = false;
+  /** A checkpoint was made: a good moment to let aged tombstones go. */
+  let tombstonesDue = false;
   let checkpointDueMs = 0;
   let trashDueMs = 0;
   let lastRecordMs = Number.NEGATIVE_INFINITY;
@@ -443,6 +446,8 @@ export function createPeer(given: PeerParts): Peer {
     traits: folder.traits,
     rejoin: store.setting('join') === 'rejoin',
     inHistory: (path, local) => {
+      // An open side of a conflict is not outdated.
+      if (store.variants(path).some((variant) => sameLocal(local, variant.entry, folder.traits))) return false;
       const digest = leafDigest(local, parts.hashing.sha256);
       return digest !== null && store.inHistory(path, digest);
     },
@@ -693,6 +698,11 @@ export function createPeer(given: PeerParts): Peer {
   async function afterwards(current: RoomSession): Promise<void> {
     if (store.counts().pending > 0) return;
     wholeRecord = false;
+    if (tombstonesDue) {
+      tombstonesDue = false;
+      const aged = await agedTombstones(context);
+      if (aged.length > 0) await publishBatch([], aged, current, '', 'none', true, true);
+    }
     if (checkpointing || clock.monotonicMs() < checkpointDueMs) return;
     checkpointing = true;
     // Beside the loop: saves do not wait for it (rule CP4).
@@ -700,7 +710,10 @@ export function createPeer(given: PeerParts): Peer {
       checkpoints
         .makeIfDue(current)
         .then((made) => {
-          if (made) diagnostics.info('checkpoint-made');
+          if (!made) return;
+          diagnostics.info('checkpoint-made');
+          tombstonesDue = true;
+          wake();
         })
         .catch((error: unknown) => {
           checkpointDueMs = clock.monotonicMs() + checkpointRetryMs;

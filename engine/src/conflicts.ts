@@ -28,8 +28,8 @@ export interface ConflictWork {
 }
 
 export interface ConflictKeeper {
-  /** What is to be published for held paths now; disk work of it is done already. */
-  settle(): Promise<ConflictWork>;
+  /** What is to be published for held paths now; disk work of it is done already. Paths that are not `settled` wait for their scan. */
+  settle(settled: (path: RelPath) => boolean): Promise<ConflictWork>;
   /** The variant that this disk holds at a path, if it holds one. */
   ownVariant(row: Row): Variant | undefined;
   /** Changes that take untracked paths out of the room. */
@@ -49,12 +49,12 @@ export function createConflictKeeper(context: PeerContext): ConflictKeeper {
     return variants.find((variant) => sameLocal(row.local, variant.entry, folder.traits));
   };
 
-  async function settle(): Promise<ConflictWork> {
+  async function settle(settled: (path: RelPath) => boolean): Promise<ConflictWork> {
     const steps: PublishStep[] = [];
     const extra: ExtraChange[] = [];
     const resolved: RelPath[] = [];
     for (const row of store.heldRows()) {
-      if (row.problem !== null && row.problem.retryAtMs > clock.nowMs()) continue;
+      if (!settled(row.path) || (row.problem !== null && row.problem.retryAtMs > clock.nowMs())) continue;
       if (resolved.length + steps.length >= resolutionsPerRecordMax) break;
       await settleOne(row, { steps, extra, resolved });
       await context.pause();

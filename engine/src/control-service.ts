@@ -6,6 +6,7 @@ import { type RelPath, bytesToHex, comparePaths, parseRelPath } from '@driftless
 import type { Contents } from './contents.ts';
 import type { ConflictInfo, ControlAnswer, Keep, PeerControl, PeerInfo, PeerState, ProblemInfo, Status, VerifyResult } from './control.ts';
 import { liveEntry, sameLocal } from './core/entry-encoding.ts';
+import { fingerprintOf } from './core/fingerprint.ts';
 import type { LocalEntry } from './core/local-entry.ts';
 import type { Row } from './core/row.ts';
 import type { Pause } from './pause.ts';
@@ -253,9 +254,9 @@ export function createControl(parts: ControlParts, live: LiveParts): PeerControl
     const isDirectory = liveEntry(store.manifest.slot(path))?.kind === 'directory';
     const ignored = store.row(path)?.outOfScope === 'ignored';
     await live.command(async () => {
+      if (!ignored) await addIgnoreLine(`/${escapeForIgnore(path)}${isDirectory ? '/' : ''}`);
       const wanted = new Set(JSON.parse(store.setting('untracks') ?? '[]') as string[]);
       store.setSetting('untracks', JSON.stringify([...wanted.add(path)]));
-      if (!ignored) await addIgnoreLine(`/${escapeForIgnore(path)}${isDirectory ? '/' : ''}`);
     });
     return answer(`${path} leaves the room and stays on every disk${ignored ? '' : '; it is now listed in .driftlessignore'}`);
   }
@@ -267,8 +268,8 @@ export function createControl(parts: ControlParts, live: LiveParts): PeerControl
     const before = stat === null ? '' : new TextDecoder().decode(Buffer.from((await diskBytes(ignoreFile)) ?? '', 'base64'));
     const text = `${before}${before === '' || before.endsWith('\n') ? '' : '\n'}${line}\n`;
     const stagedName = await live.contents.stageBytes(ignoreFile, new TextEncoder().encode(text), false);
-    const row = store.row(ignoreFile);
-    const expected = row?.local?.kind === 'file' ? ({ kind: 'file', fingerprint: row.local.fingerprint } as const) : null;
+    // What was read just now is what may be replaced, scanned or not.
+    const expected = stat !== null && 'links' in stat ? ({ kind: 'file', fingerprint: fingerprintOf(stat) } as const) : null;
     const outcome = await folder.swapIn({ path: ignoreFile, stagedName, asideName: `${stagedName}-old`, expected });
     if (outcome.kind !== 'done') {
       await folder.discardStaged(stagedName);

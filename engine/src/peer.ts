@@ -430,7 +430,8 @@ export function createPeer(given: PeerParts): Peer {
     for (const { path, note } of plan.notes) parts.onEvent({ event: 'note', path, note });
     const clashes = await applyDisk(plan);
     if (context.session() !== current) return;
-    if (ignoreFiles.length > 0) {
+    // One that both sides changed is first published as any conflict, and then waits like any.
+    if (ignoreFiles.length > 0 && plan.disk.length > 0 && clashes.length === 0) {
       // Their rules hold from here on, for what is on disk and for what else arrived.
       for (const path of ignoreFiles) settler.hint(path.includes('/') ? (path.slice(0, path.lastIndexOf('/')) as RelPath) : '', true);
       wake();
@@ -629,7 +630,7 @@ export function createPeer(given: PeerParts): Peer {
         return;
       }
       const published = await publishBatch(batch, index === 0 ? extra : [], current, whole || label !== '' ? label : '', judged.massDeletion, whole);
-      if (published !== 'appended') return;
+      if (published === 'again') return;
       lastRecordMs = clock.monotonicMs();
       // Saves made meanwhile overtake the rest of a first share.
       if (index < batches.length - 1 && (settler.due() || incoming.length > 0)) {
@@ -649,7 +650,7 @@ export function createPeer(given: PeerParts): Peer {
     massDeletion: MassDeletion,
     whole: boolean,
     allOrNothing = false,
-  ): Promise<'appended' | 'again'> {
+  ): Promise<'appended' | 'nothing' | 'again'> {
     const outcome = await publisher.publish(batch, extra, {
       session: current,
       label,
@@ -670,7 +671,7 @@ export function createPeer(given: PeerParts): Peer {
         if (outcome.paths.length > 0) noteLastChange(outcome.paths[0]?.path ?? '', parts.deviceName);
         return 'appended';
       case 'nothing':
-        return 'appended';
+        return 'nothing';
       case 'stale':
         headMoved ||= outcome.isBehind;
         // Random within two round trips, so that equal peers do not meet again and again (rule PR4).
@@ -688,10 +689,9 @@ export function createPeer(given: PeerParts): Peer {
   }
 
   async function settleConflicts(current: RoomSession): Promise<void> {
-    const work = await conflicts.settle();
+    const work = await conflicts.settle((path) => !settler.has(path));
     if (work.extra.length === 0 && work.steps.length === 0) return;
-    await publishBatch(work.steps, work.extra, current, '', 'none', true, true);
-    wake();
+    if ((await publishBatch(work.steps, work.extra, current, '', 'none', true, true)) === 'appended') wake();
   }
 
   /** Nothing urgent is left: checkpoint, trash. */

@@ -289,9 +289,10 @@ function expectEqual(store: StateStore, model: Model): void {
   for (const digest of digests) {
     const holders = present.filter((row) => row.local?.kind === 'file' && row.local.digest === digest);
     expect(store.localFilesByDigest(digest, 1_000)).toEqual(holders);
-    const known = rows.some((row) =>
-      [row.base, liveEntry(row.remote)].some((of) => of?.kind === 'file' && of.content.digest === digest),
-    );
+    const known = rows.some((row) => {
+      const remote = liveEntry(row.remote);
+      return remote?.kind === 'file' && remote.content.digest === digest;
+    });
     expect(store.contentByDigest(digest)?.digest).toBe(known ? digest : undefined);
   }
   expect(store.head()).toEqual(headOf(model));

@@ -93,7 +93,8 @@ export function createStateTree(db: SqlDb, transactions: Transactions, options: 
     "WHERE substr(local, 2, 8) = ? AND local >= x'01' AND local < x'03' AND scope = 0 AND substr(local, 2, 32) = ? ORDER BY path LIMIT ?",
   );
   const selectBaseContent = rowsSql(
-    "WHERE substr(base, 2, 8) = ? AND base >= x'01' AND base < x'03' AND substr(base, 2, 32) = ? LIMIT 1",
+    // What only base holds has left the room, and perhaps the relay: it is uploaded as if it were new (rule GC1).
+    "WHERE substr(base, 2, 8) = ? AND base >= x'01' AND base < x'03' AND substr(base, 2, 32) = ? AND length(remote) = 0 LIMIT 1",
   );
   const selectRemoteContent = rowsSql(
     "WHERE substr(remote, 2, 8) = ? AND remote >= x'01' AND remote < x'03' AND substr(remote, 2, 32) = ? LIMIT 1",

@@ -112,7 +112,7 @@ export interface StateStore extends RowView {
   rowsFrom(from: RelPath | '', limit: number): Row[];
   /** In-scope local files with this digest, at most `limit`. */
   localFilesByDigest(digest: Digest, limit: number): Row[];
-  /** A live remote or base content with this digest, with its refs. */
+  /** A content with this digest that the room holds at any path, with its refs: the relay has its chunks (rule GC1). */
   contentByDigest(digest: Digest): Content | undefined;
 
   setLocal(path: RelPath, local: LocalEntry | null): void;

@@ -119,6 +119,8 @@ export interface Contents {
   takePushed(chunks: readonly SealedChunk[]): void;
   /** Sealed chunk of these ids made again from files on disk that hold them (rules RB2, GC5). */
   chunksFromDisk(path: RelPath, local: LocalFile, wanted: ReadonlySet<ChunkId>): Promise<readonly SealedChunk[]>;
+  /** As far as they are at hand without disk or relay: sealed ones kept (RB2), or made again from a merge base (BASE). */
+  chunksFromCaches(content: Content): readonly SealedChunk[];
 }
 
 export interface ContentsParts {
@@ -385,6 +387,8 @@ export function createContents(parts: ContentsParts): Contents {
     const wanted: ChunkId[] = [];
     for (const request of requests) {
       if (request.content.size === 0) leaves.set(request, []);
+      // A file here holds the same bytes (a rename or a copy made elsewhere): nothing need be fetched.
+      else if (store.localFilesByDigest(request.content.digest, 1).length > 0) continue;
       else
         await orFail(request.path, options.onFailed, async () => {
           const ids = await leavesOf(request.content, session);
@@ -393,11 +397,17 @@ export function createContents(parts: ContentsParts): Contents {
         });
     }
     const plain = await loadWhatIsThere(wanted, session, options.signal);
-    const stageOne = async (request: StageRequest): Promise<void> => {
+    const piecesOf = async (request: StageRequest): Promise<readonly Uint8Array[]> => {
       const ids = leaves.get(request);
-      if (ids === undefined) return;
-      const missing = ids.filter((id) => !plain.has(id));
-      const pieces = missing.length === 0 ? ids.map((id) => plain.get(id) ?? new Uint8Array(0)) : await sameContentOnDisk(request, missing);
+      if (ids?.every((id) => plain.has(id)) === true) return ids.map((id) => plain.get(id) ?? new Uint8Array(0));
+      const copy = await sameContentOnDisk(request);
+      if (copy !== null) return [copy];
+      const wantedNow = await leavesOf(request.content, session);
+      const loaded = await load(wantedNow, session, options.signal);
+      return wantedNow.map((id) => loaded.get(id) ?? new Uint8Array(0));
+    };
+    const stageOne = async (request: StageRequest): Promise<void> => {
+      const pieces = await piecesOf(request);
       await write(
         request,
         '',
@@ -434,14 +444,14 @@ export function createContents(parts: ContentsParts): Contents {
     }
   }
 
-  /** The relay lacks the bytes, but a file here holds the same content (copied file, refilled relay). */
-  async function sameContentOnDisk(request: StageRequest, missing: readonly ChunkId[]): Promise<Uint8Array[]> {
+  /** The bytes of another file here with the same content, or null. */
+  async function sameContentOnDisk(request: StageRequest): Promise<Uint8Array | null> {
     for (const row of store.localFilesByDigest(request.content.digest, 3)) {
       if (row.local?.kind !== 'file') continue;
       const bytes = await readWhole(row.path, row.local);
-      if (bytes instanceof Uint8Array) return [bytes];
+      if (bytes instanceof Uint8Array) return bytes;
     }
-    throw new ChunksMissing(missing);
+    return null;
   }
 
   async function write(
@@ -582,7 +592,14 @@ export function createContents(parts: ContentsParts): Contents {
     return found;
   }
 
-  return { prepareSmall, uploadLarge, upload, idsOf, bytesOf, stage, stageBytes, takePushed, chunksFromDisk };
+  function chunksFromCaches({ digest, refs }: Content): readonly SealedChunk[] {
+    const bytes = store.cachedContent(digest);
+    if (bytes === undefined) return refs.ids.flatMap((id) => pushed.get(id) ?? store.cachedChunk(id) ?? []);
+    const chunks = chunkRanges(bytes, cipher.gearTable).map((range) => cipher.sealChunk(bytes.subarray(range.start, range.end)));
+    return [...chunks, ...sealRefs(chunks.map((chunk) => chunk.id)).lists];
+  }
+
+  return { prepareSmall, uploadLarge, upload, idsOf, bytesOf, stage, stageBytes, takePushed, chunksFromDisk, chunksFromCaches };
 }
 
 export { isProblem };

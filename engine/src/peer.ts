@@ -34,7 +34,7 @@ import { type RoomLink, type RoomSession, RequestRefused, SessionEnded } from '.
 import { StateStoreError } from './ports/state-store.ts';
 import { createPresenceBoard } from './presence.ts';
 import { DraftVoid, createPublisher } from './publish.ts';
-import { createRecovery } from './recover.ts';
+import { createRecovery, youngerLog } from './recover.ts';
 import { createRoomLog } from './room-log.ts';
 import { RootReplaced, createRootGuard } from './root-guard.ts';
 import { type ScanRequest, createScanner } from './scan.ts';
@@ -51,6 +51,8 @@ const recordIntervalMs = 100;
 /** Large contents staged in the background at a time. */
 const downloadsMax = 2;
 const progressEveryMs = 250;
+/** Paths that keep changing do not hold up what git did for longer. */
+const gitWaitMsMax = 1_000;
 const rescanEveryMs = 10 * 60_000;
 /** Without hints (no watches left, a network file system) the disk is looked at more often. */
 const degradedRescanEveryMs = 10_000;
@@ -104,8 +106,11 @@ export function createPeer(given: PeerParts): Peer {
   let lastRecordMs = Number.NEGATIVE_INFINITY;
   /** A labelled record was taken in: its large contents are not left behind (rule DISK1). */
   let wholeRecord = false;
+  /** Since when a checkout waits for its last paths. */
+  let gitWaitMs: number | null = null;
   let lastStateText = '';
-  let lastProgressMs = Number.NEGATIVE_INFINITY;
+  let lastLastingText = '';
+  let lastToldMs = Number.NEGATIVE_INFINITY;
   let commands: (() => Promise<void>)[] = [];
   let link: RoomLink | null = null;
   let running: Promise<void> | null = null;
@@ -175,19 +180,18 @@ export function createPeer(given: PeerParts): Peer {
   }
   const isPaused = (): boolean => store.setting('paused') === 'yes';
 
-  /** Progress is told a few times a second; a change of state at once. */
-  function tellProgress(): void {
-    const nowMs = clock.monotonicMs();
-    if (nowMs - lastProgressMs < progressEveryMs) return;
-    lastProgressMs = nowMs;
-    tellState();
-  }
-
+  /** A change of state is told at once, of numbers a few times a second: the loop looks again within rootCheckEveryMs. */
   function tellState(): void {
     const state = peerState();
     const text = JSON.stringify(state);
     if (text === lastStateText) return;
+    const { pending: _pending, progress: _progress, ...lasting } = state;
+    const lastingText = JSON.stringify(lasting);
+    const nowMs = clock.monotonicMs();
+    if (lastingText === lastLastingText && nowMs - lastToldMs < progressEveryMs) return;
     lastStateText = text;
+    lastLastingText = lastingText;
+    lastToldMs = nowMs;
     parts.onEvent({ event: 'state', ...state });
   }
 
@@ -203,6 +207,7 @@ export function createPeer(given: PeerParts): Peer {
           responsive = true;
           caughtUp = false;
           refusal = null;
+          trustsNext = false;
           incoming = [];
           incomingBytes = 0;
           parts.onRelayKey(next.relayKey);
@@ -242,12 +247,27 @@ export function createPeer(given: PeerParts): Peer {
           relayKeyOffered = null;
           refusal = refusalHalt(refused);
           refusedKey = refused.relayKey ?? null;
+          if (trustsNext && refusedKey !== null) commands.push(async () => void trustRefusedKey());
           wake();
         },
       },
     );
   }
   let refusedKey: Uint8Array | null = null;
+  /** Asked for while no peer ran: for the key that the relay shows first. */
+  let trustsNext = false;
+
+  function trustRefusedKey(): boolean {
+    if (refusedKey === null) return false;
+    trustsNext = false;
+    relayKeyOffered = refusedKey;
+    parts.onRelayKey(refusedKey);
+    refusedKey = null;
+    link?.close();
+    refusal = null;
+    openLink();
+    return true;
+  }
 
   function refusalHalt(refused: { readonly code: 'refused' | 'relay-key-changed' | 'update-needed'; readonly reason: string }): Halt {
     switch (refused.code) {
@@ -265,7 +285,12 @@ export function createPeer(given: PeerParts): Peer {
   async function turn(): Promise<void> {
     turnSession = session;
     for (const command of commands.splice(0)) await command();
-    const rootHalt = await rootGuard.check();
+    let rootHalt = await rootGuard.check();
+    if (rootHalt?.code === 'root-emptied' && halt?.code === 'root-emptied') {
+      // Files that come back end it by themselves.
+      await scanDirty();
+      rootHalt = await rootGuard.check();
+    }
     if (rootHalt !== null) {
       if (halt === null || halt.code !== rootHalt.code) fullScanDueMs = 0;
       halt = rootHalt;
@@ -321,7 +346,7 @@ export function createPeer(given: PeerParts): Peer {
         signal: closing.signal,
         onProgress: (files) => {
           progress = { phase: 'scanning', done: files, total: Math.max(files, store.counts().files), unit: 'files' };
-          if (files > 1_000) tellProgress();
+          if (files > 1_000) tellState();
         },
       });
       if (full) fullScanDueMs = clock.monotonicMs() + (degraded === null ? rescanEveryMs : degradedRescanEveryMs);
@@ -339,14 +364,18 @@ export function createPeer(given: PeerParts): Peer {
   /** A path that is now empty or gone waits a moment: truncate-then-write, rename away and create (rule FAST2). */
   async function notJustGone(due: readonly ScanRequest[]): Promise<ScanRequest[]> {
     const ready: ScanRequest[] = [];
+    const newcomers: ScanRequest[] = [];
     for (const request of due) {
       const stat = request.path === '' ? undefined : await folder.stat(request.path);
+      const known = request.path === '' ? undefined : store.row(request.path)?.local;
       const gone = stat === null || (stat !== undefined && 'size' in stat && stat.kind === 'file' && stat.size === 0);
-      const known = gone && request.path !== '' ? store.row(request.path)?.local : undefined;
-      const wasThere = known != null && (stat === null || known.kind !== 'file' || known.size > 0);
-      const isNew = gone && stat !== null && known == null;
-      if (!((wasThere || isNew) && settler.waitGone(request))) ready.push(request);
+      const wasThere = gone && known != null && (stat === null || known.kind !== 'file' || known.size > 0);
+      const isNew = stat !== null && stat !== undefined && known == null;
+      if ((wasThere || (isNew && gone)) && settler.waitGone(request)) continue;
+      (isNew ? newcomers : ready).push(request);
     }
+    // What came while something else went may be its new name: both are looked at together, so that a rename is seen as one (LOG6).
+    for (const request of newcomers) if (!settler.waitWithGone(request)) ready.push(request);
     return ready;
   }
 
@@ -359,7 +388,7 @@ export function createPeer(given: PeerParts): Peer {
       tellState();
       await recovery.catchUp(current, (phase, done, total) => {
         progress = { phase, done, total, unit: 'records' };
-        tellProgress();
+        tellState();
       });
       progress = null;
       // A session that began meanwhile begins anew.
@@ -408,7 +437,10 @@ export function createPeer(given: PeerParts): Peer {
     if (rows.length === 0 && held.length === 0 && !conflicts.hasUntracks()) {
       deletions.nothingLeft();
       // What still fails is tried again later: it is no part of the join any more.
-      if (store.setting('join') !== undefined) store.setSetting('join', null);
+      if (store.setting('join') !== undefined) {
+      store.setSetting('join', null);
+      store.setSetting(youngerLog, null);
+    }
       if (store.counts().pending === 0) diskFull = false;
       await afterwards(current);
       return;
@@ -450,7 +482,7 @@ export function createPeer(given: PeerParts): Peer {
       // An open side of a conflict is not outdated.
       if (store.variants(path).some((variant) => sameLocal(local, variant.entry, folder.traits))) return false;
       const digest = leafDigest(local, parts.hashing.sha256);
-      return digest !== null && store.inHistory(path, digest);
+      return digest !== null && store.setting(youngerLog) === undefined && store.inHistory(path, digest);
     },
   });
 
@@ -514,7 +546,7 @@ export function createPeer(given: PeerParts): Peer {
         staged,
         onProgress: (files) => {
           progress = { phase: 'applying', done: start - batch.length + files, total: ready.length, unit: 'files' };
-          if (ready.length > 100) tellProgress();
+          if (ready.length > 100) tellState();
         },
       });
       // What was staged beside the loop is used up, also where it could not be put in its place.
@@ -617,7 +649,13 @@ export function createPeer(given: PeerParts): Peer {
       return;
     }
     const label = await git.label();
-    const judged = await deletions.judge(steps);
+    // A checkout is one record: what it touched last is looked at first (rule DISK2).
+    if (label !== '' && settler.size > 0 && clock.monotonicMs() - (gitWaitMs ??= clock.monotonicMs()) < gitWaitMsMax) {
+      settler.wakeIn(20);
+      return;
+    }
+    gitWaitMs = null;
+    const judged = await deletions.judge(steps, { isVanishing: settler.isVanishing() });
     const sendable = judged.steps;
     if (judged.waitMs > 0) settler.wakeIn(judged.waitMs);
     const whole = label !== '' && sendable.length > 1;
@@ -659,7 +697,7 @@ export function createPeer(given: PeerParts): Peer {
       allOrNothing,
       onProgress: (files) => {
         progress = { phase: 'sending', done: files, total: batch.length, unit: 'files' };
-        if (batch.length > 100) tellProgress();
+        if (batch.length > 100) tellState();
       },
     });
     progress = null;
@@ -760,6 +798,10 @@ export function createPeer(given: PeerParts): Peer {
       store.setSetting('confirm-next', null);
       rootGuard.confirmNext();
       deletions.confirmNext();
+    }
+    if (store.setting('trust-next') !== undefined) {
+      store.setSetting('trust-next', null);
+      trustsNext = true;
     }
     if (parts.rejoin && store.head() === null) store.setSetting('join', 'rejoin');
     else if (store.head() === null && store.setting('join') === undefined) store.setSetting('join', 'first');
@@ -882,15 +924,7 @@ export function createPeer(given: PeerParts): Peer {
       deletions.confirm();
       fullScanDueMs = 0;
     },
-    onTrustRelay: () => {
-      if (refusedKey === null) return false;
-      relayKeyOffered = refusedKey;
-      parts.onRelayKey(refusedKey);
-      link?.close();
-      refusal = null;
-      openLink();
-      return true;
-    },
+    onTrustRelay: trustRefusedKey,
   });
 
   return {

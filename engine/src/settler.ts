@@ -10,6 +10,8 @@ import type { ScanRequest } from './scan.ts';
 const quietMs = 3;
 const goneMs = 100;
 const intervalMs = 100;
+/** However many paths go meanwhile, a new one waits no longer than this for its old name. */
+const newcomerMsMax = 300;
 /** More dirty paths than this become one rescan of everything. */
 const pathsMax = 50_000;
 
@@ -26,10 +28,14 @@ export interface Settler {
   unstable(path: RelPath): void;
   /** Seen empty or gone for the first time: true = wait and look once more. */
   waitGone(request: ScanRequest): boolean;
+  /** Something new while other paths wait for having gone: true = wait with them, for a while. */
+  waitWithGone(request: ScanRequest): boolean;
   take(): ScanRequest[];
   /** A path is still being waited for, itself or with a directory above it. */
   has(path: RelPath): boolean;
   due(): boolean;
+  /** Paths that seem gone, or empty, wait to be looked at once more: more of a burst is to come. */
+  isVanishing(): boolean;
   readonly size: number;
   clear(): void;
   wakeIn(delayMs: number): void;
@@ -87,6 +93,26 @@ export function createSettler(clock: Clock): Settler {
   }
   const waited = new Map<RelPath | '', number>();
 
+  function waitWithGone({ path, deep }: ScanRequest): boolean {
+    const nowMs = clock.monotonicMs();
+    let untilMs = 0;
+    for (const [gonePath, sinceMs] of waited) {
+      // Its wait ended without another look (it came back, or a rescan took it): it holds nobody up.
+      if (nowMs - sinceMs > 2 * goneMs) waited.delete(gonePath);
+      else untilMs = Math.max(untilMs, sinceMs + goneMs);
+    }
+    const sinceMs = newcomers.get(path) ?? nowMs;
+    if (untilMs <= nowMs || nowMs - sinceMs >= newcomerMsMax) {
+      newcomers.delete(path);
+      return false;
+    }
+    newcomers.set(path, sinceMs);
+    if (deep && dirty.get(path)?.deep !== true) deepPaths += 1;
+    dirty.set(path, { deep, firstMs: nowMs, dueMs: untilMs, waitedGone: true });
+    return true;
+  }
+  const newcomers = new Map<RelPath | '', number>();
+
   function take(): ScanRequest[] {
     const nowMs = clock.monotonicMs();
     if (wakeMs <= nowMs) wakeMs = Number.POSITIVE_INFINITY;
@@ -113,6 +139,7 @@ export function createSettler(clock: Clock): Settler {
   function clear(): void {
     dirty.clear();
     waited.clear();
+    newcomers.clear();
     deepPaths = 0;
   }
 
@@ -126,11 +153,16 @@ export function createSettler(clock: Clock): Settler {
     hint,
     unstable,
     waitGone,
+    waitWithGone,
     take,
     has,
     due: () => {
       const nowMs = clock.monotonicMs();
       for (const { dueMs } of dirty.values()) if (dueMs <= nowMs) return true;
+      return false;
+    },
+    isVanishing: () => {
+      for (const { waitedGone } of dirty.values()) if (waitedGone) return true;
       return false;
     },
     get size() {

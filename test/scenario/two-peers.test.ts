@@ -1,5 +1,5 @@
 /** The main job, end to end in one process: a relay, two peers, real folders. */
-import { chmodSync, mkdirSync, renameSync, rmSync, symlinkSync } from 'node:fs';
+import { chmodSync, existsSync, lstatSync, mkdirSync, renameSync, rmSync, symlinkSync } from 'node:fs';
 import path from 'node:path';
 import { afterEach, beforeEach, expect, test } from 'vitest';
 import { createWorld, treeOf, type World } from './world.ts';
@@ -41,4 +41,19 @@ test('kinds, links, bits, deletions and renames travel', async () => {
   await b.until('rename and deletion', () => JSON.stringify(treeOf(b.dir)) === JSON.stringify(treeOf(a.dir)));
   await world.settled(a, b);
   expect(treeOf(b.dir)).toEqual(treeOf(a.dir));
+});
+
+test('the rename of a directory is one move, and no content is fetched again', async () => {
+  const files = Object.fromEntries(Array.from({ length: 300 }, (_, index) => [`dir/sub${index % 5}/file${index}.txt`, `content of ${index}\n`.repeat(20)]));
+  const a = await world.share('a', { files });
+  const b = await world.join('b', a.invite);
+  await world.settled(a, b);
+  const height = (await a.control.status()).head?.height ?? 0;
+  const inode = lstatSync(path.join(b.dir, 'dir/sub3/file3.txt')).ino;
+  renameSync(path.join(a.dir, 'dir'), path.join(a.dir, 'renamed'));
+  await b.until('the rename', () => existsSync(path.join(b.dir, 'renamed/sub3/file3.txt')) && !existsSync(path.join(b.dir, 'dir')));
+  await world.settled(a, b);
+  expect(treeOf(b.dir)).toEqual(treeOf(a.dir));
+  expect((await a.control.status()).head?.height).toBe(height + 1);
+  expect(lstatSync(path.join(b.dir, 'renamed/sub3/file3.txt')).ino).toBe(inode);
 });

@@ -21,7 +21,8 @@ import {
 import { liveEntry } from './core/entry-encoding.ts';
 import type { Page, SlotUpdate } from './core/manifest-view.ts';
 import { pageBytes, pageEntriesOf, pageHash, parsePage, rootOfHashes } from './core/page-tree.ts';
-import { largeContentBytesMin } from './contents.ts';
+import { ChunksMissing, largeContentBytesMin } from './contents.ts';
+import type { Row } from './core/row.ts';
 import type { PeerContext } from './peer-context.ts';
 import type { RoomSession } from './ports/room-session.ts';
 import { chunkRanges } from './core/chunker.ts';
@@ -38,9 +39,12 @@ export interface Checkpoints {
   makeIfDue(session: RoomSession): Promise<boolean>;
   /** Fills the remote tree from the newest checkpoint; false when there is none that is valid. */
   loadNewest(session: RoomSession): Promise<boolean>;
-  /** Starts the room's log again at a relay that has lost it, from what this peer knows. */
-  seed(session: RoomSession, onProgress: (done: number, total: number) => void): Promise<Head>;
-  /** Offers the relay every chunk of every content that this disk holds. */
+  /**
+   * Starts the room's log again at a relay that has lost it, from what this peer knows. `stale`: another peer was faster.
+   * `incomplete`: neither this peer nor the relay holds all that the room references; what this one has, the relay has now.
+   */
+  seed(session: RoomSession, onProgress: (done: number, total: number) => void): Promise<'seeded' | 'stale' | 'incomplete'>;
+  /** Offers the relay every chunk of every content of the room that this disk, or a cache of this peer, holds. */
   refill(session: RoomSession, onProgress: (done: number, total: number) => void): Promise<void>;
 }
 
@@ -60,7 +64,11 @@ export function createCheckpoints(context: PeerContext): Checkpoints {
     if (since.bytes <= Math.max(checkpointBytesMin, (last?.bytes ?? 0) / 2) && since.records < checkpointRecordsMax) return false;
     const collected = await collect(session);
     if (collected === null) return false;
-    await session.putCheckpoint(collected.checkpoint);
+    if ((await session.putCheckpoint(collected.checkpoint)).length > 0) {
+      // The relay lost something: what is at hand goes back. If that is not all, the next checkpoint comes in its own time.
+      await refill(session, () => {});
+      await session.putCheckpoint(collected.checkpoint);
+    }
     store.noteCheckpoint({ height: collected.head.height, bytes: collected.bytes });
     return true;
   }
@@ -213,7 +221,7 @@ export function createCheckpoints(context: PeerContext): Checkpoints {
     return recordIdOf(record.header) === head.id ? record : null;
   }
 
-  async function seed(session: RoomSession, onProgress: (done: number, total: number) => void): Promise<Head> {
+  const seed: Checkpoints['seed'] = async (session, onProgress) => {
     await refill(session, onProgress);
     const head = store.head();
     const record = head === null ? null : headRecord(head);
@@ -223,10 +231,15 @@ export function createCheckpoints(context: PeerContext): Checkpoints {
       const pieces = header.value.bodyChunks.flatMap((id) => store.cachedChunk(id) ?? []);
       if (pieces.length > 0) await contents.upload(pieces, session, context.signal);
     }
-    const collected = await collect(session);
+    const collected = await collect(session).catch((error: unknown) => {
+      if (error instanceof ChunksMissing) return 'incomplete' as const;
+      throw error;
+    });
+    if (collected === 'incomplete') return collected;
     if (collected === null || collected.head.id !== head.id) throw new Error('the room moved on while the relay was being seeded');
-    return session.seed(collected.checkpoint, [record]);
-  }
+    const answer = await session.seed(collected.checkpoint, [record]);
+    return answer.kind === 'missingChunks' ? 'incomplete' : answer.kind;
+  };
 
   async function refill(session: RoomSession, onProgress: (done: number, total: number) => void): Promise<void> {
     const total = store.counts().files;
@@ -238,22 +251,31 @@ export function createCheckpoints(context: PeerContext): Checkpoints {
       batch = [];
       batchBytes = 0;
     };
+    const offer = async (content: Content, row: Row | undefined): Promise<void> => {
+      const isHere = row?.local?.kind === 'file' && row.local.digest === content.digest;
+      // Edited here since: then its bytes are perhaps under another name, or kept for merging (rule BASE).
+      const holder = isHere ? row : store.localFilesByDigest(content.digest, 1)[0];
+      if (holder?.local?.kind === 'file' && content.size > largeContentBytesMin)
+        await contents.uploadLarge(holder.path, holder.local, session, { signal: context.signal, evenIfKnown: true, onProgress: () => {} });
+      else {
+        const chunks =
+          holder?.local?.kind === 'file' ? await contents.chunksFromDisk(holder.path, holder.local, 'all') : contents.chunksFromCaches(content);
+        batch.push(...chunks);
+        batchBytes += chunks.reduce((sum, chunk) => sum + chunk.sealed.length, 0);
+        if (batchBytes > 2 * 1024 * 1024) await send();
+      }
+      await context.pause();
+    };
+    for (const { path, entry } of store.openVariants()) if (entry.kind === 'file') await offer(entry.content, store.row(path));
     let from: Parameters<typeof store.rowsFrom>[0] = '';
     for (;;) {
       const rows = store.rowsFrom(from, 1_000);
       for (const row of rows) {
         const room = liveEntry(row.remote);
-        if (row.local?.kind !== 'file' || room?.kind !== 'file' || row.local.digest !== room.content.digest) continue;
-        if (row.local.size > largeContentBytesMin) await contents.uploadLarge(row.path, row.local, session, { signal: context.signal, evenIfKnown: true, onProgress: () => {} });
-        else {
-          const chunks = await contents.chunksFromDisk(row.path, row.local, new Set(room.content.refs.ids));
-          batch.push(...chunks);
-          batchBytes += chunks.reduce((sum, chunk) => sum + chunk.sealed.length, 0);
-          if (batchBytes > 2 * 1024 * 1024) await send();
-        }
+        if (room?.kind !== 'file') continue;
+        await offer(room.content, row);
         done += 1;
         onProgress(done, total);
-        await context.pause();
       }
       const last = rows.at(-1);
       if (last === undefined || rows.length < 1_000) break;

@@ -118,7 +118,9 @@ export interface Contents {
   /** Takes chunks that came along with a pushed record. */
   takePushed(chunks: readonly SealedChunk[]): void;
   /** Sealed chunk of these ids made again from files on disk that hold them (rules RB2, GC5). */
-  chunksFromDisk(path: RelPath, local: LocalFile, wanted: ReadonlySet<ChunkId>): Promise<readonly SealedChunk[]>;
+  chunksFromDisk(path: RelPath, local: LocalFile, wanted: ReadonlySet<ChunkId> | 'all'): Promise<readonly SealedChunk[]>;
+  /** As far as they are at hand without disk or relay: sealed ones kept (RB2), or made again from a merge base (BASE). */
+  chunksFromCaches(content: Content): readonly SealedChunk[];
   /** As far as they are at hand without disk or relay: sealed ones kept (RB2), or made again from a merge base (BASE). */
   chunksFromCaches(content: Content): readonly SealedChunk[];
 }
@@ -579,16 +581,16 @@ export function createContents(parts: ContentsParts): Contents {
     return writer.name;
   }
 
-  async function chunksFromDisk(path: RelPath, local: LocalFile, wanted: ReadonlySet<ChunkId>): Promise<readonly SealedChunk[]> {
+  async function chunksFromDisk(path: RelPath, local: LocalFile, wanted: ReadonlySet<ChunkId> | 'all'): Promise<readonly SealedChunk[]> {
     const found: SealedChunk[] = [];
     const ids: ChunkId[] = [];
     const outcome = await readChunks(path, local, async (plain) => {
       const id = cipher.chunkId(plain);
       ids.push(id);
-      if (wanted.has(id)) found.push(cipher.sealChunk(plain));
+      if (wanted === 'all' || wanted.has(id)) found.push(cipher.sealChunk(plain));
     });
     if (outcome !== null) return [];
-    for (const list of sealRefs(ids).lists) if (wanted.has(list.id)) found.push(list);
+    for (const list of sealRefs(ids).lists) if (wanted === 'all' || wanted.has(list.id)) found.push(list);
     return found;
   }
 

@@ -8,18 +8,23 @@
  *   relay went another way      → base := the last common manifest; what differs on disk is a local change; nothing is deleted
  *   nothing in common           → a re-join: base is forgotten, what the disk holds is compared with the room
  */
-import { type Head, type RelPath, type SealedChunk, decodeRecordHeader, noRecordId, recordIdOf } from '@driftless/protocol';
+import { type Entry, type Head, type RelPath, type SealedChunk, decodeRecordHeader, noRecordId, recordIdOf } from '@driftless/protocol';
 import type { Checkpoints } from './checkpoints.ts';
-import { liveEntry } from './core/entry-encoding.ts';
+import { liveEntry, sameEntry } from './core/entry-encoding.ts';
 import { leafDigest } from './core/leaf-digest.ts';
 import { emptyRoot } from './core/page-tree.ts';
 import type { PeerContext } from './peer-context.ts';
-import { type RoomSession, RequestRefused } from './ports/room-session.ts';
+import type { RoomSession } from './ports/room-session.ts';
 import type { RoomLog } from './room-log.ts';
 
 /** A newcomer to a log longer than this starts from the newest checkpoint. */
 const checkpointWorthRecords = 200;
 const recentHeadsMax = 4_096;
+/** With the growing pauses between failed turns: some seconds, in which peers that are up leave what they have at the relay. */
+const seedTriesMax = 5;
+
+/** Setting, while such a join lasts: the room's history as this peer knew it is not that of the log. */
+export const youngerLog = 'younger-log';
 
 export type PullProgress = (phase: string, done: number, total: number) => void;
 
@@ -32,6 +37,8 @@ export function createRecovery(context: PeerContext, log: RoomLog, checkpoints: 
   const { parts } = context;
   const { store, hashing } = parts;
 
+  /** In a row, without all contents being found. */
+  let seedsTried = 0;
   /** A welcome speaks of the moment of its hello: it is read once. */
   const welcomed = new WeakSet<RoomSession>();
 
@@ -74,13 +81,23 @@ export function createRecovery(context: PeerContext, log: RoomLog, checkpoints: 
 
   /** Rule RB4: a relay without the room is never "everything deleted". */
   async function seedAgain(session: RoomSession, onProgress: PullProgress): Promise<void> {
-    note('the relay lost this room; it is being refilled from here');
-    try {
-      await checkpoints.seed(session, (done, total) => onProgress('refilling the relay', done, total));
-    } catch (error) {
-      if (!(error instanceof RequestRefused)) throw error;
-      // Another peer was faster: what it seeded is judged as any log is.
-      await fromLastCommon(session, onProgress);
+    if (seedsTried === 0) note('the relay lost this room; it is being refilled from here');
+    const outcome = await checkpoints.seed(session, (done, total) => onProgress('refilling the relay', done, total));
+    switch (outcome) {
+      case 'seeded':
+        seedsTried = 0;
+        return;
+      case 'stale':
+        // Another peer was faster: what it seeded is judged as any log is.
+        seedsTried = 0;
+        return fromLastCommon(session, onProgress);
+      case 'incomplete':
+        seedsTried += 1;
+        // Another peer may bring the rest to the relay: whoever comes last finds all of it there.
+        if (seedsTried < seedTriesMax) throw new Error('the relay lost this room, and not all of it is here to refill it; trying again');
+        seedsTried = 0;
+        note('the relay lost this room, and some old versions are nowhere any more: the room begins again with what the folders hold');
+        return rejoin(session, onProgress);
     }
   }
 
@@ -154,8 +171,10 @@ export function createRecovery(context: PeerContext, log: RoomLog, checkpoints: 
 
   async function rejoin(session: RoomSession, onProgress: PullProgress): Promise<void> {
     note('the relay holds another history of this room: folder and room are compared as at a first join; nothing is deleted');
+    const before = store.head()?.height ?? 0;
+    const known = new Map<RelPath, { readonly base: Entry; readonly room: Entry }>();
     store.transaction(() => {
-      forgetBases();
+      forgetBases(known);
       for (const sent of store.allSent()) store.deleteSent(sent.id);
       store.loadManifest({ head: { height: 0, id: noRecordId }, root: emptyRoot(hashing.sha256), slots: [], variants: [] });
       store.setSetting('join', 'rejoin');
@@ -163,16 +182,27 @@ export function createRecovery(context: PeerContext, log: RoomLog, checkpoints: 
     await checkpoints.loadNewest(session);
     const outcome = await log.pull(session, (height, headHeight) => onProgress('reading the log', height, headHeight));
     if (outcome !== 'caught-up') throw new Error('the relay holds a log of this room that has no valid beginning');
+    store.transaction(() => {
+      // Where the room holds what this peer last knew of it, an edit made here is an edit, and no conflict.
+      for (const [path, { base, room }] of known) {
+        const row = store.row(path);
+        if (row !== undefined && row.local !== null && sameEntry(liveEntry(row.remote), room)) store.setBase(path, base);
+      }
+      // A younger log was begun by somebody who may have known less than this peer: then an old version is not outdated by it.
+      store.setSetting(youngerLog, (store.head()?.height ?? 0) < before ? 'yes' : null);
+    });
   }
 
   /** What base said is remembered as history: an unchanged old version is brought up to date, not conflicted. */
-  function forgetBases(): void {
+  function forgetBases(known: Map<RelPath, { readonly base: Entry; readonly room: Entry }>): void {
     let from: RelPath | '' = '';
     for (;;) {
       const rows = store.rowsFrom(from, 1_000);
       for (const row of rows) {
         const digest = leafDigest(row.base, hashing.sha256);
         if (digest !== null) store.noteHistory(row.path, digest);
+        const room = liveEntry(row.remote);
+        if (row.base !== null && row.local !== null && room !== null) known.set(row.path, { base: row.base, room });
         store.setBase(row.path, null);
       }
       const last = rows.at(-1);

@@ -268,14 +268,15 @@ export function createRoomSession({
     put,
     get,
     async putCheckpoint(checkpoint) {
-      await request({ kind: 'putCheckpoint', checkpoint }, ['checkpointStored']);
+      const put = await request({ kind: 'putCheckpoint', checkpoint }, ['checkpointStored', 'missingChunks']);
+      return put.kind === 'missingChunks' ? put.ids : [];
     },
     async getCheckpoint(atMost) {
       return (await request({ kind: 'getCheckpoint', atMost }, ['checkpointFound'])).checkpoint;
     },
     async seed(checkpoint, records) {
       const first = takeRecords(records, limits.frameBytesAimed);
-      return (await request({ kind: 'seed', checkpoint, records: first }, ['seeded'])).head;
+      return request({ kind: 'seed', checkpoint, records: first }, ['seeded', 'stale', 'missingChunks']);
     },
     sendPresence(sealed) {
       // It would be stale when it arrived; the next one follows soon.

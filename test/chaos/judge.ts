@@ -129,9 +129,12 @@ export function resurrected(tree: Tree, ledger: Ledger): string[] {
   const found: string[] = [];
   for (const [path, { content }] of tree) {
     if (content === null || isCopyName(path)) continue;
+    // Somebody else's edit brings a deleted file back, with what it was merged with (C5).
+    const isAlive = tagKeys(content).some((key) => ledger.tag(key)?.ended.size === 0);
     for (const key of tagKeys(content)) {
       const tag = ledger.tag(key);
-      if (tag === undefined || tag.ended.size !== 1 || tag.unsure || tag.copied) continue;
+      if (tag === undefined || tag.ended.size !== 1 || tag.unsure || tag.copied || (tag.endedWhole && isAlive))
+        continue;
       const [by] = tag.ended;
       if (by !== undefined && [...tag.touched].every((peer) => peer === by))
         found.push(`${path} holds "${tag.what}" of ${tag.path}, which ${by} had ended`);

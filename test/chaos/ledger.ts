@@ -15,6 +15,8 @@ export interface Tag {
   readonly touched: Set<string>;
   /** It was never certain to be written: its file was swapped away at that very moment. */
   unsure: boolean;
+  /** Its whole file was replaced or deleted, not only this part of it. */
+  endedWhole: boolean;
   copied: boolean;
 }
 
@@ -81,6 +83,7 @@ export function createLedger(): Ledger {
           ended: new Set(),
           touched: new Set(),
           unsure: false,
+          endedWhole: false,
           copied: false,
         });
       }
@@ -90,11 +93,15 @@ export function createLedger(): Ledger {
     },
     noteReplaced(peer, before, after) {
       const kept = new Set(after === null ? [] : tagKeys(after));
+      const isWhole = !tagKeys(before).some((key) => kept.has(key));
       for (const key of tagKeys(before)) {
         const tag = tags.get(key);
         if (tag === undefined) continue;
         if (kept.has(key)) tag.touched.add(peer);
-        else tag.ended.add(peer);
+        else {
+          tag.ended.add(peer);
+          tag.endedWhole ||= isWhole;
+        }
       }
     },
     noteTouched(peer, content, copied = false) {

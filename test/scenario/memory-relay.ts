@@ -2,7 +2,7 @@
  * A relay within the process: the real room store and record checks, without sockets, handshake and time. Every answer comes
  * in a later turn; a link can be cut before or after an append took effect.
  */
-import type { Head, SealedChunk, SealedRecord } from '@driftless/protocol';
+import type { SealedChunk, SealedRecord } from '@driftless/protocol';
 import { memoryRoomStore } from '@driftless/relay';
 import type { RoomCipher } from '../../engine/src/ports/room-cipher.ts';
 import {
@@ -156,10 +156,11 @@ export function createMemoryRelay(): MemoryRelay {
       putCheckpoint: (checkpoint) =>
         ask(async () => {
           await store.putCheckpoint({ room, checkpoint, nowMs });
+          return [];
         }),
       getCheckpoint: (atMost) => ask(() => store.checkpoint(room, atMost)),
       seed: () =>
-        ask(async (): Promise<Head> => {
+        ask(async () => {
           throw new RequestRefused(1, 'this relay never loses its rooms');
         }),
       sendPresence: (sealed) => {

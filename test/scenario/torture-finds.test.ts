@@ -1,5 +1,5 @@
 /** What the torture (test/chaos) found, each reduced to a few lines. */
-import { readdirSync, readlinkSync, symlinkSync } from 'node:fs';
+import { existsSync, readdirSync, readlinkSync, rmSync, symlinkSync } from 'node:fs';
 import path from 'node:path';
 import { afterEach, beforeEach, expect, test } from 'vitest';
 import { createWorld, type Person, treeOf, type World } from './world.ts';
@@ -42,4 +42,47 @@ test('links that point elsewhere on both sides: one copy, then quiet (C4, invari
   expect(treeOf(b.dir)).toEqual(treeOf(a.dir));
   expect(readlinkSync(path.join(a.dir, 'link'))).toBe('by-a');
   expect(copies(a.dir).map((name) => readlinkSync(path.join(a.dir, name)))).toEqual(['by-b']);
+});
+
+/** As after a lost disk: the relay keeps its identity and nothing else. */
+async function loseRelayData(): Promise<void> {
+  await world.stopRelay();
+  rmSync(path.join(world.root, 'relay'), { recursive: true });
+}
+
+test('the relay loses its data while an edit waits here: the old version comes from the merge bases (SEED, P12)', async () => {
+  const a = await world.share('a', { files: { 'edited.txt': 'one\n', 'kept.txt': 'kept\n' } });
+  const b = await world.join('b', a.invite);
+  await world.settled(a, b);
+  await b.stop();
+  await loseRelayData();
+  a.write('edited.txt', 'two\n');
+  await world.startRelay();
+  await world.settled(a);
+  await b.start();
+  await world.settled(a, b);
+  expect(treeOf(b.dir)).toEqual(treeOf(a.dir));
+  expect(readdirSync(b.dir).sort()).toEqual(['.driftless', 'edited.txt', 'kept.txt']);
+  expect(b.read('edited.txt')).toBe('two\n');
+});
+
+test('the relay loses its data and a version that nobody holds any more: the room begins again, nothing is deleted (RB4)', async () => {
+  const big = (byte: number): Uint8Array => Uint8Array.from({ length: 1_500_000 }, (_, index) => (index * byte) >> 3);
+  const a = await world.share('a', { files: { 'kept.txt': 'kept\n' } });
+  const b = await world.join('b', a.invite);
+  await world.settled(a, b);
+  await b.stop();
+  a.write('big.bin', big(3));
+  await a.until('sent', () => a.events.some((event) => event.event === 'sent' && event.path === 'big.bin'));
+  await world.settled(a);
+  await loseRelayData();
+  a.write('big.bin', big(5));
+  await world.startRelay();
+  await world.settled(a);
+  b.write('mine.txt', 'made while away\n');
+  await b.start();
+  await a.until('the file of b', () => existsSync(path.join(a.dir, 'mine.txt')));
+  await world.settled(a, b);
+  expect(treeOf(b.dir)).toEqual(treeOf(a.dir));
+  expect(readdirSync(b.dir).sort()).toEqual(['.driftless', 'big.bin', 'kept.txt', 'mine.txt']);
 });

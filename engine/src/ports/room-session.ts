@@ -37,14 +37,22 @@ export interface RoomSession {
     onChunk: (chunk: SealedChunk) => void | Promise<void>,
     signal?: AbortSignal,
   ): Promise<readonly ChunkId[]>;
-  putCheckpoint(checkpoint: SealedCheckpoint): Promise<void>;
+  /** Resolves with chunks that it names and the relay lacks: then it was not stored. None: it was. */
+  putCheckpoint(checkpoint: SealedCheckpoint): Promise<readonly ChunkId[]>;
   getCheckpoint(atMost: number): Promise<SealedCheckpoint | null>;
   /** Sends the checkpoint's record and as many of those after it as fit into a frame: append the rest after the head it gives. */
-  seed(checkpoint: SealedCheckpoint, records: readonly SealedRecord[]): Promise<Head>;
+  seed(checkpoint: SealedCheckpoint, records: readonly SealedRecord[]): Promise<SeedAnswer>;
   sendPresence(sealed: Uint8Array): void;
   /** Tells the relay that pushed bytes were consumed. */
   grantPushCredit(bytes: number): void;
 }
+
+export type SeedAnswer =
+  | { readonly kind: 'seeded'; readonly head: Head }
+  /** The room has a log by now: another peer was faster. */
+  | { readonly kind: 'stale' }
+  /** Chunks that the checkpoint names and the relay lacks, as many as fit one answer. */
+  | { readonly kind: 'missingChunks'; readonly ids: readonly ChunkId[] };
 
 export interface RoomSessionHandlers {
   /** A session is ready: pull from here. Records pushed before this call's return are delivered after it. */

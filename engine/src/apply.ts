@@ -273,8 +273,9 @@ export function createApplier(context: PeerContext): Applier {
     const local = row.local;
     const base = row.base;
     const digest = local?.kind === 'file' ? local.digest : null;
-    const inRecord =
-      local === null || local.kind !== 'file' || (base?.kind === 'file' && base.content.digest === digest) || store.inHistory(row.path, local.digest);
+    // During a join it is not certain that the log which this peer remembers is the one that the relay holds.
+    const isRemembered = (found: Digest): boolean => store.setting('join') === undefined && store.inHistory(row.path, found);
+    const inRecord = local === null || local.kind !== 'file' || (base?.kind === 'file' && base.content.digest === digest) || isRemembered(local.digest);
     const item: TrashRow = {
       name,
       path: row.path,

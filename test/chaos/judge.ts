@@ -129,8 +129,11 @@ export function resurrected(tree: Tree, ledger: Ledger): string[] {
   const found: string[] = [];
   for (const [path, { content }] of tree) {
     if (content === null || isCopyName(path)) continue;
-    // Somebody else's edit brings a deleted file back, with what it was merged with (C5).
-    const isAlive = tagKeys(content).some((key) => ledger.tag(key)?.ended.size === 0);
+    // Somebody else's edit, if only of its mode, brings a deleted file back, with what it was merged with (C5).
+    const isAlive = tagKeys(content).some((key) => {
+      const tag = ledger.tag(key);
+      return tag !== undefined && (tag.ended.size === 0 || [...tag.touched].some((peer) => !tag.ended.has(peer)));
+    });
     for (const key of tagKeys(content)) {
       const tag = ledger.tag(key);
       if (tag === undefined || tag.ended.size !== 1 || tag.unsure || tag.copied || (tag.endedWhole && isAlive))

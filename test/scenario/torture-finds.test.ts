@@ -86,3 +86,32 @@ test('the relay loses its data and a version that nobody holds any more: the roo
   expect(treeOf(b.dir)).toEqual(treeOf(a.dir));
   expect(readdirSync(b.dir).sort()).toEqual(['.driftless', 'big.bin', 'kept.txt', 'mine.txt']);
 });
+
+test('another peer began the lost room again with less than this one knew: nothing newer here is replaced (RB4, promise 1)', async () => {
+  const big = (byte: number): Uint8Array => Uint8Array.from({ length: 1_500_000 }, (_, index) => (index * byte) >> 3);
+  const a = await world.share('a', { files: { 'notes.txt': 'old\n', 'kept.txt': 'kept\n' } });
+  const b = await world.join('b', a.invite);
+  await world.settled(a, b);
+  b.write('big.bin', big(3));
+  await b.until('sent', () => b.events.some((event) => event.event === 'sent' && event.path === 'big.bin'));
+  await world.settled(a, b);
+  await b.stop();
+  a.write('notes.txt', 'newer, which b never saw\n');
+  await a.until('sent', () => a.events.some((event) => event.event === 'sent' && event.path === 'notes.txt'));
+  await world.settled(a);
+  await a.stop();
+  await loseRelayData();
+  await world.startRelay();
+  // What b knew of the room is gone for good, so that it begins anew.
+  b.write('big.bin', big(5));
+  await b.start();
+  await world.settled(b);
+  await a.start();
+  await world.settled(a, b);
+  expect(treeOf(b.dir)).toEqual(treeOf(a.dir));
+  expect(
+    readdirSync(a.dir)
+      .filter((name) => name.startsWith('notes'))
+      .map((name) => a.read(name)),
+  ).toContain('newer, which b never saw\n');
+});

@@ -13,10 +13,12 @@ import type { PeerContext } from './peer-context.ts';
 const growingQuietMs = 300;
 const growingMsMax = 3_000;
 const growingFilesMin = 20;
+/** Until a path that seems gone is looked at once more. */
+const vanishingMs = 20;
 
 export interface DeletionHold {
   /** Which publish steps may go out now, and how the record says that a mass deletion was confirmed. */
-  judge(steps: readonly PublishStep[]): Promise<{ readonly steps: readonly PublishStep[]; readonly massDeletion: MassDeletion; readonly waitMs: number }>;
+  judge(steps: readonly PublishStep[], burst: { readonly isVanishing: boolean }): Promise<{ readonly steps: readonly PublishStep[]; readonly massDeletion: MassDeletion; readonly waitMs: number }>;
   /** Nothing is left to publish: what was held came back. */
   nothingLeft(): void;
   /** Everything judged was published: a confirmation is used up. */
@@ -39,7 +41,7 @@ export function createDeletionHold(context: PeerContext, git: GitWatch): Deletio
   const isRemoval = (step: PublishStep): boolean =>
     step.kind === 'publish' && (step.local === null || (step.local.kind !== 'directory' && step.remote?.kind === 'directory'));
 
-  async function judge(steps: readonly PublishStep[]): ReturnType<DeletionHold['judge']> {
+  async function judge(steps: readonly PublishStep[], { isVanishing }: { readonly isVanishing: boolean }): ReturnType<DeletionHold['judge']> {
     const nowMs = clock.monotonicMs();
     const vanished = steps.flatMap((step) => {
       const base = step.kind === 'publish' && step.local === null ? store.row(step.path)?.base : null;
@@ -66,10 +68,9 @@ export function createDeletionHold(context: PeerContext, git: GitWatch): Deletio
       growing = null;
       return { steps: steps.filter((step) => !isRemoval(step)), massDeletion: 'none', waitMs: 0 };
     }
-    if (verdict.kind === 'git') return release(steps, 'git');
-    const waitMs = stillGrowing(vanished.length, nowMs);
+    const waitMs = stillGrowing({ count: vanished.length, isVanishing, nowMs });
     if (waitMs > 0) return { steps: steps.filter((step) => !isRemoval(step)), massDeletion: 'none', waitMs };
-    return release(steps, 'none');
+    return release(steps, verdict.kind === 'git' ? 'git' : 'none');
   }
 
   function release(steps: readonly PublishStep[], massDeletion: MassDeletion): Awaited<ReturnType<DeletionHold['judge']>> {
@@ -78,12 +79,12 @@ export function createDeletionHold(context: PeerContext, git: GitWatch): Deletio
     return { steps, massDeletion, waitMs: 0 };
   }
 
-  function stillGrowing(count: number, nowMs: number): number {
-    if (count < growingFilesMin) return 0;
+  /** How long until it is known whether the burst is large. */
+  function stillGrowing({ count, isVanishing, nowMs }: { readonly count: number; readonly isVanishing: boolean; readonly nowMs: number }): number {
     if (growing === null) growing = { count, lastMs: nowMs, firstMs: nowMs };
     else if (count !== growing.count) growing = { count, lastMs: nowMs, firstMs: growing.firstMs };
-    const untilMs = Math.min(growing.lastMs + growingQuietMs, growing.firstMs + growingMsMax);
-    return Math.max(0, untilMs - nowMs);
+    const quietAtMs = Math.max(count < growingFilesMin ? nowMs : growing.lastMs + growingQuietMs, isVanishing ? nowMs + vanishingMs : nowMs);
+    return Math.max(0, Math.min(quietAtMs, growing.firstMs + growingMsMax) - nowMs);
   }
 
   return {

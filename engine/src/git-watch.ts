@@ -5,6 +5,7 @@
  */
 import type { RelPath } from '@driftless/protocol';
 import { parseGitIndex } from './core/git-index.ts';
+import { burstMs } from './core/guards.ts';
 import { fingerprintOf } from './core/fingerprint.ts';
 import type { PeerContext } from './peer-context.ts';
 
@@ -14,9 +15,11 @@ const indexBytesMax = 64 * 1024 * 1024;
 const lockPath = '.git/index.lock' as RelPath;
 const headPath = '.git/HEAD' as RelPath;
 const indexPath = '.git/index' as RelPath;
+/** Setting: HEAD and index as they were when all that git had done was published. */
+const seenSetting = 'git-seen';
 
 export interface GitWatch {
-  /** What HEAD and the index are at the start: only what changes from there on is git at work. */
+  /** What HEAD and the index were when the last run ended, or are at the very first start: what changed since is git at work. */
   begin(): Promise<void>;
   /** git is writing the work tree now: wait for it. */
   busy(): Promise<boolean>;
@@ -24,15 +27,16 @@ export interface GitWatch {
   label(): Promise<string>;
   /** The batch at hand was published. */
   settled(): void;
-  /** HEAD or the index changed, and none of these paths is in the new index. */
+  /** HEAD or the index changed in this burst, also when a part of it was published already, and none of these paths is in the new index. */
   explains(vanished: readonly RelPath[]): Promise<boolean>;
 }
 
 export function createGitWatch(context: PeerContext): GitWatch {
-  const { folder, clock } = context.parts;
+  const { folder, clock, store } = context.parts;
   let lockSeenMs: number | null = null;
   let before: { head: string; index: string } | null = null;
   let now = { head: '', index: '' };
+  let changedMs = Number.NEGATIVE_INFINITY;
 
   async function fingerprint(path: RelPath): Promise<string> {
     const stat = await folder.stat(path);
@@ -42,6 +46,7 @@ export function createGitWatch(context: PeerContext): GitWatch {
   async function look(): Promise<void> {
     now = { head: await fingerprint(headPath), index: await fingerprint(indexPath) };
     before ??= now;
+    if (changed()) changedMs = clock.monotonicMs();
   }
 
   async function busy(): Promise<boolean> {
@@ -91,17 +96,24 @@ export function createGitWatch(context: PeerContext): GitWatch {
 
   async function explains(vanished: readonly RelPath[]): Promise<boolean> {
     await look();
-    if (!changed()) return false;
+    if (clock.monotonicMs() - changedMs > burstMs) return false;
     const paths = parseGitIndex(await read(indexPath, indexBytesMax));
     return paths !== undefined && vanished.every((path) => !paths.has(path));
   }
 
   return {
-    begin: look,
+    begin: async () => {
+      const seen = store.setting(seenSetting);
+      if (seen !== undefined) before = JSON.parse(seen) as typeof now;
+      await look();
+      if (seen === undefined) store.setSetting(seenSetting, JSON.stringify(now));
+    },
     busy,
     label,
     settled: () => {
+      if (!changed()) return;
       before = now;
+      store.setSetting(seenSetting, JSON.stringify(now));
     },
     explains,
   };

@@ -3,6 +3,7 @@
  * or was emptied at a stroke halts the peer and asks: no deletion is sent or applied from such a sight.
  */
 import { rootEmptied } from './core/guards.ts';
+import { emptyRoot } from './core/page-tree.ts';
 import type { Halt } from './core/peer-state.ts';
 import { RoomHalted, type PeerContext } from './peer-context.ts';
 
@@ -32,6 +33,17 @@ export function createRootGuard(context: PeerContext): RootGuard {
     return halt;
   }
 
+  const emptiedHalt = (reason: string): Halt => ({
+    code: 'root-emptied',
+    reason,
+    next: `bring them back, or, to delete them on every machine: driftless confirm ${parts.dir}`,
+  });
+
+  async function isBare(): Promise<boolean> {
+    const listed = await folder.list('');
+    return listed.kind === 'listed' && listed.entries.length + listed.invalidNames.length + listed.problems.length === 0;
+  }
+
   async function check(): Promise<Halt | null> {
     const root = await folder.root();
     if (root.kind === 'missing' || root.kind === 'not-a-directory')
@@ -45,6 +57,8 @@ export function createRootGuard(context: PeerContext): RootGuard {
     const known = store.setting('root-identity');
     const sameMarker = root.marker !== null && root.marker === parts.marker;
     if (!sameMarker && (known === undefined || known === identity) && root.marker === null) {
+      // The marker went together with everything else: unmounted at this very place, or wiped.
+      if (known !== undefined && store.root() !== emptyRoot(parts.hashing.sha256) && store.setting('emptied-confirmed') !== 'yes' && (await isBare())) return see(emptiedHalt(`everything in ${parts.dir} is gone`));
       // The same directory: only our marker went (a clean-up of ignored files), or it is the very first start.
       await folder.initialise(parts.marker);
     } else if (!sameMarker) {
@@ -67,11 +81,7 @@ export function createRootGuard(context: PeerContext): RootGuard {
   function judgeScan(): Halt | null {
     const files = store.counts().files;
     if (rootEmptied({ filesBefore, filesNow: files }) && store.setting('emptied-confirmed') !== 'yes')
-      emptied = {
-        code: 'root-emptied',
-        reason: `all ${filesBefore} files in ${parts.dir} are gone`,
-        next: `bring them back, or, to delete them on every machine: driftless confirm ${parts.dir}`,
-      };
+      emptied = emptiedHalt(`all ${filesBefore} files in ${parts.dir} are gone`);
     else {
       emptied = null;
       filesBefore = files;
@@ -81,7 +91,7 @@ export function createRootGuard(context: PeerContext): RootGuard {
   }
 
   function confirm(): boolean {
-    if (emptied === null) {
+    if (emptied === null && seen?.code !== 'root-emptied') {
       if (seen !== null) confirmed = true;
       return false;
     }

@@ -179,9 +179,11 @@ async function probe(rootPath: string, clock: Clock, signal: AbortSignal): Promi
   let watcher: FSWatcher | undefined;
   let timer: Timer | undefined;
   try {
+    const opened = watch(directory);
+    watcher = opened;
     const answer = new Promise<'heard' | 'silent'>((resolveAnswer) => {
-      watcher = watch(directory, () => resolveAnswer('heard'));
-      watcher.on('error', () => resolveAnswer('silent'));
+      opened.on('change', () => resolveAnswer('heard'));
+      opened.on('error', () => resolveAnswer('silent'));
       signal.addEventListener('abort', () => resolveAnswer('silent'));
       timer = clock.after(probeWaitMs, () => resolveAnswer('silent'));
     });

@@ -1,0 +1,155 @@
+/** What a folder's loss must not become: roots that vanish, empty or change, and mass deletions (D3–D6, F20; DESIGN: guards). */
+import { execFileSync } from 'node:child_process';
+import { cpSync, mkdirSync, readdirSync, renameSync, rmSync, unlinkSync } from 'node:fs';
+import path from 'node:path';
+import { afterEach, beforeEach, expect, test } from 'vitest';
+import type { ErrorCode } from '../../engine/src/control.ts';
+import { createFileSecrets } from '../../engine/src/node/file-secrets.ts';
+import { createFolderHost } from '../../engine/src/node/folder-host.ts';
+import { openHome } from '../../engine/src/node/home.ts';
+import { createWorld, type Person, treeOf, type World } from './world.ts';
+
+let world: World;
+beforeEach(async () => {
+  world = await createWorld();
+});
+afterEach(async () => {
+  await world.close();
+});
+
+const many = (count: number): Record<string, string> =>
+  Object.fromEntries(Array.from({ length: count }, (_, index) => [`dir${index % 7}/file${index}.txt`, `text ${index}\n`]));
+const halted = (person: Person, code: ErrorCode): Promise<void> => person.until(code, () => person.state()?.code === code);
+/** As `rm -rf` does, entry by entry, with or without our own directory. */
+function empty(dir: string, { marker }: { readonly marker: boolean }): void {
+  for (const name of readdirSync(dir)) if (marker || name !== '.driftless') rmSync(path.join(dir, name), { recursive: true });
+}
+
+/** Asks what is asked on the command line while no peer runs. */
+async function whileStopped<T>(person: Person, ask: (control: Awaited<ReturnType<ReturnType<typeof createFolderHost>['control']>>) => Promise<T>): Promise<T> {
+  const log = { debug() {}, info() {}, warn() {}, error() {} };
+  const home = await openHome(person.home);
+  const host = createFolderHost({ home, secrets: createFileSecrets(home), ownerKind: 'cli', environment: {}, log });
+  const control = await host.control(person.dir);
+  try {
+    return await ask(control);
+  } finally {
+    await control.close();
+    await host.close();
+  }
+}
+
+async function two(files: Record<string, string>): Promise<{ a: Person; b: Person; before: Record<string, string> }> {
+  const a = await world.share('a', { files });
+  const b = await world.join('b', a.invite);
+  await world.settled(a, b);
+  return { a, b, before: treeOf(b.dir) };
+}
+
+test('an emptied folder halts, and goes on by itself when the files come back', async () => {
+  const { a, b, before } = await two(many(30));
+  const saved = path.join(world.root, 'saved');
+  cpSync(a.dir, saved, { recursive: true });
+  // In one stroke: a scan that sees it half done is another story.
+  await a.stop();
+  empty(a.dir, { marker: false });
+  await a.start();
+  await halted(a, 'root-emptied');
+  expect(treeOf(b.dir)).toEqual(before);
+  for (const name of readdirSync(saved)) if (name !== '.driftless') cpSync(path.join(saved, name), path.join(a.dir, name), { recursive: true });
+  await a.until('idle', () => a.state()?.state === 'idle');
+  await world.settled(a, b);
+  expect(treeOf(a.dir)).toEqual(before);
+  expect(treeOf(b.dir)).toEqual(before);
+});
+
+test('a folder wiped with its marker halts however few files it held; a confirmation lets it go', async () => {
+  const { a, b, before } = await two({ 'one.txt': '1\n', 'two.txt': '2\n' });
+  empty(a.dir, { marker: true });
+  await halted(a, 'root-emptied');
+  expect(treeOf(b.dir)).toEqual(before);
+  await a.control.confirm();
+  await b.until('gone', () => Object.keys(treeOf(b.dir)).length === 0);
+  await world.settled(a, b);
+});
+
+test('a replaced folder that is confirmed while no peer runs is compared like a first join', async () => {
+  const { a, b, before } = await two(many(20));
+  await a.stop();
+  renameSync(a.dir, `${a.dir}-old`);
+  mkdirSync(a.dir);
+  a.write('other.txt', 'other\n');
+  await a.start();
+  await halted(a, 'root-replaced');
+  await a.stop();
+  await whileStopped(a, (control) => control.confirm());
+  await a.start();
+  await b.until('the new file', () => 'other.txt' in treeOf(b.dir));
+  await world.settled(a, b);
+  expect(treeOf(a.dir)).toEqual({ ...before, 'other.txt': treeOf(b.dir)['other.txt'] });
+});
+
+test('of a deletion that is held nothing goes out before it is confirmed', async () => {
+  const { a, b, before } = await two(many(400));
+  for (let index = 0; index < 300; index += 1) unlinkSync(path.join(a.dir, `dir${index % 7}/file${index}.txt`));
+  await halted(a, 'mass-deletion-held');
+  a.write('beside.txt', 'goes on\n');
+  await b.until('the rest goes on', () => 'beside.txt' in treeOf(b.dir));
+  const { 'beside.txt': _beside, ...rest } = treeOf(b.dir);
+  expect(rest).toEqual(before);
+  await a.control.confirm();
+  await b.until('deleted', () => Object.keys(treeOf(b.dir)).filter((file) => file.endsWith('.txt')).length === 101);
+  await world.settled(a, b);
+});
+
+test('what git took away needs no confirmation, also when it did so while no peer ran', async () => {
+  const git = (dir: string, ...rest: string[]): void => void execFileSync('git', ['-c', 'user.name=a', '-c', 'user.email=a@example.org', ...rest], { cwd: dir, stdio: 'ignore' });
+  const a = await world.share('a', { files: { 'readme.md': 'hello\n' } });
+  git(a.dir, 'init', '-q', '-b', 'main');
+  git(a.dir, 'add', '-A');
+  git(a.dir, 'commit', '-qm', 'one');
+  git(a.dir, 'checkout', '-qb', 'big');
+  for (const [file, text] of Object.entries(many(300))) a.write(file, text);
+  git(a.dir, 'add', '-A');
+  git(a.dir, 'commit', '-qm', 'two');
+  const b = await world.join('b', a.invite);
+  await b.until('all files', () => Object.keys(treeOf(b.dir)).length === 308);
+  await world.settled(a, b);
+  const filesOf = (person: Person): string[] => Object.keys(treeOf(person.dir)).filter((file) => !file.startsWith('.git'));
+  git(a.dir, 'checkout', '-q', 'main');
+  await b.until('main', () => filesOf(b).length === 1);
+  git(a.dir, 'checkout', '-q', 'big');
+  await b.until('big', () => filesOf(b).length === 308);
+  await world.settled(a, b);
+  await a.stop();
+  git(a.dir, 'checkout', '-q', 'main');
+  await a.start();
+  await b.until('main again', () => filesOf(b).length === 1);
+  await world.settled(a, b);
+  expect([...a.events, ...b.events].filter((event) => event.event === 'state' && event.state === 'error')).toEqual([]);
+});
+
+test('a start without .driftless goes on', async () => {
+  const { a, b } = await two({ 'one.txt': '1\n' });
+  await a.stop();
+  rmSync(path.join(a.dir, '.driftless'), { recursive: true });
+  await a.start();
+  b.write('two.txt', '2\n');
+  await a.until('the new file', () => 'two.txt' in treeOf(a.dir));
+  await world.settled(a, b);
+});
+
+test("a relay's new key that is trusted while no peer runs is taken at the next start", async () => {
+  const { a, before } = await two({ 'one.txt': '1\n' });
+  await a.stop();
+  await world.stopRelay();
+  for (const name of ['relay', 'relay-home']) rmSync(path.join(world.root, name), { recursive: true, force: true });
+  await world.startRelay();
+  await a.start();
+  await halted(a, 'relay-key-changed');
+  await a.stop();
+  await whileStopped(a, (control) => control.trustRelay());
+  await a.start();
+  await world.settled(a);
+  expect(treeOf(a.dir)).toEqual(before);
+});

@@ -7,21 +7,22 @@
  * Leaves to others: what to send or fetch (reconcile), the append (publish.ts), replacing files (apply.ts).
  */
 import {
+  bytesToHex,
   type ChunkId,
   type Content,
   type ContentRefs,
-  type Digest,
-  type RelPath,
-  type SealedChunk,
-  bytesToHex,
   concatBytes,
+  type Digest,
   hexToBytes,
   limits,
+  type RelPath,
+  type SealedChunk,
 } from '@driftless/protocol';
 import { chunkRanges, createChunker } from './core/chunker.ts';
-import { refsOfIds } from './core/content-refs.ts';
+import { type ExpandedRefs, expandRefs, refsOfIds } from './core/content-refs.ts';
 import { fingerprintOf } from './core/fingerprint.ts';
 import type { LocalEntry } from './core/local-entry.ts';
+import type { Pause } from './pause.ts';
 import type { Clock } from './ports/clock.ts';
 import { type Folder, FolderError, type PathProblem, type ReadHandle } from './ports/folder.ts';
 import type { Hashing } from './ports/hashing.ts';
@@ -29,7 +30,6 @@ import type { Random } from './ports/random.ts';
 import type { RoomCipher } from './ports/room-cipher.ts';
 import type { RoomSession } from './ports/room-session.ts';
 import type { StateStore } from './ports/state-store.ts';
-import type { Pause } from './pause.ts';
 
 /** Staged names of large contents begin so: what is left of one is gone on from. */
 export const downloadPrefix = 'dl-';
@@ -112,15 +112,27 @@ export interface Contents {
   /** The whole bytes of a small content, from caches, disk or relay. */
   bytesOf(content: Content, session: RoomSession | null): Promise<Uint8Array>;
   /** Fetches, verifies and stages; `onStaged` is called per finished file. Throws ChunksMissing, ContentDamaged, FolderError, SessionEnded. */
-  stage(requests: readonly StageRequest[], session: RoomSession | null, options: { readonly flush: boolean; readonly signal: AbortSignal; readonly onStaged: (staged: StagedContent) => void; readonly onProgress: (bytes: number) => void; readonly onFailed: (path: RelPath, problem: unknown) => void }): Promise<void>;
+  stage(
+    requests: readonly StageRequest[],
+    session: RoomSession | null,
+    options: {
+      readonly flush: boolean;
+      readonly signal: AbortSignal;
+      readonly onStaged: (staged: StagedContent) => void;
+      readonly onProgress: (bytes: number) => void;
+      readonly onFailed: (path: RelPath, problem: unknown) => void;
+    },
+  ): Promise<void>;
   /** Stages bytes that are at hand (merges). */
   stageBytes(path: RelPath, bytes: Uint8Array, executable: boolean): Promise<string>;
   /** Takes chunks that came along with a pushed record. */
   takePushed(chunks: readonly SealedChunk[]): void;
   /** Sealed chunk of these ids made again from files on disk that hold them (rules RB2, GC5). */
-  chunksFromDisk(path: RelPath, local: LocalFile, wanted: ReadonlySet<ChunkId> | 'all'): Promise<readonly SealedChunk[]>;
-  /** As far as they are at hand without disk or relay: sealed ones kept (RB2), or made again from a merge base (BASE). */
-  chunksFromCaches(content: Content): readonly SealedChunk[];
+  chunksFromDisk(
+    path: RelPath,
+    local: LocalFile,
+    wanted: ReadonlySet<ChunkId> | 'all',
+  ): Promise<readonly SealedChunk[]>;
   /** As far as they are at hand without disk or relay: sealed ones kept (RB2), or made again from a merge base (BASE). */
   chunksFromCaches(content: Content): readonly SealedChunk[];
 }
@@ -153,7 +165,8 @@ export function createContents(parts: ContentsParts): Contents {
     if (known !== undefined && known.epoch === cipher.epoch)
       return { kind: 'prepared', prepared: { content: known, chunks: [], ids: [], bytes } };
     const chunks: SealedChunk[] = [];
-    for (const range of chunkRanges(bytes, cipher.gearTable)) chunks.push(cipher.sealChunk(bytes.subarray(range.start, range.end)));
+    for (const range of chunkRanges(bytes, cipher.gearTable))
+      chunks.push(cipher.sealChunk(bytes.subarray(range.start, range.end)));
     const { refs, lists } = sealRefs(chunks.map((chunk) => chunk.id));
     const all = [...chunks, ...lists];
     return {
@@ -214,7 +227,10 @@ export function createContents(parts: ContentsParts): Contents {
     const unique = [...new Map(chunks.map((chunk) => [chunk.id, chunk])).values()];
     for (let start = 0; start < unique.length; start += limits.idsPerRequestMax) {
       const batch = unique.slice(start, start + limits.idsPerRequestMax);
-      const held = await session.have(batch.map((chunk) => chunk.id), signal);
+      const held = await session.have(
+        batch.map((chunk) => chunk.id),
+        signal,
+      );
       const missing = batch.filter((_, index) => held[index] !== true);
       if (missing.length > 0) await session.put(missing, signal === undefined ? {} : { signal });
     }
@@ -239,7 +255,11 @@ export function createContents(parts: ContentsParts): Contents {
     return outcome ?? concatBytes(...pieces);
   }
 
-  async function readChunks(path: RelPath, local: LocalFile, onChunk: (plain: Uint8Array) => Promise<void>): Promise<Moved | PathProblem | null> {
+  async function readChunks(
+    path: RelPath,
+    local: LocalFile,
+    onChunk: (plain: Uint8Array) => Promise<void>,
+  ): Promise<Moved | PathProblem | null> {
     const cutter = createChunker(cipher.gearTable);
     const outcome = await readVerified(path, local, async (bytes) => {
       for (const chunk of cutter.push(bytes)) await onChunk(chunk);
@@ -250,7 +270,11 @@ export function createContents(parts: ContentsParts): Contents {
     return null;
   }
 
-  async function readVerified(path: RelPath, local: LocalFile, onBytes: (bytes: Uint8Array) => Promise<void>): Promise<Moved | PathProblem | null> {
+  async function readVerified(
+    path: RelPath,
+    local: LocalFile,
+    onBytes: (bytes: Uint8Array) => Promise<void>,
+  ): Promise<Moved | PathProblem | null> {
     const handle = await folder.openFile(path);
     if ('kind' in handle) return handle.kind === 'absent' ? { kind: 'moved' } : handle;
     try {
@@ -286,7 +310,11 @@ export function createContents(parts: ContentsParts): Contents {
   }
 
   /** Plain bytes of chunks, from what is at hand, else from the relay. A chunk that does not open counts as missing (rule GC5). */
-  async function load(ids: readonly ChunkId[], session: RoomSession | null, signal?: AbortSignal): Promise<Map<ChunkId, Uint8Array>> {
+  async function load(
+    ids: readonly ChunkId[],
+    session: RoomSession | null,
+    signal?: AbortSignal,
+  ): Promise<Map<ChunkId, Uint8Array>> {
     const plain = new Map<ChunkId, Uint8Array>();
     const wanted: ChunkId[] = [];
     for (const id of new Set(ids)) {
@@ -310,35 +338,29 @@ export function createContents(parts: ContentsParts): Contents {
     return plain;
   }
 
-  async function expand(refs: ContentRefs, session: RoomSession | null, onList?: (ids: readonly ChunkId[]) => void): Promise<readonly ChunkId[]> {
-    let ids = refs.ids;
-    for (let depth = refs.depth; depth > 0; depth -= 1) {
-      onList?.(ids);
-      const plain = await load(ids, session);
-      const below: ChunkId[] = [];
-      for (const id of ids) {
-        const list = plain.get(id);
-        if (list === undefined || list.length % 32 !== 0) throw new ChunksMissing([id]);
-        for (let at = 0; at < list.length; at += 32) below.push(bytesToHex(list.subarray(at, at + 32)) as ChunkId);
-      }
-      ids = below;
-    }
-    return ids;
+  /** Bounded by the content's size, whatever the lists say. Lists that are no lists count as missing: a holder may replace them (rule GC5). */
+  async function expand(
+    content: Content,
+    session: RoomSession | null,
+  ): Promise<Extract<ExpandedRefs, { kind: 'expanded' }>> {
+    const expanded = await expandRefs(content, (ids) => load(ids, session));
+    if (expanded.kind === 'expanded') return expanded;
+    throw new ChunksMissing(expanded.kind === 'missing' ? expanded.ids : content.refs.ids);
   }
 
   async function leavesOf(content: Content, session: RoomSession | null): Promise<readonly ChunkId[]> {
     if (content.refs.depth === 0) return content.refs.ids;
     const cached = store.cachedChunkIds(content.digest);
     if (cached !== undefined) return cached;
-    const ids = await expand(content.refs, session);
+    const { ids } = await expand(content, session);
     store.cacheChunkIds(content.digest, ids);
     return ids;
   }
 
   async function idsOf(content: Content, session: RoomSession | null): Promise<readonly ChunkId[]> {
-    const lists: ChunkId[] = [];
-    const leaves = await expand(content.refs, session, (ids) => lists.push(...ids));
-    return [...leaves, ...lists];
+    if (content.refs.depth === 0) return content.refs.ids;
+    const { ids, listIds } = await expand(content, session);
+    return [...ids, ...listIds];
   }
 
   async function bytesOf(content: Content, session: RoomSession | null): Promise<Uint8Array> {
@@ -347,7 +369,8 @@ export function createContents(parts: ContentsParts): Contents {
     const leaves = await leavesOf(content, session);
     const plain = await load(leaves, session);
     const bytes = concatBytes(...leaves.map((id) => plain.get(id) ?? new Uint8Array(0)));
-    if (bytes.length !== content.size || bytesToHex(hashing.sha256(bytes)) !== content.digest) throw new ContentDamaged('a base content');
+    if (bytes.length !== content.size || bytesToHex(hashing.sha256(bytes)) !== content.digest)
+      throw new ContentDamaged('a base content');
     return bytes;
   }
 
@@ -374,16 +397,25 @@ export function createContents(parts: ContentsParts): Contents {
   };
 
   /** One bad file is a problem of its own, also one that finds no room on the disk (D1); a lost session ends the whole batch. */
-  async function orFail(path: RelPath, onFailed: (path: RelPath, problem: unknown) => void, work: () => Promise<void>): Promise<void> {
+  async function orFail(
+    path: RelPath,
+    onFailed: (path: RelPath, problem: unknown) => void,
+    work: () => Promise<void>,
+  ): Promise<void> {
     try {
       await work();
     } catch (error) {
-      if (error instanceof ChunksMissing || error instanceof ContentDamaged || error instanceof FolderError) onFailed(path, error);
+      if (error instanceof ChunksMissing || error instanceof ContentDamaged || error instanceof FolderError)
+        onFailed(path, error);
       else throw error;
     }
   }
 
-  async function stageSmall(requests: readonly StageRequest[], session: RoomSession | null, options: Parameters<Contents['stage']>[2]): Promise<void> {
+  async function stageSmall(
+    requests: readonly StageRequest[],
+    session: RoomSession | null,
+    options: Parameters<Contents['stage']>[2],
+  ): Promise<void> {
     if (requests.length === 0) return;
     const leaves = new Map<StageRequest, readonly ChunkId[]>();
     const wanted: ChunkId[] = [];
@@ -419,7 +451,8 @@ export function createContents(parts: ContentsParts): Contents {
         },
         options.onStaged,
       );
-      if (requests.length <= cachedBasesPerPassMax) store.cacheContent(request.content.digest, concatBytes(...pieces), clock.nowMs());
+      if (requests.length <= cachedBasesPerPassMax)
+        store.cacheContent(request.content.digest, concatBytes(...pieces), clock.nowMs());
       options.onProgress(request.content.size);
     };
     // Flushes wait for the disk, not for the processor: several at a time share one commit of the file system's journal.
@@ -435,7 +468,11 @@ export function createContents(parts: ContentsParts): Contents {
     for (const outcome of outcomes) if (outcome.status === 'rejected') throw outcome.reason;
   }
 
-  async function loadWhatIsThere(ids: readonly ChunkId[], session: RoomSession | null, signal: AbortSignal): Promise<Map<ChunkId, Uint8Array>> {
+  async function loadWhatIsThere(
+    ids: readonly ChunkId[],
+    session: RoomSession | null,
+    signal: AbortSignal,
+  ): Promise<Map<ChunkId, Uint8Array>> {
     try {
       return await load(ids, session, signal);
     } catch (error) {
@@ -472,7 +509,8 @@ export function createContents(parts: ContentsParts): Contents {
         size += bytes.length;
         await writer.write(bytes);
       });
-      if (size !== request.content.size || bytesToHex(hash.digest()) !== request.content.digest) throw new ContentDamaged(request.path);
+      if (size !== request.content.size || bytesToHex(hash.digest()) !== request.content.digest)
+        throw new ContentDamaged(request.path);
       await writer.commit({ executable: request.executable, flush });
     } catch (error) {
       // A large download that was cut keeps its part, which the next try reads its chunks from; on a full disk it makes room.
@@ -483,7 +521,11 @@ export function createContents(parts: ContentsParts): Contents {
     onStaged({ path: request.path, stagedName: writer.name });
   }
 
-  async function stageLarge(request: StageRequest, session: RoomSession | null, options: Parameters<Contents['stage']>[2]): Promise<void> {
+  async function stageLarge(
+    request: StageRequest,
+    session: RoomSession | null,
+    options: Parameters<Contents['stage']>[2],
+  ): Promise<void> {
     const prefix = `${downloadPrefix}${request.content.digest.slice(0, 24)}-`;
     const leaves = await leavesOf(request.content, session);
     const wanted = new Set(leaves);
@@ -493,7 +535,10 @@ export function createContents(parts: ContentsParts): Contents {
       for (const name of parts) sources.push(await indexChunks(() => folder.openStaged(name), wanted));
       const here = store.row(request.path)?.local;
       const twin = store.localFilesByDigest(request.content.digest, 1)[0];
-      for (const path of new Set([...(twin === undefined ? [] : [twin.path]), ...(here?.kind === 'file' ? [request.path] : [])]))
+      for (const path of new Set([
+        ...(twin === undefined ? [] : [twin.path]),
+        ...(here?.kind === 'file' ? [request.path] : []),
+      ]))
         sources.push(await indexChunks(() => folder.openFile(path), wanted));
       await write(
         request,
@@ -510,7 +555,8 @@ export function createContents(parts: ContentsParts): Contents {
               if (bytes !== undefined) plain.set(id, bytes);
             }
             const rest = window.filter((id) => !plain.has(id));
-            if (rest.length > 0) for (const [id, bytes] of await load(rest, session, options.signal)) plain.set(id, bytes);
+            if (rest.length > 0)
+              for (const [id, bytes] of await load(rest, session, options.signal)) plain.set(id, bytes);
             for (const id of window) {
               const bytes = plain.get(id) ?? new Uint8Array(0);
               await put(bytes);
@@ -534,7 +580,10 @@ export function createContents(parts: ContentsParts): Contents {
     readonly reopen: () => ReturnType<Folder['openFile']>;
   }
 
-  async function indexChunks(open: () => ReturnType<Folder['openFile']>, wanted: ReadonlySet<ChunkId>): Promise<ChunkSource> {
+  async function indexChunks(
+    open: () => ReturnType<Folder['openFile']>,
+    wanted: ReadonlySet<ChunkId>,
+  ): Promise<ChunkSource> {
     const bytesById = new Map<ChunkId, { start: number; length: number }>();
     const handle = await open();
     if ('kind' in handle) return { handle: null, bytesById, reopen: open };
@@ -581,7 +630,11 @@ export function createContents(parts: ContentsParts): Contents {
     return writer.name;
   }
 
-  async function chunksFromDisk(path: RelPath, local: LocalFile, wanted: ReadonlySet<ChunkId> | 'all'): Promise<readonly SealedChunk[]> {
+  async function chunksFromDisk(
+    path: RelPath,
+    local: LocalFile,
+    wanted: ReadonlySet<ChunkId> | 'all',
+  ): Promise<readonly SealedChunk[]> {
     const found: SealedChunk[] = [];
     const ids: ChunkId[] = [];
     const outcome = await readChunks(path, local, async (plain) => {
@@ -597,13 +650,26 @@ export function createContents(parts: ContentsParts): Contents {
   function chunksFromCaches({ digest, refs }: Content): readonly SealedChunk[] {
     const bytes = store.cachedContent(digest);
     if (bytes === undefined) return refs.ids.flatMap((id) => pushed.get(id) ?? store.cachedChunk(id) ?? []);
-    const chunks = chunkRanges(bytes, cipher.gearTable).map((range) => cipher.sealChunk(bytes.subarray(range.start, range.end)));
+    const chunks = chunkRanges(bytes, cipher.gearTable).map((range) =>
+      cipher.sealChunk(bytes.subarray(range.start, range.end)),
+    );
     return [...chunks, ...sealRefs(chunks.map((chunk) => chunk.id)).lists];
   }
 
-  return { prepareSmall, uploadLarge, upload, idsOf, bytesOf, stage, stageBytes, takePushed, chunksFromDisk, chunksFromCaches };
+  return {
+    prepareSmall,
+    uploadLarge,
+    upload,
+    idsOf,
+    bytesOf,
+    stage,
+    stageBytes,
+    takePushed,
+    chunksFromDisk,
+    chunksFromCaches,
+  };
 }
 
-export { isProblem };
 export type { Digest };
+export { isProblem };
 export const idsToBytes = (ids: readonly ChunkId[]): Uint8Array => concatBytes(...ids.map((id) => hexToBytes(id)));

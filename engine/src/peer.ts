@@ -9,35 +9,43 @@
  * Decisions are made in core/ and in the verbs; this file only orders them and turns outcomes into one honest state
  * (rules RB1, DISK2, FAST1, FAST2, FAST5, PR4, W6; DESIGN: guards).
  */
-import { type MassDeletion, type RelPath, type SealedChunk, type SealedRecord, clipText, limits } from '@driftless/protocol';
-import { createApplier } from './apply.ts';
+import {
+  clipText,
+  limits,
+  type MassDeletion,
+  type RelPath,
+  type SealedChunk,
+  type SealedRecord,
+} from '@driftless/protocol';
+import { createApplier, problemOf } from './apply.ts';
 import { createCheckpoints } from './checkpoints.ts';
 import { createConflictKeeper } from './conflicts.ts';
-import { type StagedContent, createContents, largeContentBytesMin } from './contents.ts';
-import { createControl } from './control-service.ts';
+import { createContents, largeContentBytesMin, type StagedContent } from './contents.ts';
 import type { PeerState } from './control.ts';
+import { createControl } from './control-service.ts';
+import { backoffDelayMs, pathBackoff, staleDelayMs } from './core/backoff.ts';
 import { liveEntry, sameLocal } from './core/entry-encoding.ts';
 import { type JoinOptions, previewJoin, supersededAtJoin } from './core/first-join.ts';
 import { leafDigest } from './core/leaf-digest.ts';
-import { type Halt, derivePeerState } from './core/peer-state.ts';
+import { derivePeerState, type Halt } from './core/peer-state.ts';
 import type { Apply, DiskStep, Plan, PublishStep } from './core/plan.ts';
-import { recordBatches } from './core/record-batches.ts';
 import { reconcile } from './core/reconcile.ts';
+import { recordBatches } from './core/record-batches.ts';
 import type { Row } from './core/row.ts';
-import { createGitWatch } from './git-watch.ts';
 import { createDeletionHold } from './deletion-hold.ts';
+import { createGitWatch } from './git-watch.ts';
 import { createPause } from './pause.ts';
 import type { Peer, PeerParts } from './peer-api.ts';
 import { type PeerContext, RoomHalted } from './peer-context.ts';
 import { FolderError } from './ports/folder.ts';
-import { type RoomLink, type RoomSession, RequestRefused, SessionEnded } from './ports/room-session.ts';
+import { RequestRefused, type RoomLink, type RoomSession, SessionEnded } from './ports/room-session.ts';
 import { StateStoreError } from './ports/state-store.ts';
 import { createPresenceBoard } from './presence.ts';
-import { DraftVoid, createPublisher } from './publish.ts';
+import { createPublisher, DraftVoid } from './publish.ts';
 import { createRecovery, youngerLog } from './recover.ts';
 import { createRoomLog } from './room-log.ts';
-import { RootReplaced, createRootGuard } from './root-guard.ts';
-import { type ScanRequest, createScanner } from './scan.ts';
+import { createRootGuard, RootReplaced } from './root-guard.ts';
+import { createScanner, type ScanRequest } from './scan.ts';
 import { createSettler } from './settler.ts';
 import { agedTombstones } from './tombstones.ts';
 import { createTrashKeeper } from './trash-keeper.ts';
@@ -59,13 +67,17 @@ const degradedRescanEveryMs = 10_000;
 const rootCheckEveryMs = 2_000;
 /** Bytes of pushed records waiting for their turn; beyond, they are fetched again. */
 const incomingBytesMax = 8 * 1024 * 1024;
+/** Presences waiting for their turn; more are newer ones of the same devices, and come again. */
+const presencesHeardMax = 1_000;
 /** The trash is looked through when something may go, but never in every turn. */
 const trashEveryMsMin = 5_000;
 const trashEveryMsMax = 60_000;
 /** After a checkpoint that failed. */
 const checkpointRetryMs = 60_000;
-const retryMsMin = 1_000;
-const retryMsMax = 60_000;
+/** How long a room without space is left alone. */
+const quotaRetryMs = 15_000;
+/** No longer than a local network's; a slower one makes peers meet once more, not for ever. */
+const roundTripMsGuess = 10;
 
 export function createPeer(given: PeerParts): Peer {
   // As it travels: a longer name would be cut on the way, and a variant's author is part of the manifest's root.
@@ -84,11 +96,15 @@ export function createPeer(given: PeerParts): Peer {
   let headMoved = false;
   let incoming: { record: SealedRecord; chunks: readonly SealedChunk[] }[] = [];
   let incomingBytes = 0;
+  const heard: Uint8Array[] = [];
   let halt: Halt | null = null;
   let refusal: Halt | null = null;
   let relayKeyOffered: Uint8Array | null = null;
   let quota: Halt | null = null;
+  /** A step of the loop itself met a full disk. */
   let diskFull = false;
+  /** Paths that failed for want of room, and have not been tried with success since. */
+  const withoutRoom = new Set<RelPath>();
   let scanning = false;
   let working = false;
   let progress: PeerState['progress'] | null = null;
@@ -111,7 +127,7 @@ export function createPeer(given: PeerParts): Peer {
   let lastStateText = '';
   let lastLastingText = '';
   let lastToldMs = Number.NEGATIVE_INFINITY;
-  let commands: (() => Promise<void>)[] = [];
+  const commands: (() => Promise<void>)[] = [];
   let link: RoomLink | null = null;
   let running: Promise<void> | null = null;
   const downloads = new Map<RelPath, { digest: string; staged: string | null; abort: AbortController }>();
@@ -138,14 +154,25 @@ export function createPeer(given: PeerParts): Peer {
       settler.hint(path, deep);
       wake();
     },
-    fail: (path, reason) => {
+    fail: (path, problem) => {
+      const { reason, diskFull: isFull } = typeof problem === 'string' ? { reason: problem, diskFull: false } : problem;
+      if (isFull) withoutRoom.add(path);
+      else withoutRoom.delete(path);
       const attempts = (store.row(path)?.problem?.attempts ?? 0) + 1;
-      const delayMs = Math.min(retryMsMax, retryMsMin * 2 ** Math.min(attempts - 1, 10));
+      const delayMs = backoffDelayMs(attempts - 1, parts.random.fraction(), pathBackoff);
       if (store.row(path)?.problem?.reason !== reason) parts.onEvent({ event: 'problem', path, reason });
       store.setProblem(path, { reason, attempts, retryAtMs: clock.nowMs() + delayMs });
     },
   };
-  const contents = createContents({ folder, store, cipher: parts.cipher, hashing: parts.hashing, random: parts.random, clock, pause });
+  const contents = createContents({
+    folder,
+    store,
+    cipher: parts.cipher,
+    hashing: parts.hashing,
+    random: parts.random,
+    clock,
+    pause,
+  });
   const roomLog = createRoomLog(context);
   const publisher = createPublisher(context, roomLog, wake);
   const applier = createApplier(context);
@@ -157,7 +184,15 @@ export function createPeer(given: PeerParts): Peer {
   const rootGuard = createRootGuard(context);
   const deletions = createDeletionHold(context, git);
   const conflicts = createConflictKeeper(context);
-  const scanner = createScanner({ folder, store, clock, hashing: parts.hashing, log: diagnostics, fileBytesMax: parts.fileBytesMax, pause });
+  const scanner = createScanner({
+    folder,
+    store,
+    clock,
+    hashing: parts.hashing,
+    log: diagnostics,
+    fileBytesMax: parts.fileBytesMax,
+    pause,
+  });
 
   // ── state ─────────────────────────────────────────────────────────────────────────────────────────────────────────
 
@@ -165,18 +200,29 @@ export function createPeer(given: PeerParts): Peer {
     const counts = store.counts();
     const open = new Set(store.openVariants().map((variant) => variant.path));
     return derivePeerState({
-      halt: halt ?? refusal ?? quota ?? deletions.halt() ?? (diskFull ? diskFullHalt : null) ?? (presence.cloned ? clonedHalt : null),
+      halt:
+        halt ??
+        refusal ??
+        quota ??
+        deletions.halt() ??
+        (isDiskFull() ? diskFullHalt : null) ??
+        (presence.cloned ? clonedHalt : null),
       paused: isPaused(),
       online: responsive && session !== null,
       scanning: scanning || fullScanDueMs <= clock.monotonicMs(),
       offlineReason,
-      busy: working || !caughtUp || headMoved || incoming.length > 0 || publisher.uploadsUnderWay > 0 || downloads.size > 0,
+      busy:
+        working || !caughtUp || headMoved || incoming.length > 0 || publisher.uploadsUnderWay > 0 || downloads.size > 0,
       pending: counts.pending + settler.size,
       conflicts: Math.max(counts.held, open.size),
       progress,
       watchingByRescan: degraded !== null,
       waitingForUnsavedEdits: false,
     });
+  }
+  function isDiskFull(): boolean {
+    for (const path of withoutRoom) if (store.row(path)?.problem == null) withoutRoom.delete(path);
+    return diskFull || withoutRoom.size > 0;
   }
   const isPaused = (): boolean => store.setting('paused') === 'yes';
 
@@ -215,7 +261,8 @@ export function createPeer(given: PeerParts): Peer {
           wake();
         },
         onPushed: (record, chunks) => {
-          const bytes = record.header.length + record.body.length + chunks.reduce((sum, chunk) => sum + chunk.sealed.length, 0);
+          const bytes =
+            record.header.length + record.body.length + chunks.reduce((sum, chunk) => sum + chunk.sealed.length, 0);
           if (incomingBytes + bytes > incomingBytesMax) headMoved = true;
           else {
             incoming.push({ record, chunks });
@@ -228,13 +275,19 @@ export function createPeer(given: PeerParts): Peer {
           wake();
         },
         onPresence: (sealed) => {
-          presence.take(sealed);
+          // A callback only remembers: what is done with it can fail, and belongs to the loop.
+          if (heard.length < presencesHeardMax) heard.push(sealed);
           wake();
         },
         onOffline: (reason) => {
           responsive = false;
           offlineReason = reason;
-          tellState();
+          try {
+            // At once, however long the turn under way takes (W6).
+            tellState();
+          } catch (error) {
+            diagnostics.warn('state-not-told', { reason: String(error) });
+          }
           wake();
         },
         onResponsive: () => {
@@ -269,14 +322,25 @@ export function createPeer(given: PeerParts): Peer {
     return true;
   }
 
-  function refusalHalt(refused: { readonly code: 'refused' | 'relay-key-changed' | 'update-needed'; readonly reason: string }): Halt {
+  function refusalHalt(refused: {
+    readonly code: 'refused' | 'relay-key-changed' | 'update-needed';
+    readonly reason: string;
+  }): Halt {
     switch (refused.code) {
       case 'relay-key-changed':
-        return { code: 'relay-key-changed', reason: refused.reason, next: `if you know why the relay has a new identity: driftless trust-relay ${parts.dir}` };
+        return {
+          code: 'relay-key-changed',
+          reason: refused.reason,
+          next: `if you know why the relay has a new identity: driftless trust-relay ${parts.dir}`,
+        };
       case 'update-needed':
         return { code: 'update-needed', reason: refused.reason, next: 'update Driftless' };
       case 'refused':
-        return { code: 'refused', reason: refused.reason, next: 'check the invite, or ask for a new one and join again' };
+        return {
+          code: 'refused',
+          reason: refused.reason,
+          next: 'check the invite, or ask for a new one and join again',
+        };
     }
   }
 
@@ -284,6 +348,7 @@ export function createPeer(given: PeerParts): Peer {
 
   async function turn(): Promise<void> {
     turnSession = session;
+    for (const sealed of heard.splice(0)) presence.take(sealed);
     for (const command of commands.splice(0)) await command();
     let rootHalt = await rootGuard.check();
     if (rootHalt?.code === 'root-emptied' && halt?.code === 'root-emptied') {
@@ -319,7 +384,8 @@ export function createPeer(given: PeerParts): Peer {
     if (context.session() !== null) await takeIn();
     if (context.session() !== null && caughtUp) await carryOut();
   }
-  const isRootHalt = ({ code }: Halt): boolean => code === 'root-missing' || code === 'root-replaced' || code === 'root-emptied';
+  const isRootHalt = ({ code }: Halt): boolean =>
+    code === 'root-missing' || code === 'root-replaced' || code === 'root-emptied';
 
   /** A halt: what was seen must not be acted on. */
   async function scanDirty(): Promise<Halt | null> {
@@ -427,21 +493,29 @@ export function createPeer(given: PeerParts): Peer {
     // What the room brought and this machine leaves out must be known before it is applied; ignore files come first (rules IG1, IG2).
     const { ignoreFiles } = await scanner.scopeArrivals({ nowMs: clock.nowMs() });
     const pending = store.pendingRows({ limit: rowsPerPlanMax, nowMs: clock.nowMs() });
-    const rows = ignoreFiles.length === 0 ? pending : pending.filter((row) => ignoreFiles.some((path) => path === row.path || path.startsWith(`${row.path}/`)));
+    const rows =
+      ignoreFiles.length === 0
+        ? pending
+        : pending.filter((row) => ignoreFiles.some((path) => path === row.path || path.startsWith(`${row.path}/`)));
     const held = store.heldRows();
     await dropDownloads((path, digest) => {
       const row = store.row(path);
       const wanted = liveEntry(row?.remote ?? null);
-      return row?.outOfScope != null || row?.hold != null || wanted?.kind !== 'file' || wanted.content.digest !== digest || (row?.local?.kind === 'file' && row.local.digest === digest);
+      return (
+        row?.outOfScope != null ||
+        row?.hold != null ||
+        wanted?.kind !== 'file' ||
+        wanted.content.digest !== digest ||
+        (row?.local?.kind === 'file' && row.local.digest === digest)
+      );
     });
     if (rows.length === 0 && held.length === 0 && !conflicts.hasUntracks()) {
       deletions.nothingLeft();
       // What still fails is tried again later: it is no part of the join any more.
       if (store.setting('join') !== undefined) {
-      store.setSetting('join', null);
-      store.setSetting(youngerLog, null);
-    }
-      if (store.counts().pending === 0) diskFull = false;
+        store.setSetting('join', null);
+        store.setSetting(youngerLog, null);
+      }
       await afterwards(current);
       return;
     }
@@ -465,7 +539,8 @@ export function createPeer(given: PeerParts): Peer {
     // One that both sides changed is first published as any conflict, and then waits like any.
     if (ignoreFiles.length > 0 && plan.disk.length > 0 && clashes.length === 0) {
       // Their rules hold from here on, for what is on disk and for what else arrived.
-      for (const path of ignoreFiles) settler.hint(path.includes('/') ? (path.slice(0, path.lastIndexOf('/')) as RelPath) : '', true);
+      for (const path of ignoreFiles)
+        settler.hint(path.includes('/') ? (path.slice(0, path.lastIndexOf('/')) as RelPath) : '', true);
       wake();
       return;
     }
@@ -489,7 +564,10 @@ export function createPeer(given: PeerParts): Peer {
   /** What a first join, or a re-join, is about to do, told before it does anything. */
   function previewFirstJoin(): void {
     if (store.setting('join') === undefined) return;
-    const preview = previewJoin(store.pendingRows({ limit: rowsPerPlanMax, nowMs: Number.MAX_SAFE_INTEGER }), joinOptions());
+    const preview = previewJoin(
+      store.pendingRows({ limit: rowsPerPlanMax, nowMs: Number.MAX_SAFE_INTEGER }),
+      joinOptions(),
+    );
     const { equal, receive, send, update, trash: trashed, conflicts: clashes } = preview;
     parts.onEvent({
       event: 'note',
@@ -520,7 +598,12 @@ export function createPeer(given: PeerParts): Peer {
 
   const isMergeable = (row: Row): boolean => {
     const remote = liveEntry(row.remote);
-    return row.local?.kind === 'file' && remote?.kind === 'file' && row.base?.kind === 'file' && Math.max(row.local.size, remote.content.size, row.base.content.size) <= largeContentBytesMin;
+    return (
+      row.local?.kind === 'file' &&
+      remote?.kind === 'file' &&
+      row.base?.kind === 'file' &&
+      Math.max(row.local.size, remote.content.size, row.base.content.size) <= largeContentBytesMin
+    );
   };
 
   // ── disk ──────────────────────────────────────────────────────────────────────────────────────────────────────────
@@ -550,7 +633,8 @@ export function createPeer(given: PeerParts): Peer {
         },
       });
       // What was staged beside the loop is used up, also where it could not be put in its place.
-      for (const { path } of batch.filter((step): step is Apply => step.kind === 'apply')) if (staged.has(path)) downloads.delete(path);
+      for (const { path } of batch.filter((step): step is Apply => step.kind === 'apply'))
+        if (staged.has(path)) downloads.delete(path);
       for (const { path, deleted } of result.applied) {
         const by = roomLog.authorOf(path);
         parts.onEvent({ event: 'applied', path, ...(by === undefined ? {} : { by }), ...(deleted ? { deleted } : {}) });
@@ -561,7 +645,6 @@ export function createPeer(given: PeerParts): Peer {
         noteLastChange(lastApplied.path, roomLog.authorOf(lastApplied.path) ?? '');
       }
       clashes.push(...result.conflicts);
-      diskFull = result.diskFull;
       if (settler.due() || context.session() === null) break;
     }
     progress = null;
@@ -605,31 +688,30 @@ export function createPeer(given: PeerParts): Peer {
     let received = 0;
     runBeside(
       contents
-      .stage([{ path: step.path, content, executable }], context.session(), {
-        flush: true,
-        signal: AbortSignal.any([abort.signal, closing.signal]),
-        onStaged: ({ stagedName }) => {
-          if (downloads.get(step.path) === entry) entry.staged = stagedName;
-          else runBeside(folder.discardStaged(stagedName));
-        },
-        onProgress: (bytes) => {
-          received += bytes;
-          progress = { phase: `receiving ${step.path}`, done: received, total: content.size, unit: 'bytes' };
-        },
-        onFailed: (path, problem) => {
-          if (closing.signal.aborted || downloads.get(step.path) !== entry) return;
-          diskFull ||= problem instanceof FolderError && problem.problem.diskFull;
-          context.fail(path, problem instanceof Error ? problem.message : String(problem));
-        },
-      })
-      .catch((error: unknown) => {
-        if (!abort.signal.aborted) diagnostics.info('download-ended', { reason: String(error) });
-      })
-      .finally(() => {
-        progress = null;
-        if (entry.staged === null && downloads.get(step.path) === entry) downloads.delete(step.path);
-        wake();
-      }),
+        .stage([{ path: step.path, content, executable }], context.session(), {
+          flush: true,
+          signal: AbortSignal.any([abort.signal, closing.signal]),
+          onStaged: ({ stagedName }) => {
+            if (downloads.get(step.path) === entry) entry.staged = stagedName;
+            else runBeside(folder.discardStaged(stagedName));
+          },
+          onProgress: (bytes) => {
+            received += bytes;
+            progress = { phase: `receiving ${step.path}`, done: received, total: content.size, unit: 'bytes' };
+          },
+          onFailed: (path, problem) => {
+            if (closing.signal.aborted || downloads.get(step.path) !== entry) return;
+            context.fail(path, problemOf(problem));
+          },
+        })
+        .catch((error: unknown) => {
+          if (!abort.signal.aborted) diagnostics.info('download-ended', { reason: String(error) });
+        })
+        .finally(() => {
+          progress = null;
+          if (entry.staged === null && downloads.get(step.path) === entry) downloads.delete(step.path);
+          wake();
+        }),
     );
   }
 
@@ -667,7 +749,14 @@ export function createPeer(given: PeerParts): Peer {
         settler.wakeIn(recordIntervalMs - sinceMs);
         return;
       }
-      const published = await publishBatch(batch, index === 0 ? extra : [], current, whole || label !== '' ? label : '', judged.massDeletion, whole);
+      const published = await publishBatch(
+        batch,
+        index === 0 ? extra : [],
+        current,
+        whole || label !== '' ? label : '',
+        judged.massDeletion,
+        whole,
+      );
       if (published === 'again') return;
       lastRecordMs = clock.monotonicMs();
       // Saves made meanwhile overtake the rest of a first share.
@@ -704,8 +793,11 @@ export function createPeer(given: PeerParts): Peer {
     switch (outcome.kind) {
       case 'appended':
         quota = null;
-        for (const { path, deleted } of outcome.paths) parts.onEvent(deleted ? { event: 'sent', path, deleted } : { event: 'sent', path });
-        for (const step of batch) if (step.kind === 'conflict') parts.onEvent({ event: 'conflict', path: step.path, reason: step.reason, device: parts.deviceName });
+        for (const { path, deleted } of outcome.paths)
+          parts.onEvent(deleted ? { event: 'sent', path, deleted } : { event: 'sent', path });
+        for (const step of batch)
+          if (step.kind === 'conflict')
+            parts.onEvent({ event: 'conflict', path: step.path, reason: step.reason, device: parts.deviceName });
         if (outcome.paths.length > 0) noteLastChange(outcome.paths[0]?.path ?? '', parts.deviceName);
         return 'appended';
       case 'nothing':
@@ -713,15 +805,19 @@ export function createPeer(given: PeerParts): Peer {
       case 'stale':
         headMoved ||= outcome.isBehind;
         // Random within two round trips, so that equal peers do not meet again and again (rule PR4).
-        settler.wakeIn(Math.round(parts.random.fraction() * 20));
+        settler.wakeIn(staleDelayMs(roundTripMsGuess, parts.random.fraction()));
         return 'again';
       case 'gap':
         caughtUp = false;
         wake();
         return 'again';
       case 'over-quota':
-        quota = { code: 'refused', reason: `the relay has no room left: ${outcome.what}`, next: 'make room at the relay or raise its quota; this peer tries again' };
-        settler.wakeIn(retryMsMax / 4);
+        quota = {
+          code: 'refused',
+          reason: `the relay has no room left: ${outcome.what}`,
+          next: 'make room at the relay or raise its quota; this peer tries again',
+        };
+        settler.wakeIn(quotaRetryMs);
         return 'again';
     }
   }
@@ -773,6 +869,7 @@ export function createPeer(given: PeerParts): Peer {
       try {
         await turn();
         failures = 0;
+        diskFull = false;
       } catch (error) {
         failures += 1;
         onTurnFailed(error, failures);
@@ -841,10 +938,17 @@ export function createPeer(given: PeerParts): Peer {
       return;
     }
     if (error instanceof RoomHalted) {
-      halt = { code: error.code, reason: error.message, next: error.code === 'update-needed' ? 'update Driftless' : 'see the log; restart Driftless' };
+      halt = {
+        code: error.code,
+        reason: error.message,
+        next: error.code === 'update-needed' ? 'update Driftless' : 'see the log; restart Driftless',
+      };
       return;
     }
-    if ((error instanceof FolderError && error.problem.diskFull) || (error instanceof StateStoreError && error.code === 'disk-full')) {
+    if (
+      (error instanceof FolderError && error.problem.diskFull) ||
+      (error instanceof StateStoreError && error.code === 'disk-full')
+    ) {
       caughtUp = false;
       diskFull = true;
       settler.wakeIn(5_000);
@@ -853,7 +957,10 @@ export function createPeer(given: PeerParts): Peer {
     // Records that were being taken in may be missed: the log is asked again.
     caughtUp = false;
     // Anything else is tried again with growing pauses, and shown: never silent, never a tight loop.
-    diagnostics.error('turn-failed', { reason: error instanceof Error ? (error.stack ?? error.message) : String(error), failures });
+    diagnostics.error('turn-failed', {
+      reason: error instanceof Error ? (error.stack ?? error.message) : String(error),
+      failures,
+    });
     if (failures === 1 || error instanceof DraftVoid || error instanceof RequestRefused)
       parts.onEvent({ event: 'problem', path: '', reason: error instanceof Error ? error.message : String(error) });
     if (failures >= 3) fullScanDueMs = 0;
@@ -878,7 +985,10 @@ export function createPeer(given: PeerParts): Peer {
   async function nextDelayMs(): Promise<number> {
     const nowMs = clock.nowMs();
     const retryAtMs = store.nextRetryAtMs();
-    if (halt === null && clock.monotonicMs() >= trashDueMs) trashDueMs = clock.monotonicMs() + Math.min(trashEveryMsMax, Math.max(trashEveryMsMin, (await trash.sweep()) ?? trashEveryMsMax));
+    if (halt === null && clock.monotonicMs() >= trashDueMs)
+      trashDueMs =
+        clock.monotonicMs() +
+        Math.min(trashEveryMsMax, Math.max(trashEveryMsMin, (await trash.sweep()) ?? trashEveryMsMax));
     return Math.max(
       1,
       Math.min(
@@ -931,8 +1041,14 @@ export function createPeer(given: PeerParts): Peer {
     ...control,
     start: () => {
       running ??= run().catch((error: unknown) => {
-        diagnostics.error('peer-stopped', { reason: error instanceof Error ? (error.stack ?? error.message) : String(error) });
-        halt = { code: 'internal', reason: `the peer stopped: ${error instanceof Error ? error.message : String(error)}`, next: 'see the log; restart Driftless' };
+        diagnostics.error('peer-stopped', {
+          reason: error instanceof Error ? (error.stack ?? error.message) : String(error),
+        });
+        halt = {
+          code: 'internal',
+          reason: `the peer stopped: ${error instanceof Error ? error.message : String(error)}`,
+          next: 'see the log; restart Driftless',
+        };
         tellState();
       });
     },
@@ -952,5 +1068,13 @@ export function createPeer(given: PeerParts): Peer {
     },
   };
 }
-const diskFullHalt: Halt = { code: 'disk-full', reason: 'the disk is full', next: 'make room; what is missing is tried again by itself' };
-const clonedHalt: Halt = { code: 'cloned', reason: 'another machine uses the identity of this folder (a copied home or a restored image)', next: 'unlink this folder and join it again' };
+const diskFullHalt: Halt = {
+  code: 'disk-full',
+  reason: 'the disk is full',
+  next: 'make room; what is missing is tried again by itself',
+};
+const clonedHalt: Halt = {
+  code: 'cloned',
+  reason: 'another machine uses the identity of this folder (a copied home or a restored image)',
+  next: 'unlink this folder and join it again',
+};

@@ -10,6 +10,7 @@
  * deletions is believed (guards), and the root itself (root guard): a root that is not there changes nothing here.
  */
 import { bytesToHex, comparePaths, type Digest, isRelPath, type RelPath } from '@driftless/protocol';
+import { staysOutOfScope } from './core/directory-scope.ts';
 import { liveEntry, sameEntry } from './core/entry-encoding.ts';
 import { fingerprintOf, isRacy, sameButChangeTime } from './core/fingerprint.ts';
 import { clashKey, linkReason, storableReason } from './core/folder-name.ts';
@@ -267,6 +268,7 @@ export function createScanner(parts: ScannerParts): Scanner {
         if (path !== '') unstable.add(path);
         return;
       }
+      if (path !== '' && listed.entries.length === 0) emptied(path);
       if (path !== '') await look.load(parentPathOf(path));
       await look.loadListed(path, listed.entries);
       const descends = deep || ignoreFiles.stale().includes(path);
@@ -311,6 +313,18 @@ export function createScanner(parts: ScannerParts): Scanner {
         await entry({ path: child, stat: listedEntry.stat, row, deep: below, requested: false, inodes });
       }
       if (toHash.length > hashesDeferredMax) await hashAll();
+    }
+
+    /** What kept it out of scope is gone (rule IG3): it is a directory like any other again. */
+    function emptied(path: RelPath): void {
+      const row = store.row(path);
+      if (
+        row?.outOfScope !== 'directory-of-out-of-scope' ||
+        staysOutOfScope({ local: 'directory', hasChildren: false, remote: row.remote })
+      )
+        return;
+      writer.setOutOfScope(path, null);
+      writer.setLocal(path, { kind: 'directory' }, row);
     }
 
     /** One thing on disk, whatever it is. */
@@ -550,7 +564,12 @@ export function createScanner(parts: ScannerParts): Scanner {
     // ── recording ──
 
     async function record(path: RelPath, local: LocalEntry, row: Row | undefined): Promise<void> {
-      if (row !== undefined && row.outOfScope !== null && row.outOfScope !== 'directory-of-out-of-scope')
+      const facts = { local: local.kind, hasChildren: true, remote: row?.remote ?? null };
+      if (
+        row !== undefined &&
+        row.outOfScope !== null &&
+        !(row.outOfScope === 'directory-of-out-of-scope' && staysOutOfScope(facts))
+      )
         writer.setOutOfScope(path, null);
       writer.setLocal(path, local, row);
       // A file or link where a directory was: what was below it is gone.

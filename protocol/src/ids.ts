@@ -25,8 +25,6 @@ export type VariantId = Branded<string, 'VariantId'>;
 export type RelPath = Branded<string, 'RelPath'>;
 
 const hex64 = /^[0-9a-f]{64}$/;
-const hex32 = /^[0-9a-f]{32}$/;
-const hex16 = /^[0-9a-f]{16}$/;
 
 const parser =
   <Id extends string>(shape: RegExp) =>
@@ -34,13 +32,7 @@ const parser =
     shape.test(text) ? (text as Id) : undefined;
 
 export const parseRoomId: (text: string) => RoomId | undefined = parser<RoomId>(hex64);
-export const parseRecordId: (text: string) => RecordId | undefined = parser<RecordId>(hex64);
 export const parseChunkId: (text: string) => ChunkId | undefined = parser<ChunkId>(hex64);
-export const parseDeviceId: (text: string) => DeviceId | undefined = parser<DeviceId>(hex64);
-export const parseDigest: (text: string) => Digest | undefined = parser<Digest>(hex64);
-export const parseRoot: (text: string) => Root | undefined = parser<Root>(hex64);
-export const parseEntryTag: (text: string) => EntryTag | undefined = parser<EntryTag>(hex32);
-export const parseVariantId: (text: string) => VariantId | undefined = parser<VariantId>(hex16);
 
 /** The `prev` of a log's first record. */
 export const noRecordId = '0'.repeat(64) as RecordId;

@@ -2,7 +2,7 @@
  * The inner form of every message, both directions. The codec turns them into bytes and back, checks every length, and
  * never throws. `request` numbers pair an answer with its question within one channel.
  */
-import type { ChunkId, RecordId, RoomId } from './ids.ts';
+import type { ChunkId, RoomId } from './ids.ts';
 import type { Head, SealedCheckpoint, SealedChunk, SealedRecord } from './record.ts';
 
 export type Role = 'reader' | 'writer';
@@ -261,6 +261,3 @@ export interface Frame {
   readonly channel: number;
   readonly message: Message;
 }
-
-/** What the relay's record carries back: used by both sides to name a record by its header bytes. */
-export type RecordIdOf = (header: Uint8Array) => RecordId;

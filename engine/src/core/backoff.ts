@@ -10,7 +10,7 @@ export interface BackoffLimits {
 /** To a relay: back within 30 s of its return (W2), and not all peers at one moment (W13). */
 export const reconnectBackoff: BackoffLimits = { firstMs: 500, maxMs: 20_000 };
 /** For a path that failed (M8, D1): soon at first, since most locks are short; then seldom, since it may last for days. */
-export const pathBackoff: BackoffLimits = { firstMs: 1_000, maxMs: 300_000 };
+export const pathBackoff: BackoffLimits = { firstMs: 1_000, maxMs: 60_000 };
 
 /**
  * Delay before attempt `attempt + 1` after `attempt` failures in a row (0: the first failure). Doubles up to `maxMs`;

@@ -2,8 +2,8 @@ import type { Entry, Slot } from '@driftless/protocol';
 import { describe, expect, it } from 'vitest';
 import { judgeJoin, previewJoin, supersededAtJoin } from './first-join.ts';
 import { linuxTraits } from './folder-traits.ts';
-import { reconcile } from './reconcile.ts';
 import type { LocalEntry } from './local-entry.ts';
+import { reconcile } from './reconcile.ts';
 import type { Row } from './row.ts';
 import { digestOf, directory, file, rel } from './test-support/entries.ts';
 import { localOf } from './test-support/model-room.ts';
@@ -11,7 +11,9 @@ import { localOf } from './test-support/model-room.ts';
 const options = {
   traits: linuxTraits,
   rejoin: false,
-  inHistory: (path: string, local: LocalEntry) => path === 'known' && (local.kind === 'file' ? local.digest === digestOf('old') : local.kind === 'symlink' && local.target === 'old'),
+  inHistory: (path: string, local: LocalEntry) =>
+    path === 'known' &&
+    (local.kind === 'file' ? local.digest === digestOf('old') : local.kind === 'symlink' && local.target === 'old'),
 };
 const tombstone = (text: string): Slot => ({ kind: 'tombstone', digest: digestOf(text), height: 4 });
 

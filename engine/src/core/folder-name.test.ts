@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { clashKey, clashWinner, createClashIndex, linkReason, storableReason } from './folder-name.ts';
+import { clashKey, linkReason, storableReason } from './folder-name.ts';
 import { type FolderTraits, linuxTraits, macTraits, windowsTraits } from './folder-traits.ts';
 import { rel } from './test-support/entries.ts';
 
@@ -98,33 +98,5 @@ describe('twins', () => {
   it.each(same)('%j and %j', (a, b, expected) => {
     const twins = (traits: FolderTraits) => clashKey(a, traits) === clashKey(b, traits);
     expect({ linux: twins(linuxTraits), mac: twins(macTraits), windows: twins(windowsTraits) }).toEqual(expected);
-  });
-
-  it('the index finds them and forgets them', () => {
-    const index = createClashIndex(macTraits);
-    for (const name of ['readme', 'README', 'ReadMe', 'other', 'readme']) index.add(rel(name));
-    expect(index.twinsOf(rel('readme'))).toEqual(['README', 'ReadMe']);
-    expect(index.twinsOf(rel('README.'))).toEqual([]);
-    expect(index.twinsOf(rel('OTHER'))).toEqual(['other']);
-    expect(index.twinsOf(rel('other'))).toEqual([]);
-    index.remove(rel('README'));
-    index.remove(rel('never'));
-    expect(index.twinsOf(rel('readme'))).toEqual(['ReadMe']);
-    index.remove(rel('readme'));
-    index.remove(rel('ReadMe'));
-    expect(index.twinsOf(rel('readme'))).toEqual([]);
-  });
-
-  it('a disk that folds nothing has none', () => {
-    const index = createClashIndex(linuxTraits);
-    index.add(rel('README'));
-    expect(index.twinsOf(rel('readme'))).toEqual([]);
-  });
-
-  it('what is on disk stays; else the first in path order', () => {
-    const spellings = [rel('readme'), rel('README')];
-    expect(clashWinner(spellings, (path) => path === 'readme')).toBe('readme');
-    expect(clashWinner(spellings, () => false)).toBe('README');
-    expect(clashWinner([], () => true)).toBeUndefined();
   });
 });

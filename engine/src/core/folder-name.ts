@@ -3,7 +3,7 @@
  * a path is shown and takes no part, the rest syncs). Spelling is never changed: folding serves only to find clashes.
  * Leaves to others: what any room may hold at all (protocol's rel-path), and asking the disk.
  */
-import { comparePaths, type RelPath, utf8ToBytes } from '@driftless/protocol';
+import { type RelPath, utf8ToBytes } from '@driftless/protocol';
 import type { FolderTraits } from './folder-traits.ts';
 
 /** Names that Windows takes for devices, whatever follows their first dot. */
@@ -48,52 +48,6 @@ export function clashKey(path: string, traits: FolderTraits): string {
   const normal = traits.foldsUnicode ? path.normalize('NFD') : path;
   const folded = traits.caseSensitive ? normal : foldCase(normal);
   return traits.foldsUnicode ? folded.normalize('NFC') : folded;
-}
-
-/** Finds twins in constant time an edit (rule FAST3). Empty, and free, on a disk that folds nothing. */
-export interface ClashIndex {
-  add(path: RelPath): void;
-  remove(path: RelPath): void;
-  /** Other known paths that are the same on this disk, in path order. */
-  twinsOf(path: RelPath): readonly RelPath[];
-}
-
-export function createClashIndex(traits: FolderTraits): ClashIndex {
-  if (traits.caseSensitive && !traits.foldsUnicode) return { add() {}, remove() {}, twinsOf: () => [] };
-  // A path whose spelling is its own key and that has no twin costs one entry without a set of its own.
-  const byKey = new Map<string, RelPath | Set<RelPath>>();
-  return {
-    add(path) {
-      const key = clashKey(path, traits);
-      const held = byKey.get(key);
-      if (held === undefined) byKey.set(key, path);
-      else if (typeof held !== 'string') held.add(path);
-      else if (held !== path) byKey.set(key, new Set([held, path]));
-    },
-    remove(path) {
-      const key = clashKey(path, traits);
-      const held = byKey.get(key);
-      if (held === path) byKey.delete(key);
-      if (held === undefined || typeof held === 'string') return;
-      held.delete(path);
-      if (held.size === 0) byKey.delete(key);
-    },
-    twinsOf(path) {
-      const held = byKey.get(clashKey(path, traits));
-      if (held === undefined || held === path) return [];
-      const all = typeof held === 'string' ? [held] : [...held].sort(comparePaths);
-      return all.filter((other) => other !== path);
-    },
-  };
-}
-
-/**
- * Which of several spellings of one path the disk keeps: the one that it holds already, else the first in path order. The
- * others are listed as not storable here.
- */
-export function clashWinner(spellings: readonly RelPath[], isOnDisk: (path: RelPath) => boolean): RelPath | undefined {
-  const sorted = [...spellings].sort(comparePaths);
-  return sorted.find(isOnDisk) ?? sorted[0];
 }
 
 function nameReason(name: string, traits: FolderTraits): string | null {

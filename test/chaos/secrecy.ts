@@ -163,11 +163,14 @@ function idOf(pid: number | undefined): number {
   return pid;
 }
 
+const blockBytes = 512 * 1024;
+
 /** All readable memory of a process that was started here. */
 function searchMemory(pid: number, onBytes: (bytes: number) => void): Set<string> {
   const found = new Set<string>();
   const handle = openSync(`/proc/${pid}/mem`, 'r');
-  const buffer = Buffer.alloc(8 * 1024 * 1024);
+  const buffer = Buffer.alloc(blockBytes);
+  const untouched = Buffer.alloc(blockBytes);
   try {
     for (const line of readFileSync(`/proc/${pid}/maps`, 'utf8').split('\n')) {
       const parsed = /^([0-9a-f]+)-([0-9a-f]+) (r\S+) .*?(\S*)$/.exec(line);
@@ -185,7 +188,9 @@ function searchMemory(pid: number, onBytes: (bytes: number) => void): Set<string
         }
         if (read === 0) break;
         onBytes(read);
-        for (const hit of hitsIn(buffer.subarray(0, kept + read))) found.add(hit);
+        const block = buffer.subarray(0, kept + read);
+        // Most of what a process has reserved was never touched.
+        if (!block.equals(untouched.subarray(0, block.length))) for (const hit of hitsIn(block)) found.add(hit);
         const from = Math.max(0, kept + read - longestForm);
         buffer.copyWithin(0, from, kept + read);
         kept = kept + read - from;

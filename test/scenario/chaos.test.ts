@@ -1,0 +1,96 @@
+/**
+ * The torture in short, on pinned seeds (FAILURES part 2): users and faults on real processes, kill -9 in the middle of
+ * transfers, and the search for readable names and contents at the relay. The long form is `npm run chaos`.
+ */
+import { expect, test } from 'vitest';
+import { inventionIn, lostTags, resurrected, spuriousCopies, type Thing } from '../chaos/judge.ts';
+import { killTransfers } from '../chaos/kill-transfers.ts';
+import { contentOf, createLedger, shaOf } from '../chaos/ledger.ts';
+import { secrecy } from '../chaos/secrecy.ts';
+import { torture } from '../chaos/torture.ts';
+
+const secondsMax = 120_000;
+
+test('users work while processes are killed and links cut: equal, nothing lost, nothing invented, quiet', {
+  timeout: secondsMax,
+}, async () => {
+  const report = await torture({
+    seed: 20_261_121,
+    peers: 2,
+    episodes: 2,
+    stepsPerEpisode: 25,
+    bigBytes: [1_200_000, 2_000_000],
+    msMax: 25_000,
+    loss: false,
+    say: () => {},
+  });
+  expect(report.complaints).toEqual([]);
+  expect(report.deeds).toBeGreaterThan(15);
+  expect(report.samples).toBeGreaterThan(50);
+  expect(Object.keys(report.faults).length).toBeGreaterThan(3);
+});
+
+test('kill -9 of sender, receiver and relay in mid-transfer: whole files, no conflict with oneself (P1–P3, P6)', {
+  timeout: secondsMax,
+}, async () => {
+  const report = await killTransfers({ seed: 5, kills: 4, say: () => {} });
+  expect(report).toMatchObject({ kills: 4, conflictCopies: 0, complaints: [] });
+  expect(report.inMidTransfer).toBeGreaterThan(0);
+});
+
+// Elsewhere a process cannot read another's memory.
+test.runIf(process.platform === 'linux')(
+  'nothing readable at the relay: files, output, memory, wire (S12, invariant 13)',
+  { timeout: secondsMax },
+  async () => {
+    const report = await secrecy();
+    expect(report.found).toEqual([]);
+    expect(report.bytesOfMemory).toBeGreaterThan(10_000_000);
+    // The same search finds them all where they may be.
+    expect(report.foundInPeer).toBe(report.markers);
+  },
+);
+
+test('the judge sees what is wrong', () => {
+  const ledger = createLedger();
+  const thing = (text: string): Thing => {
+    const bytes = Buffer.from(text);
+    return { kind: 'file', sha: shaOf(bytes), executable: false, content: contentOf(bytes), stamps: '' };
+  };
+  const one = thing('BEGIN 1\na\nb\nEND 1\n');
+  const other = thing('BEGIN 2\nc\nEND 2\n');
+  for (const [path, { content, sha }] of [
+    ['one', one],
+    ['other', other],
+  ] as const)
+    if (content !== null) ledger.noteWritten({ peer: 'alpha', path, content, sha });
+  const wrong = (text: string): string | null => inventionIn('one', thing(text), ledger);
+  expect(wrong('BEGIN 1\na\nb\nEND 1\n')).toBe(null);
+  expect(wrong('BEGIN 1\nb\nEND 1\n')).toBe(null);
+  expect(wrong('BEGIN 1\na\n')).toContain('cut');
+  expect(wrong('BEGIN 1\na\nb\nEND 2\n')).toContain('cut');
+  expect(wrong('BEGIN 1\na\na\nEND 1\n')).toContain('twice');
+  expect(wrong('BEGIN 1\nx\nEND 1\n')).toContain('nobody wrote');
+  expect(wrong('anything')).toContain('nobody wrote');
+
+  expect(lostTags([new Map([['one', one]])], ledger).map(({ path }) => path)).toEqual(['other', 'other', 'other']);
+  expect(lostTags([new Map([['one', one]]), new Map([['x', other]])], ledger)).toEqual([]);
+  if (other.content !== null) ledger.noteReplaced('alpha', other.content, null);
+  expect(lostTags([new Map([['one', one]])], ledger)).toEqual([]);
+  expect(
+    resurrected(
+      new Map([
+        ['one', one],
+        ['other', other],
+      ]),
+      ledger,
+    ),
+  ).toHaveLength(3);
+
+  const copy = new Map([['one.conflict-alpha-20260101-000000-abcdef', one]]);
+  const deed = { text: '', paths: ['one'], directories: [] };
+  const copies = (peers: readonly string[]): readonly string[] =>
+    spuriousCopies({ before: new Map(), after: copy, deeds: peers.map((peer) => ({ ...deed, peer })) });
+  expect(copies(['alpha'])).toHaveLength(1);
+  expect(copies(['alpha', 'beta'])).toEqual([]);
+});

@@ -732,9 +732,12 @@ export function createPeer(given: PeerParts): Peer {
     }
     const label = await git.label();
     // A checkout is one record: what it touched last is looked at first (rule DISK2).
-    if (label !== '' && settler.size > 0 && clock.monotonicMs() - (gitWaitMs ??= clock.monotonicMs()) < gitWaitMsMax) {
-      settler.wakeIn(20);
-      return;
+    if (label !== '' && settler.size > 0) {
+      gitWaitMs ??= clock.monotonicMs();
+      if (clock.monotonicMs() - gitWaitMs < gitWaitMsMax) {
+        settler.wakeIn(20);
+        return;
+      }
     }
     gitWaitMs = null;
     const judged = await deletions.judge(steps, { isVanishing: settler.isVanishing() });
@@ -883,7 +886,8 @@ export function createPeer(given: PeerParts): Peer {
       try {
         delayMs = Math.min(presence.announce(peerState().state), await nextDelayMs());
       } catch (error) {
-        onTurnFailed(error, (failures += 1));
+        failures += 1;
+        onTurnFailed(error, failures);
       }
       if (!woken) await sleep(delayMs);
     }

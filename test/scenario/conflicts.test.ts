@@ -15,7 +15,12 @@ afterEach(async () => {
 const lines = (...text: string[]): string => `${text.join('\n')}\n`;
 
 /** Both hold `files`; then each changes its folder while the other is paused, and both go on. */
-async function apart(files: Record<string, string>, options: { policy?: 'ask' | 'keep-both' | 'newest' }, changeA: (a: Person) => void, changeB: (b: Person) => void) {
+async function apart(
+  files: Record<string, string>,
+  options: { policy?: 'ask' | 'keep-both' | 'newest' },
+  changeA: (a: Person) => void,
+  changeB: (b: Person) => void,
+) {
   const a = await world.share('a', { files, ...options });
   const b = await world.join('b', a.invite, options);
   await world.settled(a, b);
@@ -23,7 +28,10 @@ async function apart(files: Record<string, string>, options: { policy?: 'ask' | 
   await b.until('paused', () => b.state()?.state === 'paused');
   const before = a.events.length;
   changeA(a);
-  await a.until('sent', () => a.events.slice(before).some((event) => event.event === 'sent') && a.state()?.state === 'idle');
+  await a.until(
+    'sent',
+    () => a.events.slice(before).some((event) => event.event === 'sent') && a.state()?.state === 'idle',
+  );
   changeB(b);
   await b.control.resume();
   return { a, b };
@@ -115,7 +123,10 @@ test('an edit beats a deletion', async () => {
       two.write('dir/new.txt', 'new\n');
     },
   );
-  await a.until('it came back', () => existsSync(path.join(a.dir, 'a.txt')) && existsSync(path.join(a.dir, 'dir/new.txt')));
+  await a.until(
+    'it came back',
+    () => existsSync(path.join(a.dir, 'a.txt')) && existsSync(path.join(a.dir, 'dir/new.txt')),
+  );
   await world.settled(a, b);
   expect(a.read('a.txt')).toBe('edited\n');
   expect(existsSync(path.join(a.dir, 'dir/inner.txt'))).toBe(false);

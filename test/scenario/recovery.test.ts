@@ -12,7 +12,10 @@ afterEach(async () => {
   await world.close();
 });
 
-const many = (count: number, text: string): Record<string, string> => Object.fromEntries(Array.from({ length: count }, (_, index) => [`dir${index % 7}/file${index}.txt`, `${text} ${index}\n`]));
+const many = (count: number, text: string): Record<string, string> =>
+  Object.fromEntries(
+    Array.from({ length: count }, (_, index) => [`dir${index % 7}/file${index}.txt`, `${text} ${index}\n`]),
+  );
 
 test('B gets what A did while B was away, with only the relay up', async () => {
   const a = await world.share('a', { files: many(50, 'first') });
@@ -21,7 +24,12 @@ test('B gets what A did while B was away, with only the relay up', async () => {
   await b.stop();
   for (const [file, text] of Object.entries(many(300, 'second'))) a.write(file, text);
   rmSync(path.join(a.dir, 'dir0/file0.txt'));
-  await a.until('idle', () => a.state()?.state === 'idle' && a.events.some((event) => event.event === 'sent' && event.path === 'dir0/file0.txt' && event.deleted === true));
+  await a.until(
+    'idle',
+    () =>
+      a.state()?.state === 'idle' &&
+      a.events.some((event) => event.event === 'sent' && event.path === 'dir0/file0.txt' && event.deleted === true),
+  );
   await world.settled(a);
   await a.stop();
   await b.start();
@@ -104,7 +112,9 @@ test('a peer loses its state: it joins again, nothing is deleted, nothing delete
   b.write('mine.txt', 'only here\n');
   // The state store is gone; link and keys stay.
   const folders = path.join(b.home, 'folders');
-  for (const name of readdirSync(folders)) for (const file of readdirSync(path.join(folders, name))) if (file.startsWith('state')) rmSync(path.join(folders, name, file), { recursive: true });
+  for (const name of readdirSync(folders))
+    for (const file of readdirSync(path.join(folders, name)))
+      if (file.startsWith('state')) rmSync(path.join(folders, name, file), { recursive: true });
   await b.start();
   await a.until('the new file', () => existsSync(path.join(a.dir, 'mine.txt')));
   await world.settled(a, b);

@@ -2,7 +2,17 @@
  * A small world for scenarios: a real relay on port 0 and any number of peers, each with a home and a folder of its own, all
  * in this process and over real sockets. Waiting is waiting for events: nothing sleeps.
  */
-import { mkdtempSync, readdirSync, readFileSync, readlinkSync, lstatSync, rmSync, mkdirSync, writeFileSync, realpathSync } from 'node:fs';
+import {
+  lstatSync,
+  mkdirSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  readlinkSync,
+  realpathSync,
+  rmSync,
+  writeFileSync,
+} from 'node:fs';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { createRelay, type RunningRelay, silentLog } from '@driftless/relay';
@@ -68,7 +78,11 @@ export async function createWorld(): Promise<World> {
   const people: { stop(): Promise<void> }[] = [];
   let relayOpen = true;
 
-  async function person(name: string, options: PersonOptions, link: (host: FolderHost, dir: string) => Promise<string>): Promise<Person & { invite: string }> {
+  async function person(
+    name: string,
+    options: PersonOptions,
+    link: (host: FolderHost, dir: string) => Promise<string>,
+  ): Promise<Person & { invite: string }> {
     const dir = path.join(root, name);
     const homePath = path.join(root, `${name}-home`);
     mkdirSync(dir, { recursive: true });
@@ -79,7 +93,8 @@ export async function createWorld(): Promise<World> {
     let host: FolderHost | null = null;
     let running: RunningFolder | null = null;
     let last: PeerState | undefined;
-    const openHost = (): FolderHost => createFolderHost({ home, secrets: createFileSecrets(home), ownerKind: 'cli', environment: {}, log });
+    const openHost = (): FolderHost =>
+      createFolderHost({ home, secrets: createFileSecrets(home), ownerKind: 'cli', environment: {}, log });
     const start = async (): Promise<void> => {
       host ??= openHost();
       running = await host.open(dir, {
@@ -122,7 +137,11 @@ export async function createWorld(): Promise<World> {
         new Promise<void>((resolve, reject) => {
           const limit = setTimeout(() => {
             waiting.delete(check);
-            reject(new Error(`${name}: not reached: ${what}; last state ${JSON.stringify(last)}; last events ${JSON.stringify(events.slice(-8))}`));
+            reject(
+              new Error(
+                `${name}: not reached: ${what}; last state ${JSON.stringify(last)}; last events ${JSON.stringify(events.slice(-8))}`,
+              ),
+            );
           }, untilMsMax);
           const check = (): void => {
             if (!condition()) return;
@@ -153,7 +172,12 @@ export async function createWorld(): Promise<World> {
       relayOpen = true;
     },
     share: (name, options = {}) =>
-      person(name, options, async (host, dir) => (await host.share({ dir, urls: [world.url], name, policy: options.policy ?? 'keep-both' })).invite),
+      person(
+        name,
+        options,
+        async (host, dir) =>
+          (await host.share({ dir, urls: [world.url], name, policy: options.policy ?? 'keep-both' })).invite,
+      ),
     join: (name, invite, options = {}) =>
       person(name, options, async (host, dir) => {
         await host.join({ invite, dir, name, policy: options.policy ?? 'keep-both' });
@@ -162,10 +186,19 @@ export async function createWorld(): Promise<World> {
     settled: async (...all) => {
       // Until one pass over all of them finds every one idle at one head: an event of any may end another's idleness.
       for (;;) {
-        for (const one of all) await one.until('idle', () => one.state()?.state === 'idle' || one.state()?.state === 'conflict');
+        for (const one of all)
+          await one.until('idle', () => one.state()?.state === 'idle' || one.state()?.state === 'conflict');
         const statuses = await Promise.all(all.map((one) => one.control.status()));
         const first = statuses[0];
-        if (statuses.every((status) => (status.state === 'idle' || status.state === 'conflict') && status.head?.id === first?.head?.id && status.root === first?.root)) return;
+        if (
+          statuses.every(
+            (status) =>
+              (status.state === 'idle' || status.state === 'conflict') &&
+              status.head?.id === first?.head?.id &&
+              status.root === first?.root,
+          )
+        )
+          return;
         await new Promise((resolve) => setImmediate(resolve));
       }
     },
@@ -198,7 +231,8 @@ export function treeOf(dir: string): Record<string, string> {
         tree[`${file}/`] = '';
         walk(file);
       } else if (stat.isSymbolicLink()) tree[file] = `-> ${readlinkSync(path.join(dir, file))}`;
-      else if (stat.isFile()) tree[(stat.mode & 0o111) === 0 ? file : `${file} (x)`] = readFileSync(path.join(dir, file), 'base64');
+      else if (stat.isFile())
+        tree[(stat.mode & 0o111) === 0 ? file : `${file} (x)`] = readFileSync(path.join(dir, file), 'base64');
     }
   };
   walk('');

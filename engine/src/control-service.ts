@@ -2,28 +2,52 @@
  * What people ask of a linked folder, answered from the state store and the disk: the same code serves a running peer and a
  * stopped one. Requests that change something are recorded in the store, and carried out by the loop, now or at its next run.
  */
-import { type RelPath, bytesToHex, comparePaths, parseRelPath } from '@driftless/protocol';
+import { bytesToHex, comparePaths, parseRelPath, type RelPath } from '@driftless/protocol';
 import type { Contents } from './contents.ts';
-import type { ConflictInfo, ControlAnswer, Keep, PeerControl, PeerInfo, PeerState, ProblemInfo, Status, VerifyResult } from './control.ts';
+import type {
+  ConflictInfo,
+  ControlAnswer,
+  Keep,
+  PeerControl,
+  PeerInfo,
+  PeerState,
+  ProblemInfo,
+  Status,
+  VerifyResult,
+} from './control.ts';
 import { liveEntry, sameLocal } from './core/entry-encoding.ts';
 import { fingerprintOf } from './core/fingerprint.ts';
 import type { LocalEntry } from './core/local-entry.ts';
-import type { Row } from './core/row.ts';
+import type { OutOfScopeReason, Row } from './core/row.ts';
 import type { Pause } from './pause.ts';
 import type { PeerParts } from './peer-api.ts';
 import type { Stat } from './ports/folder.ts';
 import type { RoomSession } from './ports/room-session.ts';
 import type { Scanner } from './scan.ts';
 
-const bytesToBase64 = (bytes: Uint8Array): string => Buffer.from(bytes.buffer, bytes.byteOffset, bytes.length).toString('base64');
+const bytesToBase64 = (bytes: Uint8Array): string =>
+  Buffer.from(bytes.buffer, bytes.byteOffset, bytes.length).toString('base64');
 const listedMax = 1_000;
+/** Why a path takes no part, as people read it. */
+const outOfScopeWords: Readonly<Record<OutOfScopeReason, string>> = {
+  ignored: 'ignored by the ignore rules',
+  unstorable: 'its name cannot be held on this disk, or clashes with another',
+  'too-large': 'it is too large',
+  unreadable: 'it cannot be read',
+  'invalid-name': 'its name cannot travel',
+  'special-file': 'a pipe, socket or device, or a link that may lead out of the folder',
+  'directory-of-out-of-scope': 'it holds only what is out of scope',
+};
 const ignoreFile = '.driftlessignore' as RelPath;
 
-export type ControlParts = Pick<PeerParts, 'dir' | 'deviceName' | 'urls' | 'cipher' | 'device' | 'folder' | 'store' | 'clock' | 'hashing' | 'log' | 'makeInvite'>;
+export type ControlParts = Pick<
+  PeerParts,
+  'dir' | 'deviceName' | 'urls' | 'cipher' | 'device' | 'folder' | 'store' | 'clock' | 'hashing' | 'log' | 'makeInvite'
+>;
 
 /** What only a running peer has. */
 export interface LiveParts {
-  readonly scanner: Scanner | null;
+  readonly scanner: Scanner;
   readonly contents: Contents;
   readonly running: boolean;
   readonly pause: Pause;
@@ -46,7 +70,9 @@ export function createControl(parts: ControlParts, live: LiveParts): PeerControl
     const infos = new Map<string, ConflictInfo>();
     for (const variant of store.openVariants()) {
       const row = store.row(variant.path);
-      const mine = variant.id === row?.hold?.variant || (variant.device === parts.device.device && sameLocal(row?.local ?? null, variant.entry, folder.traits));
+      const mine =
+        variant.id === row?.hold?.variant ||
+        (variant.device === parts.device.device && sameLocal(row?.local ?? null, variant.entry, folder.traits));
       const known = infos.get(variant.path);
       const info = {
         id: variant.id,
@@ -69,12 +95,18 @@ export function createControl(parts: ControlParts, live: LiveParts): PeerControl
     const counts = store.counts();
     const head = store.head();
     const lastChange = store.setting('last-change');
-    const problems: ProblemInfo[] = store.problemRows(listedMax).map((row) => ({ path: row.path, reason: row.problem?.reason ?? '' }));
-    const outOfScopePaths: ProblemInfo[] = store.outOfScopeRows(listedMax).map((row) => ({ path: row.path, reason: row.outOfScope ?? '' }));
+    const problems: ProblemInfo[] = store
+      .problemRows(listedMax)
+      .map((row) => ({ path: row.path, reason: row.problem?.reason ?? '' }));
+    const outOfScopePaths: ProblemInfo[] = store
+      .outOfScopeRows(listedMax)
+      .map((row) => ({ path: row.path, reason: row.outOfScope ?? '' }));
     // Whoever looks for trouble finds paths that are left out for a reason other than the user's own wish beside the failed ones.
-    for (const { path, reason } of outOfScopePaths) if (reason !== 'ignored' && reason !== 'directory-of-out-of-scope') problems.push({ path, reason });
+    for (const { path, reason } of outOfScopePaths)
+      if (reason !== 'ignored' && reason !== 'directory-of-out-of-scope')
+        problems.push({ path, reason: outOfScopeWords[reason as OutOfScopeReason] });
     // Names that no path can spell have no row.
-    problems.push(...(live.scanner?.skipped() ?? []));
+    problems.push(...live.scanner.skipped());
     return {
       ...state,
       dir: parts.dir,
@@ -98,6 +130,11 @@ export function createControl(parts: ControlParts, live: LiveParts): PeerControl
   /** Reads the whole folder from disk, trusting no stamp, and compares it with the room's head. */
   async function verify(): Promise<VerifyResult> {
     const differences: ProblemInfo[] = [];
+    const { kind } = await folder.root();
+    if (kind !== 'present') {
+      const difference = { path: '', reason: 'the folder is missing or cannot be read' };
+      return { ok: false, root: store.root(), head: store.head(), files: 0, bytes: 0, differences: [difference] };
+    }
     const differ = (path: string, reason: string): void => {
       if (differences.length < listedMax) differences.push({ path, reason });
     };
@@ -116,7 +153,7 @@ export function createControl(parts: ControlParts, live: LiveParts): PeerControl
         const room = liveEntry(store.manifest.slot(path));
         if (room === null) {
           if (row?.local !== undefined && row.local !== null) differ(path, 'here, and not in the room');
-          else if (row === undefined && live.scanner !== null && !live.scanner.isIgnored(path, stat.kind === 'directory')) differ(path, 'here, not yet looked at');
+          else if (row === undefined && (await takesPart(path, stat))) differ(path, 'here, not yet looked at');
           if (row?.local == null) continue;
         } else {
           seen.add(path);
@@ -125,7 +162,8 @@ export function createControl(parts: ControlParts, live: LiveParts): PeerControl
             files += 1;
             bytes += local.size;
           }
-          if (!sameLocal(local, room, folder.traits)) differ(path, store.row(path)?.hold == null ? 'differs from the room' : 'an open conflict');
+          if (!sameLocal(local, room, folder.traits))
+            differ(path, store.row(path)?.hold == null ? 'differs from the room' : 'an open conflict');
         }
         if (stat.kind === 'directory') await walk(path);
       }
@@ -139,6 +177,12 @@ export function createControl(parts: ControlParts, live: LiveParts): PeerControl
     const pending = store.counts().pending;
     if (pending > 0 && differences.length === 0) differ('', `${pending} paths are still to be sent or applied`);
     return { ok: differences.length === 0, root: store.root(), head: store.head(), files, bytes, differences };
+  }
+
+  /** By its name, its kind and the ignore rules on disk. */
+  async function takesPart(path: RelPath, stat: Stat): Promise<boolean> {
+    if (stat.kind === 'other' || (await live.scanner.explain(path)) !== null) return false;
+    return !live.scanner.isIgnored(path, stat.kind === 'directory');
   }
 
   async function readNow(path: RelPath, stat: Stat): Promise<LocalEntry | null> {
@@ -160,7 +204,15 @@ export function createControl(parts: ControlParts, live: LiveParts): PeerControl
         size += piece.length;
         await live.pause();
       }
-      return { kind: 'file', digest: bytesToHex(hash.digest()) as Extract<LocalEntry, { kind: 'file' }>['digest'], size, executable: stat.executable, mtimeMs: 0, fingerprint: '' as Extract<LocalEntry, { kind: 'file' }>['fingerprint'], racy: false };
+      return {
+        kind: 'file',
+        digest: bytesToHex(hash.digest()) as Extract<LocalEntry, { kind: 'file' }>['digest'],
+        size,
+        executable: stat.executable,
+        mtimeMs: 0,
+        fingerprint: '' as Extract<LocalEntry, { kind: 'file' }>['fingerprint'],
+        racy: false,
+      };
     } finally {
       await handle.close();
     }
@@ -171,31 +223,49 @@ export function createControl(parts: ControlParts, live: LiveParts): PeerControl
     const row = path === undefined ? undefined : store.row(path);
     if (path === undefined || row === undefined || store.variants(path).length === 0) {
       const open = conflictInfos().map((conflict) => conflict.path);
-      return answer(open.length === 0 ? 'there is no open conflict' : `${text} has no open conflict; open: ${open.slice(0, 20).join(', ')}`, false);
+      return answer(
+        open.length === 0
+          ? 'there is no open conflict'
+          : `${text} has no open conflict; open: ${open.slice(0, 20).join(', ')}`,
+        false,
+      );
     }
     await live.command(async () => {
       const now = store.row(path);
-      const own = now?.hold?.variant ?? store.variants(path).find((variant) => sameLocal(now?.local ?? null, variant.entry, folder.traits))?.id ?? null;
+      const own =
+        now?.hold?.variant ??
+        store.variants(path).find((variant) => sameLocal(now?.local ?? null, variant.entry, folder.traits))?.id ??
+        null;
       store.setHold(path, { variant: own, choice: keep });
     });
     return answer(live.running ? `${path}: ${keep} is kept` : `${path}: ${keep} will be kept when sync runs`);
   }
 
-  async function conflictSides(text: string): Promise<{ base: string | null; mine: string | null; theirs: string | null }> {
+  async function conflictSides(
+    text: string,
+  ): Promise<{ base: string | null; mine: string | null; theirs: string | null }> {
     const path = pathOf(text);
     const row = path === undefined ? undefined : store.row(path);
     if (path === undefined || row === undefined) return { base: null, mine: null, theirs: null };
     const variants = store.variants(path);
-    const own = variants.find((variant) => variant.id === row.hold?.variant) ?? variants.find((variant) => sameLocal(row.local, variant.entry, folder.traits));
+    const own =
+      variants.find((variant) => variant.id === row.hold?.variant) ??
+      variants.find((variant) => sameLocal(row.local, variant.entry, folder.traits));
     const newest = [...variants].sort((a, b) => b.timeMs - a.timeMs)[0];
     const room = liveEntry(row.remote);
     const mine = await diskBytes(path);
     const other = own !== undefined ? room : (newest?.entry ?? null);
     const session = live.session();
-    const bytesOf = async (entry: typeof other): Promise<string | null> => (entry?.kind === 'file' ? bytesToBase64(await live.contents.bytesOf(entry.content, session)) : null);
+    const bytesOf = async (entry: typeof other): Promise<string | null> =>
+      entry?.kind === 'file' ? bytesToBase64(await live.contents.bytesOf(entry.content, session)) : null;
     const baseDigest = (own ?? newest)?.baseDigest ?? null;
     const cached = baseDigest === null ? undefined : store.cachedContent(baseDigest);
-    const base = cached !== undefined ? bytesToBase64(cached) : row.base?.kind === 'file' && row.base.content.digest === baseDigest ? await bytesOf(row.base).catch(() => null) : null;
+    const base =
+      cached !== undefined
+        ? bytesToBase64(cached)
+        : row.base?.kind === 'file' && row.base.content.digest === baseDigest
+          ? await bytesOf(row.base).catch(() => null)
+          : null;
     return { base, mine, theirs: await bytesOf(other) };
   }
 
@@ -222,12 +292,26 @@ export function createControl(parts: ControlParts, live: LiveParts): PeerControl
     const stat = await folder.stat(path);
     const lines: string[] = [];
     if (row === undefined && slot === null) {
-      const ignored = stat !== null && 'links' in stat && live.scanner?.isIgnored(path, stat.kind === 'directory') === true;
-      return { lines: [stat === null ? 'neither here nor in the room' : ignored ? 'ignored by the ignore rules' : 'here, not yet looked at'] };
+      const ignored = stat !== null && 'links' in stat && (await live.scanner.explain(path)) !== null;
+      return {
+        lines: [
+          stat === null
+            ? 'neither here nor in the room'
+            : ignored
+              ? 'ignored by the ignore rules'
+              : 'here, not yet looked at',
+        ],
+      };
     }
-    if (row?.outOfScope != null) lines.push(`out of scope on this machine: ${row.outOfScope}; it is not sent, applied or deleted here`);
-    lines.push(`here: ${describeLocal(row?.local ?? null)}`);
-    lines.push(`in the room: ${slot === null ? 'absent' : slot.kind === 'tombstone' ? `deleted at record ${slot.height}` : describeEntry(slot)}`);
+    if (row?.outOfScope != null)
+      lines.push(
+        `out of scope on this machine: ${outOfScopeWords[row.outOfScope]}; it is not sent, applied or deleted here`,
+      );
+    const unread = row?.outOfScope != null && stat !== null;
+    lines.push(`here: ${unread ? 'present, not looked at' : describeLocal(row?.local ?? null)}`);
+    lines.push(
+      `in the room: ${slot === null ? 'absent' : slot.kind === 'tombstone' ? `deleted at record ${slot.height}` : describeEntry(slot)}`,
+    );
     lines.push(`last agreed: ${row?.base == null ? 'absent' : describeEntry(row.base)}`);
     if (row !== undefined) lines.push(...verdicts(row));
     return { lines };
@@ -236,21 +320,36 @@ export function createControl(parts: ControlParts, live: LiveParts): PeerControl
   function verdicts(row: Row): string[] {
     const lines: string[] = [];
     if (row.hold !== null) lines.push('held: an open conflict; see driftless conflicts');
-    if (row.problem !== null) lines.push(`failed ${row.problem.attempts} times: ${row.problem.reason}; tried again at ${new Date(row.problem.retryAtMs).toISOString()}`);
+    if (row.problem !== null)
+      lines.push(
+        `failed ${row.problem.attempts} times: ${row.problem.reason}; tried again at ${new Date(row.problem.retryAtMs).toISOString()}`,
+      );
     const localSame = sameLocal(row.local, row.base, folder.traits);
     const remoteSame = sameLocal(row.local, liveEntry(row.remote), folder.traits);
-    if (row.outOfScope === null && row.hold === null) lines.push(remoteSame ? 'in sync' : localSame ? 'to be applied here' : 'to be sent from here');
+    if (row.outOfScope === null && row.hold === null)
+      lines.push(remoteSame ? 'in sync' : localSame ? 'to be applied here' : 'to be sent from here');
     return lines;
   }
 
   const describeEntry = (entry: NonNullable<ReturnType<typeof liveEntry>>): string =>
-    entry.kind === 'file' ? `file, ${entry.content.size} bytes, ${entry.content.digest.slice(0, 12)}${entry.executable ? ', executable' : ''}` : entry.kind === 'symlink' ? `link to ${entry.target}` : 'directory';
+    entry.kind === 'file'
+      ? `file, ${entry.content.size} bytes, ${entry.content.digest.slice(0, 12)}${entry.executable ? ', executable' : ''}`
+      : entry.kind === 'symlink'
+        ? `link to ${entry.target}`
+        : 'directory';
   const describeLocal = (local: LocalEntry | null): string =>
-    local === null ? 'absent' : local.kind === 'file' ? `file, ${local.size} bytes, ${local.digest.slice(0, 12)}${local.executable ? ', executable' : ''}` : local.kind === 'symlink' ? `link to ${local.target}` : 'directory';
+    local === null
+      ? 'absent'
+      : local.kind === 'file'
+        ? `file, ${local.size} bytes, ${local.digest.slice(0, 12)}${local.executable ? ', executable' : ''}`
+        : local.kind === 'symlink'
+          ? `link to ${local.target}`
+          : 'directory';
 
   async function untrack(text: string): Promise<ControlAnswer> {
     const path = pathOf(text);
-    if (path === undefined || liveEntry(store.manifest.slot(path)) === null) return answer(`${text} is not in the room`, false);
+    if (path === undefined || liveEntry(store.manifest.slot(path)) === null)
+      return answer(`${text} is not in the room`, false);
     const isDirectory = liveEntry(store.manifest.slot(path))?.kind === 'directory';
     const ignored = store.row(path)?.outOfScope === 'ignored';
     await live.command(async () => {
@@ -258,18 +357,22 @@ export function createControl(parts: ControlParts, live: LiveParts): PeerControl
       const wanted = new Set(JSON.parse(store.setting('untracks') ?? '[]') as string[]);
       store.setSetting('untracks', JSON.stringify([...wanted.add(path)]));
     });
-    return answer(`${path} leaves the room and stays on every disk${ignored ? '' : '; it is now listed in .driftlessignore'}`);
+    return answer(
+      `${path} leaves the room and stays on every disk${ignored ? '' : '; it is now listed in .driftlessignore'}`,
+    );
   }
 
   const escapeForIgnore = (path: string): string => path.replace(/[\\*?[\]!#]/g, '\\$&').replace(/ $/, '\\ ');
 
   async function addIgnoreLine(line: string): Promise<void> {
     const stat = await folder.stat(ignoreFile);
-    const before = stat === null ? '' : new TextDecoder().decode(Buffer.from((await diskBytes(ignoreFile)) ?? '', 'base64'));
+    const before =
+      stat === null ? '' : new TextDecoder().decode(Buffer.from((await diskBytes(ignoreFile)) ?? '', 'base64'));
     const text = `${before}${before === '' || before.endsWith('\n') ? '' : '\n'}${line}\n`;
     const stagedName = await live.contents.stageBytes(ignoreFile, new TextEncoder().encode(text), false);
     // What was read just now is what may be replaced, scanned or not.
-    const expected = stat !== null && 'links' in stat ? ({ kind: 'file', fingerprint: fingerprintOf(stat) } as const) : null;
+    const expected =
+      stat !== null && 'links' in stat ? ({ kind: 'file', fingerprint: fingerprintOf(stat) } as const) : null;
     const outcome = await folder.swapIn({ path: ignoreFile, stagedName, asideName: `${stagedName}-old`, expected });
     if (outcome.kind !== 'done') {
       await folder.discardStaged(stagedName);
@@ -300,6 +403,13 @@ export function createControl(parts: ControlParts, live: LiveParts): PeerControl
     },
     untrack,
     invite: async () => ({ invite: parts.makeInvite() }),
-    trustRelay: async () => (live.onTrustRelay() ? answer("the relay's new identity is trusted") : answer('the relay did not show another identity than the known one', false)),
+    trustRelay: async () =>
+      live.onTrustRelay()
+        ? answer(
+            live.running
+              ? "the relay's new identity is trusted"
+              : "the relay's new identity will be trusted when sync runs",
+          )
+        : answer('the relay did not show another identity than the known one', false),
   };
 }

@@ -2,16 +2,26 @@
  * The control of a linked folder while no peer runs: answers from the stored state; what it is asked to do is recorded and
  * carried out by the next run.
  */
+
+import { createContents } from './contents.ts';
 import type { PeerControl, PeerState } from './control.ts';
 import { type ControlParts, createControl } from './control-service.ts';
-import { createContents } from './contents.ts';
 import { createPause } from './pause.ts';
 import type { Random } from './ports/random.ts';
+import { createScanner } from './scan.ts';
 
 export function createOfflineControl(parts: ControlParts & { readonly random: Random }): PeerControl {
   const { store, clock } = parts;
   const pause = createPause(clock);
-  const contents = createContents({ folder: parts.folder, store, cipher: parts.cipher, hashing: parts.hashing, random: parts.random, clock, pause });
+  const contents = createContents({
+    folder: parts.folder,
+    store,
+    cipher: parts.cipher,
+    hashing: parts.hashing,
+    random: parts.random,
+    clock,
+    pause,
+  });
   const state = (): PeerState => ({
     state: store.setting('paused') === 'yes' ? 'paused' : 'offline',
     reason: 'sync does not run',
@@ -22,7 +32,15 @@ export function createOfflineControl(parts: ControlParts & { readonly random: Ra
     waitingForUnsavedEdits: false,
   });
   return createControl(parts, {
-    scanner: null,
+    scanner: createScanner({
+      folder: parts.folder,
+      store,
+      clock,
+      hashing: parts.hashing,
+      log: parts.log,
+      fileBytesMax: Number.POSITIVE_INFINITY,
+      pause,
+    }),
     contents,
     running: false,
     pause,
@@ -30,7 +48,13 @@ export function createOfflineControl(parts: ControlParts & { readonly random: Ra
     state,
     peers: () => {
       const devices = JSON.parse(store.setting('devices') ?? '{}') as Record<string, { name: string; at: number }>;
-      return Object.entries(devices).map(([device, { name, at }]) => ({ device, name, online: false, lastSeen: new Date(at).toISOString(), height: null }));
+      return Object.entries(devices).map(([device, { name, at }]) => ({
+        device,
+        name,
+        online: false,
+        lastSeen: new Date(at).toISOString(),
+        height: null,
+      }));
     },
     session: () => null,
     markDirty: () => {},

@@ -28,7 +28,7 @@ import { liveEntry, sameLocal } from './core/entry-encoding.ts';
 import { type JoinOptions, previewJoin, supersededAtJoin } from './core/first-join.ts';
 import { leafDigest } from './core/leaf-digest.ts';
 import { derivePeerState, type Halt } from './core/peer-state.ts';
-import type { Apply, DiskStep, Plan, PublishStep } from './core/plan.ts';
+import { type Apply, conflictWords, type DiskStep, type Plan, type PublishStep } from './core/plan.ts';
 import { reconcile } from './core/reconcile.ts';
 import { recordBatches } from './core/record-batches.ts';
 import type { Row } from './core/row.ts';
@@ -112,6 +112,7 @@ export function createPeer(given: PeerParts): Peer {
   let fullScanDueMs = 0;
   /** The journal of the run before is settled, and its staged files are gone. */
   let isSettled = false;
+  let isRecalled = false;
   /** The session that the turn under way began with. */
   let turnSession: RoomSession | null = null;
   let checkpointing = false;
@@ -348,6 +349,8 @@ export function createPeer(given: PeerParts): Peer {
 
   async function turn(): Promise<void> {
     turnSession = session;
+    if (!isRecalled) recall();
+    isRecalled = true;
     for (const sealed of heard.splice(0)) presence.take(sealed);
     for (const command of commands.splice(0)) await command();
     let rootHalt = await rootGuard.check();
@@ -800,7 +803,12 @@ export function createPeer(given: PeerParts): Peer {
           parts.onEvent(deleted ? { event: 'sent', path, deleted } : { event: 'sent', path });
         for (const step of batch)
           if (step.kind === 'conflict')
-            parts.onEvent({ event: 'conflict', path: step.path, reason: step.reason, device: parts.deviceName });
+            parts.onEvent({
+              event: 'conflict',
+              path: step.path,
+              reason: conflictWords[step.reason],
+              device: parts.deviceName,
+            });
         if (outcome.paths.length > 0) noteLastChange(outcome.paths[0]?.path ?? '', parts.deviceName);
         return 'appended';
       case 'nothing':
@@ -909,7 +917,6 @@ export function createPeer(given: PeerParts): Peer {
   }
 
   async function startUp(): Promise<void> {
-    recall();
     await parts.watcher.start({
       isIgnoredDirectory: (path) => scanner.isIgnored(path as RelPath, true),
       onHint: ({ path, deep }) => {
@@ -1053,7 +1060,12 @@ export function createPeer(given: PeerParts): Peer {
           reason: `the peer stopped: ${error instanceof Error ? error.message : String(error)}`,
           next: 'see the log; restart Driftless',
         };
-        tellState();
+        try {
+          tellState();
+        } catch {
+          // What it failed on may be the store itself: then the reason is all there is to tell.
+          parts.onEvent({ event: 'state', state: 'error', ...halt, pending: 0, conflicts: 0, watchingByRescan: false, waitingForUnsavedEdits: false });
+        }
       });
     },
     close: async () => {

@@ -18,15 +18,22 @@ afterEach(async () => {
 });
 
 const many = (count: number): Record<string, string> =>
-  Object.fromEntries(Array.from({ length: count }, (_, index) => [`dir${index % 7}/file${index}.txt`, `text ${index}\n`]));
-const halted = (person: Person, code: ErrorCode): Promise<void> => person.until(code, () => person.state()?.code === code);
+  Object.fromEntries(
+    Array.from({ length: count }, (_, index) => [`dir${index % 7}/file${index}.txt`, `text ${index}\n`]),
+  );
+const halted = (person: Person, code: ErrorCode): Promise<void> =>
+  person.until(code, () => person.state()?.code === code);
 /** As `rm -rf` does, entry by entry, with or without our own directory. */
 function empty(dir: string, { marker }: { readonly marker: boolean }): void {
-  for (const name of readdirSync(dir)) if (marker || name !== '.driftless') rmSync(path.join(dir, name), { recursive: true });
+  for (const name of readdirSync(dir))
+    if (marker || name !== '.driftless') rmSync(path.join(dir, name), { recursive: true });
 }
 
 /** Asks what is asked on the command line while no peer runs. */
-async function whileStopped<T>(person: Person, ask: (control: Awaited<ReturnType<ReturnType<typeof createFolderHost>['control']>>) => Promise<T>): Promise<T> {
+async function whileStopped<T>(
+  person: Person,
+  ask: (control: Awaited<ReturnType<ReturnType<typeof createFolderHost>['control']>>) => Promise<T>,
+): Promise<T> {
   const log = { debug() {}, info() {}, warn() {}, error() {} };
   const home = await openHome(person.home);
   const host = createFolderHost({ home, secrets: createFileSecrets(home), ownerKind: 'cli', environment: {}, log });
@@ -56,7 +63,8 @@ test('an emptied folder halts, and goes on by itself when the files come back', 
   await a.start();
   await halted(a, 'root-emptied');
   expect(treeOf(b.dir)).toEqual(before);
-  for (const name of readdirSync(saved)) if (name !== '.driftless') cpSync(path.join(saved, name), path.join(a.dir, name), { recursive: true });
+  for (const name of readdirSync(saved))
+    if (name !== '.driftless') cpSync(path.join(saved, name), path.join(a.dir, name), { recursive: true });
   await a.until('idle', () => a.state()?.state === 'idle');
   await world.settled(a, b);
   expect(treeOf(a.dir)).toEqual(before);
@@ -103,7 +111,11 @@ test('of a deletion that is held nothing goes out before it is confirmed', async
 });
 
 test('what git took away needs no confirmation, also when it did so while no peer ran', async () => {
-  const git = (dir: string, ...rest: string[]): void => void execFileSync('git', ['-c', 'user.name=a', '-c', 'user.email=a@example.org', ...rest], { cwd: dir, stdio: 'ignore' });
+  const git = (dir: string, ...rest: string[]): void =>
+    void execFileSync('git', ['-c', 'user.name=a', '-c', 'user.email=a@example.org', ...rest], {
+      cwd: dir,
+      stdio: 'ignore',
+    });
   const a = await world.share('a', { files: { 'readme.md': 'hello\n' } });
   git(a.dir, 'init', '-q', '-b', 'main');
   git(a.dir, 'add', '-A');
@@ -115,7 +127,8 @@ test('what git took away needs no confirmation, also when it did so while no pee
   const b = await world.join('b', a.invite);
   await b.until('all files', () => Object.keys(treeOf(b.dir)).length === 308);
   await world.settled(a, b);
-  const filesOf = (person: Person): string[] => Object.keys(treeOf(person.dir)).filter((file) => !file.startsWith('.git'));
+  const filesOf = (person: Person): string[] =>
+    Object.keys(treeOf(person.dir)).filter((file) => !file.startsWith('.git'));
   git(a.dir, 'checkout', '-q', 'main');
   await b.until('main', () => filesOf(b).length === 1);
   git(a.dir, 'checkout', '-q', 'big');
@@ -152,4 +165,17 @@ test("a relay's new key that is trusted while no peer runs is taken at the next 
   await a.start();
   await world.settled(a);
   expect(treeOf(a.dir)).toEqual(before);
+});
+
+test('verify and explain of a stopped folder look at the disk, by the ignore rules on it', async () => {
+  const { a } = await two({ 'one.txt': '1\n', '.gitignore': '*.log\n' });
+  await a.stop();
+  a.write('new.txt', 'new\n');
+  a.write('new.log', 'left out\n');
+  const { verified, explained } = await whileStopped(a, async (control) => ({
+    verified: await control.verify(),
+    explained: await control.explain('new.log'),
+  }));
+  expect(verified).toMatchObject({ ok: false, differences: [{ path: 'new.txt' }] });
+  expect(explained.lines).toEqual(['ignored by the ignore rules']);
 });

@@ -178,7 +178,8 @@ async function main(): Promise<number> {
           `driftless: ${text
             .trim()
             .replace(/^error: /, '')
-            .replaceAll('\n', ' ')}. Run: driftless ${command === program ? '' : `${command.name()} `}--help\n`,
+            .replaceAll('\n', ' ')
+            .replace(/\.+$/, '')}. Run: driftless ${command === program ? '' : `${command.name()} `}--help\n`,
         ),
     });
   }

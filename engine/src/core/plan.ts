@@ -99,6 +99,16 @@ export interface Conflict {
 }
 export type ConflictReason = 'overlap' | 'binary' | 'create-create' | 'too-large' | 'no-base' | 'kind';
 
+/** As people read it. */
+export const conflictWords: Readonly<Record<ConflictReason, string>> = {
+  overlap: 'both sides changed the same lines',
+  binary: 'both sides changed it, and it is no text',
+  'create-create': 'both sides made it, with different contents',
+  'too-large': 'both sides changed it, and it is too large to merge',
+  'no-base': 'both sides changed it, and what they began with is not known any more',
+  kind: 'it is of one kind here and of another in the room',
+};
+
 export type DiskStep = Apply | ApplyMode | ApplyMove | Merge | MoveAside;
 export type PublishStep = Publish | PublishMove | PublishMoveAside | Conflict;
 

@@ -10,6 +10,7 @@ import type { NamedFolder } from '../present/folder-view.ts';
 import { inviteOf } from '../present/invite-text.ts';
 import { messages } from '../present/messages.ts';
 import { plural } from '../present/text.ts';
+import { agreeToPlain } from './agree-to-plain.ts';
 import { offerInvite } from './copy-invite.ts';
 import { followFirstSync } from './first-sync.ts';
 import { pickFolder } from './pick-folder.ts';
@@ -130,19 +131,6 @@ async function withPlainAgreed<Answer>(
     if (agreed || refusalOf(error) !== 'plain-refused') throw error;
   }
   return (await agreeToPlain()) ? work(true) : undefined;
-}
-
-export async function agreeToPlain(): Promise<boolean> {
-  const go = await vscode.window.showWarningMessage(
-    'Use a connection that is not encrypted on the way?',
-    {
-      modal: true,
-      detail:
-        'Contents, names and paths stay sealed end to end, and the relay is known by its own key. What others in the network can see: that these machines talk to this relay, when, and how much.',
-    },
-    'Use It',
-  );
-  return go === 'Use It';
 }
 
 function isCancelled(error: unknown): boolean {

@@ -4,7 +4,7 @@ import type { CommandContext } from '../context.ts';
 import { parseRelayAddress } from '../present/relay-address.ts';
 import { networkAddresses, type RelayRunning, relayUrl } from '../relay-host.ts';
 import { settings } from '../settings.ts';
-import { agreeToPlain } from './connect-peer.ts';
+import { agreeToPlain } from './agree-to-plain.ts';
 
 export interface RelayChoice {
   readonly urls: readonly string[];

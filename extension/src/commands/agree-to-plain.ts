@@ -1,0 +1,15 @@
+/** Asks before a relay is used over an unencrypted connection that leaves this machine (plain `ws://` beyond loopback). */
+import * as vscode from 'vscode';
+
+export async function agreeToPlain(): Promise<boolean> {
+  const go = await vscode.window.showWarningMessage(
+    'Use a connection that is not encrypted on the way?',
+    {
+      modal: true,
+      detail:
+        'Contents, names and paths stay sealed end to end, and the relay is known by its own key. What others in the network can see: that these machines talk to this relay, when, and how much.',
+    },
+    'Use It',
+  );
+  return go === 'Use It';
+}

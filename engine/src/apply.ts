@@ -5,7 +5,8 @@
  * Orders that hold here: verified before visible · staged before applied · INTENT before each replace · flushed before base.
  * Never over bytes that no scan saw: the folder compares what it moves aside, and `changed` means scan again.
  */
-import { type Digest, type Entry, type RelPath, bytesToHex } from '@driftless/protocol';
+import { bytesToHex, type Digest, type Entry, type RelPath } from '@driftless/protocol';
+import { ChunksMissing, ContentDamaged, downloadPrefix, type StagedContent } from './contents.ts';
 import { conflictName } from './core/conflict-name.ts';
 import { liveEntry } from './core/entry-encoding.ts';
 import { fingerprintOf, sameButChangeTime } from './core/fingerprint.ts';
@@ -14,9 +15,8 @@ import type { LocalEntry } from './core/local-entry.ts';
 import { mergeText } from './core/merge-text.ts';
 import type { Apply, ApplyMode, ApplyMove, Conflict, DiskStep, Merge, MoveAside } from './core/plan.ts';
 import type { Row } from './core/row.ts';
-import { ChunksMissing, ContentDamaged, type StagedContent, downloadPrefix } from './contents.ts';
 import type { PeerContext } from './peer-context.ts';
-import { type Expected, type Stat, type SwapOutcome, FolderError } from './ports/folder.ts';
+import { type Expected, FolderError, type Stat, type SwapOutcome } from './ports/folder.ts';
 import type { Intent, TrashRow } from './ports/state-store.ts';
 
 export interface ApplyOptions {
@@ -30,7 +30,6 @@ export interface ApplyResult {
   readonly applied: readonly { readonly path: RelPath; readonly deleted: boolean }[];
   /** Merges that overlap: to be published as variants. */
   readonly conflicts: readonly Conflict[];
-  readonly diskFull: boolean;
 }
 
 export interface Applier {
@@ -75,6 +74,12 @@ export const localFileOf = (stat: Stat, digest: Digest, nowMs: number): LocalEnt
  */
 const tickMs = (stat: Stat): number => (stat.mtimeNs % 1_000_000_000n === 0n ? 2_000 : 50);
 
+/** What a path's failure is shown as. */
+export const problemOf = (error: unknown): { readonly reason: string; readonly diskFull: boolean } =>
+  error instanceof FolderError
+    ? error.problem
+    : { reason: error instanceof Error ? error.message : String(error), diskFull: false };
+
 export function createApplier(context: PeerContext): Applier {
   const { parts, contents } = context;
   const { folder, store, clock, random, hashing } = parts;
@@ -85,16 +90,9 @@ export function createApplier(context: PeerContext): Applier {
   async function apply(steps: readonly DiskStep[], options: ApplyOptions): Promise<ApplyResult> {
     const applied: { path: RelPath; deleted: boolean }[] = [];
     const conflicts: Conflict[] = [];
-    let diskFull = false;
-    const failed = (path: RelPath, problem: unknown): void => {
-      const full = problem instanceof FolderError && problem.problem.diskFull;
-      diskFull ||= full;
-      context.fail(path, problem instanceof Error ? problem.message : String(problem));
-    };
+    const failed = (path: RelPath, problem: unknown): void => context.fail(path, problemOf(problem));
 
-    const staged = await stageAll(steps, options, failed, (full) => {
-      diskFull ||= full;
-    });
+    const staged = await stageAll(steps, options, failed);
     const journal = new Map<RelPath, Intent>();
     const begin = (path: RelPath, incoming: Entry | null, stagedName: string | null): Intent => {
       const intent: Intent = { path, incoming, stagedName, asideName: newAsideName() };
@@ -103,7 +101,12 @@ export function createApplier(context: PeerContext): Applier {
     };
     // The room's entry is what base becomes, also where an executable bit that was changed here is still to be published.
     for (const step of steps)
-      if (step.kind === 'apply' && needsSwap(step) && (step.to === null || step.to.kind !== 'file' || staged.has(step.path))) begin(step.path, liveEntry(step.row.remote), staged.get(step.path) ?? null);
+      if (
+        step.kind === 'apply' &&
+        needsSwap(step) &&
+        (step.to === null || step.to.kind !== 'file' || staged.has(step.path))
+      )
+        begin(step.path, liveEntry(step.row.remote), staged.get(step.path) ?? null);
     // Committed before the first replace; one commit for the whole pass is before each of them.
     store.transaction(() => {
       for (const intent of journal.values()) store.putIntent(intent);
@@ -122,7 +125,8 @@ export function createApplier(context: PeerContext): Applier {
     };
     try {
       // Kinds that must first lose their directory come after the deletions below it.
-      const replacesDirectory = (step: Apply): boolean => step.to !== null && step.to.kind !== 'directory' && step.row.local?.kind === 'directory';
+      const replacesDirectory = (step: Apply): boolean =>
+        step.to !== null && step.to.kind !== 'directory' && step.row.local?.kind === 'directory';
       const passes: ((step: DiskStep) => boolean)[] = [
         (step) => step.kind !== 'apply' || (step.to !== null && !replacesDirectory(step)),
         (step) => step.kind === 'apply' && step.to === null,
@@ -138,10 +142,12 @@ export function createApplier(context: PeerContext): Applier {
               const outcome = await applyOne(step, intent);
               if (outcome === null) break;
               if (outcome.kind === 'done') {
-                done.push({ commit: () => commitApplied(step, outcome, intent), applied: [{ path: step.path, deleted: step.to === null }] });
+                done.push({
+                  commit: () => commitApplied(step, outcome, intent),
+                  applied: [{ path: step.path, deleted: step.to === null }],
+                });
                 break;
               }
-              if (outcome.kind === 'problem') diskFull ||= outcome.diskFull;
               refused(outcome, intent, step);
               break;
             }
@@ -152,7 +158,8 @@ export function createApplier(context: PeerContext): Applier {
             }
             case 'applyMove':
               await settle();
-              if (await applyMove(step)) applied.push({ path: step.fromPath, deleted: true }, { path: step.toPath, deleted: false });
+              if (await applyMove(step))
+                applied.push({ path: step.fromPath, deleted: true }, { path: step.toPath, deleted: false });
               break;
             case 'merge': {
               await settle();
@@ -181,7 +188,7 @@ export function createApplier(context: PeerContext): Applier {
         for (const name of staged.values()) await folder.discardStaged(name);
       }
     }
-    return { applied, conflicts, diskFull };
+    return { applied, conflicts };
   }
 
   /** Fetches and verifies the contents of a pass before any of it becomes visible (rule DISK1). */
@@ -189,7 +196,6 @@ export function createApplier(context: PeerContext): Applier {
     steps: readonly DiskStep[],
     options: ApplyOptions,
     failed: (path: RelPath, problem: unknown) => void,
-    onDiskFull: (full: boolean) => void,
   ): Promise<Map<RelPath, string>> {
     const staged = new Map<RelPath, string>();
     const requests = [];
@@ -213,14 +219,14 @@ export function createApplier(context: PeerContext): Applier {
       });
     } catch (error) {
       if (!(error instanceof FolderError)) throw error;
-      onDiskFull(error.problem.diskFull);
-      for (const { path } of requests) if (!staged.has(path)) context.fail(path, error.problem.reason);
+      for (const { path } of requests) if (!staged.has(path)) context.fail(path, error.problem);
     }
     return staged;
   }
 
   /** Only files and links are replaced; directories are made and removed without a journal: both are safe to repeat. */
-  const needsSwap = ({ to, row }: Apply): boolean => (to === null ? row.local !== null && row.local.kind !== 'directory' : to.kind !== 'directory');
+  const needsSwap = ({ to, row }: Apply): boolean =>
+    to === null ? row.local !== null && row.local.kind !== 'directory' : to.kind !== 'directory';
 
   /** null: nothing was done and nothing is wrong (its content could not be staged: already reported). */
   async function applyOne(step: Apply, intent: Intent | null): Promise<SwapOutcome | null> {
@@ -247,8 +253,11 @@ export function createApplier(context: PeerContext): Applier {
       if (removed.kind !== 'done') return removed;
       stillExpected = null;
     }
-    if (to.kind === 'symlink') return folder.makeSymlink({ path, target: to.target, asideName: intent.asideName, expected: stillExpected });
-    return intent.stagedName === null ? null : folder.swapIn({ path, stagedName: intent.stagedName, asideName: intent.asideName, expected: stillExpected });
+    if (to.kind === 'symlink')
+      return folder.makeSymlink({ path, target: to.target, asideName: intent.asideName, expected: stillExpected });
+    return intent.stagedName === null
+      ? null
+      : folder.swapIn({ path, stagedName: intent.stagedName, asideName: intent.asideName, expected: stillExpected });
   }
 
   function commitApplied(step: Apply, outcome: Extract<SwapOutcome, { kind: 'done' }>, intent: Intent | null): void {
@@ -274,8 +283,13 @@ export function createApplier(context: PeerContext): Applier {
     const base = row.base;
     const digest = local?.kind === 'file' ? local.digest : null;
     // During a join it is not certain that the log which this peer remembers is the one that the relay holds.
-    const isRemembered = (found: Digest): boolean => store.setting('join') === undefined && store.inHistory(row.path, found);
-    const inRecord = local === null || local.kind !== 'file' || (base?.kind === 'file' && base.content.digest === digest) || isRemembered(local.digest);
+    const isRemembered = (found: Digest): boolean =>
+      store.setting('join') === undefined && store.inHistory(row.path, found);
+    const inRecord =
+      local === null ||
+      local.kind !== 'file' ||
+      (base?.kind === 'file' && base.content.digest === digest) ||
+      isRemembered(local.digest);
     const item: TrashRow = {
       name,
       path: row.path,
@@ -303,7 +317,7 @@ export function createApplier(context: PeerContext): Applier {
         keepDirectory(step);
         return;
       case 'problem':
-        context.fail(path, outcome.reason);
+        context.fail(path, outcome);
     }
   }
 
@@ -326,14 +340,15 @@ export function createApplier(context: PeerContext): Applier {
   async function applyMode(step: ApplyMode): Promise<(() => void) | null> {
     const { path, row } = step;
     const outcome = await folder.setExecutable({ path, executable: step.executable, expected: expectedOf(row.local) });
-    if (outcome.kind === 'problem') context.fail(path, outcome.reason);
+    if (outcome.kind === 'problem') context.fail(path, outcome);
     if (outcome.kind !== 'done') {
       context.markDirty(path, false);
       return null;
     }
     return () => {
       store.setBase(path, liveEntry(row.remote));
-      if (row.local?.kind === 'file' && outcome.stat !== null) store.setLocal(path, localFileOf(outcome.stat, row.local.digest, clock.nowMs()));
+      if (row.local?.kind === 'file' && outcome.stat !== null)
+        store.setLocal(path, localFileOf(outcome.stat, row.local.digest, clock.nowMs()));
       store.setProblem(path, null);
     };
   }
@@ -342,12 +357,16 @@ export function createApplier(context: PeerContext): Applier {
     const row = store.row(step.fromPath);
     if (row === undefined || row.local === null) return false;
     store.setSetting(moveUnderWay, JSON.stringify({ fromPath: step.fromPath, toPath: step.toPath }));
-    const outcome = await folder.rename({ fromPath: step.fromPath, toPath: step.toPath, expected: expectedOf(row.local) });
+    const outcome = await folder.rename({
+      fromPath: step.fromPath,
+      toPath: step.toPath,
+      expected: expectedOf(row.local),
+    });
     if (outcome.kind !== 'done') {
       store.setSetting(moveUnderWay, null);
       context.markDirty(step.fromPath, true);
       context.markDirty(step.toPath, true);
-      if (outcome.kind === 'problem') context.fail(step.fromPath, outcome.reason);
+      if (outcome.kind === 'problem') context.fail(step.fromPath, outcome);
       return false;
     }
     await folder.flushDirectories();
@@ -355,14 +374,18 @@ export function createApplier(context: PeerContext): Applier {
     store.transaction(() => {
       store.setSetting(moveUnderWay, null);
       store.moveLocalAndBase(step.fromPath, step.toPath);
-      if (outcome.stat !== null && row.local?.kind === 'file') store.setLocal(step.toPath, localFileOf(outcome.stat, row.local.digest, clock.nowMs()));
+      if (outcome.stat !== null && row.local?.kind === 'file')
+        store.setLocal(step.toPath, localFileOf(outcome.stat, row.local.digest, clock.nowMs()));
     });
     context.markDirty(step.toPath, true);
     return true;
   }
 
   /** Rule MERGE: first to the disk with base := remote, then published as an ordinary edit by the next round. */
-  async function merge(step: Merge, failed: (path: RelPath, problem: unknown) => void): Promise<Conflict | 'merged' | null> {
+  async function merge(
+    step: Merge,
+    failed: (path: RelPath, problem: unknown) => void,
+  ): Promise<Conflict | 'merged' | null> {
     const { path, row } = step;
     const { local, base } = row;
     const remote = liveEntry(row.remote);
@@ -379,7 +402,7 @@ export function createApplier(context: PeerContext): Applier {
         return null;
       }
       if (ours.kind === 'problem') {
-        failed(path, new Error(ours.reason));
+        context.fail(path, ours);
         return null;
       }
       const oursBytes = ours.prepared.bytes;
@@ -397,27 +420,45 @@ export function createApplier(context: PeerContext): Applier {
       const stagedName = await contents.stageBytes(path, merged.bytes, executable);
       const intent: Intent = { path, incoming: remote, stagedName, asideName: newAsideName() };
       store.putIntent(intent);
-      const outcome = await folder.swapIn({ path, stagedName, asideName: intent.asideName, expected: expectedOf(local) });
+      const outcome = await folder.swapIn({
+        path,
+        stagedName,
+        asideName: intent.asideName,
+        expected: expectedOf(local),
+      });
       if (outcome.kind !== 'done') {
         store.deleteIntent(path);
         await folder.discardStaged(stagedName);
-        if (outcome.kind === 'problem') failed(path, new Error(outcome.reason));
+        if (outcome.kind === 'problem') context.fail(path, outcome);
         else context.markDirty(path, false);
         return null;
       }
       await folder.flushDirectories();
       store.transaction(() => {
         if (outcome.asideName !== null)
-          store.putTrash({ name: outcome.asideName, path, digest: local.digest, fingerprint: local.fingerprint, inRecord: false, reason: 'merged', atMs: clock.nowMs() });
+          store.putTrash({
+            name: outcome.asideName,
+            path,
+            digest: local.digest,
+            fingerprint: local.fingerprint,
+            inRecord: false,
+            reason: 'merged',
+            atMs: clock.nowMs(),
+          });
         store.setBase(path, remote);
-        if (outcome.stat !== null) store.setLocal(path, localFileOf(outcome.stat, bytesToHex(hashing.sha256(merged.bytes)) as Digest, clock.nowMs()));
+        if (outcome.stat !== null)
+          store.setLocal(
+            path,
+            localFileOf(outcome.stat, bytesToHex(hashing.sha256(merged.bytes)) as Digest, clock.nowMs()),
+          );
         store.setProblem(path, null);
         store.deleteIntent(path);
         store.cacheContent(remote.content.digest, theirsBytes, clock.nowMs());
       });
       return 'merged';
     } catch (error) {
-      if (!(error instanceof ChunksMissing || error instanceof ContentDamaged || error instanceof FolderError)) throw error;
+      if (!(error instanceof ChunksMissing || error instanceof ContentDamaged || error instanceof FolderError))
+        throw error;
       failed(path, error);
       return null;
     }
@@ -435,13 +476,17 @@ export function createApplier(context: PeerContext): Applier {
       digest: leafDigest(local, hashing.sha256),
       taken: (path) => store.row(path)?.local != null || store.manifest.slot(path) !== null,
       traits: folder.traits,
-        sha256: hashing.sha256,
+      sha256: hashing.sha256,
     });
     const outcome = await folder.rename({ fromPath: step.path, toPath, expected: expectedOf(local) });
-    if (outcome.kind === 'problem') context.fail(step.path, outcome.reason);
+    if (outcome.kind === 'problem') context.fail(step.path, outcome);
     if (outcome.kind === 'done') {
       store.setHold(step.path, null);
-      parts.onEvent({ event: 'note', path: step.path, note: `the file makes way for a directory and is now ${toPath}` });
+      parts.onEvent({
+        event: 'note',
+        path: step.path,
+        note: `the file makes way for a directory and is now ${toPath}`,
+      });
     }
     context.markDirty(step.path, false);
     context.markDirty(toPath, false);
@@ -468,7 +513,8 @@ export function createApplier(context: PeerContext): Applier {
     });
     // What was staged by a run before belongs to nobody any more; parts of large downloads are gone on from.
     let partsKept = 0;
-    for (const name of await folder.stagedNames()) if (!name.startsWith(downloadPrefix) || ++partsKept > downloadPartsMax) await folder.discardStaged(name);
+    for (const name of await folder.stagedNames())
+      if (!name.startsWith(downloadPrefix) || ++partsKept > downloadPartsMax) await folder.discardStaged(name);
     for (const { path } of intents) context.markDirty(path, false);
   }
 
@@ -495,7 +541,12 @@ export function createApplier(context: PeerContext): Applier {
     const local = store.row(path)?.local ?? null;
     const stat = await folder.stat(path);
     if (local === null) return stat === null;
-    return local.kind === 'file' && stat !== null && stat.kind === 'file' && sameButChangeTime(fingerprintOf(stat), local.fingerprint);
+    return (
+      local.kind === 'file' &&
+      stat !== null &&
+      stat.kind === 'file' &&
+      sameButChangeTime(fingerprintOf(stat), local.fingerprint)
+    );
   }
 
   /** A rename that the disk has and the trees have not: they follow, so that what was edited under the old name is no new file. */
@@ -507,9 +558,14 @@ export function createApplier(context: PeerContext): Applier {
     if (there === null || there.kind === 'problem' || store.row(fromPath)?.local == null) return null;
     if (from === null) return { kind: 'applyMove', fromPath, toPath };
     // One file under both names: the new one was made, the old one not yet taken away.
-    if (from.kind !== 'file' || there.kind !== 'file' || from.inode !== there.inode || from.device !== there.device) return null;
+    if (from.kind !== 'file' || there.kind !== 'file' || from.inode !== there.inode || from.device !== there.device)
+      return null;
     const asideName = newAsideName();
-    const removed = await folder.removeFile({ path: fromPath, asideName, expected: { kind: 'file', fingerprint: fingerprintOf(from) } });
+    const removed = await folder.removeFile({
+      path: fromPath,
+      asideName,
+      expected: { kind: 'file', fingerprint: fingerprintOf(from) },
+    });
     if (removed.kind !== 'done') return null;
     await folder.discardTrash(asideName);
     return { kind: 'applyMove', fromPath, toPath };

@@ -3,30 +3,30 @@
  * path, loaded by a peer that is new or was away for long, and the seed of a relay that lost the room (rule SEED).
  */
 import {
+  bytesToHex,
   type ChunkId,
   type Content,
+  concatBytes,
+  decodeRecordHeader,
+  equalBytes,
   type Head,
+  hexToBytes,
+  limits,
+  recordIdOf,
   type SealedCheckpoint,
   type SealedChunk,
   type SealedRecord,
   type Variant,
-  bytesToHex,
-  decodeRecordHeader,
-  hexToBytes,
-  concatBytes,
-  equalBytes,
-  limits,
-  recordIdOf,
 } from '@driftless/protocol';
+import { ChunksMissing, largeContentBytesMin } from './contents.ts';
+import { chunkRanges } from './core/chunker.ts';
+import { refsOfIds } from './core/content-refs.ts';
 import { liveEntry } from './core/entry-encoding.ts';
 import type { Page, SlotUpdate } from './core/manifest-view.ts';
 import { pageBytes, pageEntriesOf, pageHash, parsePage, rootOfHashes } from './core/page-tree.ts';
-import { ChunksMissing, largeContentBytesMin } from './contents.ts';
 import type { Row } from './core/row.ts';
 import type { PeerContext } from './peer-context.ts';
 import type { RoomSession } from './ports/room-session.ts';
-import { chunkRanges } from './core/chunker.ts';
-import { refsOfIds } from './core/content-refs.ts';
 
 /** Rule CP3. */
 const checkpointBytesMin = 4 * 1024 * 1024;
@@ -43,7 +43,10 @@ export interface Checkpoints {
    * Starts the room's log again at a relay that has lost it, from what this peer knows. `stale`: another peer was faster.
    * `incomplete`: neither this peer nor the relay holds all that the room references; what this one has, the relay has now.
    */
-  seed(session: RoomSession, onProgress: (done: number, total: number) => void): Promise<'seeded' | 'stale' | 'incomplete'>;
+  seed(
+    session: RoomSession,
+    onProgress: (done: number, total: number) => void,
+  ): Promise<'seeded' | 'stale' | 'incomplete'>;
   /** Offers the relay every chunk of every content of the room that this disk, or a cache of this peer, holds. */
   refill(session: RoomSession, onProgress: (done: number, total: number) => void): Promise<void>;
 }
@@ -61,7 +64,8 @@ export function createCheckpoints(context: PeerContext): Checkpoints {
   async function makeIfDue(session: RoomSession): Promise<boolean> {
     const since = store.bytesSinceCheckpoint();
     const last = store.lastCheckpoint();
-    if (since.bytes <= Math.max(checkpointBytesMin, (last?.bytes ?? 0) / 2) && since.records < checkpointRecordsMax) return false;
+    if (since.bytes <= Math.max(checkpointBytesMin, (last?.bytes ?? 0) / 2) && since.records < checkpointRecordsMax)
+      return false;
     const collected = await collect(session);
     if (collected === null) return false;
     if ((await session.putCheckpoint(collected.checkpoint)).length > 0) {
@@ -75,9 +79,16 @@ export function createCheckpoints(context: PeerContext): Checkpoints {
 
   /** Uploads pages until those of one moment are all stored, then seals the checkpoint of that moment. */
   async function collect(session: RoomSession): Promise<Collected | null> {
-    const contentByPage = new Map<string, { readonly content: Content; readonly ids: readonly ChunkId[]; readonly bytes: number }>();
+    const contentByPage = new Map<
+      string,
+      { readonly content: Content; readonly ids: readonly ChunkId[]; readonly bytes: number }
+    >();
     for (let round = 0; round < collectRoundsMax; round += 1) {
-      const todo = store.pages.pages().flatMap((page, index, all) => (contentByPage.has(bytesToHex(page.hash)) ? [] : [{ page, after: all[index - 1]?.end ?? null }]));
+      const todo = store.pages
+        .pages()
+        .flatMap((page, index, all) =>
+          contentByPage.has(bytesToHex(page.hash)) ? [] : [{ page, after: all[index - 1]?.end ?? null }],
+        );
       if (todo.length === 0) return seal(session, contentByPage);
       let batch: SealedChunk[] = [];
       for (const { page, after } of todo) {
@@ -109,7 +120,9 @@ export function createCheckpoints(context: PeerContext): Checkpoints {
     return { entry: { content, ids: [...ids, ...chunks.map((chunk) => chunk.id)], bytes: bytes.length }, chunks };
   }
   function sealBytes(bytes: Uint8Array): { readonly content: Content; readonly chunks: readonly SealedChunk[] } {
-    const chunks: SealedChunk[] = chunkRanges(bytes, cipher.gearTable).map((range) => cipher.sealChunk(bytes.subarray(range.start, range.end)));
+    const chunks: SealedChunk[] = chunkRanges(bytes, cipher.gearTable).map((range) =>
+      cipher.sealChunk(bytes.subarray(range.start, range.end)),
+    );
     const refs = refsOfIds(
       chunks.map((chunk) => chunk.id),
       (plain) => {
@@ -118,12 +131,23 @@ export function createCheckpoints(context: PeerContext): Checkpoints {
         return list.id;
       },
     );
-    return { content: { digest: bytesToHex(hashing.sha256(bytes)) as Content['digest'], size: bytes.length, epoch: cipher.epoch, refs }, chunks };
+    return {
+      content: {
+        digest: bytesToHex(hashing.sha256(bytes)) as Content['digest'],
+        size: bytes.length,
+        epoch: cipher.epoch,
+        refs,
+      },
+      chunks,
+    };
   }
 
   async function seal(
     session: RoomSession,
-    contentByPage: ReadonlyMap<string, { readonly content: Content; readonly ids: readonly ChunkId[]; readonly bytes: number }>,
+    contentByPage: ReadonlyMap<
+      string,
+      { readonly content: Content; readonly ids: readonly ChunkId[]; readonly bytes: number }
+    >,
   ): Promise<Collected | null> {
     // One moment: nothing is awaited between reading the head, its root and its pages.
     const head = store.head();
@@ -163,7 +187,10 @@ export function createCheckpoints(context: PeerContext): Checkpoints {
     const slots: SlotUpdate[] = [];
     const variants: Variant[] = [];
     const hashes: Uint8Array[] = [];
-    const index = JSON.parse(new TextDecoder().decode(await contents.bytesOf(body.pages, session))) as { hash: string; content: Content }[];
+    const index = JSON.parse(new TextDecoder().decode(await contents.bytesOf(body.pages, session))) as {
+      hash: string;
+      content: Content;
+    }[];
     for (const { hash, content } of index) {
       const bytes = await contents.bytesOf(content, session);
       const page = parsePage(bytes);
@@ -184,10 +211,22 @@ export function createCheckpoints(context: PeerContext): Checkpoints {
     if (!opened.ok || opened.value.body.root !== body.root) return false;
     store.transaction(() => {
       store.loadManifest({ head: { height: body.height, id: body.recordId }, root: body.root, slots, variants });
+      forgetBasesWithoutTombstone();
       keepHeadRecord(record);
       store.noteCheckpoint({ height: body.height, bytes: slots.length * 128 });
     });
     return true;
+  }
+
+  /** What a checkpoint does not name was untracked meanwhile, or deleted and forgotten: that is no wish to delete it here (rules IG1, TOMB). */
+  function forgetBasesWithoutTombstone(): void {
+    for (let from: Row['path'] | '' = ''; ; ) {
+      const rows = store.rowsFrom(from, 1_000);
+      for (const { path, base, remote } of rows) if (base !== null && remote === null) store.setBase(path, null);
+      const last = rows.at(-1);
+      if (last === undefined || rows.length < 1_000) return;
+      from = `${last.path}\u0000` as Row['path'];
+    }
   }
 
   async function recordAt(session: RoomSession, height: number): Promise<SealedRecord | null> {
@@ -208,7 +247,14 @@ export function createCheckpoints(context: PeerContext): Checkpoints {
 
   /** A seed needs the head's record verbatim; after a load from a checkpoint it is in no cache. */
   function keepHeadRecord(record: SealedRecord): void {
-    store.setSetting('head-record', JSON.stringify({ header: bytesToHex(record.header), body: bytesToHex(record.body), signature: bytesToHex(record.writerSignature) }));
+    store.setSetting(
+      'head-record',
+      JSON.stringify({
+        header: bytesToHex(record.header),
+        body: bytesToHex(record.body),
+        signature: bytesToHex(record.writerSignature),
+      }),
+    );
   }
 
   function headRecord(head: Head): SealedRecord | null {
@@ -236,7 +282,8 @@ export function createCheckpoints(context: PeerContext): Checkpoints {
       throw error;
     });
     if (collected === 'incomplete') return collected;
-    if (collected === null || collected.head.id !== head.id) throw new Error('the room moved on while the relay was being seeded');
+    if (collected === null || collected.head.id !== head.id)
+      throw new Error('the room moved on while the relay was being seeded');
     const answer = await session.seed(collected.checkpoint, [record]);
     return answer.kind === 'missingChunks' ? 'incomplete' : answer.kind;
   };
@@ -256,17 +303,24 @@ export function createCheckpoints(context: PeerContext): Checkpoints {
       // Edited here since: then its bytes are perhaps under another name, or kept for merging (rule BASE).
       const holder = isHere ? row : store.localFilesByDigest(content.digest, 1)[0];
       if (holder?.local?.kind === 'file' && content.size > largeContentBytesMin)
-        await contents.uploadLarge(holder.path, holder.local, session, { signal: context.signal, evenIfKnown: true, onProgress: () => {} });
+        await contents.uploadLarge(holder.path, holder.local, session, {
+          signal: context.signal,
+          evenIfKnown: true,
+          onProgress: () => {},
+        });
       else {
         const chunks =
-          holder?.local?.kind === 'file' ? await contents.chunksFromDisk(holder.path, holder.local, 'all') : contents.chunksFromCaches(content);
+          holder?.local?.kind === 'file'
+            ? await contents.chunksFromDisk(holder.path, holder.local, 'all')
+            : contents.chunksFromCaches(content);
         batch.push(...chunks);
         batchBytes += chunks.reduce((sum, chunk) => sum + chunk.sealed.length, 0);
         if (batchBytes > 2 * 1024 * 1024) await send();
       }
       await context.pause();
     };
-    for (const { path, entry } of store.openVariants()) if (entry.kind === 'file') await offer(entry.content, store.row(path));
+    for (const { path, entry } of store.openVariants())
+      if (entry.kind === 'file') await offer(entry.content, store.row(path));
     let from: Parameters<typeof store.rowsFrom>[0] = '';
     for (;;) {
       const rows = store.rowsFrom(from, 1_000);

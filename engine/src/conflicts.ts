@@ -4,17 +4,18 @@
  * the disk first and published, with the resolve, in one record (rule LOG6).
  */
 import type { Entry, FileEntry, RelPath, Variant } from '@driftless/protocol';
-import { expectedOf, localFileOf } from './apply.ts';
+import { expectedOf, localFileOf, problemOf } from './apply.ts';
 import { conflictName } from './core/conflict-name.ts';
 import { liveEntry, sameEntry, sameLocal } from './core/entry-encoding.ts';
+import { ignoreFileNames } from './core/ignore-rules.ts';
 import { leafDigest } from './core/leaf-digest.ts';
 import type { LocalEntry } from './core/local-entry.ts';
 import type { PublishStep } from './core/plan.ts';
-import { ignoreFileNames } from './core/ignore-rules.ts';
 import { type ResolutionStep, resolveByChoice, resolveByPolicy } from './core/resolution.ts';
 import type { Row } from './core/row.ts';
 import { ancestorsOf } from './core/tree-paths.ts';
 import type { PeerContext } from './peer-context.ts';
+import type { SwapOutcome } from './ports/folder.ts';
 import type { ExtraChange } from './publish.ts';
 
 /** Resolutions that go into one record. */
@@ -45,7 +46,8 @@ export function createConflictKeeper(context: PeerContext): ConflictKeeper {
   const ownVariant = (row: Row): Variant | undefined => {
     const variants = store.variants(row.path);
     // An answer was given for what the disk held then: while it is carried out the disk may hold another side already.
-    if (row.hold?.variant != null || row.hold?.choice != null) return variants.find((variant) => variant.id === row.hold?.variant);
+    if (row.hold?.variant != null || row.hold?.choice != null)
+      return variants.find((variant) => variant.id === row.hold?.variant);
     return variants.find((variant) => sameLocal(row.local, variant.entry, folder.traits));
   };
 
@@ -62,7 +64,10 @@ export function createConflictKeeper(context: PeerContext): ConflictKeeper {
     return { steps, extra, resolved };
   }
 
-  async function settleOne(row: Row, work: { steps: PublishStep[]; extra: ExtraChange[]; resolved: RelPath[] }): Promise<void> {
+  async function settleOne(
+    row: Row,
+    work: { steps: PublishStep[]; extra: ExtraChange[]; resolved: RelPath[] },
+  ): Promise<void> {
     const { path, hold } = row;
     if (hold === null) return;
     const variants = store.variants(path);
@@ -77,11 +82,17 @@ export function createConflictKeeper(context: PeerContext): ConflictKeeper {
     }
     // Edited here since the room had it: into the room first, so that no answer replaces the only copy.
     if (own === undefined && !isInRoom(row, variants)) {
-      if (sameLocal(row.local, row.base, folder.traits) || !sameEntry(liveEntry(row.remote), row.base)) store.setHold(path, null);
+      if (sameLocal(row.local, row.base, folder.traits) || !sameEntry(liveEntry(row.remote), row.base))
+        store.setHold(path, null);
       else work.steps.push({ kind: 'publish', path, local: row.local, remote: row.remote, revives: false });
       return;
     }
-    const input = { variants, ownVariant: own?.id ?? null, remote: liveEntry(row.remote), remoteMtimeMs: row.remoteMtimeMs };
+    const input = {
+      variants,
+      ownVariant: own?.id ?? null,
+      remote: liveEntry(row.remote),
+      remoteMtimeMs: row.remoteMtimeMs,
+    };
     const plan = hold.choice === null ? resolveByPolicy(input, parts.policy) : resolveByChoice(input, hold.choice);
     if (plan.length > 0) await carryOut(row, plan, work);
   }
@@ -107,17 +118,26 @@ export function createConflictKeeper(context: PeerContext): ConflictKeeper {
   }
 
   /** The held file changed since its variant was published. */
-  function movedOn(row: Row, own: Variant, work: { steps: PublishStep[]; extra: ExtraChange[]; resolved: RelPath[] }): void {
+  function movedOn(
+    row: Row,
+    own: Variant,
+    work: { steps: PublishStep[]; extra: ExtraChange[]; resolved: RelPath[] },
+  ): void {
     const { path, local } = row;
     const close: ExtraChange = { change: { kind: 'resolve', path, variants: [own.id] }, outcome: [] };
-    const settled = local === null || sameLocal(local, liveEntry(row.remote), folder.traits) || local.kind === 'directory';
+    const settled =
+      local === null || sameLocal(local, liveEntry(row.remote), folder.traits) || local.kind === 'directory';
     work.extra.push(close);
     // Equal to the room's entry by the user's own hand, or gone, and then the room's entry comes: `release` ends the hold.
     if (settled) work.resolved.push(path);
     else work.steps.push({ kind: 'conflict', path, reason: 'overlap', row });
   }
 
-  async function carryOut(row: Row, plan: readonly ResolutionStep[], work: { steps: PublishStep[]; extra: ExtraChange[]; resolved: RelPath[] }): Promise<void> {
+  async function carryOut(
+    row: Row,
+    plan: readonly ResolutionStep[],
+    work: { steps: PublishStep[]; extra: ExtraChange[]; resolved: RelPath[] },
+  ): Promise<void> {
     const { path } = row;
     const steps: PublishStep[] = [];
     const closing: ExtraChange[] = [];
@@ -161,12 +181,17 @@ export function createConflictKeeper(context: PeerContext): ConflictKeeper {
       peerName: variant.deviceName,
       timeMs: variant.timeMs,
       digest: leafDigest(variant.entry, hashing.sha256),
-      taken: (candidate) => !isSame(candidate) && (store.row(candidate)?.local != null || liveEntry(store.manifest.slot(candidate)) !== null),
+      taken: (candidate) =>
+        !isSame(candidate) &&
+        (store.row(candidate)?.local != null || liveEntry(store.manifest.slot(candidate)) !== null),
       traits: folder.traits,
-        sha256: hashing.sha256,
+      sha256: hashing.sha256,
     });
     const known = store.row(path)?.local ?? null;
-    if (known !== null && isSame(path)) return liveEntry(store.manifest.slot(path)) !== null ? 'there' : { kind: 'publish', path, local: known, remote: null, revives: false };
+    if (known !== null && isSame(path))
+      return liveEntry(store.manifest.slot(path)) !== null
+        ? 'there'
+        : { kind: 'publish', path, local: known, remote: null, revives: false };
     const local = await place(row.path, path, variant.entry, null);
     if (local === null) return null;
     store.setLocal(path, local);
@@ -184,7 +209,12 @@ export function createConflictKeeper(context: PeerContext): ConflictKeeper {
   }
 
   /** Brings an entry's bytes to a path that must be as `before` says. What fails is a problem of the held path. */
-  async function place(held: RelPath, path: RelPath, entry: Entry, before: LocalEntry | null): Promise<LocalEntry | null> {
+  async function place(
+    held: RelPath,
+    path: RelPath,
+    entry: Entry,
+    before: LocalEntry | null,
+  ): Promise<LocalEntry | null> {
     const asideName = [...random.bytes(12)].map((byte) => byte.toString(16).padStart(2, '0')).join('');
     if (entry.kind === 'symlink') {
       const outcome = await folder.makeSymlink({ path, target: entry.target, asideName, expected: expectedOf(before) });
@@ -198,10 +228,19 @@ export function createConflictKeeper(context: PeerContext): ConflictKeeper {
     await folder.flushDirectories();
     store.transaction(() => {
       if (outcome.kind === 'done' && outcome.asideName !== null && before?.kind === 'file')
-        store.putTrash({ name: outcome.asideName, path, digest: before.digest, fingerprint: before.fingerprint, inRecord: store.inHistory(path, before.digest), reason: 'replaced', atMs: clock.nowMs() });
+        store.putTrash({
+          name: outcome.asideName,
+          path,
+          digest: before.digest,
+          fingerprint: before.fingerprint,
+          inRecord: store.inHistory(path, before.digest),
+          reason: 'replaced',
+          atMs: clock.nowMs(),
+        });
       store.deleteIntent(path);
     });
-    if (outcome.kind === 'done' && outcome.stat !== null) return localFileOf(outcome.stat, entry.content.digest, clock.nowMs());
+    if (outcome.kind === 'done' && outcome.stat !== null)
+      return localFileOf(outcome.stat, entry.content.digest, clock.nowMs());
     await folder.discardStaged(stagedName);
     return failed(held, path, outcome);
   }
@@ -215,13 +254,13 @@ export function createConflictKeeper(context: PeerContext): ConflictKeeper {
         stagedName = staged.stagedName;
       },
       onProgress: () => {},
-      onFailed: (_path, problem) => context.fail(held, problem instanceof Error ? problem.message : String(problem)),
+      onFailed: (_path, problem) => context.fail(held, problemOf(problem)),
     });
     return stagedName;
   }
 
-  function failed(held: RelPath, path: RelPath, outcome: { readonly kind: string; readonly reason?: string }): null {
-    if (outcome.kind === 'problem') context.fail(held, outcome.reason ?? 'the conflict copy could not be written');
+  function failed(held: RelPath, path: RelPath, outcome: SwapOutcome): null {
+    if (outcome.kind === 'problem') context.fail(held, outcome);
     context.markDirty(path, false);
     return null;
   }
@@ -252,7 +291,9 @@ export function createConflictKeeper(context: PeerContext): ConflictKeeper {
     return [...ancestorsOf(path), ''].every((directory) =>
       Object.values(ignoreFileNames).every((name) => {
         const row = store.row((directory === '' ? name : `${directory}/${name}`) as RelPath);
-        return row === undefined || row.outOfScope !== null || sameLocal(row.local, liveEntry(row.remote), folder.traits);
+        return (
+          row === undefined || row.outOfScope !== null || sameLocal(row.local, liveEntry(row.remote), folder.traits)
+        );
       }),
     );
   }
@@ -264,7 +305,11 @@ export function createConflictKeeper(context: PeerContext): ConflictKeeper {
 export function unchanged(local: LocalEntry): Entry {
   switch (local.kind) {
     case 'file':
-      return { kind: 'file', content: { digest: local.digest, size: local.size, epoch: 0, refs: { depth: 0, ids: [] } }, executable: local.executable };
+      return {
+        kind: 'file',
+        content: { digest: local.digest, size: local.size, epoch: 0, refs: { depth: 0, ids: [] } },
+        executable: local.executable,
+      };
     case 'directory':
       return { kind: 'directory' };
     case 'symlink':

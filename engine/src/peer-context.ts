@@ -14,8 +14,8 @@ export interface PeerContext {
   session(): RoomSession | null;
   /** Asks for a scan of a path: a hint, like a watcher's. */
   markDirty(path: RelPath | '', deep: boolean): void;
-  /** One path failed: it is shown and tried again with growing pauses (M8). */
-  fail(path: RelPath, reason: string): void;
+  /** One path failed: it is shown and tried again with growing pauses (M8). A full disk is the state of the whole peer until it has been (D1). */
+  fail(path: RelPath, problem: { readonly reason: string; readonly diskFull: boolean } | string): void;
 }
 
 /** The room cannot go on here (rule LOG3, or a fault of ours): shown as state `error`. */

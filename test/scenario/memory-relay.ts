@@ -112,7 +112,8 @@ export function createMemoryRelay(): MemoryRelay {
     };
     const others = (): Member[] => [...members].filter((member) => member !== self);
     const pushLater = (record: SealedRecord, chunks: readonly SealedChunk[]): void => {
-      for (const { handlers } of others()) setImmediate(() => handlers.onPushed(record, chunks));
+      for (const member of others())
+        setImmediate(() => members.has(member) && member.handlers.onPushed(record, chunks));
     };
 
     const session: RoomSession = {
@@ -164,7 +165,8 @@ export function createMemoryRelay(): MemoryRelay {
           throw new RequestRefused(1, 'this relay never loses its rooms');
         }),
       sendPresence: (sealed) => {
-        if (ended === undefined) for (const { handlers } of others()) setImmediate(() => handlers.onPresence(sealed));
+        if (ended !== undefined) return;
+        for (const member of others()) setImmediate(() => members.has(member) && member.handlers.onPresence(sealed));
       },
       grantPushCredit: () => {},
     };

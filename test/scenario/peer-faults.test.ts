@@ -2,6 +2,9 @@
  * What a peer does when something hinders it: full disks, refused paths, cut links, answers that come late, folders that empty
  * themselves, conflicts that somebody goes on editing. Nothing is lost, and its state says what is so.
  */
+import { copyFileSync, mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import path from 'node:path';
 import type { RelPath } from '@driftless/protocol';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import { createSmallWorld, type Person, type SmallWorld } from './small-world.ts';
@@ -245,7 +248,7 @@ describe('disk', () => {
     a.user.remove('dir');
     await world.until('the good one', () => b.user.read('good.txt') === 'new');
     await world.clock.advance(10_000);
-    expect(b.store.problemRows(10).map(({ path }) => path)).toEqual(['bad.txt', 'dir/bad.txt']);
+    expect(b.store.problemRows(10).map((row) => row.path)).toEqual(['bad.txt', 'dir/bad.txt']);
     expect(b.state()).toMatchObject({ state: 'syncing' });
     expect(b.user.read('bad.txt')).toBe('old');
     expect(b.changes).toBeLessThan(600);
@@ -324,7 +327,7 @@ describe('disk', () => {
     await world.quiet();
     const items = await b.folder.trashItems();
     expect(items.length).toBe(2);
-    const item = b.store.trash().find(({ path }) => path === 'b.txt');
+    const item = b.store.trash().find((row) => row.path === 'b.txt');
     b.memory.disk.userWrite(`/folder/.driftless/trash/${item?.name ?? ''}`, new TextEncoder().encode('written late\n'));
     await world.clock.advance(120_000);
     await world.quiet();
@@ -463,6 +466,48 @@ describe('links', () => {
     }
     equal(a, b);
     expect(a.events.filter((event) => event.event === 'state' && event.state === 'error')).toEqual([]);
+  });
+});
+
+describe('state from before', () => {
+  let directory: string;
+  beforeEach(() => {
+    directory = mkdtempSync(path.join(tmpdir(), 'driftless-state-'));
+  });
+  afterEach(() => {
+    rmSync(directory, { recursive: true, force: true });
+  });
+
+  test('a state store restored from a backup: no deletion, no conflict with oneself, no old version comes back (P11, OWN)', async () => {
+    const a = world.person('a');
+    const b = world.person('b', { stateFile: path.join(directory, 'state.db') });
+    write(a, { 'a.txt': 'a1\n', 'b.txt': 'b1\n', 'gone.txt': 'gone\n', 'old/name.txt': 'n\n' });
+    a.start();
+    await world.quiet();
+    b.start();
+    await world.quiet();
+    await b.stop();
+    b.withStateFile((file) => copyFileSync(file, `${file}.backup`));
+    b.start();
+    await world.quiet();
+    write(a, { 'a.txt': 'a2\n', 'new.txt': 'new\n' });
+    await world.quiet();
+    write(b, { 'b.txt': 'b2\n', 'own.txt': 'own\n' });
+    b.user.remove('gone.txt');
+    b.user.rename('old', 'fresh');
+    await world.quiet();
+    write(b, { 'b.txt': 'b3\n', 'own.txt': 'own 2\n' });
+    await world.quiet();
+    const before = a.user.tree();
+    await b.stop();
+    b.withStateFile((file) => {
+      for (const suffix of ['-wal', '-shm']) rmSync(file + suffix, { force: true });
+      copyFileSync(`${file}.backup`, file);
+    });
+    b.start();
+    await world.quiet();
+    expect(b.user.tree()).toEqual(before);
+    equal(a, b);
   });
 });
 

@@ -45,12 +45,17 @@ export interface Person {
   stop(): Promise<void>;
   /** Forgets everything that the state store knew: every later start is a re-join until it has pulled. The peer must not run. */
   loseState(): void;
+  /** Closes the state store (one of a file), lets `act` work on the file, opens it again. The peer must not run. */
+  withStateFile(act: (file: string) => void): void;
 }
 
 export interface SmallWorld {
   readonly clock: FakeClock;
   readonly relay: MemoryRelay;
-  person(name: string, options?: { readonly policy?: ConflictPolicy; readonly allowMassDelete?: boolean }): Person;
+  person(
+    name: string,
+    options?: { readonly policy?: ConflictPolicy; readonly allowMassDelete?: boolean; readonly stateFile?: string },
+  ): Person;
   until(what: string, condition: () => boolean, withinMs?: number): Promise<void>;
   /** Everybody who runs is at rest at one head, and stays so. */
   quiet(): Promise<void>;
@@ -101,7 +106,7 @@ const changesOfStore: ReadonlySet<string> = new Set<keyof StateStore>([
 ]);
 const stepMs = 20;
 const untilMsMax = 180_000;
-const restMs = 240;
+const restMs = 160;
 const quietLog: Log = { debug() {}, info() {}, warn() {}, error() {} };
 const loudLog: Log = {
   debug() {},
@@ -119,12 +124,12 @@ export function createSmallWorld(): SmallWorld {
 
   function person(
     name: string,
-    options: { readonly policy?: ConflictPolicy; readonly allowMassDelete?: boolean } = {},
+    options: { readonly policy?: ConflictPolicy; readonly allowMassDelete?: boolean; readonly stateFile?: string } = {},
   ): Person {
     const memory = createMemoryFolder({ nowMs: clock.nowMs });
     const watcher = createManualWatcher();
     memory.onHint = ({ path, deep }) => watcher.hint(path, { deep });
-    const newStore = (): StateStore => openStateStore({ file: ':memory:', executableBit: true });
+    const newStore = (): StateStore => openStateStore({ file: options.stateFile ?? ':memory:', executableBit: true });
     let store = newStore();
     const events: PeerEvent[] = [];
     const trace: string[] = [];
@@ -281,6 +286,11 @@ export function createSmallWorld(): SmallWorld {
         store.close();
         store = newStore();
         isRejoin = true;
+      },
+      withStateFile: (act) => {
+        store.close();
+        act(options.stateFile ?? '');
+        store = newStore();
       },
     };
     people.push(self);

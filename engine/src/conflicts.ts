@@ -31,6 +31,8 @@ export interface ConflictWork {
 export interface ConflictKeeper {
   /** What is to be published for held paths now; disk work of it is done already. Paths that are not `settled` wait for their scan. */
   settle(settled: (path: RelPath) => boolean): Promise<ConflictWork>;
+  /** Variants of this device that no hold of it belongs to any more: closed by `settle` too. */
+  hasOrphans(): boolean;
   /** The variant that this disk holds at a path, if it holds one. */
   ownVariant(row: Row): Variant | undefined;
   /** Changes that take untracked paths out of the room. */
@@ -61,7 +63,41 @@ export function createConflictKeeper(context: PeerContext): ConflictKeeper {
       await settleOne(row, { steps, extra, resolved });
       await context.pause();
     }
+    for (const variant of orphans()) {
+      if (!settled(variant.path) || steps.length + extra.length >= resolutionsPerRecordMax) break;
+      await settleOrphan(variant, { steps, extra });
+      await context.pause();
+    }
     return { steps, extra, resolved };
+  }
+
+  /**
+   * Nobody but its author closes a variant unasked, and the author forgot it: its file made way for a directory, or its state
+   * was lost. A disk that holds its content at the path finds the same conflict again by itself.
+   */
+  function orphans(): Variant[] {
+    return store.openVariants().filter(({ path, device, entry }) => {
+      if (device !== parts.device.device) return false;
+      const row = store.row(path);
+      if (row?.hold != null) return false;
+      if (sameLocal(row?.local ?? null, entry, folder.traits)) return sameEntry(liveEntry(row?.remote ?? null), entry);
+      return parts.policy !== 'ask' || isInFolder(entry);
+    });
+  }
+  const isInFolder = (entry: Entry): boolean =>
+    entry.kind === 'file' && store.localFilesByDigest(entry.content.digest, 1).length > 0;
+
+  async function settleOrphan(
+    variant: Variant,
+    work: { readonly steps: PublishStep[]; readonly extra: ExtraChange[] },
+  ): Promise<void> {
+    const { path, id, entry } = variant;
+    if (!isInFolder(entry) && !sameEntry(liveEntry(store.manifest.slot(path)), entry)) {
+      const copy = await writeCopy(path, variant);
+      if (copy === null) return;
+      if (copy !== 'there') work.steps.push(copy);
+    }
+    work.extra.push({ change: { kind: 'resolve', path, variants: [id] }, outcome: [] });
   }
 
   async function settleOne(
@@ -145,7 +181,7 @@ export function createConflictKeeper(context: PeerContext): ConflictKeeper {
     for (const step of plan) {
       switch (step.kind) {
         case 'write-copy': {
-          const copy = await writeCopy(row, step.variant);
+          const copy = await writeCopy(path, step.variant);
           if (copy === null) return;
           if (copy !== 'there') steps.push(copy);
           break;
@@ -173,11 +209,11 @@ export function createConflictKeeper(context: PeerContext): ConflictKeeper {
   }
 
   /** null: could not be written now (reported); 'there': an equal copy lies there already. */
-  async function writeCopy(row: Row, variant: Variant): Promise<PublishStep | 'there' | null> {
+  async function writeCopy(held: RelPath, variant: Variant): Promise<PublishStep | 'there' | null> {
     if (variant.entry.kind === 'directory') return null;
     const isSame = (path: RelPath): boolean => sameLocal(store.row(path)?.local ?? null, variant.entry, folder.traits);
     const path = conflictName({
-      path: row.path,
+      path: held,
       peerName: variant.deviceName,
       timeMs: variant.timeMs,
       digest: leafDigest(variant.entry, hashing.sha256),
@@ -192,7 +228,7 @@ export function createConflictKeeper(context: PeerContext): ConflictKeeper {
       return liveEntry(store.manifest.slot(path)) !== null
         ? 'there'
         : { kind: 'publish', path, local: known, remote: null, revives: false };
-    const local = await place(row.path, path, variant.entry, null);
+    const local = await place(held, path, variant.entry, null);
     if (local === null) return null;
     store.setLocal(path, local);
     return { kind: 'publish', path, local, remote: null, revives: false };
@@ -298,7 +334,13 @@ export function createConflictKeeper(context: PeerContext): ConflictKeeper {
     );
   }
 
-  return { settle, ownVariant, untracks, hasUntracks: () => store.setting('untracks') !== undefined };
+  return {
+    settle,
+    hasOrphans: () => orphans().length > 0,
+    ownVariant,
+    untracks,
+    hasUntracks: () => store.setting('untracks') !== undefined,
+  };
 }
 
 /** A base that says "as it is here": the content is in the room's history, its chunks are not needed. */

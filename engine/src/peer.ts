@@ -512,7 +512,7 @@ export function createPeer(given: PeerParts): Peer {
         (row?.local?.kind === 'file' && row.local.digest === digest)
       );
     });
-    if (rows.length === 0 && held.length === 0 && !conflicts.hasUntracks()) {
+    if (rows.length === 0 && held.length === 0 && !conflicts.hasUntracks() && !conflicts.hasOrphans()) {
       deletions.nothingLeft();
       // What still fails is tried again later: it is no part of the join any more.
       if (store.setting('join') !== undefined) {

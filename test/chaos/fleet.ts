@@ -228,7 +228,10 @@ function createMember(options: {
       const stopping = current;
       if (stopping === undefined) return null;
       current = undefined;
-      const code = await stopping.stop('SIGTERM');
+      const ending = stopping.stop('SIGTERM');
+      // A frozen one hears it only then.
+      stopping.child.kill('SIGCONT');
+      const code = await ending;
       past.push(...stopping.told, { event: 'stopped' });
       log += stopping.stderr();
       return code;

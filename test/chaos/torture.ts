@@ -72,6 +72,8 @@ export async function torture(options: TortureOptions): Promise<TortureReport> {
   });
   const ledger = createLedger();
   mkdirSync(fleet.path('scratch'));
+  const narrow = chance.fraction() < 0.4;
+  if (narrow) note('all work on a few files');
   const users = fleet.members.map((member) =>
     createUser({
       name: member.name,
@@ -80,6 +82,7 @@ export async function torture(options: TortureOptions): Promise<TortureReport> {
       ledger,
       chance,
       bigBytes: options.bigBytes,
+      narrow,
     }),
   );
   const complaints: string[] = [];
@@ -201,6 +204,7 @@ async function fault(run: Run, options: TortureOptions): Promise<void> {
   if (member === undefined) return;
   const chosen = chance.weighted<readonly [string, () => void | Promise<void>]>([
     [10, ['kill peer', () => killPeer(run, member)]],
+    [4, ['stop peer', () => stopPeer(run, member)]],
     [4, ['kill peer for long', () => killPeer(run, member, longMs)]],
     [4, ['all apart', () => allApart(run)]],
     [6, ['kill relay', () => killRelay(run)]],
@@ -246,6 +250,13 @@ const longMs = 60_000;
 async function killPeer(run: Run, member: Member, ms = run.chance.integer(0, 3_000)): Promise<void> {
   await member.kill();
   later(run, ms, () => member.start());
+}
+async function stopPeer(run: Run, member: Member): Promise<void> {
+  const code = await member.stop();
+  // null: it was frozen or killed at that moment.
+  if (code !== 0 && code !== null)
+    run.complain(`${member.name} ended with code ${code}: ${member.stderr().slice(-500)}`);
+  later(run, run.chance.integer(0, 2_000), () => member.start());
 }
 async function killRelay(run: Run): Promise<void> {
   await run.fleet.relay.kill();

@@ -41,6 +41,7 @@ export const textPaths = [
   'flip',
   'flip/in.txt',
 ] as const;
+const narrowPaths = ['a.txt', 'd1/c.txt', 'd1/d2/e.txt'] as const;
 export const bigPaths = ['big.bin', 'd4/big.bin', 'd1/d2/big.bin'] as const;
 export const directories = ['d1', 'd1/d2', 'd3', 'd4', 'd5', 'd6'] as const;
 export const linkPaths = ['link1', 'd3/link2'] as const;
@@ -74,6 +75,8 @@ export interface UserOptions {
   readonly ledger: Ledger;
   readonly chance: Chance;
   readonly bigBytes: readonly [number, number];
+  /** All work on a few files, so that users meet all the time. */
+  readonly narrow?: boolean;
 }
 
 interface Seen {
@@ -85,7 +88,7 @@ interface Seen {
 
 let number = 0;
 
-export function createUser({ name, dir, scratch, ledger, chance, bigBytes }: UserOptions): User {
+export function createUser({ name, dir, scratch, ledger, chance, bigBytes, narrow = false }: UserOptions): User {
   const at = (path: string): string => join(dir, path);
   const unique = (): string => {
     number += 1;
@@ -471,21 +474,22 @@ export function createUser({ name, dir, scratch, ledger, chance, bigBytes }: Use
     return copies.length === 0 ? null : deed(`tidies ${copies.length} copies`, copies);
   }
 
+  const some = (): string => chance.pick(narrow ? narrowPaths : textPaths);
   const known = (): string =>
     chance.fraction() < 0.8
-      ? chance.pick(textPaths)
+      ? some()
       : (chance.pickFrom(filesBelow('').filter((path) => !anchors.some((anchor) => anchor === path))) ?? 'a.txt');
 
   function act(): Deed | null {
     const operation = chance.weighted<() => Deed | null>([
-      [20, () => save(chance.pick(textPaths))],
-      [20, () => write(chance.pick(textPaths))],
+      [20, () => save(some())],
+      [20, () => write(some())],
       [14, () => append(known())],
       [8, () => remove(known())],
-      [8, () => rename(known(), chance.pick(textPaths))],
+      [8, () => rename(known(), some())],
       [4, () => big(chance.pick(bigPaths))],
       [4, burst],
-      [4, () => copy(known(), chance.pick(textPaths))],
+      [4, () => copy(known(), some())],
       [3, () => toggleExecutable(known())],
       [3, () => makeDirectory(chance.pick(directories))],
       [3, flip],

@@ -115,3 +115,25 @@ test('another peer began the lost room again with less than this one knew: nothi
       .map((name) => a.read(name)),
   ).toContain('newer, which b never saw\n');
 });
+
+test('an open conflict whose file makes way for a directory is closed (C18)', async () => {
+  const a = await world.share('a', { files: { 'anchor.txt': 'here\n' }, policy: 'ask' });
+  const b = await world.join('b', a.invite);
+  await world.settled(a, b);
+  await a.control.pause();
+  await a.until('paused', () => a.state()?.state === 'paused');
+  b.write('flip', 'by b\n');
+  await b.until('sent', () => b.events.some((event) => event.event === 'sent' && event.path === 'flip'));
+  a.write('flip', 'by a\n');
+  await a.control.resume();
+  await a.until('held', () => a.state()?.state === 'conflict');
+  await world.settled(a, b);
+  rmSync(path.join(b.dir, 'flip'));
+  b.write('flip/in.txt', 'a directory now\n');
+  await a.until('the directory', () => existsSync(path.join(a.dir, 'flip/in.txt')));
+  await a.until('idle', () => a.state()?.state === 'idle');
+  await world.settled(a, b);
+  expect(await a.control.conflicts()).toEqual([]);
+  expect(copies(a.dir).map((name) => a.read(name))).toEqual(['by a\n']);
+  expect(treeOf(b.dir)).toEqual(treeOf(a.dir));
+});

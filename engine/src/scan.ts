@@ -369,6 +369,8 @@ export function createScanner(parts: ScannerParts): Scanner {
       const isNew = row === undefined || row.outOfScope !== null || row.local?.kind !== 'directory';
       // Rule IG3: reconcile put it out of scope, and takes it back when something in scope needs it.
       if (row?.outOfScope !== 'directory-of-out-of-scope' && isNew) await record(path, { kind: 'directory' }, row);
+      // Whether what lies below takes part is asked of the store.
+      if (row !== undefined && row.outOfScope !== null) await drain();
       if (found.deep || found.requested || isNew) await directory(path, found.deep || isNew, [...inodes, identity]);
     }
 
@@ -654,7 +656,9 @@ export function createScanner(parts: ScannerParts): Scanner {
     const entry = liveEntry(row.remote);
     if (entry === null) return null;
     if (ignoreFiles.isIgnored(row.path, entry.kind === 'directory')) return 'ignored';
-    if (storableReason(row.path, traits) !== null || names.isBelowUnstorable(row.path)) return 'unstorable';
+    const above = names.reasonAbove(row.path);
+    if (above !== null) return above;
+    if (storableReason(row.path, traits) !== null) return 'unstorable';
     if (entry.kind === 'symlink' && linkReason(row.path, entry.target, traits) !== null) return 'unstorable';
     if (!names.claim(row.path)) return 'unstorable';
     return entry.kind === 'file' && entry.content.size > fileBytesMax ? 'too-large' : null;
@@ -683,9 +687,13 @@ export function createScanner(parts: ScannerParts): Scanner {
         if (holder === undefined) known.set(key, path);
         return holder === undefined || holder === path;
       },
-      isBelowUnstorable(path: RelPath): boolean {
-        for (const ancestor of ancestorsOf(path)) if (store.row(ancestor)?.outOfScope === 'unstorable') return true;
-        return false;
+      /** There is no directory for it here: a link, an unreadable directory or a name that this disk cannot hold lies above it. */
+      reasonAbove(path: RelPath): OutOfScopeReason | null {
+        for (const ancestor of ancestorsOf(path)) {
+          const reason = store.row(ancestor)?.outOfScope ?? null;
+          if (reason === 'unstorable' || reason === 'special-file' || reason === 'unreadable') return reason;
+        }
+        return null;
       },
     };
   }
@@ -725,7 +733,7 @@ export function createScanner(parts: ScannerParts): Scanner {
   }
 }
 
-type Names = { claim(path: RelPath): boolean; isBelowUnstorable(path: RelPath): boolean };
+type Names = { claim(path: RelPath): boolean; reasonAbove(path: RelPath): OutOfScopeReason | null };
 
 /** A scan that begins inside the tree does not know the directories above; a loop is then found one round later. */
 const noInodes: readonly string[] = [];

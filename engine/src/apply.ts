@@ -395,6 +395,7 @@ export function createApplier(context: PeerContext): Applier {
     const session = context.session();
     // Whether base can still be had only the relay can say.
     if (session === null) return null;
+    let stagedName: string | null = null;
     try {
       const ours = await contents.prepareSmall(path, local);
       if (ours.kind === 'moved') {
@@ -417,7 +418,7 @@ export function createApplier(context: PeerContext): Applier {
       if (merged.kind === 'overlap') return overlap;
       if (merged.kind === 'unmergeable') return { ...overlap, reason: 'binary' };
       const executable = local.executable !== base.executable ? local.executable : remote.executable;
-      const stagedName = await contents.stageBytes(path, merged.bytes, executable);
+      stagedName = await contents.stageBytes(path, merged.bytes, executable);
       const intent: Intent = { path, incoming: remote, stagedName, asideName: newAsideName() };
       store.putIntent(intent);
       const outcome = await folder.swapIn({
@@ -428,7 +429,6 @@ export function createApplier(context: PeerContext): Applier {
       });
       if (outcome.kind !== 'done') {
         store.deleteIntent(path);
-        await folder.discardStaged(stagedName);
         if (outcome.kind === 'problem') context.fail(path, outcome);
         else context.markDirty(path, false);
         return null;
@@ -461,6 +461,9 @@ export function createApplier(context: PeerContext): Applier {
         throw error;
       failed(path, error);
       return null;
+    } finally {
+      // Nothing when it is in its place.
+      if (stagedName !== null) await folder.discardStaged(stagedName);
     }
   }
 

@@ -259,26 +259,30 @@ export function createConflictKeeper(context: PeerContext): ConflictKeeper {
     if (entry.kind !== 'file') return null;
     const stagedName = await stageOne(held, path, entry);
     if (stagedName === null) return null;
-    store.putIntent({ path, incoming: liveEntry(store.manifest.slot(path)), stagedName, asideName });
-    const outcome = await folder.swapIn({ path, stagedName, asideName, expected: expectedOf(before) });
-    await folder.flushDirectories();
-    store.transaction(() => {
-      if (outcome.kind === 'done' && outcome.asideName !== null && before?.kind === 'file')
-        store.putTrash({
-          name: outcome.asideName,
-          path,
-          digest: before.digest,
-          fingerprint: before.fingerprint,
-          inRecord: store.inHistory(path, before.digest),
-          reason: 'replaced',
-          atMs: clock.nowMs(),
-        });
-      store.deleteIntent(path);
-    });
-    if (outcome.kind === 'done' && outcome.stat !== null)
-      return localFileOf(outcome.stat, entry.content.digest, clock.nowMs());
-    await folder.discardStaged(stagedName);
-    return failed(held, path, outcome);
+    try {
+      store.putIntent({ path, incoming: liveEntry(store.manifest.slot(path)), stagedName, asideName });
+      const outcome = await folder.swapIn({ path, stagedName, asideName, expected: expectedOf(before) });
+      await folder.flushDirectories();
+      store.transaction(() => {
+        if (outcome.kind === 'done' && outcome.asideName !== null && before?.kind === 'file')
+          store.putTrash({
+            name: outcome.asideName,
+            path,
+            digest: before.digest,
+            fingerprint: before.fingerprint,
+            inRecord: store.inHistory(path, before.digest),
+            reason: 'replaced',
+            atMs: clock.nowMs(),
+          });
+        store.deleteIntent(path);
+      });
+      if (outcome.kind === 'done' && outcome.stat !== null)
+        return localFileOf(outcome.stat, entry.content.digest, clock.nowMs());
+      return failed(held, path, outcome);
+    } finally {
+      // Nothing when it is in its place.
+      await folder.discardStaged(stagedName);
+    }
   }
 
   async function stageOne(held: RelPath, path: RelPath, entry: FileEntry): Promise<string | null> {

@@ -151,9 +151,9 @@ export function createPeer(given: PeerParts): Peer {
       return contents;
     },
     session: () => (responsive ? session : null),
+    // Not woken: the loop sleeps no longer than until the path is due, and must not turn until then.
     markDirty: (path, deep) => {
       settler.hint(path, deep);
-      wake();
     },
     fail: (path, problem) => {
       const { reason, diskFull: isFull } = typeof problem === 'string' ? { reason: problem, diskFull: false } : problem;
@@ -956,6 +956,8 @@ export function createPeer(given: PeerParts): Peer {
       };
       return;
     }
+    // What was begun on the disk may not be in the trees: settled like after a crash (rule INTENT).
+    isSettled = false;
     if (
       (error instanceof FolderError && error.problem.diskFull) ||
       (error instanceof StateStoreError && error.code === 'disk-full')
@@ -1064,7 +1066,15 @@ export function createPeer(given: PeerParts): Peer {
           tellState();
         } catch {
           // What it failed on may be the store itself: then the reason is all there is to tell.
-          parts.onEvent({ event: 'state', state: 'error', ...halt, pending: 0, conflicts: 0, watchingByRescan: false, waitingForUnsavedEdits: false });
+          parts.onEvent({
+            event: 'state',
+            state: 'error',
+            ...halt,
+            pending: 0,
+            conflicts: 0,
+            watchingByRescan: false,
+            waitingForUnsavedEdits: false,
+          });
         }
       });
     },

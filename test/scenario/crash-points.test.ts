@@ -323,6 +323,37 @@ for (const how of ['kill', 'power-cut'] as const) {
   );
 }
 
+/** One change fails and the process goes on: the disk says EIO, or the state store has no room (D2, D10). */
+test.each(Object.entries(cases).filter(([name]) => /applies|publishes|merges|keeps|joins with/.test(name)))(
+  'a failure at any change: a peer that %s',
+  async (_name, crashCase) => {
+    for (let n = 1; ; n += 2) {
+      const world = createSmallWorld();
+      const a = world.person('a');
+      const b = world.person('b');
+      try {
+        await crashCase.before(world, a, b);
+        const victim = crashCase.victim === 'a' ? a : b;
+        victim.failAt(n);
+        await crashCase.act(world, a, b);
+        if (!victim.hasFailed) {
+          expect(n).toBeGreaterThan(5);
+          return;
+        }
+        await check(world, [a, b], crashCase.expected);
+      } catch (error) {
+        throw new Error(
+          `failure at change ${n}: ${b.trace.slice(-60).join(' · ')}\n${JSON.stringify(b.events.slice(-12))}\n${error instanceof Error ? error.message : String(error)}`,
+          { cause: error },
+        );
+      } finally {
+        await world.close();
+      }
+    }
+  },
+  caseMsMax,
+);
+
 const resolutions: readonly (readonly ['a' | 'b', Keep, Tree])[] = [
   ['b', 'mine', { 'a.txt': 'by b\n' }],
   ['b', 'theirs', { 'a.txt': 'by a\n' }],

@@ -13,10 +13,10 @@ import type { Peer } from '../../engine/src/peer-api.ts';
 import type { Clock } from '../../engine/src/ports/clock.ts';
 import type { Folder } from '../../engine/src/ports/folder.ts';
 import type { Log } from '../../engine/src/ports/log.ts';
-import type { StateStore } from '../../engine/src/ports/state-store.ts';
+import { type StateStore, StateStoreError } from '../../engine/src/ports/state-store.ts';
 import { createFakeClock, type FakeClock } from '../../engine/src/testing/fake-clock.ts';
 import { createFaultyFolder, type FaultyFolder } from '../../engine/src/testing/faulty-folder.ts';
-import type { DiskCall } from '../../engine/src/testing/hooked-disk.ts';
+import { type DiskCall, systemError } from '../../engine/src/testing/hooked-disk.ts';
 import { createManualWatcher } from '../../engine/src/testing/manual-watcher.ts';
 import { createMemoryFolder, type FolderUser, type MemoryFolder } from '../../engine/src/testing/memory-folder.ts';
 import { createSeededRandom } from '../../engine/src/testing/seeded-random.ts';
@@ -38,6 +38,10 @@ export interface Person {
   readonly trace: string[];
   /** The process ends before its n-th change from now (1 = the next). */
   killBefore(n: number, how: 'kill' | 'power-cut'): void;
+  /** Instead of ending it: its n-th change from now fails once, the disk with EIO, the state store for want of room. */
+  failAt(n: number): void;
+  /** Whether such a failure was met. */
+  readonly hasFailed: boolean;
   readonly isDead: boolean;
   kill(how?: 'kill' | 'power-cut'): void;
   start(): void;
@@ -139,6 +143,8 @@ export function createSmallWorld(): SmallWorld {
     let folder: FaultyFolder | undefined;
     let changes = 0;
     let killAt = Number.POSITIVE_INFINITY;
+    let failAt = Number.POSITIVE_INFINITY;
+    let hasFailed = false;
     let killHow: 'kill' | 'power-cut' = 'kill';
     let alive = 0;
     let isRejoin = false;
@@ -150,6 +156,11 @@ export function createSmallWorld(): SmallWorld {
       changes += 1;
       if (changes > 20_000) throw new Error(`${name} does not come to rest: ${trace.slice(-40).join(' · ')}`);
       trace.push(what);
+      if (changes === failAt) {
+        hasFailed = true;
+        if (what.startsWith('store.')) throw new StateStoreError('disk-full', 'no room for the state');
+        if (!what.startsWith('relay.')) throw systemError('EIO');
+      }
       if (changes < killAt) return;
       self.kill(killHow);
       throw new Killed();
@@ -211,6 +222,12 @@ export function createSmallWorld(): SmallWorld {
       killBefore: (n, how) => {
         killAt = changes + n;
         killHow = how;
+      },
+      failAt: (n) => {
+        failAt = changes + n;
+      },
+      get hasFailed() {
+        return hasFailed;
       },
       get isDead() {
         return alive === 0;

@@ -25,6 +25,8 @@ const seedTriesMax = 5;
 
 /** Setting, while such a join lasts: the room's history as this peer knew it is not that of the log. */
 export const youngerLog = 'younger-log';
+/** Setting, for good: this peer has been in a log that did not go on from the room's first one. */
+const leftFirstLog = 'left-first-log';
 
 export type PullProgress = (phase: string, done: number, total: number) => void;
 
@@ -178,18 +180,23 @@ export function createRecovery(context: PeerContext, log: RoomLog, checkpoints: 
       for (const sent of store.allSent()) store.deleteSent(sent.id);
       store.loadManifest({ head: { height: 0, id: noRecordId }, root: emptyRoot(hashing.sha256), slots: [], variants: [] });
       store.setSetting('join', 'rejoin');
+      store.setSetting(youngerLog, 'yes');
     });
     await checkpoints.loadNewest(session);
     const outcome = await log.pull(session, (height, headHeight) => onProgress('reading the log', height, headHeight));
     if (outcome !== 'caught-up') throw new Error('the relay holds a log of this room that has no valid beginning');
+    const { floor } = await session.fetchRecords(0, 1);
     store.transaction(() => {
       // Where the room holds what this peer last knew of it, an edit made here is an edit, and no conflict.
       for (const [path, { base, room }] of known) {
         const row = store.row(path);
         if (row !== undefined && row.local !== null && sameEntry(liveEntry(row.remote), room)) store.setBase(path, base);
       }
-      // A younger log was begun by somebody who may have known less than this peer: then an old version is not outdated by it.
-      store.setSetting(youngerLog, (store.head()?.height ?? 0) < before ? 'yes' : null);
+      // A log that was begun anew, or a return from such a one, goes on from somebody who may have known less than this peer:
+      // then an old version is not outdated by it, and both are kept. Certain is only a longer log that was seeded as it was.
+      const isAnew = floor <= 1 || (store.head()?.height ?? 0) < before;
+      if (isAnew) store.setSetting(leftFirstLog, 'yes');
+      store.setSetting(youngerLog, store.setting(leftFirstLog) ?? null);
     });
   }
 

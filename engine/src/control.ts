@@ -29,14 +29,25 @@ export interface PeerState {
   readonly pending: number;
   readonly conflicts: number;
   /** Long work under way. */
-  readonly progress?: { readonly phase: string; readonly done: number; readonly total: number; readonly unit: 'files' | 'bytes' | 'records' };
+  readonly progress?: {
+    readonly phase: string;
+    readonly done: number;
+    readonly total: number;
+    readonly unit: 'files' | 'bytes' | 'records';
+  };
   readonly watchingByRescan: boolean;
   readonly waitingForUnsavedEdits: boolean;
 }
 
 export interface ConflictInfo {
   readonly path: string;
-  readonly variants: readonly { readonly id: string; readonly device: string; readonly time: string; readonly size: number; readonly mine: boolean }[];
+  readonly variants: readonly {
+    readonly id: string;
+    readonly device: string;
+    readonly time: string;
+    readonly size: number;
+    readonly mine: boolean;
+  }[];
   /** What the disk here holds: the room's entry, or this peer's variant. */
   readonly holds: 'theirs' | 'mine';
 }
@@ -95,7 +106,9 @@ export interface PeerControl {
   conflicts(): Promise<readonly ConflictInfo[]>;
   resolve(path: string, keep: Keep): Promise<ControlAnswer>;
   /** Bytes of a conflict's sides, for diff views; base64; null when a side is absent. */
-  conflictSides(path: string): Promise<{ readonly base: string | null; readonly mine: string | null; readonly theirs: string | null }>;
+  conflictSides(
+    path: string,
+  ): Promise<{ readonly base: string | null; readonly mine: string | null; readonly theirs: string | null }>;
   explain(path: string): Promise<{ readonly lines: readonly string[] }>;
   pause(): Promise<ControlAnswer>;
   resume(): Promise<ControlAnswer>;

@@ -18,7 +18,10 @@ const vanishingMs = 20;
 
 export interface DeletionHold {
   /** Which publish steps may go out now, and how the record says that a mass deletion was confirmed. */
-  judge(steps: readonly PublishStep[], burst: { readonly isVanishing: boolean }): Promise<{ readonly steps: readonly PublishStep[]; readonly massDeletion: MassDeletion; readonly waitMs: number }>;
+  judge(
+    steps: readonly PublishStep[],
+    burst: { readonly isVanishing: boolean },
+  ): Promise<{ readonly steps: readonly PublishStep[]; readonly massDeletion: MassDeletion; readonly waitMs: number }>;
   /** Nothing is left to publish: what was held came back. */
   nothingLeft(): void;
   /** Everything judged was published: a confirmation is used up. */
@@ -39,15 +42,21 @@ export function createDeletionHold(context: PeerContext, git: GitWatch): Deletio
 
   /** Also a file that takes the place of a directory: it needs the removals below. */
   const isRemoval = (step: PublishStep): boolean =>
-    step.kind === 'publish' && (step.local === null || (step.local.kind !== 'directory' && step.remote?.kind === 'directory'));
+    step.kind === 'publish' &&
+    (step.local === null || (step.local.kind !== 'directory' && step.remote?.kind === 'directory'));
 
-  async function judge(steps: readonly PublishStep[], { isVanishing }: { readonly isVanishing: boolean }): ReturnType<DeletionHold['judge']> {
+  async function judge(
+    steps: readonly PublishStep[],
+    { isVanishing }: { readonly isVanishing: boolean },
+  ): ReturnType<DeletionHold['judge']> {
     const nowMs = clock.monotonicMs();
     const vanished = steps.flatMap((step) => {
       const base = step.kind === 'publish' && step.local === null ? store.row(step.path)?.base : null;
       return base?.kind === 'file' && step.kind === 'publish' ? [{ path: step.path, digest: base.content.digest }] : [];
     });
-    const appeared = steps.flatMap((step) => (step.kind === 'publish' && step.local?.kind === 'file' ? [{ path: step.path, digest: step.local.digest }] : []));
+    const appeared = steps.flatMap((step) =>
+      step.kind === 'publish' && step.local?.kind === 'file' ? [{ path: step.path, digest: step.local.digest }] : [],
+    );
     for (const path of guard.vanishedPaths(nowMs)) {
       const local = store.row(path)?.local;
       if (local?.kind === 'file') appeared.push({ path, digest: local.digest });
@@ -63,7 +72,12 @@ export function createDeletionHold(context: PeerContext, git: GitWatch): Deletio
     const explained = await git.explains(guard.vanishedPaths(nowMs));
     const verdict = guard.judge({ filesNow: store.counts().files, nowMs, explain: () => explained });
     if (verdict.kind === 'held') {
-      if (held === null) parts.onEvent({ event: 'problem', path: '', reason: `${verdict.files} of ${verdict.filesBefore} files are gone: held until confirmed` });
+      if (held === null)
+        parts.onEvent({
+          event: 'problem',
+          path: '',
+          reason: `${verdict.files} of ${verdict.filesBefore} files are gone: held until confirmed`,
+        });
       held = { files: verdict.files, filesBefore: verdict.filesBefore };
       growing = null;
       return { steps: steps.filter((step) => !isRemoval(step)), massDeletion: 'none', waitMs: 0 };
@@ -73,17 +87,31 @@ export function createDeletionHold(context: PeerContext, git: GitWatch): Deletio
     return release(steps, verdict.kind === 'git' ? 'git' : 'none');
   }
 
-  function release(steps: readonly PublishStep[], massDeletion: MassDeletion): Awaited<ReturnType<DeletionHold['judge']>> {
+  function release(
+    steps: readonly PublishStep[],
+    massDeletion: MassDeletion,
+  ): Awaited<ReturnType<DeletionHold['judge']>> {
     held = null;
     growing = null;
     return { steps, massDeletion, waitMs: 0 };
   }
 
   /** How long until it is known whether the burst is large. */
-  function stillGrowing({ count, isVanishing, nowMs }: { readonly count: number; readonly isVanishing: boolean; readonly nowMs: number }): number {
+  function stillGrowing({
+    count,
+    isVanishing,
+    nowMs,
+  }: {
+    readonly count: number;
+    readonly isVanishing: boolean;
+    readonly nowMs: number;
+  }): number {
     if (growing === null) growing = { count, lastMs: nowMs, firstMs: nowMs };
     else if (count !== growing.count) growing = { count, lastMs: nowMs, firstMs: growing.firstMs };
-    const quietAtMs = Math.max(count < growingFilesMin ? nowMs : growing.lastMs + growingQuietMs, isVanishing ? nowMs + vanishingMs : nowMs);
+    const quietAtMs = Math.max(
+      count < growingFilesMin ? nowMs : growing.lastMs + growingQuietMs,
+      isVanishing ? nowMs + vanishingMs : nowMs,
+    );
     return Math.max(0, Math.min(quietAtMs, growing.firstMs + growingMsMax) - nowMs);
   }
 
@@ -130,4 +158,3 @@ export function createDeletionHold(context: PeerContext, git: GitWatch): Deletio
     },
   };
 }
-

@@ -4,9 +4,9 @@
  * git made is no mass deletion. Reads `.git`, never writes it.
  */
 import type { RelPath } from '@driftless/protocol';
+import { fingerprintOf } from './core/fingerprint.ts';
 import { parseGitIndex } from './core/git-index.ts';
 import { burstMs } from './core/guards.ts';
-import { fingerprintOf } from './core/fingerprint.ts';
 import type { PeerContext } from './peer-context.ts';
 
 /** A lock older than this is a leftover of a killed git. */

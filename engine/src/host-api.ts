@@ -56,9 +56,21 @@ export interface FolderHost {
   /** The link whose root is `dir` (real path compared). */
   linkOf(dir: string): Promise<Link | undefined>;
   /** Makes a room and links `dir` to it; no relay need be up. On a linked folder: its existing link. */
-  share(options: { readonly dir: string; readonly urls: readonly string[]; readonly name: string; readonly policy: ConflictPolicy; readonly allowPlain?: boolean }): Promise<{ readonly link: Link; readonly invite: string }>;
+  share(options: {
+    readonly dir: string;
+    readonly urls: readonly string[];
+    readonly name: string;
+    readonly policy: ConflictPolicy;
+    readonly allowPlain?: boolean;
+  }): Promise<{ readonly link: Link; readonly invite: string }>;
   /** Makes a missing dir. */
-  join(options: { readonly invite: string; readonly dir: string; readonly name: string; readonly policy: ConflictPolicy; readonly allowPlain?: boolean }): Promise<Link>;
+  join(options: {
+    readonly invite: string;
+    readonly dir: string;
+    readonly name: string;
+    readonly policy: ConflictPolicy;
+    readonly allowPlain?: boolean;
+  }): Promise<Link>;
   /** Forgets state and secrets; the files stay; `.driftless/` goes unless its trash holds bytes that are in no record. */
   unlink(dir: string): Promise<void>;
   invite(dir: string): Promise<string>;
@@ -69,7 +81,18 @@ export interface FolderHost {
   close(): Promise<void>;
 }
 
-export type HostErrorCode = 'not-linked' | 'linked' | 'owned' | 'nested' | 'bad-invite' | 'bad-url' | 'bad-dir' | 'bad-home' | 'plain-refused' | 'state' | 'missing-secret';
+export type HostErrorCode =
+  | 'not-linked'
+  | 'linked'
+  | 'owned'
+  | 'nested'
+  | 'bad-invite'
+  | 'bad-url'
+  | 'bad-dir'
+  | 'bad-home'
+  | 'plain-refused'
+  | 'state'
+  | 'missing-secret';
 
 /** Expected by callers: one sentence with the next step. */
 export class HostError extends Error {

@@ -4,8 +4,8 @@
  */
 import type { ConflictPolicy, PeerControl, PeerEvent } from './control.ts';
 import type { Clock } from './ports/clock.ts';
-import type { Hashing } from './ports/hashing.ts';
 import type { Folder } from './ports/folder.ts';
+import type { Hashing } from './ports/hashing.ts';
 import type { Log } from './ports/log.ts';
 import type { Random } from './ports/random.ts';
 import type { DeviceKey, RoomCipher } from './ports/room-cipher.ts';

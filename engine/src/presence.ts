@@ -48,7 +48,8 @@ export function createPresenceBoard(context: PeerContext): PresenceBoard {
   let lastText = '';
   let lastMs = Number.NEGATIVE_INFINITY;
 
-  const remembered = (): Record<string, { name: string; at: number }> => JSON.parse(store.setting('devices') ?? '{}') as Record<string, { name: string; at: number }>;
+  const remembered = (): Record<string, { name: string; at: number }> =>
+    JSON.parse(store.setting('devices') ?? '{}') as Record<string, { name: string; at: number }>;
 
   function announce(state: string): number {
     const session = context.session();
@@ -57,7 +58,16 @@ export function createPresenceBoard(context: PeerContext): PresenceBoard {
     const nowMs = clock.monotonicMs();
     if (session !== null && (text !== lastText || nowMs - lastMs >= announceEveryMs)) {
       n += 1;
-      session.sendPresence(cipher.sealPresence({ deviceName: parts.deviceName, run, n, height: head?.height ?? 0, recordId: head?.id ?? null, state }));
+      session.sendPresence(
+        cipher.sealPresence({
+          deviceName: parts.deviceName,
+          run,
+          n,
+          height: head?.height ?? 0,
+          recordId: head?.id ?? null,
+          state,
+        }),
+      );
       lastText = text;
       lastMs = nowMs;
     }
@@ -103,7 +113,8 @@ export function createPresenceBoard(context: PeerContext): PresenceBoard {
     }
   }
 
-  const fresh = (peer: Seen): boolean => context.session() !== null && clock.monotonicMs() - peer.arrivedMonotonicMs <= expiresAfterMs;
+  const fresh = (peer: Seen): boolean =>
+    context.session() !== null && clock.monotonicMs() - peer.arrivedMonotonicMs <= expiresAfterMs;
 
   function peers(): readonly PeerInfo[] {
     const list: PeerInfo[] = [...seen.values()].map((peer) => ({
@@ -114,7 +125,8 @@ export function createPresenceBoard(context: PeerContext): PresenceBoard {
       height: peer.height,
     }));
     for (const [device, { name, at }] of Object.entries(remembered()))
-      if (!seen.has(device)) list.push({ device, name, online: false, lastSeen: new Date(at).toISOString(), height: null });
+      if (!seen.has(device))
+        list.push({ device, name, online: false, lastSeen: new Date(at).toISOString(), height: null });
     return list.sort((a, b) => (a.device < b.device ? -1 : 1));
   }
 
@@ -126,7 +138,9 @@ export function createPresenceBoard(context: PeerContext): PresenceBoard {
     take,
     peers,
     get cloned() {
-      return twin !== null && twin.lastMs - twin.firstMs >= twinMsMin && clock.monotonicMs() - twin.lastMs <= expiresAfterMs;
+      return (
+        twin !== null && twin.lastMs - twin.firstMs >= twinMsMin && clock.monotonicMs() - twin.lastMs <= expiresAfterMs
+      );
     },
   };
 }

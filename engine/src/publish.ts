@@ -10,21 +10,21 @@ import {
   type ChunkId,
   type Content,
   type Digest,
+  decodeRecordHeader,
   type Entry,
+  limits,
   type MassDeletion,
+  noRecordId,
   type RecordBody,
   type RelPath,
   type SealedChunk,
-  decodeRecordHeader,
-  limits,
-  noRecordId,
 } from '@driftless/protocol';
+import { isProblem, type LocalFile, largeContentBytesMin, type PreparedContent } from './contents.ts';
 import { applyChanges } from './core/apply-changes.ts';
 import { conflictName } from './core/conflict-name.ts';
 import { entryTag, liveEntry, sameLocal } from './core/entry-encoding.ts';
 import { leafDigest } from './core/leaf-digest.ts';
 import type { PublishStep } from './core/plan.ts';
-import { isProblem, largeContentBytesMin, type LocalFile, type PreparedContent } from './contents.ts';
 import { type PeerContext, RoomHalted } from './peer-context.ts';
 import type { RoomSession } from './ports/room-session.ts';
 import type { SentAppend } from './ports/state-store.ts';
@@ -62,7 +62,11 @@ export type PublishOutcome =
   | { readonly kind: 'over-quota'; readonly what: string };
 
 export interface Publisher {
-  publish(steps: readonly PublishStep[], extra: readonly ExtraChange[], options: PublishOptions): Promise<PublishOutcome>;
+  publish(
+    steps: readonly PublishStep[],
+    extra: readonly ExtraChange[],
+    options: PublishOptions,
+  ): Promise<PublishOutcome>;
   /** Large contents that wait for, or are under, upload: the loop leaves these paths out of its plans. */
   uploading(path: RelPath): boolean;
   readonly uploadsUnderWay: number;
@@ -132,9 +136,21 @@ export function createPublisher(context: PeerContext, log: RoomLog, wake: () => 
 
   // ── a record ──────────────────────────────────────────────────────────────────────────────────────────────────────
 
-  async function publish(steps: readonly PublishStep[], extra: readonly ExtraChange[], options: PublishOptions): Promise<PublishOutcome> {
+  async function publish(
+    steps: readonly PublishStep[],
+    extra: readonly ExtraChange[],
+    options: PublishOptions,
+  ): Promise<PublishOutcome> {
     if (preparedBytes > preparedBytesMax || prepared.size > preparedMax) forgetPrepared();
-    const draft: Draft = { changes: [], outcome: [], chunks: [], adds: new Set(), paths: [], baseBytes: [], isIncomplete: false };
+    const draft: Draft = {
+      changes: [],
+      outcome: [],
+      chunks: [],
+      adds: new Set(),
+      paths: [],
+      baseBytes: [],
+      isIncomplete: false,
+    };
     for (const step of steps) {
       await draftStep(step, draft, options);
       options.onProgress(draft.paths.length);
@@ -174,11 +190,17 @@ export function createPublisher(context: PeerContext, log: RoomLog, wake: () => 
     draft.paths.push({ path, deleted: true });
   }
 
-  async function draftPut(path: RelPath, local: NonNullable<Extract<PublishStep, { kind: 'publish' }>['local']>, draft: Draft, options: PublishOptions): Promise<void> {
+  async function draftPut(
+    path: RelPath,
+    local: NonNullable<Extract<PublishStep, { kind: 'publish' }>['local']>,
+    draft: Draft,
+    options: PublishOptions,
+  ): Promise<void> {
     const live = liveEntry(store.manifest.slot(path));
     const replaces = live === null ? null : entryTag(live, hashing.sha256);
     if (local.kind !== 'file') {
-      const entry: Entry = local.kind === 'directory' ? { kind: 'directory' } : { kind: 'symlink', target: local.target };
+      const entry: Entry =
+        local.kind === 'directory' ? { kind: 'directory' } : { kind: 'symlink', target: local.target };
       draft.changes.push({ kind: 'put', path, entry, mtimeMs: 0, replaces });
       draft.outcome.push({ path, entry });
       draft.paths.push({ path, deleted: false });
@@ -205,7 +227,13 @@ export function createPublisher(context: PeerContext, log: RoomLog, wake: () => 
   }
 
   /** null: not now (moved, failed, or uploading in the background). */
-  async function contentFor(path: RelPath, local: LocalFile, draft: Draft, options: PublishOptions, replaced: Content | null): Promise<Content | null> {
+  async function contentFor(
+    path: RelPath,
+    local: LocalFile,
+    draft: Draft,
+    options: PublishOptions,
+    replaced: Content | null,
+  ): Promise<Content | null> {
     let content = prepared.get(local.digest);
     if (content === undefined) {
       const known = store.contentByDigest(local.digest);
@@ -214,7 +242,10 @@ export function createPublisher(context: PeerContext, log: RoomLog, wake: () => 
           if (!uploads.has(path)) startUpload(path, local, options.session);
           return null;
         }
-        const outcome = await contents.uploadLarge(path, local, options.session, { signal: context.signal, onProgress: () => {} });
+        const outcome = await contents.uploadLarge(path, local, options.session, {
+          signal: context.signal,
+          onProgress: () => {},
+        });
         if (outcome.kind !== 'prepared') return notPrepared(path, outcome);
         content = outcome.prepared;
       } else {
@@ -224,14 +255,25 @@ export function createPublisher(context: PeerContext, log: RoomLog, wake: () => 
       }
       keep(local.digest, content);
     }
-    const before = replaced === null ? new Set<ChunkId>() : new Set(replaced.refs.depth === 0 ? replaced.refs.ids : [...(store.cachedChunkIds(replaced.digest) ?? []), ...replaced.refs.ids]);
+    const before =
+      replaced === null
+        ? new Set<ChunkId>()
+        : new Set(
+            replaced.refs.depth === 0
+              ? replaced.refs.ids
+              : [...(store.cachedChunkIds(replaced.digest) ?? []), ...replaced.refs.ids],
+          );
     for (const id of content.ids) if (!before.has(id)) draft.adds.add(id);
     draft.chunks.push(...content.chunks.filter((chunk) => !before.has(chunk.id)));
-    if (content.bytes !== null && content.chunks.length > 0) draft.baseBytes.push({ digest: local.digest, bytes: content.bytes });
+    if (content.bytes !== null && content.chunks.length > 0)
+      draft.baseBytes.push({ digest: local.digest, bytes: content.bytes });
     return content.content;
   }
 
-  function notPrepared(path: RelPath, outcome: { readonly kind: 'moved' } | { readonly kind: 'problem'; readonly reason: string }): null {
+  function notPrepared(
+    path: RelPath,
+    outcome: { readonly kind: 'moved' } | { readonly kind: 'problem'; readonly reason: string },
+  ): null {
     if (isProblem(outcome)) context.fail(path, outcome.reason);
     else context.markDirty(path, false);
     return null;
@@ -262,7 +304,7 @@ export function createPublisher(context: PeerContext, log: RoomLog, wake: () => 
       digest: leafDigest(live, hashing.sha256),
       taken: (candidate) => store.manifest.slot(candidate) !== null || store.row(candidate)?.local != null,
       traits: folder.traits,
-        sha256: hashing.sha256,
+      sha256: hashing.sha256,
     });
     // Base of both names stays: the file arrives here under its new name, the directory is published by the next round.
     draft.changes.push({ kind: 'move', fromPath: path, toPath, subtree: false });
@@ -301,7 +343,13 @@ export function createPublisher(context: PeerContext, log: RoomLog, wake: () => 
     const head = store.head();
     const height = (head?.height ?? 0) + 1;
     const author = { device: parts.device.device, deviceName: parts.deviceName, timeMs: clock.nowMs() };
-    const judged = applyChanges({ view: store.manifest, changes: draft.changes, height, ...author, sha256: hashing.sha256 });
+    const judged = applyChanges({
+      view: store.manifest,
+      changes: draft.changes,
+      height,
+      ...author,
+      sha256: hashing.sha256,
+    });
     if (!judged.ok) throw new DraftVoid(judged.error.reason);
     const applied = judged.value;
     const body: RecordBody = {
@@ -317,18 +365,28 @@ export function createPublisher(context: PeerContext, log: RoomLog, wake: () => 
 
     const chunks = [...new Map([...sealed.chunks, ...draft.chunks].map((chunk) => [chunk.id, chunk])).values()];
     let inline = chunks;
-    if (chunks.reduce((bytes, chunk) => bytes + chunk.sealed.length, 0) > limits.appendChunkBytesMax || chunks.length > limits.chunksPerFrameMax) {
+    if (
+      chunks.reduce((bytes, chunk) => bytes + chunk.sealed.length, 0) > limits.appendChunkBytesMax ||
+      chunks.length > limits.chunksPerFrameMax
+    ) {
       await contents.upload(chunks, options.session, context.signal);
       inline = [];
     }
-    const sent: SentAppend = { id: sealed.id, height, record: sealed.record, outcome: draft.outcome, variants: applied.variantsOpened };
+    const sent: SentAppend = {
+      id: sealed.id,
+      height,
+      record: sealed.record,
+      outcome: draft.outcome,
+      variants: applied.variantsOpened,
+    };
     store.putSent(sent);
     for (let round = 0; ; round += 1) {
       const answer = await options.session.append(sealed.record, inline);
       switch (answer.kind) {
         case 'appended':
           log.commitOwn({ sent, header: header.value, body, applied, chunks });
-          for (const { digest, bytes } of draft.baseBytes.slice(0, 50)) store.cacheContent(digest, bytes, clock.nowMs());
+          for (const { digest, bytes } of draft.baseBytes.slice(0, 50))
+            store.cacheContent(digest, bytes, clock.nowMs());
           forgetPrepared(draft.outcome);
           return { kind: 'appended', paths: draft.paths };
         case 'stale': {
@@ -339,7 +397,8 @@ export function createPublisher(context: PeerContext, log: RoomLog, wake: () => 
           store.deleteSent(sent.id);
           return { kind: 'over-quota', what: answer.what };
         case 'missingChunks': {
-          if (round >= missingRoundsMax) throw new Error('the relay keeps asking for chunks that this peer does not have');
+          if (round >= missingRoundsMax)
+            throw new Error('the relay keeps asking for chunks that this peer does not have');
           await refill(answer.ids, chunks, draft, options.session);
           break;
         }
@@ -348,7 +407,12 @@ export function createPublisher(context: PeerContext, log: RoomLog, wake: () => 
   }
 
   /** The relay lost chunks that it was believed to hold: from what is at hand, else from the files themselves. */
-  async function refill(ids: readonly ChunkId[], chunks: readonly SealedChunk[], draft: Draft, session: RoomSession): Promise<void> {
+  async function refill(
+    ids: readonly ChunkId[],
+    chunks: readonly SealedChunk[],
+    draft: Draft,
+    session: RoomSession,
+  ): Promise<void> {
     const wanted = new Set(ids);
     const found = chunks.filter((chunk) => wanted.has(chunk.id));
     for (const id of ids) {

@@ -5,17 +5,17 @@
  */
 import {
   type Digest,
+  decodeRecordHeader,
+  limits,
+  noRecordId,
   type RecordBody,
   type RecordHeader,
   type RecordId,
   type RelPath,
+  recordIdOf,
   type SealedChunk,
   type SealedRecord,
   type Variant,
-  decodeRecordHeader,
-  limits,
-  noRecordId,
-  recordIdOf,
 } from '@driftless/protocol';
 import { type AppliedChanges, applyChanges } from './core/apply-changes.ts';
 import { deletionLimitExceeded, judgeIncomingDeletions } from './core/guards.ts';
@@ -48,11 +48,20 @@ export class RecordIncomplete extends Error {
 export interface RoomLog {
   take(record: SealedRecord): Promise<TakeOutcome>;
   /** Fetches until the relay's head is reached. `gap`: the relay's log does not continue ours. */
-  pull(session: RoomSession, onProgress: (height: number, headHeight: number) => void): Promise<'caught-up' | 'gap' | 'pruned'>;
+  pull(
+    session: RoomSession,
+    onProgress: (height: number, headHeight: number) => void,
+  ): Promise<'caught-up' | 'gap' | 'pruned'>;
   /** Name of the device whose record touched a path last, as far as this run took it in. */
   authorOf(path: RelPath): string | undefined;
   /** Commits a record that this peer appended and the relay acknowledged. */
-  commitOwn(options: { readonly sent: SentAppend; readonly header: RecordHeader; readonly body: RecordBody; readonly applied: AppliedChanges; readonly chunks: readonly SealedChunk[] }): void;
+  commitOwn(options: {
+    readonly sent: SentAppend;
+    readonly header: RecordHeader;
+    readonly body: RecordBody;
+    readonly applied: AppliedChanges;
+    readonly chunks: readonly SealedChunk[];
+  }): void;
 }
 
 export function createRoomLog(context: PeerContext): RoomLog {
@@ -79,7 +88,15 @@ export function createRoomLog(context: PeerContext): RoomLog {
       if (opened.error.kind === 'update-needed') throw new RoomHalted('update-needed', opened.error.reason);
       // What was sent is not what the header names: the relay or the way is at fault, never the record.
       if (opened.error.kind === 'body-missing') throw new RecordIncomplete(header.height, opened.error.reason);
-      return takeVoid({ id, header, record, device: '', deviceName: '', reason: opened.error.reason, own: sent !== undefined });
+      return takeVoid({
+        id,
+        header,
+        record,
+        device: '',
+        deviceName: '',
+        reason: opened.error.reason,
+        own: sent !== undefined,
+      });
     }
     const { body } = opened.value;
     const applied = applyChanges({
@@ -92,10 +109,26 @@ export function createRoomLog(context: PeerContext): RoomLog {
       sha256: hashing.sha256,
     });
     if (!applied.ok)
-      return takeVoid({ id, header, record, device: body.device, deviceName: body.deviceName, reason: applied.error.reason, own: sent !== undefined });
+      return takeVoid({
+        id,
+        header,
+        record,
+        device: body.device,
+        deviceName: body.deviceName,
+        reason: applied.error.reason,
+        own: sent !== undefined,
+      });
     const commit = commitOf({ id, header, body, record, applied: applied.value, own: sent !== undefined });
     if (store.rootAfter(commit) !== body.root)
-      return takeVoid({ id, header, record, device: body.device, deviceName: body.deviceName, reason: 'its root does not come out', own: sent !== undefined });
+      return takeVoid({
+        id,
+        header,
+        record,
+        device: body.device,
+        deviceName: body.deviceName,
+        reason: 'its root does not come out',
+        own: sent !== undefined,
+      });
     store.transaction(() => {
       guardDeletions(body, applied.value, sent !== undefined);
       const untracked = untrackedBy(body);
@@ -108,7 +141,12 @@ export function createRoomLog(context: PeerContext): RoomLog {
     });
     if (sent === undefined)
       for (const variant of applied.value.variantsOpened)
-        parts.onEvent({ event: 'conflict', path: variant.path, reason: 'both sides changed it', device: variant.deviceName });
+        parts.onEvent({
+          event: 'conflict',
+          path: variant.path,
+          reason: 'both sides changed it',
+          device: variant.deviceName,
+        });
     return { kind: 'taken', own: sent !== undefined };
   }
 
@@ -165,7 +203,11 @@ export function createRoomLog(context: PeerContext): RoomLog {
       });
       if (own) store.deleteSent(id);
     });
-    parts.onEvent({ event: 'problem', path: '', reason: `record ${header.height}${deviceName === '' ? '' : ` by ${deviceName}`} is void: ${reason}` });
+    parts.onEvent({
+      event: 'problem',
+      path: '',
+      reason: `record ${header.height}${deviceName === '' ? '' : ` by ${deviceName}`} is void: ${reason}`,
+    });
     // A record of ours that nobody can take would be made again for ever: this engine is at fault, and says so.
     if (own) throw new RoomHalted('internal', `a record of this peer is void: ${reason}`);
     return { kind: 'taken', own };
@@ -214,7 +256,12 @@ export function createRoomLog(context: PeerContext): RoomLog {
     if (!deletionLimitExceeded({ vanished: vanished.length, filesBefore })) return;
     // What lives on elsewhere in the room was moved. Its manifest is read for it: only where so much goes.
     const reappeared = digestsAfter(applied);
-    const verdict = judgeIncomingDeletions({ massDeletion: body.massDeletion, filesBefore, vanishedDigests: vanished, reappearedDigests: vanished.filter((digest) => reappeared.has(digest)) });
+    const verdict = judgeIncomingDeletions({
+      massDeletion: body.massDeletion,
+      filesBefore,
+      vanishedDigests: vanished,
+      reappearedDigests: vanished.filter((digest) => reappeared.has(digest)),
+    });
     if (verdict.kind === 'held') store.setSetting('incoming-deletion-held', String(store.head()?.height ?? 0));
   }
 
@@ -222,7 +269,8 @@ export function createRoomLog(context: PeerContext): RoomLog {
     const changed = new Map(applied.updates.map(({ path, slot }) => [path, slot]));
     const digests = new Set<Digest>();
     for (const slot of changed.values()) if (slot?.kind === 'file') digests.add(slot.content.digest);
-    for (const { path, slot } of store.manifest.slotsBetween(null, null)) if (slot.kind === 'file' && !changed.has(path)) digests.add(slot.content.digest);
+    for (const { path, slot } of store.manifest.slotsBetween(null, null))
+      if (slot.kind === 'file' && !changed.has(path)) digests.add(slot.content.digest);
     return digests;
   }
 
@@ -274,7 +322,9 @@ export function createRoomLog(context: PeerContext): RoomLog {
   /** The bytes that a merge replaced are in no record until the merge is: now it is (rule MERGE). */
   function noteMerged(sent: SentAppend): void {
     const paths = new Set<RelPath>(sent.outcome.map(({ path }) => path));
-    for (const item of store.trash()) if (!item.inRecord && item.reason === 'merged' && paths.has(item.path)) store.putTrash({ ...item, inRecord: true });
+    for (const item of store.trash())
+      if (!item.inRecord && item.reason === 'merged' && paths.has(item.path))
+        store.putTrash({ ...item, inRecord: true });
   }
 
   /** An append that was made for a height which another record holds now can never be accepted any more. */
@@ -282,7 +332,10 @@ export function createRoomLog(context: PeerContext): RoomLog {
     for (const sent of store.allSent()) if (sent.height <= height) store.deleteSent(sent.id);
   }
 
-  async function pull(session: RoomSession, onProgress: (height: number, headHeight: number) => void): Promise<'caught-up' | 'gap' | 'pruned'> {
+  async function pull(
+    session: RoomSession,
+    onProgress: (height: number, headHeight: number) => void,
+  ): Promise<'caught-up' | 'gap' | 'pruned'> {
     for (;;) {
       const after = store.head()?.height ?? 0;
       const page = await session.fetchRecords(after, fetchBytes);
@@ -314,7 +367,8 @@ export function createRoomLog(context: PeerContext): RoomLog {
       noteHistory(body);
       acknowledge(sent, applied.variantsOpened);
       dropOvertaken(header.height);
-      if (chunks.reduce((bytes, chunk) => bytes + chunk.sealed.length, 0) <= cachedRecordChunkBytesMax) for (const chunk of chunks) store.cacheChunk(chunk);
+      if (chunks.reduce((bytes, chunk) => bytes + chunk.sealed.length, 0) <= cachedRecordChunkBytesMax)
+        for (const chunk of chunks) store.cacheChunk(chunk);
     });
   }
 

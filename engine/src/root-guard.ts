@@ -5,7 +5,7 @@
 import { rootEmptied } from './core/guards.ts';
 import { emptyRoot } from './core/page-tree.ts';
 import type { Halt } from './core/peer-state.ts';
-import { RoomHalted, type PeerContext } from './peer-context.ts';
+import { type PeerContext, RoomHalted } from './peer-context.ts';
 
 export interface RootGuard {
   /** null: the root is the linked one. */
@@ -41,7 +41,9 @@ export function createRootGuard(context: PeerContext): RootGuard {
 
   async function isBare(): Promise<boolean> {
     const listed = await folder.list('');
-    return listed.kind === 'listed' && listed.entries.length + listed.invalidNames.length + listed.problems.length === 0;
+    return (
+      listed.kind === 'listed' && listed.entries.length + listed.invalidNames.length + listed.problems.length === 0
+    );
   }
 
   async function check(): Promise<Halt | null> {
@@ -52,13 +54,24 @@ export function createRootGuard(context: PeerContext): RootGuard {
         reason: `${parts.dir} is ${root.kind === 'missing' ? 'missing' : 'no longer a folder'}`,
         next: 'bring it back (mount it, move it back), or unlink it',
       });
-    if (root.kind === 'problem') return see({ code: 'root-missing', reason: `${parts.dir} cannot be read: ${root.reason}`, next: 'make it readable' });
+    if (root.kind === 'problem')
+      return see({
+        code: 'root-missing',
+        reason: `${parts.dir} cannot be read: ${root.reason}`,
+        next: 'make it readable',
+      });
     const identity = `${root.device}:${root.inode}`;
     const known = store.setting('root-identity');
     const sameMarker = root.marker !== null && root.marker === parts.marker;
     if (!sameMarker && (known === undefined || known === identity) && root.marker === null) {
       // The marker went together with everything else: unmounted at this very place, or wiped.
-      if (known !== undefined && store.root() !== emptyRoot(parts.hashing.sha256) && store.setting('emptied-confirmed') !== 'yes' && (await isBare())) return see(emptiedHalt(`everything in ${parts.dir} is gone`));
+      if (
+        known !== undefined &&
+        store.root() !== emptyRoot(parts.hashing.sha256) &&
+        store.setting('emptied-confirmed') !== 'yes' &&
+        (await isBare())
+      )
+        return see(emptiedHalt(`everything in ${parts.dir} is gone`));
       // The same directory: only our marker went (a clean-up of ignored files), or it is the very first start.
       await folder.initialise(parts.marker);
     } else if (!sameMarker) {

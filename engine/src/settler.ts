@@ -76,7 +76,12 @@ export function createSettler(clock: Clock): Settler {
     const times = (unstableTimes.get(path) ?? 0) + 1;
     unstableTimes.set(path, times);
     const nowMs = clock.monotonicMs();
-    dirty.set(path, { deep: false, firstMs: nowMs, dueMs: nowMs + Math.min(5_000, 50 * 2 ** Math.min(times, 7)), waitedGone: false });
+    dirty.set(path, {
+      deep: false,
+      firstMs: nowMs,
+      dueMs: nowMs + Math.min(5_000, 50 * 2 ** Math.min(times, 7)),
+      waitedGone: false,
+    });
   }
 
   function waitGone({ path, deep }: ScanRequest): boolean {
@@ -132,7 +137,8 @@ export function createSettler(clock: Clock): Settler {
     if (dirty.has(path)) return true;
     if (deepPaths === 0) return false;
     if (dirty.get('')?.deep === true) return true;
-    for (let at = path.lastIndexOf('/'); at > 0; at = path.lastIndexOf('/', at - 1)) if (dirty.get(path.slice(0, at) as RelPath)?.deep === true) return true;
+    for (let at = path.lastIndexOf('/'); at > 0; at = path.lastIndexOf('/', at - 1))
+      if (dirty.get(path.slice(0, at) as RelPath)?.deep === true) return true;
     return false;
   }
 

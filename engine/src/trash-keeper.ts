@@ -3,7 +3,7 @@
  * open when it was replaced: then its bytes come back as a file of their own. After that, bytes that are in the room's
  * history go; bytes that are in no record stay, for 30 days or until 1 GiB, and never vanish without a word.
  */
-import { type Digest, type RelPath, bytesToHex } from '@driftless/protocol';
+import { bytesToHex, type Digest, type RelPath } from '@driftless/protocol';
 import { conflictName } from './core/conflict-name.ts';
 import { fingerprintOf, sameButChangeTime } from './core/fingerprint.ts';
 import type { Fingerprint } from './core/local-entry.ts';
@@ -42,7 +42,11 @@ export function createTrashKeeper(context: PeerContext): TrashKeeper {
         nextMs = Math.min(nextMs ?? Number.POSITIVE_INFINITY, dueMs - nowMs);
         continue;
       }
-      if (item.digest !== null && !sameButChangeTime(fingerprintOf(stat), item.fingerprint as Fingerprint) && (await digestOf(item.name)) !== item.digest) {
+      if (
+        item.digest !== null &&
+        !sameButChangeTime(fingerprintOf(stat), item.fingerprint as Fingerprint) &&
+        (await digestOf(item.name)) !== item.digest
+      ) {
         await bringBack(item);
         continue;
       }
@@ -50,7 +54,11 @@ export function createTrashKeeper(context: PeerContext): TrashKeeper {
       else {
         keptBytes += stat.size;
         if (nowMs - item.atMs > keepMs || keptBytes > bytesMax) {
-          parts.onEvent({ event: 'note', path: item.path, note: `a replaced version that was in no record is dropped from the trash after ${nowMs - item.atMs > keepMs ? '30 days' : '1 GiB'}` });
+          parts.onEvent({
+            event: 'note',
+            path: item.path,
+            note: `a replaced version that was in no record is dropped from the trash after ${nowMs - item.atMs > keepMs ? '30 days' : '1 GiB'}`,
+          });
           await discard(item.name);
         }
       }
@@ -61,7 +69,15 @@ export function createTrashKeeper(context: PeerContext): TrashKeeper {
     const intents = new Set(store.intents().map((intent) => intent.asideName));
     for (const [name, stat] of sizes)
       if (!names.has(name) && !intents.has(name))
-        store.putTrash({ name, path: '' as RelPath, digest: null, fingerprint: fingerprintOf(stat), inRecord: false, reason: 'found', atMs: nowMs });
+        store.putTrash({
+          name,
+          path: '' as RelPath,
+          digest: null,
+          fingerprint: fingerprintOf(stat),
+          inRecord: false,
+          reason: 'found',
+          atMs: nowMs,
+        });
     return nextMs;
   }
 
@@ -97,14 +113,18 @@ export function createTrashKeeper(context: PeerContext): TrashKeeper {
       digest,
       taken: (candidate) => store.row(candidate)?.local != null || store.manifest.slot(candidate) !== null,
       traits: folder.traits,
-        sha256: hashing.sha256,
+      sha256: hashing.sha256,
     });
     const outcome = await folder.restoreTrash({ name: item.name, path });
     if (outcome.kind !== 'done') {
       store.putTrash({ ...item, inRecord: false, digest: null });
       return;
     }
-    parts.onEvent({ event: 'note', path: item.path, note: `a program wrote into the replaced version; what it wrote is kept as ${path}` });
+    parts.onEvent({
+      event: 'note',
+      path: item.path,
+      note: `a program wrote into the replaced version; what it wrote is kept as ${path}`,
+    });
     context.markDirty(path, false);
     await discard(item.name);
   }

@@ -168,8 +168,11 @@ export function spuriousCopies(options: {
     if (a !== b) parents.set(a, b);
   }
   const found: string[] = [];
+  // A renamed folder takes its old copies along.
+  const nameOf = (path: string): string => path.slice(path.lastIndexOf('/') + 1);
+  const namesBefore = new Set([...before.keys()].map(nameOf));
   for (const path of after.keys()) {
-    if (before.has(path) || !isCopyName(path) || path.includes('nnnnnnnn')) continue;
+    if (namesBefore.has(nameOf(path)) || !isCopyName(path) || path.includes('nnnnnnnn')) continue;
     const original = path.replace(/\.conflict-[A-Za-z0-9_-]{1,20}-\d{8}-\d{6}-[0-9a-f]{6}(-\d+)?/g, '');
     const group = groupOf(original);
     const peers = new Set<string>();

@@ -17,7 +17,7 @@ import {
   type SealedChunk,
   type SealedRecord,
 } from '@driftless/protocol';
-import { createApplier, problemOf } from './apply.ts';
+import { createApplier } from './apply.ts';
 import { createCheckpoints } from './checkpoints.ts';
 import { createConflictKeeper } from './conflicts.ts';
 import { createContents, largeContentBytesMin, type StagedContent } from './contents.ts';
@@ -32,6 +32,7 @@ import { type Apply, conflictWords, type DiskStep, type Plan, type PublishStep }
 import { reconcile } from './core/reconcile.ts';
 import { recordBatches } from './core/record-batches.ts';
 import type { Row } from './core/row.ts';
+import { createDownloads } from './downloads.ts';
 import { createDeletionHold } from './deletion-hold.ts';
 import { createGitWatch } from './git-watch.ts';
 import { createPause } from './pause.ts';
@@ -56,8 +57,6 @@ const rowsPerPlanMax = 50_000;
 const applyFilesPerPass = 2_000;
 /** Rule PR4. */
 const recordIntervalMs = 100;
-/** Large contents staged in the background at a time. */
-const downloadsMax = 2;
 const progressEveryMs = 250;
 /** Paths that keep changing do not hold up what git did for longer. */
 const gitWaitMsMax = 1_000;
@@ -126,12 +125,12 @@ export function createPeer(given: PeerParts): Peer {
   /** Since when a checkout waits for its last paths. */
   let gitWaitMs: number | null = null;
   let lastStateText = '';
+  let lastProgressMs = Number.NEGATIVE_INFINITY;
   let lastLastingText = '';
   let lastToldMs = Number.NEGATIVE_INFINITY;
   const commands: (() => Promise<void>)[] = [];
   let link: RoomLink | null = null;
   let running: Promise<void> | null = null;
-  const downloads = new Map<RelPath, { digest: string; staged: string | null; abort: AbortController }>();
   /** Work beside the loop; waited for before the parts are closed. */
   const beside = new Set<Promise<void>>();
 
@@ -176,6 +175,13 @@ export function createPeer(given: PeerParts): Peer {
   });
   const roomLog = createRoomLog(context);
   const publisher = createPublisher(context, roomLog, wake);
+  const downloads = createDownloads(context, {
+    runBeside,
+    onProgress: (next) => {
+      progress = next;
+    },
+    wake,
+  });
   const applier = createApplier(context);
   const checkpoints = createCheckpoints(context);
   const recovery = createRecovery(context, roomLog, checkpoints);
@@ -228,6 +234,14 @@ export function createPeer(given: PeerParts): Peer {
   const isPaused = (): boolean => store.setting('paused') === 'yes';
 
   /** A change of state is told at once, of numbers a few times a second: the loop looks again within rootCheckEveryMs. */
+  /** Progress is told a few times a second; a change of state at once. */
+  function tellProgress(): void {
+    const nowMs = clock.monotonicMs();
+    if (nowMs - lastProgressMs < progressEveryMs) return;
+    lastProgressMs = nowMs;
+    tellState();
+  }
+
   function tellState(): void {
     const state = peerState();
     const text = JSON.stringify(state);
@@ -376,7 +390,7 @@ export function createPeer(given: PeerParts): Peer {
     if (halt !== null) return;
     if (isPaused()) {
       publisher.abortUploads();
-      await dropDownloads(() => true);
+      await downloads.drop(() => true);
       return;
     }
     const emptied = await scanDirty();
@@ -415,7 +429,7 @@ export function createPeer(given: PeerParts): Peer {
         signal: closing.signal,
         onProgress: (files) => {
           progress = { phase: 'scanning', done: files, total: Math.max(files, store.counts().files), unit: 'files' };
-          if (files > 1_000) tellState();
+          if (files > 1_000) tellProgress();
         },
       });
       if (full) fullScanDueMs = clock.monotonicMs() + (degraded === null ? rescanEveryMs : degradedRescanEveryMs);
@@ -457,7 +471,7 @@ export function createPeer(given: PeerParts): Peer {
       tellState();
       await recovery.catchUp(current, (phase, done, total) => {
         progress = { phase, done, total, unit: 'records' };
-        tellState();
+        tellProgress();
       });
       progress = null;
       // A session that began meanwhile begins anew.
@@ -501,7 +515,7 @@ export function createPeer(given: PeerParts): Peer {
         ? pending
         : pending.filter((row) => ignoreFiles.some((path) => path === row.path || path.startsWith(`${row.path}/`)));
     const held = store.heldRows();
-    await dropDownloads((path, digest) => {
+    await downloads.drop((path, digest) => {
       const row = store.row(path);
       const wanted = liveEntry(row?.remote ?? null);
       return (
@@ -618,9 +632,12 @@ export function createPeer(given: PeerParts): Peer {
     const ready: DiskStep[] = [];
     const staged = new Map<RelPath, StagedContent>();
     for (const step of steps) {
-      const large = step.kind === 'apply' && step.to?.kind === 'file' && step.to.content.size > largeContentBytesMin;
-      if (!large || wholeRecord) ready.push(step);
-      else if (inBackground(step, staged)) ready.push(step);
+      if (step.kind === 'apply' && step.to?.kind === 'file' && step.to.content.size > largeContentBytesMin && !wholeRecord) {
+        const beside = downloads.stagedFor(step);
+        if (beside === undefined) continue;
+        staged.set(step.path, beside);
+      }
+      ready.push(step);
     }
     const clashes: PublishStep[] = [];
     for (let start = 0; start < ready.length; ) {
@@ -632,12 +649,12 @@ export function createPeer(given: PeerParts): Peer {
         staged,
         onProgress: (files) => {
           progress = { phase: 'applying', done: start - batch.length + files, total: ready.length, unit: 'files' };
-          if (ready.length > 100) tellState();
+          if (ready.length > 100) tellProgress();
         },
       });
       // What was staged beside the loop is used up, also where it could not be put in its place.
       for (const { path } of batch.filter((step): step is Apply => step.kind === 'apply'))
-        if (staged.has(path)) downloads.delete(path);
+        if (staged.has(path)) downloads.used(path);
       for (const { path, deleted } of result.applied) {
         const by = roomLog.authorOf(path);
         parts.onEvent({ event: 'applied', path, ...(by === undefined ? {} : { by }), ...(deleted ? { deleted } : {}) });
@@ -656,66 +673,6 @@ export function createPeer(given: PeerParts): Peer {
 
   function noteLastChange(path: string, by: string): void {
     store.setSetting('last-change', JSON.stringify({ path, by, time: new Date(clock.nowMs()).toISOString() }));
-  }
-
-  /** Ends downloads that nobody waits for any more, and removes what they staged. */
-  async function dropDownloads(isUnwanted: (path: RelPath, digest: string) => boolean): Promise<void> {
-    for (const [path, download] of downloads) {
-      if (!isUnwanted(path, download.digest)) continue;
-      download.abort.abort();
-      downloads.delete(path);
-      if (download.staged !== null) await folder.discardStaged(download.staged);
-    }
-  }
-
-  /** Large contents are fetched beside the loop, so that small saves overtake them (rule FAST5). True: it is staged. */
-  function inBackground(step: DiskStep, staged: Map<RelPath, StagedContent>): boolean {
-    if (step.kind !== 'apply' || step.to?.kind !== 'file') return true;
-    const known = downloads.get(step.path);
-    if (known !== undefined && known.digest === step.to.content.digest) {
-      if (known.staged === null) return false;
-      staged.set(step.path, { path: step.path, stagedName: known.staged });
-      return true;
-    }
-    if (downloads.size >= downloadsMax) return false;
-    startDownload(step);
-    return false;
-  }
-
-  function startDownload(step: Apply): void {
-    if (step.to?.kind !== 'file') return;
-    const { content, executable } = step.to;
-    const abort = new AbortController();
-    const entry = { digest: content.digest as string, staged: null as string | null, abort };
-    downloads.set(step.path, entry);
-    let received = 0;
-    runBeside(
-      contents
-        .stage([{ path: step.path, content, executable }], context.session(), {
-          flush: true,
-          signal: AbortSignal.any([abort.signal, closing.signal]),
-          onStaged: ({ stagedName }) => {
-            if (downloads.get(step.path) === entry) entry.staged = stagedName;
-            else runBeside(folder.discardStaged(stagedName));
-          },
-          onProgress: (bytes) => {
-            received += bytes;
-            progress = { phase: `receiving ${step.path}`, done: received, total: content.size, unit: 'bytes' };
-          },
-          onFailed: (path, problem) => {
-            if (closing.signal.aborted || downloads.get(step.path) !== entry) return;
-            context.fail(path, problemOf(problem));
-          },
-        })
-        .catch((error: unknown) => {
-          if (!abort.signal.aborted) diagnostics.info('download-ended', { reason: String(error) });
-        })
-        .finally(() => {
-          progress = null;
-          if (entry.staged === null && downloads.get(step.path) === entry) downloads.delete(step.path);
-          wake();
-        }),
-    );
   }
 
   function runBeside(work: Promise<void>): void {
@@ -792,7 +749,7 @@ export function createPeer(given: PeerParts): Peer {
       allOrNothing,
       onProgress: (files) => {
         progress = { phase: 'sending', done: files, total: batch.length, unit: 'files' };
-        if (batch.length > 100) tellState();
+        if (batch.length > 100) tellProgress();
       },
     });
     progress = null;
@@ -1083,7 +1040,7 @@ export function createPeer(given: PeerParts): Peer {
       wake();
       publisher.abortUploads();
       link?.close();
-      for (const download of downloads.values()) download.abort.abort();
+      downloads.abort();
       await running;
       await Promise.allSettled(beside);
       await publisher.uploadsEnded();

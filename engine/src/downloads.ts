@@ -1,0 +1,111 @@
+/**
+ * Large contents are fetched beside the loop, a few at a time, so that small saves overtake them (rule FAST5). A finished one
+ * lies staged until the loop puts it in its place; one that nobody waits for any more is dropped.
+ */
+import type { RelPath } from '@driftless/protocol';
+import { problemOf } from './apply.ts';
+import type { StagedContent } from './contents.ts';
+import type { PeerState } from './control.ts';
+import type { Apply } from './core/plan.ts';
+import type { PeerContext } from './peer-context.ts';
+
+const atOnceMax = 2;
+
+export interface Downloads {
+  readonly size: number;
+  /** What this step needs, if it lies staged; else its download is started, or waits for its turn. */
+  stagedFor(step: Apply): StagedContent | undefined;
+  /** The staged file was used, or could not be: a later need starts anew. */
+  used(path: RelPath): void;
+  /** Ends those that nobody waits for any more, and removes what they staged. */
+  drop(isUnwanted: (path: RelPath, digest: string) => boolean): Promise<void>;
+  /** At close: nothing is waited for. */
+  abort(): void;
+}
+
+interface Download {
+  readonly digest: string;
+  readonly abort: AbortController;
+  stagedName: string | null;
+}
+
+export function createDownloads(
+  context: PeerContext,
+  options: {
+    readonly runBeside: (work: Promise<void>) => void;
+    readonly onProgress: (progress: PeerState['progress'] | null) => void;
+    readonly wake: () => void;
+  },
+): Downloads {
+  const { contents, parts } = context;
+  const { runBeside, onProgress, wake } = options;
+  const downloads = new Map<RelPath, Download>();
+
+  function stagedFor(step: Apply): StagedContent | undefined {
+    if (step.to?.kind !== 'file') return undefined;
+    const known = downloads.get(step.path);
+    if (known?.digest === step.to.content.digest)
+      return known.stagedName === null ? undefined : { path: step.path, stagedName: known.stagedName };
+    if (downloads.size < atOnceMax) start(step);
+    return undefined;
+  }
+
+  function start(step: Apply): void {
+    if (step.to?.kind !== 'file') return;
+    const { path } = step;
+    const { content, executable } = step.to;
+    const download: Download = { digest: content.digest, abort: new AbortController(), stagedName: null };
+    const isCurrent = (): boolean => downloads.get(path) === download;
+    downloads.set(path, download);
+    let received = 0;
+    runBeside(
+      contents
+        .stage([{ path, content, executable }], context.session(), {
+          flush: true,
+          signal: AbortSignal.any([download.abort.signal, context.signal]),
+          onStaged: ({ stagedName }) => {
+            if (isCurrent()) download.stagedName = stagedName;
+            else runBeside(parts.folder.discardStaged(stagedName));
+          },
+          onProgress: (bytes) => {
+            received += bytes;
+            onProgress({ phase: `receiving ${path}`, done: received, total: content.size, unit: 'bytes' });
+          },
+          onFailed: (failedPath, problem) => {
+            if (!context.signal.aborted && isCurrent()) context.fail(failedPath, problemOf(problem));
+          },
+        })
+        .catch((error: unknown) => {
+          if (!download.abort.signal.aborted) parts.log.info('download-ended', { reason: String(error) });
+        })
+        .finally(() => {
+          onProgress(null);
+          if (download.stagedName === null && isCurrent()) downloads.delete(path);
+          wake();
+        }),
+    );
+  }
+
+  async function drop(isUnwanted: (path: RelPath, digest: string) => boolean): Promise<void> {
+    for (const [path, download] of downloads) {
+      if (!isUnwanted(path, download.digest)) continue;
+      download.abort.abort();
+      downloads.delete(path);
+      if (download.stagedName !== null) await parts.folder.discardStaged(download.stagedName);
+    }
+  }
+
+  return {
+    get size() {
+      return downloads.size;
+    },
+    stagedFor,
+    used: (path) => {
+      downloads.delete(path);
+    },
+    drop,
+    abort: () => {
+      for (const download of downloads.values()) download.abort.abort();
+    },
+  };
+}

@@ -869,8 +869,7 @@ export function createPeer(given: PeerParts): Peer {
       store.setSetting('trust-next', null);
       trustsNext = true;
     }
-    if (parts.rejoin && store.head() === null) store.setSetting('join', 'rejoin');
-    else if (store.head() === null && store.setting('join') === undefined) store.setSetting('join', 'first');
+    if (store.head() === null && store.setting('join') === undefined) store.setSetting('join', parts.rejoin ? 'rejoin' : 'first');
   }
 
   async function startUp(): Promise<void> {

@@ -6,6 +6,7 @@
  * moved aside and the folder re-joins; nothing is deleted), P15 (one process a folder), P16 (no folder inside another).
  * Leaves to others: everything that a running peer does (peer.ts), and what is asked while none runs (offline-control.ts).
  */
+import { existsSync } from 'node:fs';
 import { mkdir, readdir, realpath, rm, stat } from 'node:fs/promises';
 import { basename, dirname, join, resolve } from 'node:path';
 import type { RoomId } from '@driftless/protocol';
@@ -215,8 +216,12 @@ export function createFolderHost({ home, secrets, ownerKind, environment, log }:
     tell: (reason: string) => void,
   ): Promise<{ readonly state: StateStore; readonly link: Link }> => {
     const file = await stateFile(link);
+    const isNew = !existsSync(file);
     try {
-      return { state: openStateStore({ file, executableBit }), link };
+      const state = openStateStore({ file, executableBit });
+      // If this state is ever missing, it was lost, and what the room has deleted since must not come back (rule TOMB).
+      if (isNew) await update(link, { rejoin: true });
+      return { state, link };
     } catch (error) {
       if (!(error instanceof StateStoreError)) throw error;
       if (error.code !== 'damaged') throw new HostError('state', error.message, error);

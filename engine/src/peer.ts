@@ -9,14 +9,7 @@
  * Decisions are made in core/ and in the verbs; this file only orders them and turns outcomes into one honest state
  * (rules RB1, DISK2, FAST1, FAST2, FAST5, PR4, W6; DESIGN: guards).
  */
-import {
-  clipText,
-  limits,
-  type MassDeletion,
-  type RelPath,
-  type SealedChunk,
-  type SealedRecord,
-} from '@driftless/protocol';
+import { clipText, limits, type MassDeletion, type RelPath } from '@driftless/protocol';
 import { createApplier } from './apply.ts';
 import { createCheckpoints } from './checkpoints.ts';
 import { createConflictKeeper } from './conflicts.ts';
@@ -32,18 +25,19 @@ import { type Apply, conflictWords, type DiskStep, type Plan, type PublishStep }
 import { reconcile } from './core/reconcile.ts';
 import { recordBatches } from './core/record-batches.ts';
 import type { Row } from './core/row.ts';
-import { createDownloads } from './downloads.ts';
 import { createDeletionHold } from './deletion-hold.ts';
+import { createDownloads } from './downloads.ts';
 import { createGitWatch } from './git-watch.ts';
 import { createPause } from './pause.ts';
 import type { Peer, PeerParts } from './peer-api.ts';
 import { type PeerContext, RoomHalted } from './peer-context.ts';
 import { FolderError } from './ports/folder.ts';
-import { RequestRefused, type RoomLink, type RoomSession, SessionEnded } from './ports/room-session.ts';
+import { RequestRefused, type RoomSession, SessionEnded } from './ports/room-session.ts';
 import { StateStoreError } from './ports/state-store.ts';
 import { createPresenceBoard } from './presence.ts';
 import { createPublisher, DraftVoid } from './publish.ts';
 import { createRecovery, youngerLog } from './recover.ts';
+import { createRelayFeed } from './relay-feed.ts';
 import { createRoomLog } from './room-log.ts';
 import { createRootGuard, RootReplaced } from './root-guard.ts';
 import { createScanner, type ScanRequest } from './scan.ts';
@@ -64,10 +58,6 @@ const rescanEveryMs = 10 * 60_000;
 /** Without hints (no watches left, a network file system) the disk is looked at more often. */
 const degradedRescanEveryMs = 10_000;
 const rootCheckEveryMs = 2_000;
-/** Bytes of pushed records waiting for their turn; beyond, they are fetched again. */
-const incomingBytesMax = 8 * 1024 * 1024;
-/** Presences waiting for their turn; more are newer ones of the same devices, and come again. */
-const presencesHeardMax = 1_000;
 /** The trash is looked through when something may go, but never in every turn. */
 const trashEveryMsMin = 5_000;
 const trashEveryMsMax = 60_000;
@@ -87,18 +77,7 @@ export function createPeer(given: PeerParts): Peer {
 
   // ── what the turns share ──────────────────────────────────────────────────────────────────────────────────────────
 
-  let session: RoomSession | null = null;
-  /** Answering, not only connected (W6). */
-  let responsive = false;
-  let offlineReason = 'not connected yet';
-  let caughtUp = false;
-  let headMoved = false;
-  let incoming: { record: SealedRecord; chunks: readonly SealedChunk[] }[] = [];
-  let incomingBytes = 0;
-  const heard: Uint8Array[] = [];
   let halt: Halt | null = null;
-  let refusal: Halt | null = null;
-  let relayKeyOffered: Uint8Array | null = null;
   let quota: Halt | null = null;
   /** A step of the loop itself met a full disk. */
   let diskFull = false;
@@ -129,7 +108,6 @@ export function createPeer(given: PeerParts): Peer {
   let lastLastingText = '';
   let lastToldMs = Number.NEGATIVE_INFINITY;
   const commands: (() => Promise<void>)[] = [];
-  let link: RoomLink | null = null;
   let running: Promise<void> | null = null;
   /** Work beside the loop; waited for before the parts are closed. */
   const beside = new Set<Promise<void>>();
@@ -141,6 +119,20 @@ export function createPeer(given: PeerParts): Peer {
     wakeUp?.();
   };
 
+  const feed = createRelayFeed(parts, {
+    wake,
+    onOnline: () => presence.reset(),
+    onOffline: () => {
+      try {
+        tellState();
+      } catch (error) {
+        diagnostics.warn('state-not-told', { reason: String(error) });
+      }
+    },
+    command: (work) => {
+      commands.push(work);
+    },
+  });
   const settler = createSettler(clock);
   const context: PeerContext = {
     parts,
@@ -149,7 +141,7 @@ export function createPeer(given: PeerParts): Peer {
     get contents() {
       return contents;
     },
-    session: () => (responsive ? session : null),
+    session: () => feed.answering(),
     // Not woken: the loop sleeps no longer than until the path is due, and must not turn until then.
     markDirty: (path, deep) => {
       settler.hint(path, deep);
@@ -209,17 +201,22 @@ export function createPeer(given: PeerParts): Peer {
     return derivePeerState({
       halt:
         halt ??
-        refusal ??
+        feed.refusal ??
         quota ??
         deletions.halt() ??
         (isDiskFull() ? diskFullHalt : null) ??
         (presence.cloned ? clonedHalt : null),
       paused: isPaused(),
-      online: responsive && session !== null,
+      online: feed.answering() !== null,
       scanning: scanning || fullScanDueMs <= clock.monotonicMs(),
-      offlineReason,
+      offlineReason: feed.offlineReason,
       busy:
-        working || !caughtUp || headMoved || incoming.length > 0 || publisher.uploadsUnderWay > 0 || downloads.size > 0,
+        working ||
+        !feed.caughtUp ||
+        feed.headMoved ||
+        feed.hasPushed ||
+        publisher.uploadsUnderWay > 0 ||
+        downloads.size > 0,
       pending: counts.pending + settler.size,
       conflicts: Math.max(counts.held, open.size),
       progress,
@@ -233,8 +230,7 @@ export function createPeer(given: PeerParts): Peer {
   }
   const isPaused = (): boolean => store.setting('paused') === 'yes';
 
-  /** A change of state is told at once, of numbers a few times a second: the loop looks again within rootCheckEveryMs. */
-  /** Progress is told a few times a second; a change of state at once. */
+  /** Called for every file of long work: the state is not even derived more often than it is told. */
   function tellProgress(): void {
     const nowMs = clock.monotonicMs();
     if (nowMs - lastProgressMs < progressEveryMs) return;
@@ -242,6 +238,7 @@ export function createPeer(given: PeerParts): Peer {
     tellState();
   }
 
+  /** A change of state is told at once, of numbers a few times a second: the loop looks again within rootCheckEveryMs. */
   function tellState(): void {
     const state = peerState();
     const text = JSON.stringify(state);
@@ -256,116 +253,13 @@ export function createPeer(given: PeerParts): Peer {
     parts.onEvent({ event: 'state', ...state });
   }
 
-  // ── the relay ─────────────────────────────────────────────────────────────────────────────────────────────────────
-
-  function openLink(): void {
-    link = parts.relay.open(
-      { urls: parts.urls, relayKey: relayKeyOffered ?? parts.relayKey, cipher: parts.cipher },
-      {
-        known: () => store.head(),
-        onOnline: (next) => {
-          session = next;
-          responsive = true;
-          caughtUp = false;
-          refusal = null;
-          trustsNext = false;
-          incoming = [];
-          incomingBytes = 0;
-          parts.onRelayKey(next.relayKey);
-          presence.reset();
-          wake();
-        },
-        onPushed: (record, chunks) => {
-          const bytes =
-            record.header.length + record.body.length + chunks.reduce((sum, chunk) => sum + chunk.sealed.length, 0);
-          if (incomingBytes + bytes > incomingBytesMax) headMoved = true;
-          else {
-            incoming.push({ record, chunks });
-            incomingBytes += bytes;
-          }
-          wake();
-        },
-        onHeadMoved: () => {
-          headMoved = true;
-          wake();
-        },
-        onPresence: (sealed) => {
-          // A callback only remembers: what is done with it can fail, and belongs to the loop.
-          if (heard.length < presencesHeardMax) heard.push(sealed);
-          wake();
-        },
-        onOffline: (reason) => {
-          responsive = false;
-          offlineReason = reason;
-          try {
-            // At once, however long the turn under way takes (W6).
-            tellState();
-          } catch (error) {
-            diagnostics.warn('state-not-told', { reason: String(error) });
-          }
-          wake();
-        },
-        onResponsive: () => {
-          responsive = true;
-          wake();
-        },
-        onRefused: (refused) => {
-          session = null;
-          responsive = false;
-          relayKeyOffered = null;
-          refusal = refusalHalt(refused);
-          refusedKey = refused.relayKey ?? null;
-          if (trustsNext && refusedKey !== null) commands.push(async () => void trustRefusedKey());
-          wake();
-        },
-      },
-    );
-  }
-  let refusedKey: Uint8Array | null = null;
-  /** Asked for while no peer ran: for the key that the relay shows first. */
-  let trustsNext = false;
-
-  function trustRefusedKey(): boolean {
-    if (refusedKey === null) return false;
-    trustsNext = false;
-    relayKeyOffered = refusedKey;
-    parts.onRelayKey(refusedKey);
-    refusedKey = null;
-    link?.close();
-    refusal = null;
-    openLink();
-    return true;
-  }
-
-  function refusalHalt(refused: {
-    readonly code: 'refused' | 'relay-key-changed' | 'update-needed';
-    readonly reason: string;
-  }): Halt {
-    switch (refused.code) {
-      case 'relay-key-changed':
-        return {
-          code: 'relay-key-changed',
-          reason: refused.reason,
-          next: `if you know why the relay has a new identity: driftless trust-relay ${parts.dir}`,
-        };
-      case 'update-needed':
-        return { code: 'update-needed', reason: refused.reason, next: 'update Driftless' };
-      case 'refused':
-        return {
-          code: 'refused',
-          reason: refused.reason,
-          next: 'check the invite, or ask for a new one and join again',
-        };
-    }
-  }
-
   // ── a turn ────────────────────────────────────────────────────────────────────────────────────────────────────────
 
   async function turn(): Promise<void> {
-    turnSession = session;
+    turnSession = feed.session;
     if (!isRecalled) recall();
     isRecalled = true;
-    for (const sealed of heard.splice(0)) presence.take(sealed);
+    for (const sealed of feed.takePresences()) presence.take(sealed);
     for (const command of commands.splice(0)) await command();
     let rootHalt = await rootGuard.check();
     if (rootHalt?.code === 'root-emptied' && halt?.code === 'root-emptied') {
@@ -399,7 +293,7 @@ export function createPeer(given: PeerParts): Peer {
       return;
     }
     if (context.session() !== null) await takeIn();
-    if (context.session() !== null && caughtUp) await carryOut();
+    if (context.session() !== null && feed.caughtUp) await carryOut();
   }
   const isRootHalt = ({ code }: Halt): boolean =>
     code === 'root-missing' || code === 'root-replaced' || code === 'root-emptied';
@@ -466,7 +360,7 @@ export function createPeer(given: PeerParts): Peer {
   async function takeIn(): Promise<void> {
     const current = context.session();
     if (current === null) return;
-    if (!caughtUp) {
+    if (!feed.caughtUp) {
       working = true;
       tellState();
       await recovery.catchUp(current, (phase, done, total) => {
@@ -475,28 +369,25 @@ export function createPeer(given: PeerParts): Peer {
       });
       progress = null;
       // A session that began meanwhile begins anew.
-      if (session !== current) return;
-      caughtUp = true;
+      if (feed.session !== current) return;
+      feed.caughtUp = true;
       previewFirstJoin();
     }
-    const pushed = incoming;
-    incoming = [];
-    const granted = incomingBytes;
-    incomingBytes = 0;
+    const pushed = feed.takePushed();
     try {
-      for (const { record, chunks } of pushed) {
+      for (const { record, chunks } of pushed.records) {
         contents.takePushed(chunks);
         const outcome = await roomLog.take(record);
-        if (outcome.kind === 'gap') headMoved = true;
+        if (outcome.kind === 'gap') feed.headMoved = true;
       }
     } finally {
-      if (granted > 0) current.grantPushCredit(granted);
+      if (pushed.bytes > 0) current.grantPushCredit(pushed.bytes);
     }
-    if (headMoved) {
-      headMoved = false;
+    if (feed.headMoved) {
+      feed.headMoved = false;
       const outcome = await roomLog.pull(current, () => {});
       if (outcome !== 'caught-up') {
-        caughtUp = false;
+        feed.caughtUp = false;
         wake();
       }
     }
@@ -632,7 +523,12 @@ export function createPeer(given: PeerParts): Peer {
     const ready: DiskStep[] = [];
     const staged = new Map<RelPath, StagedContent>();
     for (const step of steps) {
-      if (step.kind === 'apply' && step.to?.kind === 'file' && step.to.content.size > largeContentBytesMin && !wholeRecord) {
+      if (
+        step.kind === 'apply' &&
+        step.to?.kind === 'file' &&
+        step.to.content.size > largeContentBytesMin &&
+        !wholeRecord
+      ) {
         const beside = downloads.stagedFor(step);
         if (beside === undefined) continue;
         staged.set(step.path, beside);
@@ -723,7 +619,7 @@ export function createPeer(given: PeerParts): Peer {
       if (published === 'again') return;
       lastRecordMs = clock.monotonicMs();
       // Saves made meanwhile overtake the rest of a first share.
-      if (index < batches.length - 1 && (settler.due() || incoming.length > 0)) {
+      if (index < batches.length - 1 && (settler.due() || feed.hasPushed)) {
         wake();
         return;
       }
@@ -771,12 +667,12 @@ export function createPeer(given: PeerParts): Peer {
       case 'nothing':
         return 'nothing';
       case 'stale':
-        headMoved ||= outcome.isBehind;
+        feed.headMoved ||= outcome.isBehind;
         // Random within two round trips, so that equal peers do not meet again and again (rule PR4).
         settler.wakeIn(staleDelayMs(roundTripMsGuess, parts.random.fraction()));
         return 'again';
       case 'gap':
-        caughtUp = false;
+        feed.caughtUp = false;
         wake();
         return 'again';
       case 'over-quota':
@@ -867,9 +763,10 @@ export function createPeer(given: PeerParts): Peer {
     }
     if (store.setting('trust-next') !== undefined) {
       store.setSetting('trust-next', null);
-      trustsNext = true;
+      feed.trustNextKey();
     }
-    if (store.head() === null && store.setting('join') === undefined) store.setSetting('join', parts.rejoin ? 'rejoin' : 'first');
+    if (store.head() === null && store.setting('join') === undefined)
+      store.setSetting('join', parts.rejoin ? 'rejoin' : 'first');
   }
 
   async function startUp(): Promise<void> {
@@ -878,7 +775,7 @@ export function createPeer(given: PeerParts): Peer {
       onHint: ({ path, deep }) => {
         settler.hint(path, deep);
         wake();
-        link?.nudge();
+        feed.nudge();
       },
       onDegraded: (reason) => {
         degraded = reason;
@@ -887,16 +784,15 @@ export function createPeer(given: PeerParts): Peer {
       },
     });
     // Closed meanwhile: a link opened now would outlive the store.
-    if (!closing.signal.aborted) openLink();
+    if (!closing.signal.aborted) feed.open();
   }
 
   function onTurnFailed(error: unknown, failures: number): void {
     if (closing.signal.aborted) return;
     if (error instanceof SessionEnded) {
       // The one that this turn worked with: another may have begun meanwhile.
-      if (session === turnSession) {
-        session = null;
-        responsive = false;
+      if (feed.session === turnSession) {
+        feed.dropSession();
       }
       return;
     }
@@ -918,13 +814,13 @@ export function createPeer(given: PeerParts): Peer {
       (error instanceof FolderError && error.problem.diskFull) ||
       (error instanceof StateStoreError && error.code === 'disk-full')
     ) {
-      caughtUp = false;
+      feed.caughtUp = false;
       diskFull = true;
       settler.wakeIn(5_000);
       return;
     }
     // Records that were being taken in may be missed: the log is asked again.
-    caughtUp = false;
+    feed.caughtUp = false;
     // Anything else is tried again with growing pauses, and shown: never silent, never a tight loop.
     diagnostics.error('turn-failed', {
       reason: error instanceof Error ? (error.stack ?? error.message) : String(error),
@@ -985,7 +881,7 @@ export function createPeer(given: PeerParts): Peer {
     new Promise((resolve, reject) => {
       commands.push(() => work().then(resolve, reject));
       wake();
-      link?.nudge();
+      feed.nudge();
     });
 
   const control = createControl(parts, {
@@ -1003,7 +899,7 @@ export function createPeer(given: PeerParts): Peer {
       deletions.confirm();
       fullScanDueMs = 0;
     },
-    onTrustRelay: trustRefusedKey,
+    onTrustRelay: () => feed.trustRefusedKey(),
   });
 
   return {
@@ -1038,7 +934,7 @@ export function createPeer(given: PeerParts): Peer {
       if (!closing.signal.aborted) closing.abort();
       wake();
       publisher.abortUploads();
-      link?.close();
+      feed.close();
       downloads.abort();
       await running;
       await Promise.allSettled(beside);

@@ -1,0 +1,195 @@
+/**
+ * What comes from the relay between two turns of the loop: the session, pushed records, presences, and why there is none
+ * (rules LOG4, ADM1, W6). Callbacks only remember here; what is done with it belongs to the loop, which takes it.
+ */
+import type { SealedChunk, SealedRecord } from '@driftless/protocol';
+import type { Halt } from './core/peer-state.ts';
+import type { PeerParts } from './peer-api.ts';
+import type { RoomLink, RoomSession } from './ports/room-session.ts';
+
+/** Bytes of pushed records waiting for their turn; beyond, they are fetched again. */
+const pushedBytesMax = 8 * 1024 * 1024;
+/** Presences waiting for their turn; each says again soon what it said. */
+const presencesMax = 1_000;
+
+export interface PushedRecord {
+  readonly record: SealedRecord;
+  readonly chunks: readonly SealedChunk[];
+}
+
+export interface RelayFeed {
+  open(): void;
+  close(): void;
+  nudge(): void;
+  /** The session, answering or not. */
+  readonly session: RoomSession | null;
+  /** The session while it answers, not only while it is connected. */
+  answering(): RoomSession | null;
+  /** The session ended under a request. */
+  dropSession(): void;
+  readonly offlineReason: string;
+  /** Why the relay is not, or does not let itself be, talked to. */
+  readonly refusal: Halt | null;
+
+  /** The remote tree was brought to the relay's head in this session, and has not been in doubt since. */
+  caughtUp: boolean;
+  /** The log is known to be longer than what was pushed. */
+  headMoved: boolean;
+  readonly hasPushed: boolean;
+  takePushed(): { readonly records: readonly PushedRecord[]; readonly bytes: number };
+  takePresences(): readonly Uint8Array[];
+
+  /** Pins the identity that was refused, and connects again. False: none was. */
+  trustRefusedKey(): boolean;
+  /** As `trustRefusedKey`, asked for while no peer ran: for the key that the relay shows first. */
+  trustNextKey(): void;
+}
+
+export interface RelayFeedOptions {
+  readonly wake: () => void;
+  readonly onOnline: () => void;
+  /** Told at once, however long the turn under way takes. */
+  readonly onOffline: () => void;
+  /** Runs between two turns. */
+  readonly command: (work: () => Promise<void>) => void;
+}
+
+export function createRelayFeed(parts: PeerParts, options: RelayFeedOptions): RelayFeed {
+  const { wake } = options;
+  let link: RoomLink | null = null;
+  let session: RoomSession | null = null;
+  let responsive = false;
+  let offlineReason = 'not connected yet';
+  let refusal: Halt | null = null;
+  let refusedKey: Uint8Array | null = null;
+  let trustedKey: Uint8Array | null = null;
+  let trustsNext = false;
+  let pushed: PushedRecord[] = [];
+  let pushedBytes = 0;
+  const presences: Uint8Array[] = [];
+
+  function open(): void {
+    link = parts.relay.open(
+      { urls: parts.urls, relayKey: trustedKey ?? parts.relayKey, cipher: parts.cipher },
+      {
+        known: () => parts.store.head(),
+        onOnline: (next) => {
+          session = next;
+          responsive = true;
+          refusal = null;
+          trustsNext = false;
+          pushed = [];
+          pushedBytes = 0;
+          feed.caughtUp = false;
+          parts.onRelayKey(next.relayKey);
+          options.onOnline();
+          wake();
+        },
+        onPushed: (record, chunks) => {
+          const bytes =
+            record.header.length + record.body.length + chunks.reduce((sum, chunk) => sum + chunk.sealed.length, 0);
+          if (pushedBytes + bytes > pushedBytesMax) feed.headMoved = true;
+          else {
+            pushed.push({ record, chunks });
+            pushedBytes += bytes;
+          }
+          wake();
+        },
+        onHeadMoved: () => {
+          feed.headMoved = true;
+          wake();
+        },
+        onPresence: (sealed) => {
+          if (presences.length < presencesMax) presences.push(sealed);
+          wake();
+        },
+        onOffline: (reason) => {
+          responsive = false;
+          offlineReason = reason;
+          options.onOffline();
+          wake();
+        },
+        onResponsive: () => {
+          responsive = true;
+          wake();
+        },
+        onRefused: (refused) => {
+          session = null;
+          responsive = false;
+          trustedKey = null;
+          refusal = refusalHalt(refused, parts.dir);
+          refusedKey = refused.relayKey ?? null;
+          if (trustsNext && refusedKey !== null) options.command(async () => void trustRefusedKey());
+          wake();
+        },
+      },
+    );
+  }
+
+  function trustRefusedKey(): boolean {
+    if (refusedKey === null) return false;
+    trustsNext = false;
+    trustedKey = refusedKey;
+    parts.onRelayKey(refusedKey);
+    refusedKey = null;
+    refusal = null;
+    link?.close();
+    open();
+    return true;
+  }
+
+  const feed: RelayFeed = {
+    open,
+    close: () => link?.close(),
+    nudge: () => link?.nudge(),
+    get session() {
+      return session;
+    },
+    answering: () => (responsive ? session : null),
+    dropSession: () => {
+      session = null;
+      responsive = false;
+    },
+    get offlineReason() {
+      return offlineReason;
+    },
+    get refusal() {
+      return refusal;
+    },
+    caughtUp: false,
+    headMoved: false,
+    get hasPushed() {
+      return pushed.length > 0;
+    },
+    takePushed: () => {
+      const taken = { records: pushed, bytes: pushedBytes };
+      pushed = [];
+      pushedBytes = 0;
+      return taken;
+    },
+    takePresences: () => presences.splice(0),
+    trustRefusedKey,
+    trustNextKey: () => {
+      trustsNext = true;
+    },
+  };
+  return feed;
+}
+
+function refusalHalt(
+  refused: { readonly code: 'refused' | 'relay-key-changed' | 'update-needed'; readonly reason: string },
+  dir: string,
+): Halt {
+  switch (refused.code) {
+    case 'relay-key-changed':
+      return {
+        code: 'relay-key-changed',
+        reason: refused.reason,
+        next: `if you know why the relay has a new identity: driftless trust-relay ${dir}`,
+      };
+    case 'update-needed':
+      return { code: 'update-needed', reason: refused.reason, next: 'update Driftless' };
+    case 'refused':
+      return { code: 'refused', reason: refused.reason, next: 'check the invite, or ask for a new one and join again' };
+  }
+}

@@ -28,13 +28,13 @@ export const suites: readonly Suite[] = [
   },
   {
     name: 'extension in its host',
-    command: ['node', 'test/extension/host/run.ts', reportPlaceholder],
+    command: ['node', 'test/extension/run-host-suite.ts'],
     counts: 'report',
     minutesMax: 20,
   },
   {
     name: 'two VS Code windows, end to end',
-    command: ['node', 'test/extension/e2e/run.ts', reportPlaceholder],
+    command: ['node', 'test/extension/run-end-to-end.ts'],
     counts: 'report',
     minutesMax: 20,
   },

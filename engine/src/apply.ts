@@ -148,7 +148,7 @@ export function createApplier(context: PeerContext): Applier {
                 });
                 break;
               }
-              refused(outcome, intent, step);
+              await refused(outcome, intent, step);
               break;
             }
             case 'applyMode': {
@@ -178,16 +178,14 @@ export function createApplier(context: PeerContext): Applier {
         }
       }
     } finally {
-      try {
-        await settle();
-      } finally {
-        // Each swap has ended, one way or the other: an intent that stayed would be settled by a later start, on another state.
-        store.transaction(() => {
-          for (const path of journal.keys()) store.deleteIntent(path);
-        });
-        for (const name of staged.values()) await folder.discardStaged(name);
-      }
+      // What is done is done. What was cut keeps its intent and its staged file: the caller settles the journal like after a crash.
+      await settle();
     }
+    // Left are steps that were not carried out: nothing of them is on the disk.
+    store.transaction(() => {
+      for (const path of journal.keys()) store.deleteIntent(path);
+    });
+    for (const name of staged.values()) await folder.discardStaged(name);
     return { applied, conflicts };
   }
 
@@ -303,9 +301,19 @@ export function createApplier(context: PeerContext): Applier {
     store.putTrash(item);
   }
 
-  function refused(outcome: Exclude<SwapOutcome, { kind: 'done' }>, intent: Intent | null, step: Apply): void {
+  /** A failed replace may have left the path empty: what was moved aside is back before its intent is forgotten (rule INTENT). */
+  async function dropIntent(intent: Intent, outcome: Exclude<SwapOutcome, { kind: 'done' }>): Promise<void> {
+    if (outcome.kind === 'problem') await settleOne(intent);
+    store.deleteIntent(intent.path);
+  }
+
+  async function refused(
+    outcome: Exclude<SwapOutcome, { kind: 'done' }>,
+    intent: Intent | null,
+    step: Apply,
+  ): Promise<void> {
     const { path } = step;
-    if (intent !== null) store.deleteIntent(path);
+    if (intent !== null) await dropIntent(intent, outcome);
     switch (outcome.kind) {
       case 'changed':
         // An unexpected version that could not go back lies in the trash: its bytes differ from the scanned ones, so it comes back from there (F23).
@@ -396,6 +404,7 @@ export function createApplier(context: PeerContext): Applier {
     // Whether base can still be had only the relay can say.
     if (session === null) return null;
     let stagedName: string | null = null;
+    let isJournaled = false;
     try {
       const ours = await contents.prepareSmall(path, local);
       if (ours.kind === 'moved') {
@@ -420,6 +429,7 @@ export function createApplier(context: PeerContext): Applier {
       const executable = local.executable !== base.executable ? local.executable : remote.executable;
       stagedName = await contents.stageBytes(path, merged.bytes, executable);
       const intent: Intent = { path, incoming: remote, stagedName, asideName: newAsideName() };
+      isJournaled = true;
       store.putIntent(intent);
       const outcome = await folder.swapIn({
         path,
@@ -428,7 +438,8 @@ export function createApplier(context: PeerContext): Applier {
         expected: expectedOf(local),
       });
       if (outcome.kind !== 'done') {
-        store.deleteIntent(path);
+        await dropIntent(intent, outcome);
+        isJournaled = false;
         if (outcome.kind === 'problem') context.fail(path, outcome);
         else context.markDirty(path, false);
         return null;
@@ -457,13 +468,14 @@ export function createApplier(context: PeerContext): Applier {
       });
       return 'merged';
     } catch (error) {
+      // A journaled replace that was cut is settled like after a crash: its staged file says how far it came.
+      if (isJournaled) throw error;
       if (!(error instanceof ChunksMissing || error instanceof ContentDamaged || error instanceof FolderError))
         throw error;
       failed(path, error);
       return null;
     } finally {
-      // Nothing when it is in its place.
-      if (stagedName !== null) await folder.discardStaged(stagedName);
+      if (stagedName !== null && !isJournaled) await folder.discardStaged(stagedName);
     }
   }
 

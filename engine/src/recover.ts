@@ -8,7 +8,15 @@
  *   relay went another way      → base := the last common manifest; what differs on disk is a local change; nothing is deleted
  *   nothing in common           → a re-join: base is forgotten, what the disk holds is compared with the room
  */
-import { type Entry, type Head, type RelPath, type SealedChunk, decodeRecordHeader, noRecordId, recordIdOf } from '@driftless/protocol';
+import {
+  decodeRecordHeader,
+  type Entry,
+  type Head,
+  noRecordId,
+  type RelPath,
+  recordIdOf,
+  type SealedChunk,
+} from '@driftless/protocol';
 import type { Checkpoints } from './checkpoints.ts';
 import { liveEntry, sameEntry } from './core/entry-encoding.ts';
 import { leafDigest } from './core/leaf-digest.ts';
@@ -66,7 +74,8 @@ export function createRecovery(context: PeerContext, log: RoomLog, checkpoints: 
     } else if (welcome.holdsKnown) {
       await pullOrRejoin(session, onProgress);
       // The same room in another store: it was refilled by somebody who may not have held everything that we hold.
-      if (knownStore !== undefined && knownStore !== storeId) await checkpoints.refill(session, (done, total) => onProgress('refilling the relay', done, total));
+      if (knownStore !== undefined && knownStore !== storeId)
+        await checkpoints.refill(session, (done, total) => onProgress('refilling the relay', done, total));
     } else await fromLastCommon(session, onProgress);
     store.setSetting('relay-store', storeId);
   }
@@ -96,9 +105,12 @@ export function createRecovery(context: PeerContext, log: RoomLog, checkpoints: 
       case 'incomplete':
         seedsTried += 1;
         // Another peer may bring the rest to the relay: whoever comes last finds all of it there.
-        if (seedsTried < seedTriesMax) throw new Error('the relay lost this room, and not all of it is here to refill it; trying again');
+        if (seedsTried < seedTriesMax)
+          throw new Error('the relay lost this room, and not all of it is here to refill it; trying again');
         seedsTried = 0;
-        note('the relay lost this room, and some old versions are nowhere any more: the room begins again with what the folders hold');
+        note(
+          'the relay lost this room, and some old versions are nowhere any more: the room begins again with what the folders hold',
+        );
         return rejoin(session, onProgress);
     }
   }
@@ -120,7 +132,9 @@ export function createRecovery(context: PeerContext, log: RoomLog, checkpoints: 
       await rejoin(session, onProgress);
       return;
     }
-    note(`the relay lost history: this peer goes on from record ${common.height}, and what differs on disk counts as changed here`);
+    note(
+      `the relay lost history: this peer goes on from record ${common.height}, and what differs on disk counts as changed here`,
+    );
     await checkpoints.refill(session, (done, total) => onProgress('refilling the relay', done, total));
     await pullOrRejoin(session, onProgress);
   }
@@ -140,8 +154,16 @@ export function createRecovery(context: PeerContext, log: RoomLog, checkpoints: 
         if (answer.kind === 'stale') {
           // Another peer puts the same records back: the same ids, or the log went another way.
           const height = header.value.height;
-          const theirs = answer.records.find((other) => decodeRecordHeader(other.header).ok && recordIdOf(other.header) === recordIdOf(record.header));
-          if (theirs !== undefined || (answer.head !== null && answer.head.height >= height && store.recordMeta(answer.head.height)?.head.id === answer.head.id)) break;
+          const theirs = answer.records.find(
+            (other) => decodeRecordHeader(other.header).ok && recordIdOf(other.header) === recordIdOf(record.header),
+          );
+          if (
+            theirs !== undefined ||
+            (answer.head !== null &&
+              answer.head.height >= height &&
+              store.recordMeta(answer.head.height)?.head.id === answer.head.id)
+          )
+            break;
           return false;
         }
         const chunks: SealedChunk[] = answer.ids.flatMap((id) => store.cachedChunk(id) ?? []);
@@ -172,13 +194,20 @@ export function createRecovery(context: PeerContext, log: RoomLog, checkpoints: 
   }
 
   async function rejoin(session: RoomSession, onProgress: PullProgress): Promise<void> {
-    note('the relay holds another history of this room: folder and room are compared as at a first join; nothing is deleted');
+    note(
+      'the relay holds another history of this room: folder and room are compared as at a first join; nothing is deleted',
+    );
     const before = store.head()?.height ?? 0;
     const known = new Map<RelPath, { readonly base: Entry; readonly room: Entry }>();
     store.transaction(() => {
       forgetBases(known);
       for (const sent of store.allSent()) store.deleteSent(sent.id);
-      store.loadManifest({ head: { height: 0, id: noRecordId }, root: emptyRoot(hashing.sha256), slots: [], variants: [] });
+      store.loadManifest({
+        head: { height: 0, id: noRecordId },
+        root: emptyRoot(hashing.sha256),
+        slots: [],
+        variants: [],
+      });
       store.setSetting('join', 'rejoin');
       store.setSetting(youngerLog, 'yes');
     });
@@ -190,7 +219,8 @@ export function createRecovery(context: PeerContext, log: RoomLog, checkpoints: 
       // Where the room holds what this peer last knew of it, an edit made here is an edit, and no conflict.
       for (const [path, { base, room }] of known) {
         const row = store.row(path);
-        if (row !== undefined && row.local !== null && sameEntry(liveEntry(row.remote), room)) store.setBase(path, base);
+        if (row !== undefined && row.local !== null && sameEntry(liveEntry(row.remote), room))
+          store.setBase(path, base);
       }
       // A log that was begun anew, or a return from such a one, goes on from somebody who may have known less than this peer:
       // then an old version is not outdated by it, and both are kept. Certain is only a longer log that was seeded as it was.

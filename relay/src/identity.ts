@@ -3,9 +3,11 @@
  * relay whose data was wiped must still be the same relay to its peers, which then refill it (RB4, SEED), while a relay on
  * another data directory is another one.
  */
+
 import { createHash, createPrivateKey, createPublicKey, generateKeyPairSync, type KeyObject, sign } from 'node:crypto';
-import { mkdirSync, readFileSync, realpathSync, writeFileSync } from 'node:fs';
+import { readFileSync, realpathSync, writeFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
+import { makeDirectory } from './make-directory.ts';
 
 export interface RelayIdentity {
   /** Raw public key, 32 bytes. */
@@ -33,7 +35,7 @@ export function loadRelayIdentity(files: readonly string[]): RelayIdentity {
   const identity = identityOf(parseKey(pem, source));
   files.forEach((file, index) => {
     if (found[index] !== undefined) return;
-    mkdirSync(dirname(file), { recursive: true, mode: 0o700 });
+    makeDirectory(dirname(file));
     writeFileSync(file, pem, { flag: 'wx', mode: 0o600, flush: true });
   });
   return identity;

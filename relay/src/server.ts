@@ -3,8 +3,8 @@
  * the outermost bounds: who may connect, for how long without being let into a room, how many (S14, S15, S19, S23). Loopback
  * unless told otherwise.
  */
+
 import { randomBytes } from 'node:crypto';
-import { mkdirSync } from 'node:fs';
 import { createServer, type IncomingMessage, STATUS_CODES } from 'node:http';
 import { createServer as createTlsServer } from 'node:https';
 import type { AddressInfo, Socket } from 'node:net';
@@ -18,6 +18,7 @@ import { createConnection, type RelayConnection, type SharedBudget } from './con
 import { createFanOut } from './fan-out.ts';
 import { identityFileFor, loadRelayIdentity, newRelayIdentity, type RelayIdentity } from './identity.ts';
 import { type RelayLog, silentLog } from './log.ts';
+import { makeDirectory } from './make-directory.ts';
 import { isForeignOrigin } from './origin.ts';
 import { defaultRelayLimits, type RelayLimits } from './relay-limits.ts';
 import { defaultQuotas, type RoomStore, type StoreQuotas } from './store/room-store.ts';
@@ -87,7 +88,7 @@ async function openStorage({
 }: RelayOptions): Promise<{ readonly store: RoomStore; readonly identity: RelayIdentity }> {
   if ('store' in storage) return { store: storage.store, identity: storage.identity ?? newRelayIdentity() };
   const { dataDir, homeDir, identityFile, workerUrl } = storage;
-  mkdirSync(dataDir, { recursive: true, mode: 0o700 });
+  makeDirectory(dataDir);
   const outside = identityFile ?? (homeDir === undefined ? undefined : identityFileFor({ homeDir, dataDir }));
   // The store first: its lock keeps a second relay from making an identity here at the same time.
   const store = await sqliteRoomStore({

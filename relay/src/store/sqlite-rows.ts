@@ -3,10 +3,12 @@
  * segmentFromBytes (rule FAST4). One turn of operations is one transaction, flushed once, read back, and only then answered
  * (LOG4). The port's promises to other threads are made in sqlite-room-store.ts.
  */
+
 import { randomBytes } from 'node:crypto';
-import { closeSync, mkdirSync, openSync } from 'node:fs';
+import { closeSync, openSync } from 'node:fs';
 import { join } from 'node:path';
 import type { ChunkId, Head, RecordId, RoomId } from '@driftless/protocol';
+import { makeDirectory } from '../make-directory.ts';
 import { hexOf, idBytes } from './bytes.ts';
 import { migrate } from './migrations.ts';
 import { createRoomOperations, type RoomRow, type RoomRows } from './room-operations.ts';
@@ -55,7 +57,7 @@ export interface SqliteRooms {
 
 /** Opens, or makes, the store in `dataDir`. Throws StoreError: damaged, newer, in-use, disk-full, failed. */
 export function openSqliteRooms({ dataDir, quotas, databasePagesMax }: SqliteOptions): SqliteRooms {
-  translated(() => mkdirSync(dataDir, { recursive: true, mode: 0o700 }));
+  translated(() => makeDirectory(dataDir));
   const file = join(dataDir, 'relay.sqlite');
   // Made with its mode; SQLite gives the files beside it the same (S20).
   translated(() => closeSync(openSync(file, 'a', 0o600)));

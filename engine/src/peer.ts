@@ -55,6 +55,8 @@ const progressEveryMs = 250;
 /** Paths that keep changing do not hold up what git did for longer. */
 const gitWaitMsMax = 1_000;
 const rescanEveryMs = 10 * 60_000;
+/** Paths that a rescan found empty or gone and that are looked at again; more are no save, but somebody's deletion. */
+const secondLooksMax = 2_000;
 /** Without hints (no watches left, a network file system) the disk is looked at more often. */
 const degradedRescanEveryMs = 10_000;
 const rootCheckEveryMs = 2_000;
@@ -328,6 +330,7 @@ export function createPeer(given: PeerParts): Peer {
       });
       if (full) fullScanDueMs = clock.monotonicMs() + (degraded === null ? rescanEveryMs : degradedRescanEveryMs);
       for (const path of result.unstable) settler.unstable(path);
+      if (full) waitForGone(result.changed);
       for (const { path, reason } of result.problems) parts.onEvent({ event: 'problem', path, reason });
       // Files can be gone because the folder is: looked at once more before anybody hears of it (D5).
       const rootHalt = result.vanishedFiles.length > 0 ? await rootGuard.check() : null;
@@ -335,6 +338,16 @@ export function createPeer(given: PeerParts): Peer {
     } finally {
       scanning = false;
       progress = null;
+    }
+  }
+
+  /** A rescan sees paths in any moment of theirs too: nothing follows from one that is empty or gone before a second look. */
+  function waitForGone(changed: readonly RelPath[]): void {
+    for (const path of changed.slice(0, secondLooksMax)) {
+      const row = store.row(path);
+      const wasThere = row?.base?.kind === 'file' && row.base.content.size > 0;
+      const isGone = row?.local === null || (row?.local?.kind === 'file' && row.local.size === 0);
+      if (wasThere && isGone) settler.waitGone({ path, deep: false });
     }
   }
 
@@ -879,6 +892,9 @@ export function createPeer(given: PeerParts): Peer {
 
   const command = (work: () => Promise<void>): Promise<void> =>
     new Promise((resolve, reject) => {
+      closing.signal.addEventListener('abort', () => reject(new Error('sync of this folder has ended')), {
+        once: true,
+      });
       commands.push(() => work().then(resolve, reject));
       wake();
       feed.nudge();

@@ -61,6 +61,14 @@ export interface LiveParts {
   onTrustRelay(): boolean;
 }
 
+/** States that a person's confirmation ends. */
+const isWaiting = ({ code }: PeerState): boolean =>
+  code === 'root-replaced' ||
+  code === 'root-emptied' ||
+  code === 'mass-deletion-held' ||
+  code === 'mass-deletion-incoming';
+const keptOf = (keep: Keep): string => (keep === 'both' ? 'both are kept' : `${keep} is kept`);
+
 export function createControl(parts: ControlParts, live: LiveParts): PeerControl {
   const { store, folder, hashing } = parts;
   const answer = (message: string, good = true): ControlAnswer => ({ ok: good, message });
@@ -238,7 +246,7 @@ export function createControl(parts: ControlParts, live: LiveParts): PeerControl
         null;
       store.setHold(path, { variant: own, choice: keep });
     });
-    return answer(live.running ? `${path}: ${keep} is kept` : `${path}: ${keep} will be kept when sync runs`);
+    return answer(live.running ? `${path}: ${keptOf(keep)}` : `${path}: ${keptOf(keep)}, when sync runs`);
   }
 
   async function conflictSides(
@@ -398,6 +406,7 @@ export function createControl(parts: ControlParts, live: LiveParts): PeerControl
       return answer('sync goes on');
     },
     confirm: async () => {
+      if (live.running && !isWaiting(live.state())) return answer('nothing waits for a confirmation', false);
       await live.command(async () => live.onConfirm());
       return answer(live.running ? 'confirmed' : 'confirmed; it takes effect when sync runs');
     },

@@ -1,8 +1,8 @@
 /** What happens when both sides change a path while apart (FAILURES C-cases as a user meets them). */
-import { existsSync, mkdirSync, readdirSync, rmSync } from 'node:fs';
+import { existsSync, mkdirSync, rmSync } from 'node:fs';
 import path from 'node:path';
 import { afterEach, beforeEach, expect, test } from 'vitest';
-import { createWorld, type Person, treeOf, type World } from './world.ts';
+import { apart, conflictNames, createWorld, treeOf, type World } from './world.ts';
 
 let world: World;
 beforeEach(async () => {
@@ -14,35 +14,11 @@ afterEach(async () => {
 
 const lines = (...text: string[]): string => `${text.join('\n')}\n`;
 
-/** Both hold `files`; then each changes its folder while the other is paused, and both go on. */
-async function apart(
-  files: Record<string, string>,
-  options: { policy?: 'ask' | 'keep-both' | 'newest' },
-  changeA: (a: Person) => void,
-  changeB: (b: Person) => void,
-) {
-  const a = await world.share('a', { files, ...options });
-  const b = await world.join('b', a.invite, options);
-  await world.settled(a, b);
-  await b.control.pause();
-  await b.until('paused', () => b.state()?.state === 'paused');
-  const before = a.events.length;
-  changeA(a);
-  await a.until(
-    'sent',
-    () => a.events.slice(before).some((event) => event.event === 'sent') && a.state()?.state === 'idle',
-  );
-  changeB(b);
-  await b.control.resume();
-  return { a, b };
-}
-const conflictNames = (dir: string): string[] => readdirSync(dir).filter((name) => name.includes('.conflict-'));
-
 test('edits of different lines merge, on both peers alike, without a conflict', async () => {
   const base = lines('one', 'two', 'three', 'four', 'five', 'six', 'seven');
   const { a, b } = await apart(
-    { 'a.txt': base },
-    {},
+    world,
+    { files: { 'a.txt': base } },
     (one) => one.write('a.txt', base.replace('one', 'ONE by a')),
     (two) => two.write('a.txt', base.replace('seven', 'SEVEN by b')),
   );
@@ -55,8 +31,8 @@ test('edits of different lines merge, on both peers alike, without a conflict', 
 
 test('overlapping edits: keep-both leaves the loser under a conflict name on both, once', async () => {
   const { a, b } = await apart(
-    { 'a.txt': 'base\n' },
-    { policy: 'keep-both' },
+    world,
+    { files: { 'a.txt': 'base\n' }, policy: 'keep-both' },
     (one) => one.write('a.txt', 'by a\n'),
     (two) => two.write('a.txt', 'by b\n'),
   );
@@ -72,8 +48,8 @@ test('overlapping edits: keep-both leaves the loser under a conflict name on bot
 
 test('ask: the local file stays, the conflict is open on both, and theirs resolves it everywhere', async () => {
   const { a, b } = await apart(
-    { 'a.txt': 'base\n', 'other.txt': 'x\n' },
-    { policy: 'ask' },
+    world,
+    { files: { 'a.txt': 'base\n', 'other.txt': 'x\n' }, policy: 'ask' },
     (one) => one.write('a.txt', 'by a\n'),
     (two) => two.write('a.txt', 'by b\n'),
   );
@@ -95,8 +71,8 @@ test('ask: the local file stays, the conflict is open on both, and theirs resolv
 
 test.each(['mine', 'theirs', 'both'] as const)('ask: the other peer resolves with %s', async (keep) => {
   const { a, b } = await apart(
-    { 'a.txt': 'base\n' },
-    { policy: 'ask' },
+    world,
+    { files: { 'a.txt': 'base\n' }, policy: 'ask' },
     (one) => one.write('a.txt', 'by a\n'),
     (two) => two.write('a.txt', 'by b\n'),
   );
@@ -112,8 +88,8 @@ test.each(['mine', 'theirs', 'both'] as const)('ask: the other peer resolves wit
 
 test('an edit beats a deletion', async () => {
   const { a, b } = await apart(
-    { 'a.txt': 'base\n', 'dir/inner.txt': 'inner\n' },
-    {},
+    world,
+    { files: { 'a.txt': 'base\n', 'dir/inner.txt': 'inner\n' } },
     (one) => {
       rmSync(path.join(one.dir, 'a.txt'));
       rmSync(path.join(one.dir, 'dir'), { recursive: true });
@@ -135,8 +111,8 @@ test('an edit beats a deletion', async () => {
 
 test('a file and a directory of one name are both kept', async () => {
   const { a, b } = await apart(
-    { 'x.txt': 'x\n' },
-    {},
+    world,
+    { files: { 'x.txt': 'x\n' } },
     (one) => one.write('thing', 'a file\n'),
     (two) => {
       mkdirSync(path.join(two.dir, 'thing'));

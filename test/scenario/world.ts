@@ -238,3 +238,30 @@ export function treeOf(dir: string): Record<string, string> {
   walk('');
   return tree;
 }
+
+/** Both hold `files`; then each changes its folder while the other is paused, and both go on. */
+export async function apart(
+  world: World,
+  options: PersonOptions,
+  changeA: (a: Person) => void,
+  changeB: (b: Person) => void,
+): Promise<{ readonly a: Person; readonly b: Person }> {
+  const a = await world.share('a', options);
+  const { files: _files, ...rest } = options;
+  const b = await world.join('b', a.invite, rest);
+  await world.settled(a, b);
+  await b.control.pause();
+  await b.until('paused', () => b.state()?.state === 'paused');
+  const before = a.events.length;
+  changeA(a);
+  await a.until(
+    'sent',
+    () => a.events.slice(before).some((event) => event.event === 'sent') && a.state()?.state === 'idle',
+  );
+  changeB(b);
+  await b.control.resume();
+  return { a, b };
+}
+
+/** Names of conflict copies directly in a folder. */
+export const conflictNames = (dir: string): string[] => readdirSync(dir).filter((name) => name.includes('.conflict-'));

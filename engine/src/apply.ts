@@ -38,15 +38,13 @@ export interface Applier {
   settleIntents(): Promise<void>;
 }
 
-type Expectation = Expected;
-
 /** Setting: the rename that is about to happen (rule INTENT). */
 const moveUnderWay = 'move-under-way';
 /** Parts of large downloads that a new run finds and keeps. */
 const downloadPartsMax = 4;
 
 /** What the folder must still hold for a step to go ahead: what the last scan saw. */
-export function expectedOf(local: LocalEntry | null): Expectation {
+export function expectedOf(local: LocalEntry | null): Expected {
   if (local === null) return null;
   switch (local.kind) {
     case 'file':

@@ -1,5 +1,5 @@
 /**
- * Open conflicts at this peer (DESIGN: conflicts are room data): carries out what a person chose, or the policy, for the
+ * Open conflicts at this peer, which are data of the room: carries out what a person chose, or the policy, for the
  * paths that are held, and notices what others resolved. What a choice means is core/resolution.ts; copies are written to
  * the disk first and published, with the resolve, in one record (rule LOG6).
  */

@@ -12,8 +12,6 @@ import {
   type Content,
   type ContentRefs,
   concatBytes,
-  type Digest,
-  hexToBytes,
   limits,
   type RelPath,
   type SealedChunk,
@@ -147,7 +145,7 @@ export interface ContentsParts {
   readonly pause: Pause;
 }
 
-const isProblem = (value: object): value is PathProblem => 'kind' in value && value.kind === 'problem';
+export const isProblem = (value: object): value is PathProblem => 'kind' in value && value.kind === 'problem';
 
 export function createContents(parts: ContentsParts): Contents {
   const { folder, store, cipher, hashing, random, clock, pause } = parts;
@@ -669,7 +667,3 @@ export function createContents(parts: ContentsParts): Contents {
     chunksFromCaches,
   };
 }
-
-export type { Digest };
-export { isProblem };
-export const idsToBytes = (ids: readonly ChunkId[]): Uint8Array => concatBytes(...ids.map((id) => hexToBytes(id)));

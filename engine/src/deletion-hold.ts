@@ -1,5 +1,5 @@
 /**
- * Holds deletions that nobody may have meant, both ways (DESIGN: guards; rule LOG6; D6, F20). The rule itself is
+ * Holds deletions that nobody may have meant, both ways (rule LOG6; D6, F20). The rule itself is
  * core/guards.ts; here it is asked with what is about to be published, and its answer is kept until the user confirms.
  */
 import type { MassDeletion } from '@driftless/protocol';

@@ -7,7 +7,7 @@
  *   turn: commands · root check · scan what is dirty · take in the room's records · reconcile · disk · publish · conflicts
  *
  * Decisions are made in core/ and in the verbs; this file only orders them and turns outcomes into one honest state
- * (rules RB1, DISK2, FAST1, FAST2, FAST5, PR4, W6; DESIGN: guards).
+ * (rules RB1, DISK2, FAST1, FAST2, FAST5, PR4, W6).
  */
 import { clipText, limits, type MassDeletion, type RelPath } from '@driftless/protocol';
 import { createApplier } from './apply.ts';

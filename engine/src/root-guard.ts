@@ -1,5 +1,5 @@
 /**
- * Is this still the folder that was linked? (DESIGN: guards; D3, D4, D5, P17.) A root that vanished, was replaced or unmounted,
+ * Is this still the folder that was linked? (D3, D4, D5, P17.) A root that vanished, was replaced or unmounted,
  * or was emptied at a stroke halts the peer and asks: no deletion is sent or applied from such a sight.
  */
 import { rootEmptied } from './core/guards.ts';

@@ -1,4 +1,4 @@
-/** The kinds of change that a record's sealed body holds (DESIGN: put, remove, move, mode, untrack, variant, resolve, forget). */
+/** The kinds of change that a record's sealed body holds (put, remove, move, mode, untrack, variant, resolve, forget). */
 import type { Entry } from './entry.ts';
 import type { DeviceId, Digest, EntryTag, RelPath, Root, VariantId } from './ids.ts';
 

@@ -1,5 +1,5 @@
 /**
- * The relay as a running thing: a listening socket, its connections, one store (DESIGN: one process, no configuration needed). Carries
+ * The relay as a running thing: a listening socket, its connections, one store. Carries
  * the outermost bounds: who may connect, for how long without being let into a room, how many (S14, S15, S19, S23). Loopback
  * unless told otherwise.
  */

@@ -1,5 +1,5 @@
 /**
- * The torture in short, on pinned seeds (FAILURES part 2): users and faults on real processes, kill -9 in the middle of
+ * The torture in short, on pinned seeds: users and faults on real processes, kill -9 in the middle of
  * transfers, and the search for readable names and contents at the relay. The long form is `npm run chaos`.
  */
 import { expect, test } from 'vitest';

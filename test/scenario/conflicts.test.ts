@@ -1,4 +1,4 @@
-/** What happens when both sides change a path while apart (FAILURES C-cases as a user meets them). */
+/** What happens when both sides change a path while apart (the C cases of docs/fault-model.md, as a user meets them). */
 import { existsSync, mkdirSync, rmSync } from 'node:fs';
 import path from 'node:path';
 import { afterEach, beforeEach, expect, test } from 'vitest';

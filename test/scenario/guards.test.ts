@@ -1,4 +1,4 @@
-/** What a folder's loss must not become: roots that vanish, empty or change, and mass deletions (D3–D6, F20; DESIGN: guards). */
+/** What a folder's loss must not become: roots that vanish, empty or change, and mass deletions (D3–D6, F20). */
 import { execFileSync } from 'node:child_process';
 import { cpSync, mkdirSync, readdirSync, renameSync, rmSync, unlinkSync } from 'node:fs';
 import path from 'node:path';

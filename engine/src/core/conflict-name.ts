@@ -1,5 +1,5 @@
 /**
- * The name of a conflict copy: `name.conflict-<peer>-<yyyymmdd-hhmmss>-<6 hex>.ext` (DESIGN section 5). Every peer that
+ * The name of a conflict copy: `name.conflict-<peer>-<yyyymmdd-hhmmss>-<6 hex>.ext`. Every peer that
  * computes it from the same variant gets the same name; it is used once, by the loser's author, as an ordinary put.
  * A taken name gets `-2`, `-3`, … (N8). The suffix and the mark are always whole: a stem too long for the disk or the room
  * keeps both its ends around a digest of itself (F14).

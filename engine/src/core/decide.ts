@@ -1,5 +1,5 @@
 /**
- * The reconcile table for one path seen alone (DESIGN: the loop of a peer). What its neighbours ask of it (children that stay,
+ * The reconcile table for one path seen alone. What its neighbours ask of it (children that stay,
  * parents that are missing, renames) is settled by reconcile.ts afterwards.
  */
 import type { Entry, FileEntry } from '@driftless/protocol';

@@ -1,5 +1,5 @@
 /**
- * First join of a folder that has content already, and re-join of one whose state was lost (DESIGN: first join; rule TOMB;
+ * First join of a folder that has content already, and re-join of one whose state was lost (rule TOMB;
  * C25, P9, P11). There is no base: equal contents meet, an outdated content is brought up to date, any other difference is
  * a conflict. Nothing is overwritten, and nothing deleted but what a tombstone names, on a re-join, to the trash.
  *

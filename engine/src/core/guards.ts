@@ -1,5 +1,5 @@
 /**
- * Guards against deletions that nobody meant (DESIGN: Guards; rule LOG6; D3, D4, D6, F20). They only judge; the loop holds,
+ * Guards against deletions that nobody meant (rule LOG6; D3, D4, D6, F20). They only judge; the loop holds,
  * asks and publishes. Time is given by the caller, from a monotonic clock.
  */
 import type { Digest, MassDeletion, RelPath } from '@driftless/protocol';

@@ -1,5 +1,5 @@
 /**
- * Which paths take no part in sync because of rules (DESIGN "Ignored"; rule IG1): gitignore syntax, by the package `ignore`
+ * Which paths take no part in sync because of rules (rule IG1): gitignore syntax, by the package `ignore`
  * for single patterns, composed here over nested files.
  *
  * A path is judged from the root down: nothing below an excluded directory can come back. At each level the first of

@@ -1,5 +1,5 @@
 /**
- * Decides, for the paths that changed, what the disk, the room and the base shall become (DESIGN: the loop of a peer).
+ * Decides, for the paths that changed, what the disk, the room and the base shall become.
  * Pure: rows in, plan out; the same rows give the same plan in the same order.
  *
  * Three questions, one after the other:

@@ -1,5 +1,5 @@
 /**
- * What resolving a conflict means on this disk (DESIGN: conflicts are room data). A path has the room's entry and any number
+ * What resolving a conflict means on this disk. A path has the room's entry and any number
  * of variants, each the content of one device. All variants here were published before: whichever side is not kept stays in
  * the room's history, so no answer loses a side.
  *

@@ -1,7 +1,7 @@
 /**
  * Where this machine keeps its links, keys and state: one directory for the user, `$DRIFTLESS_HOME` or the platform's data
  * directory. Directories are 0700 and files 0600, made with that mode; looser ones are refused, because the room secret lies
- * in them (DESIGN section 6, S20). The home may not lie inside a synced folder: see `assertHomeOutside`.
+ * in them (S20). The home may not lie inside a synced folder: see `assertHomeOutside`.
  *
  *     <home>/folders/<link id>/link.json   what is linked (links.ts)
  *                              keys.json   room secret and device seed (file-secrets.ts)

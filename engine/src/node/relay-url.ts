@@ -1,4 +1,4 @@
-/** Which relay addresses a link may have: `wss://` anywhere, plain `ws://` on this machine or when the user said so (DESIGN section 6). */
+/** Which relay addresses a link may have: `wss://` anywhere, plain `ws://` on this machine or when the user said so. */
 import { HostError } from '../host-api.ts';
 
 /** Errors: HostError 'bad-url' for what is no relay address, 'plain-refused' for ws:// that leaves the machine unasked. */

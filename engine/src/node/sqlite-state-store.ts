@@ -1,5 +1,5 @@
 /**
- * The state store on SQLite (STACK: node:sqlite, WAL, synchronous=NORMAL). This file opens, checks and migrates the
+ * The state store on SQLite (node:sqlite, WAL, synchronous=NORMAL). This file opens, checks and migrates the
  * database (rule STATE) and puts the parts together: state-tree (three trees), state-room (manifest and log),
  * state-journals, state-caches.
  *

@@ -100,7 +100,7 @@ const rules: readonly Rule[] = [
   },
   {
     name: 'verbs see ports, not adapters',
-    applies: (path) => /^engine\/src\/[^/]+\.ts$/.test(path) && path !== 'engine/src/index.ts',
+    applies: (path) => within('engine/src')(path) && !/^engine\/src\/(node\/|cli\/|index\.ts)/.test(path),
     allows: ({ target }) => !/^engine\/src\/(node|cli)\//.test(target),
   },
   {

@@ -4,7 +4,7 @@
  * the disk first and published, with the resolve, in one record (rule LOG6).
  */
 import type { Entry, FileEntry, RelPath, Variant } from '@driftless/protocol';
-import { expectedOf, localFileOf, problemOf } from './apply.ts';
+import { expectedOf, localFileOf, problemOf } from './apply/apply.ts';
 import { conflictName } from './core/conflict-name.ts';
 import { liveEntry, sameEntry, sameLocal } from './core/entry-encoding.ts';
 import { ignoreFileNames } from './core/ignore-rules.ts';

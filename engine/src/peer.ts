@@ -10,7 +10,8 @@
  * (rules RB1, DISK2, FAST1, FAST2, FAST5, PR4, W6).
  */
 import { clipText, limits, type MassDeletion, type RelPath } from '@driftless/protocol';
-import { createApplier } from './apply.ts';
+import { createApplier } from './apply/apply.ts';
+import { createTrashKeeper } from './apply/trash-keeper.ts';
 import { createCheckpoints } from './checkpoints.ts';
 import { createConflictKeeper } from './conflicts.ts';
 import { createContents, largeContentBytesMin, type StagedContent } from './contents.ts';
@@ -43,7 +44,6 @@ import { createRootGuard, RootReplaced } from './root-guard.ts';
 import { createScanner, type ScanRequest } from './scan.ts';
 import { createSettler } from './settler.ts';
 import { agedTombstones } from './tombstones.ts';
-import { createTrashKeeper } from './trash-keeper.ts';
 
 /** Rows looked at together: large enough for the rename of a big directory to be seen whole. */
 const rowsPerPlanMax = 50_000;

@@ -4,11 +4,11 @@
  * history go; bytes that are in no record stay, for 30 days or until 1 GiB, and never vanish without a word.
  */
 import { bytesToHex, type Digest, type RelPath } from '@driftless/protocol';
-import { conflictName } from './core/conflict-name.ts';
-import { fingerprintOf, sameButChangeTime } from './core/fingerprint.ts';
-import type { Fingerprint } from './core/local-entry.ts';
-import type { PeerContext } from './peer-context.ts';
-import type { TrashRow } from './ports/state-store.ts';
+import { conflictName } from '../core/conflict-name.ts';
+import { fingerprintOf, sameButChangeTime } from '../core/fingerprint.ts';
+import type { Fingerprint } from '../core/local-entry.ts';
+import type { PeerContext } from '../peer-context.ts';
+import type { TrashRow } from '../ports/state-store.ts';
 
 const handleGraceMs = 30_000;
 const keepMs = 30 * 24 * 60 * 60 * 1000;

@@ -6,18 +6,18 @@
  * Never over bytes that no scan saw: the folder compares what it moves aside, and `changed` means scan again.
  */
 import { bytesToHex, type Digest, type Entry, type RelPath } from '@driftless/protocol';
-import { ChunksMissing, ContentDamaged, downloadPrefix, type StagedContent } from './contents.ts';
-import { conflictName } from './core/conflict-name.ts';
-import { liveEntry } from './core/entry-encoding.ts';
-import { fingerprintOf, sameButChangeTime } from './core/fingerprint.ts';
-import { leafDigest } from './core/leaf-digest.ts';
-import type { LocalEntry } from './core/local-entry.ts';
-import { mergeText } from './core/merge-text.ts';
-import type { Apply, ApplyMode, ApplyMove, Conflict, DiskStep, Merge, MoveAside } from './core/plan.ts';
-import type { Row } from './core/row.ts';
-import type { PeerContext } from './peer-context.ts';
-import { type Expected, FolderError, type Stat, type SwapOutcome } from './ports/folder.ts';
-import type { Intent, TrashRow } from './ports/state-store.ts';
+import { ChunksMissing, ContentDamaged, downloadPrefix, type StagedContent } from '../contents.ts';
+import { conflictName } from '../core/conflict-name.ts';
+import { liveEntry } from '../core/entry-encoding.ts';
+import { fingerprintOf, sameButChangeTime } from '../core/fingerprint.ts';
+import { leafDigest } from '../core/leaf-digest.ts';
+import type { LocalEntry } from '../core/local-entry.ts';
+import { mergeText } from '../core/merge-text.ts';
+import type { Apply, ApplyMode, ApplyMove, Conflict, DiskStep, Merge, MoveAside } from '../core/plan.ts';
+import type { Row } from '../core/row.ts';
+import type { PeerContext } from '../peer-context.ts';
+import { type Expected, FolderError, type Stat, type SwapOutcome } from '../ports/folder.ts';
+import type { Intent, TrashRow } from '../ports/state-store.ts';
 
 export interface ApplyOptions {
   /** Merges and fetches need the relay; null leaves such steps for later. */

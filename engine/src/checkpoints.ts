@@ -18,7 +18,7 @@ import {
   type SealedRecord,
   type Variant,
 } from '@driftless/protocol';
-import { ChunksMissing, largeContentBytesMin } from './contents.ts';
+import { ChunksMissing, largeContentBytesMin } from './content/content-types.ts';
 import { chunkRanges } from './core/chunker.ts';
 import { refsOfIds } from './core/content-refs.ts';
 import { liveEntry } from './core/entry-encoding.ts';

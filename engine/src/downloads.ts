@@ -4,7 +4,7 @@
  */
 import type { RelPath } from '@driftless/protocol';
 import { problemOf } from './apply/apply.ts';
-import type { StagedContent } from './contents.ts';
+import type { StagedContent } from './content/content-types.ts';
 import type { PeerState } from './control.ts';
 import type { Apply } from './core/plan.ts';
 import type { PeerContext } from './peer-context.ts';

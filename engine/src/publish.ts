@@ -19,7 +19,7 @@ import {
   type RelPath,
   type SealedChunk,
 } from '@driftless/protocol';
-import { isProblem, type LocalFile, largeContentBytesMin, type PreparedContent } from './contents.ts';
+import { isProblem, type LocalFile, largeContentBytesMin, type PreparedContent } from './content/content-types.ts';
 import { applyChanges } from './core/apply-changes.ts';
 import { conflictName } from './core/conflict-name.ts';
 import { entryTag, liveEntry, sameLocal } from './core/entry-encoding.ts';

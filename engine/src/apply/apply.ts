@@ -6,7 +6,8 @@
  * Never over bytes that no scan saw: the folder compares what it moves aside, and `changed` means scan again.
  */
 import { bytesToHex, type Digest, type Entry, type RelPath } from '@driftless/protocol';
-import { ChunksMissing, ContentDamaged, downloadPrefix, type StagedContent } from '../contents.ts';
+import { ChunksMissing, ContentDamaged, type StagedContent } from '../content/content-types.ts';
+import { downloadPrefix } from '../content/stage-large.ts';
 import { conflictName } from '../core/conflict-name.ts';
 import { liveEntry } from '../core/entry-encoding.ts';
 import { fingerprintOf, sameButChangeTime } from '../core/fingerprint.ts';

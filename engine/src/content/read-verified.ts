@@ -1,0 +1,63 @@
+/**
+ * Reads files of the folder whose bytes must be exactly those that a scan saw: judged by the stamps before and after, and by
+ * the digest. A file that is no longer so has moved on, and is scanned again (F21).
+ */
+import { bytesToHex, concatBytes, type RelPath } from '@driftless/protocol';
+import { createChunker } from '../core/chunker.ts';
+import { fingerprintOf } from '../core/fingerprint.ts';
+import type { PathProblem } from '../ports/folder.ts';
+import { type ContentsParts, type LocalFile, type Moved, readBytes } from './content-types.ts';
+
+export type VerifiedReader = ReturnType<typeof createVerifiedReader>;
+
+export function createVerifiedReader({ folder, cipher, hashing, pause }: ContentsParts) {
+  /** The file's bytes if they are exactly what `local` says, judged by digest and by the stamps before and after. */
+  async function readWhole(path: RelPath, local: LocalFile): Promise<Uint8Array | Moved | PathProblem> {
+    const pieces: Uint8Array[] = [];
+    const outcome = await readVerified(path, local, async (bytes) => {
+      pieces.push(bytes.slice());
+    });
+    return outcome ?? concatBytes(...pieces);
+  }
+
+  async function readChunks(
+    path: RelPath,
+    local: LocalFile,
+    onChunk: (plain: Uint8Array) => Promise<void>,
+  ): Promise<Moved | PathProblem | null> {
+    const cutter = createChunker(cipher.gearTable);
+    const outcome = await readVerified(path, local, async (bytes) => {
+      for (const chunk of cutter.push(bytes)) await onChunk(chunk);
+    });
+    if (outcome !== null) return outcome;
+    const last = cutter.finish();
+    if (last !== null) await onChunk(last);
+    return null;
+  }
+
+  async function readVerified(
+    path: RelPath,
+    local: LocalFile,
+    onBytes: (bytes: Uint8Array) => Promise<void>,
+  ): Promise<Moved | PathProblem | null> {
+    const handle = await folder.openFile(path);
+    if ('kind' in handle) return handle.kind === 'absent' ? { kind: 'moved' } : handle;
+    try {
+      if (fingerprintOf(await handle.stat()) !== local.fingerprint) return { kind: 'moved' };
+      const hash = hashing.createSha256();
+      for (;;) {
+        const bytes = await handle.read(readBytes);
+        if (bytes.length === 0) break;
+        hash.update(bytes);
+        await onBytes(bytes);
+        await pause();
+      }
+      if (fingerprintOf(await handle.stat()) !== local.fingerprint) return { kind: 'moved' };
+      return bytesToHex(hash.digest()) === local.digest ? null : { kind: 'moved' };
+    } finally {
+      await handle.close();
+    }
+  }
+
+  return { readWhole, readChunks };
+}

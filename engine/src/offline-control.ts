@@ -21,6 +21,8 @@ export function createOfflineControl(parts: ControlParts & { readonly random: Ra
     random: parts.random,
     clock,
     pause,
+    // The next run begins with a scan.
+    onDistrusted: () => {},
   });
   const state = (): PeerState => ({
     state: store.setting('paused') === 'yes' ? 'paused' : 'offline',

@@ -167,6 +167,7 @@ export function createPeer(given: PeerParts): Peer {
     random: parts.random,
     clock,
     pause,
+    onDistrusted: (path) => settler.hint(path, false),
   });
   const roomLog = createRoomLog(context);
   const publisher = createPublisher(context, roomLog, wake);

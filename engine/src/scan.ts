@@ -12,7 +12,7 @@
 import { bytesToHex, comparePaths, type Digest, isRelPath, type RelPath } from '@driftless/protocol';
 import { staysOutOfScope } from './core/directory-scope.ts';
 import { liveEntry, sameEntry } from './core/entry-encoding.ts';
-import { fingerprintOf, isRacy, sameButChangeTime } from './core/fingerprint.ts';
+import { fingerprintOf, isRacy, provesSameContent } from './core/fingerprint.ts';
 import { clashKey, linkReason, storableReason } from './core/folder-name.ts';
 import type { Fingerprint, LocalEntry } from './core/local-entry.ts';
 import type { OutOfScopeReason, Row } from './core/row.ts';
@@ -403,8 +403,7 @@ export function createScanner(parts: ScannerParts): Scanner {
       const fingerprint = fingerprintOf(stat);
       const known = row?.outOfScope === null ? row.local : null;
       const executable = executableOf(stat, row);
-      if (known?.kind === 'file' && known.fingerprint === fingerprint && !known.racy && known.executable === executable)
-        return;
+      if (known?.kind === 'file' && provesSameContent(known, fingerprint) && known.executable === executable) return;
       toHash.push({ path, row, fingerprint, inode: stat.inode, stat });
     }
 
@@ -492,13 +491,10 @@ export function createScanner(parts: ScannerParts): Scanner {
       await record(item.path, local, item.row);
     }
 
-    /** A file whose inode, size and modification time are those of one that is gone from its old name has its content. */
+    /** A file that came along with its directory, which was renamed: its own stamps are all as they were under its old name. */
     function movedFrom(item: ToHash): Vanished['local'] | undefined {
       const candidate = item.inode === 0n ? undefined : vanishedByInode.get(item.inode)?.local;
-      if (candidate === undefined || candidate.racy || !sameButChangeTime(candidate.fingerprint, item.fingerprint))
-        return undefined;
-      // Under its own name it was changed in place, or replaced.
-      return item.row?.local === null || item.row === undefined ? candidate : undefined;
+      return candidate !== undefined && provesSameContent(candidate, item.fingerprint) ? candidate : undefined;
     }
 
     async function hash({ path, row }: ToHash): Promise<void> {

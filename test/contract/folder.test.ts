@@ -60,6 +60,11 @@ function createNodeUser(root: string): FolderUser {
       mkdirSync(absolute(path), { recursive: true });
     },
     symlink: (path, target) => symlinkSync(target, absolute(path)),
+    setModificationTime: (path, atMs) => utimesSync(absolute(path), atMs / 1_000, atMs / 1_000),
+    pipe: (path) => {
+      mkdirSync(dirname(absolute(path)), { recursive: true });
+      execFileSync('mkfifo', [absolute(path)]);
+    },
     setMode: (path, mode) => chmodSync(absolute(path), mode),
     mode: (path) => {
       const stat = lstatSync(absolute(path), { throwIfNoEntry: false });

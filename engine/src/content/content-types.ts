@@ -81,6 +81,8 @@ export interface ContentsParts {
   readonly random: Random;
   readonly clock: Clock;
   readonly pause: Pause;
+  /** The bytes of a file were not those that its row says although its stamps were: it is to be scanned again. */
+  readonly onDistrusted: (path: RelPath) => void;
 }
 
 export const isProblem = (value: object): value is PathProblem => 'kind' in value && value.kind === 'problem';

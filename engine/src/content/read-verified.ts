@@ -10,7 +10,7 @@ import { type ContentsParts, type LocalFile, type Moved, readBytes } from './con
 
 export type VerifiedReader = ReturnType<typeof createVerifiedReader>;
 
-export function createVerifiedReader({ folder, cipher, hashing, pause }: ContentsParts) {
+export function createVerifiedReader({ folder, store, cipher, hashing, pause, onDistrusted }: ContentsParts) {
   /** The file's bytes if they are exactly what `local` says, judged by digest and by the stamps before and after. */
   async function readWhole(path: RelPath, local: LocalFile): Promise<Uint8Array | Moved | PathProblem> {
     const pieces: Uint8Array[] = [];
@@ -53,10 +53,23 @@ export function createVerifiedReader({ folder, cipher, hashing, pause }: Content
         await pause();
       }
       if (fingerprintOf(await handle.stat()) !== local.fingerprint) return { kind: 'moved' };
-      return bytesToHex(hash.digest()) === local.digest ? null : { kind: 'moved' };
+      if (bytesToHex(hash.digest()) === local.digest) return null;
+      distrust(path, local);
+      return { kind: 'moved' };
     } finally {
       await handle.close();
     }
+  }
+
+  /**
+   * These stamps did not prove this content: they are believed no more, so that the next scan reads the file. Without it the
+   * scan, which looks at stamps alone, and the reader, which finds other bytes, would send each other for ever.
+   */
+  function distrust(path: RelPath, local: LocalFile): void {
+    const known = store.row(path)?.local;
+    if (known?.kind !== 'file' || known.fingerprint !== local.fingerprint || known.digest !== local.digest) return;
+    store.setLocal(path, { ...known, racy: true });
+    onDistrusted(path);
   }
 
   return { readWhole, readChunks };

@@ -4,6 +4,7 @@ import {
   fingerprintOf,
   isRacy,
   parseFingerprint,
+  provesSameContent,
   racyWindowMs,
   type Stamps,
   sameButChangeTime,
@@ -44,6 +45,17 @@ describe('fingerprint', () => {
     const changed = fingerprintOf({ ...stamps, ...other });
     expect(changed).not.toBe(fingerprintOf(stamps));
     expect(sameButChangeTime(fingerprintOf(stamps), changed)).toBe(same);
+  });
+
+  test.each([
+    { title: 'all stamps as they were', other: {}, racy: false, proof: true },
+    { title: 'all stamps as they were, and racy', other: {}, racy: true, proof: false },
+    { title: 'inode, size and modification time as they were', other: { ctimeNs: 3n }, racy: false, proof: false },
+    { title: 'another inode', other: { inode: 8n }, racy: false, proof: false },
+  ])('$title: proves the content: $proof', ({ other, racy, proof }) => {
+    expect(
+      provesSameContent({ fingerprint: fingerprintOf(stamps), racy }, fingerprintOf({ ...stamps, ...other })),
+    ).toBe(proof);
   });
 
   test.each([

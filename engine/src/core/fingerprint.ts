@@ -33,6 +33,19 @@ export function parseFingerprint(text: string): Stamps | undefined {
 }
 
 /**
+ * Whether a file that has these stamps now, under its old name or a new one, holds what was read when it had `known`'s. Only
+ * the change time makes that sure: nobody can set it. Inode, size and modification time come back without the content (a
+ * freed inode is handed out again, archives set one time for all their files), so they prove nothing. A file that was itself
+ * renamed has a new change time and is read; the children of a renamed directory keep theirs (rule LOG6).
+ */
+export function provesSameContent(
+  known: { readonly fingerprint: Fingerprint; readonly racy: boolean },
+  now: Fingerprint,
+): boolean {
+  return !known.racy && known.fingerprint === now;
+}
+
+/**
  * Whether two fingerprints are of the same inode with the same size and modification time. Renaming and linking change the
  * change time and nothing else, so this is the comparison for a file that was just moved aside (F23).
  */

@@ -1,5 +1,5 @@
 /**
- * A disk in memory with the semantics that matter: inodes and hard links, atomic renames, links followed on the way to a name, mount
+ * A disk in memory with the semantics that matter: inodes (a freed one is handed out again, as on ext4) and hard links, atomic renames, links followed on the way to a name, mount
  * points (EXDEV), a disk that fills up, and a power cut that takes what was not flushed.
  *
  * Names are journaled in order, as ext4 and XFS do: a flush of anything makes every earlier rename, link and unlink durable. Bytes are
@@ -26,6 +26,8 @@ export interface MemoryDisk extends Disk {
   flushAll(): void;
   /** Takes back what was not flushed. Open files stay open, as in a process that is about to die. */
   powerCut(): void;
+  /** A pipe: neither a file, a directory nor a link. Durable at once. */
+  userPipe(path: string): void;
   /** Makes an existing directory a mount point: another device. */
   mount(path: string): void;
   /** Bytes that can still be written; null = no limit. */
@@ -37,7 +39,7 @@ export interface MemoryDisk extends Disk {
 
 interface Node {
   readonly inode: bigint;
-  readonly kind: 'file' | 'directory' | 'symlink';
+  readonly kind: DiskStat['kind'];
   device: bigint;
   mode: number;
   mtimeNs: bigint;
@@ -79,11 +81,17 @@ export function createMemoryDisk(options: MemoryDiskOptions): MemoryDisk {
     const composed = foldsUnicode ? name.normalize('NFC') : name;
     return foldsCase ? composed.toLowerCase() : composed;
   };
+  /** Nodes whose last name went: their numbers are free, the last one first. */
+  let nameless: Node[] = [];
+  const freeInode = (): bigint => {
+    for (let node = nameless.pop(); node !== undefined; node = nameless.pop()) if (node.links === 0) return node.inode;
+    lastInode += 1n;
+    return lastInode;
+  };
   const makeNode = (kind: Node['kind'], device: bigint, mode: number, target = ''): Node => {
     const stamp = stampNs();
-    lastInode += 1n;
     return {
-      inode: lastInode,
+      inode: freeInode(),
       kind,
       device,
       mode: mode & ~umask,
@@ -160,6 +168,7 @@ export function createMemoryDisk(options: MemoryDiskOptions): MemoryDisk {
     if (before !== undefined) {
       before.node.links -= 1;
       before.node.ctimeNs = stamp;
+      if (before.node.links === 0) nameless.push(before.node);
     }
     if (node === undefined) parent.entries.delete(key);
     else {
@@ -353,6 +362,7 @@ export function createMemoryDisk(options: MemoryDiskOptions): MemoryDisk {
     powerCut: () => {
       for (const step of undo.reverse()) step();
       undo = [];
+      nameless = [];
       for (const node of unflushed) {
         node.bytes = node.durableBytes;
         node.mtimeNs = stampNs();
@@ -381,6 +391,10 @@ export function createMemoryDisk(options: MemoryDiskOptions): MemoryDisk {
       unflushed.delete(node);
       flushNames();
       disk.onChange({ path: place.path, deep: false });
+    },
+    userPipe: (path) => {
+      addNode(path, (parent) => makeNode('other', parent.device, 0o666));
+      flushNames();
     },
     readWhole: (path) => {
       if (disk.lstat(path)?.kind !== 'file') return undefined;

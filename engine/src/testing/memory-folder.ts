@@ -43,6 +43,9 @@ export interface FolderUser {
   makeDirectory(path: string): void;
   symlink(path: string, target: string): void;
   setMode(path: string, mode: number): void;
+  /** As archivers and `touch -d` do. */
+  setModificationTime(path: string, atMs: number): void;
+  pipe(path: string): void;
   /** Permission bits; undefined when absent. */
   mode(path: string): number | undefined;
   read(path: string): string | undefined;
@@ -145,6 +148,11 @@ function createFolderUser(disk: MemoryDisk, rootPath: string): FolderUser {
         makeParents(path);
         disk.symlink(target, absolute(path));
       }),
+    setModificationTime: (path, atMs) => durable(() => disk.setModificationTime(absolute(path), atMs)),
+    pipe: (path) => {
+      makeParents(path);
+      disk.userPipe(absolute(path));
+    },
     setMode: (path, mode) => durable(() => disk.setMode(absolute(path), mode)),
     mode: (path) => disk.lstat(absolute(path))?.mode,
     read: (path) => {

@@ -433,12 +433,9 @@ export function createChannel(number: number, link: ChannelLink, parts: RelayPar
           code: failure?.code ?? 'internal',
           reason: error instanceof Error ? error.message : String(error),
         });
-        // No more than that: what the system said may name the relay's own files.
-        const detail =
-          failure?.code === 'disk-full' ? "the relay's disk is full" : 'the relay could not do this; its log says why';
-        if ('request' in message && before.kind === 'open')
-          refuse(before, message.request, { code: 'storeFailed', detail });
-        else fail('storeFailed', detail);
+        const refusal = refusalOf(failure);
+        if ('request' in message && before.kind === 'open') refuse(before, message.request, refusal);
+        else fail(refusal.code, refusal.detail);
       }
     },
     dispose() {
@@ -446,6 +443,18 @@ export function createChannel(number: number, link: ChannelLink, parts: RelayPar
       state = { kind: 'ended' };
     },
   };
+}
+
+/** No more than these words: what the system said may name the relay's own files. */
+function refusalOf(failure: StoreError | undefined): Refusal {
+  switch (failure?.code) {
+    case 'disk-full':
+      return { code: 'overQuota', detail: "the relay's disk is full" };
+    case 'busy':
+      return { code: 'overLimit', detail: 'the relay has too much to do' };
+    default:
+      return { code: 'storeFailed', detail: 'the relay could not do this; its log says why' };
+  }
 }
 
 /** At least a little, so that a request makes progress; at most what frames aim at. */

@@ -22,6 +22,8 @@ export interface SharedBudget {
 export interface RelayConnection {
   /** Called every limits.sweepMs: pings the silent, drops the dead and the stalled. */
   sweep(): void;
+  /** Ends every channel with a code; the connection stays, and a new hello is answered. */
+  failChannels(code: CloseName, detail: string): void;
   /** Stops taking frames, waits for what is in flight, says goodbye. Resolves when the connection has ended. */
   shutDown(): Promise<void>;
 }
@@ -251,6 +253,9 @@ export function createConnection({
       if (socket.bufferedAmount > 0 && nowMs - flushedAtMs > limits.stallMsMax)
         return close('slow', 'nothing was read');
       if (nowMs - heardAtMs > limits.pingAfterMs) socket.ping();
+    },
+    failChannels(code, detail) {
+      for (const channel of channels.values()) channel.fail(code, detail);
     },
     async shutDown() {
       if (stage === 'open') {

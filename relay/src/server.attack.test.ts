@@ -435,7 +435,7 @@ describe('the store', () => {
     expect(await peer.next(1)).toMatchObject({
       kind: 'channelError',
       request: 1,
-      code: closeCodes.storeFailed.code,
+      code: closeCodes.overQuota.code,
       detail: expect.stringContaining('disk is full'),
     });
     full = false;

@@ -15,6 +15,7 @@ import {
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import { createRelay, type RelayOptions, type RunningRelay } from './server.ts';
 import { memoryRoomStore } from './store/memory-room-store.ts';
+import { StoreError } from './store/room-store.ts';
 import { clearChunk, listChunk, type SampleRecord, sampleChunk, sampleRoom } from './testing/sample-room.ts';
 import { type TestPeer, testPeer } from './testing/test-peer.ts';
 
@@ -373,6 +374,48 @@ describe('channels', () => {
     const late = await entered();
     late.send(1, { kind: 'locate', request: 1, heads: [] });
     expect((await late.next(1)).kind).toBe('located');
+  });
+});
+
+describe('a store that fails', () => {
+  const healthOf = async (): Promise<readonly [number, string]> => {
+    const answer = await fetch(`${relay.url.replace(/^ws/, 'http')}/healthz`);
+    return [answer.status, await answer.text()];
+  };
+
+  test('its thread dies: /healthz says so, its peers hear of it, and so does who comes later', async () => {
+    const dir = await mkdtemp(join(tmpdir(), 'driftless-relay-'));
+    try {
+      await relay.close();
+      const workerUrl = new URL('./testing/dying-store-worker.ts', import.meta.url);
+      relay = await start({ storage: { dataDir: dir, workerUrl } });
+      const writer = await entered();
+      const idle = await entered();
+      expect(await healthOf()).toEqual([200, 'ok\n']);
+      const told = idle.next(1);
+      const asked = append(writer, room.record(null));
+      const failed = { kind: 'channelError', code: closeCodes.storeFailed.code };
+      expect(await asked).toMatchObject(failed);
+      expect(await told).toMatchObject({ ...failed, request: 0 });
+      expect(await healthOf()).toEqual([503, 'store: failed\n']);
+      expect(await (await connect()).join(1, room)).toMatchObject({ ...failed, request: 0 });
+    } finally {
+      await relay.close();
+      await rm(dir, { recursive: true });
+    }
+  });
+
+  test.each([
+    ['a full disk', 'disk-full', closeCodes.overQuota.code],
+    ['too much at once', 'busy', closeCodes.overLimit.code],
+    ['anything else', 'failed', closeCodes.storeFailed.code],
+  ] as const)('%s has a code of its own', async (_, code, answered) => {
+    await relay.close();
+    const store = memoryRoomStore({ storeId: new Uint8Array(16).fill(4) });
+    const failing = { ...store, append: () => Promise.reject(new StoreError(code, 'no')) };
+    relay = await start({ storage: { store: failing } });
+    expect(await append(await entered(), room.record(null))).toMatchObject({ kind: 'channelError', code: answered });
+    expect((await healthOf())[0]).toBe(200);
   });
 });
 

@@ -135,9 +135,10 @@ async function listen(options: RelayOptions, parts: RelayParts): Promise<Running
   http.on('clientError', (_error, socket: Duplex) => answer(socket, 400));
   http.on('request', (request, response) => {
     const isHealth = request.url === '/healthz' && (request.method === 'GET' || request.method === 'HEAD');
-    const body = isHealth ? 'ok\n' : '';
+    const failure = isHealth ? store.health() : null;
+    const body = !isHealth ? '' : failure === null ? 'ok\n' : `store: ${failure.code}\n`;
     const headers = { Connection: 'close', 'Content-Type': 'text/plain', 'Content-Length': body.length };
-    response.writeHead(isHealth ? 200 : 404, headers).end(body);
+    response.writeHead(!isHealth ? 404 : failure === null ? 200 : 503, headers).end(body);
   });
   http.on('upgrade', (request: IncomingMessage, socket: Duplex, head: Buffer) => {
     const tcp = request.socket;
@@ -157,6 +158,12 @@ async function listen(options: RelayOptions, parts: RelayParts): Promise<Running
       });
       connections.add(connection);
     });
+  });
+  // Peers hear at once that nothing is kept here any more; each later hello is told the same.
+  void store.ended.then((error) => {
+    if (closing !== undefined) return;
+    log.error('store ended', { code: error.code, reason: error.message });
+    for (const connection of connections) connection.failChannels('storeFailed', 'its store has ended; restart it');
   });
   webSockets.on('wsClientError', (_error, socket) => answer(socket, 400));
 

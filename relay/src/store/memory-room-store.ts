@@ -30,6 +30,8 @@ export function memoryRoomStore({ storeId, quotas = defaultQuotas }: MemoryRoomS
   };
   return {
     storeId,
+    health: () => (closed ? new StoreError('closed', 'the store is closed') : null),
+    ended: new Promise(() => {}),
     lookUp: (...args) => answer(() => operations.lookUp(...args)),
     append: (...args) => answer(() => operations.append(...args)),
     seed: (...args) => answer(() => operations.seed(...args)),

@@ -25,6 +25,7 @@ import {
   type RecordToStore,
   type RoomState,
   type RoomStoreOperations,
+  StoreError,
   type StoreQuotas,
 } from './room-store.ts';
 
@@ -117,6 +118,25 @@ export function createRoomOperations(rows: RoomRows, quotas: StoreQuotas): RoomS
     return wanted;
   }
 
+  /** A chunk that the medium cannot read any more is lost like one that it does not hold: the rest of a request is still answered. */
+  function readableBytes(row: RoomRow, id: ChunkId): Uint8Array | undefined {
+    try {
+      return rows.chunkBytes(row.key, id);
+    } catch (error) {
+      if (error instanceof StoreError) return undefined;
+      throw error;
+    }
+  }
+
+  /** A medium that cannot note it either says the same again at the next reading. */
+  function markDamaged(row: RoomRow, id: ChunkId): void {
+    try {
+      rows.markDamaged(row.key, id);
+    } catch (error) {
+      if (!(error instanceof StoreError)) throw error;
+    }
+  }
+
   /** The clear list-chunks of `ids`, opened; those that are absent or not what their id says are added to `missing`. */
   function* listed(
     row: RoomRow | undefined,
@@ -125,7 +145,7 @@ export function createRoomOperations(rows: RoomRows, quotas: StoreQuotas): RoomS
     missing: Set<ChunkId>,
   ): Generator<readonly ChunkId[]> {
     for (const id of ids) {
-      const bytes = coming.get(id)?.chunk.sealed ?? (row && rows.chunkBytes(row.key, id));
+      const bytes = coming.get(id)?.chunk.sealed ?? (row && readableBytes(row, id));
       const list = bytes !== undefined && sha256Hex(bytes) === id ? parseListChunk(bytes) : undefined;
       if (list === undefined) missing.add(id);
       else yield list;
@@ -308,10 +328,10 @@ export function createRoomOperations(rows: RoomRows, quotas: StoreQuotas): RoomS
         }
         if (chunks.length > 0 && bytes + facts.bytes > bytesMax) break;
         if (chunks.length >= limits.chunksPerFrameMax) break;
-        const sealed = rows.chunkBytes(row.key, id);
+        const sealed = readableBytes(row, id);
         if (sealed === undefined || sha256Hex(sealed) !== facts.sha256) {
           // The medium lost them. Saying so lets any holder put them again (GC5).
-          rows.markDamaged(row.key, id);
+          markDamaged(row, id);
           missing.push(id);
           continue;
         }

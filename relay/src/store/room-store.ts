@@ -129,6 +129,11 @@ export interface RoomStore {
   /** 16 random bytes, made with the store, so that a refilled one is recognised (RB4). */
   readonly storeId: Uint8Array;
 
+  /** Why the store does not serve at this moment, or null: what /healthz says. Passes by itself unless `ended` has resolved. */
+  health(): StoreError | null;
+  /** Resolves when the store can serve no more although nobody closed it. */
+  readonly ended: Promise<StoreError>;
+
   lookUp(room: RoomId, known: Head | null): Promise<RoomLookup>;
 
   /**
@@ -166,7 +171,7 @@ export interface RoomStore {
 
 /** The same operations without promises: what one thread carries out, inside a transaction of its own. */
 export type RoomStoreOperations = {
-  readonly [Name in Exclude<keyof RoomStore, 'storeId' | 'close'>]: (
+  readonly [Name in Exclude<keyof RoomStore, 'storeId' | 'health' | 'ended' | 'close'>]: (
     ...args: Parameters<RoomStore[Name]>
   ) => Awaited<ReturnType<RoomStore[Name]>>;
 };

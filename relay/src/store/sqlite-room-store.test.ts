@@ -3,9 +3,11 @@ import { spawn } from 'node:child_process';
 import {
   appendFileSync,
   copyFileSync,
+  mkdirSync,
   openSync,
   readdirSync,
   readFileSync,
+  rmSync,
   truncateSync,
   writeFileSync,
   writeSync,
@@ -157,6 +159,21 @@ describe('segment files', () => {
     await put(again, [one, other]);
     expect(await again.get(room.id, [one.id, other.id], 1_000_000)).toEqual({ chunks: [one, other], missing: [] });
   });
+});
+
+test('GC5: a chunk that the medium cannot read is missing, and the others of the same request are served', async () => {
+  const [large, small] = [sampleChunk('large', 100_000), sampleChunk('small', 1_000)];
+  const store = await open();
+  await put(store, [large, small]);
+  await store.close();
+  const file = join(dataDir, 'segments', readdirSync(join(dataDir, 'segments'))[0] ?? '');
+  rmSync(file);
+  // Opens, and fails to be read.
+  mkdirSync(file);
+  const again = await open();
+  expect(await again.get(room.id, [large.id, small.id], 1_000_000)).toEqual({ chunks: [small], missing: [large.id] });
+  expect(await again.have(room.id, [large.id, small.id])).toEqual([false, true]);
+  expect(again.health()).toBeNull();
 });
 
 test('P18: data of a newer schema is refused and left untouched', async () => {

@@ -18,6 +18,8 @@ import type { SqliteOptions, StoreAnswer, StoreCall } from './sqlite-rows.ts';
 
 /** Calls that may wait for the worker; the server's own bounds on requests in flight keep far below. */
 const callsWaitingMax = 65_536;
+/** A call that waits for so long means that the disk beneath the store has stopped answering. */
+const callMsMax = 60_000;
 
 export interface SqliteRoomStoreOptions {
   /** Made if absent, with mode 0700. Holds relay.sqlite and segments/. */
@@ -48,6 +50,7 @@ export type WireResult =
   | { readonly ok: false; readonly error: WireError };
 
 interface Waiting {
+  readonly sinceMs: number;
   resolve(answer: StoreAnswer): void;
   reject(error: StoreError): void;
 }
@@ -69,9 +72,16 @@ export async function sqliteRoomStore(options: SqliteRoomStoreOptions): Promise<
   const waiting: Waiting[] = [];
   let state: 'open' | 'closing' | 'ended' = 'open';
   let endedBecause: StoreError | undefined;
+  /** The last answer said that the medium fails, whatever was asked; the next good answer ends that. */
+  let failing: StoreError | null = null;
+  let tellEnded: (error: StoreError) => void = () => {};
+  const endedUnasked = new Promise<StoreError>((resolve) => {
+    tellEnded = resolve;
+  });
   const ended = new Promise<void>((resolve) => {
     const end = (error: StoreError): void => {
       if (state === 'ended') return;
+      if (state === 'open') tellEnded(error);
       state = 'ended';
       endedBecause = error;
       for (const call of waiting.splice(0)) call.reject(error);
@@ -82,20 +92,27 @@ export async function sqliteRoomStore(options: SqliteRoomStoreOptions): Promise<
         case 'answers':
           for (const result of message.answers) {
             const call = waiting.shift();
+            failing = result.ok || !isMediumFault(result.error) ? null : storeErrorOf(result.error);
             if (result.ok) call?.resolve(result.answer);
-            else call?.reject(new StoreError(result.error.code, result.error.message));
+            else call?.reject(storeErrorOf(result.error));
           }
           return;
         case 'closed':
           return end(new StoreError('closed', 'the store is closed'));
         case 'failed':
-          return end(new StoreError(message.error.code, message.error.message));
+          return end(storeErrorOf(message.error));
         case 'opened':
           return;
       }
     });
     worker.on('error', (error) => end(new StoreError('failed', `the store's thread failed: ${String(error)}`, error)));
-    worker.on('exit', () => end(new StoreError('closed', 'the store is closed')));
+    worker.on('exit', () =>
+      end(
+        state === 'closing'
+          ? new StoreError('closed', 'the store is closed')
+          : new StoreError('failed', "the store's thread has ended"),
+      ),
+    );
   });
 
   function call<Name extends keyof RoomStoreOperations>(
@@ -106,13 +123,27 @@ export async function sqliteRoomStore(options: SqliteRoomStoreOptions): Promise<
       if (state !== 'open') return reject(endedBecause ?? new StoreError('closed', 'the store is closed'));
       if (waiting.length >= callsWaitingMax) return reject(new StoreError('busy', 'too many operations are waiting'));
       // The worker answers in order, and each answer has the type of its call.
-      waiting.push({ resolve: (answer) => resolve(answer as ReturnType<RoomStoreOperations[Name]>), reject });
+      waiting.push({
+        sinceMs: performance.now(),
+        resolve: (answer) => resolve(answer as ReturnType<RoomStoreOperations[Name]>),
+        reject,
+      });
       worker.postMessage({ kind: 'call', call: { name, args } as unknown as StoreCall } satisfies ToWorker);
     });
   }
 
+  function health(): StoreError | null {
+    if (state !== 'open') return endedBecause ?? new StoreError('closed', 'the store is closed');
+    const oldest = waiting[0];
+    if (oldest !== undefined && performance.now() - oldest.sinceMs > callMsMax)
+      return new StoreError('busy', "the store's disk does not answer");
+    return failing;
+  }
+
   return {
     storeId,
+    health,
+    ended: endedUnasked,
     lookUp: (room, known) => call('lookUp', room, known),
     append: (request) =>
       call('append', { ...request, entry: tightEntry(request.entry), chunks: request.chunks.map(tightChunk) }),
@@ -152,12 +183,16 @@ export async function sqliteRoomStore(options: SqliteRoomStoreOptions): Promise<
   };
 }
 
+const storeErrorOf = ({ code, message }: WireError): StoreError => new StoreError(code, message);
+/** What is wrong with the store, and not with what was asked of it. A full disk still serves all readers. */
+const isMediumFault = ({ code }: WireError): boolean => code === 'damaged' || code === 'failed';
+
 /** The worker's first word: the store's id, or why it cannot be opened. */
 function opened(worker: Worker): Promise<Uint8Array> {
   return new Promise((resolve, reject) => {
     worker.once('message', (message: FromWorker) => {
       if (message.kind === 'opened') resolve(message.storeId);
-      else if (message.kind === 'failed') reject(new StoreError(message.error.code, message.error.message));
+      else if (message.kind === 'failed') reject(storeErrorOf(message.error));
       else reject(new StoreError('failed', `the store's thread began with "${message.kind}"`));
     });
     worker.once('error', (error) =>

@@ -2,9 +2,9 @@
  * The journals that make every crash unambiguous (rules SENT, INTENT, DISK4), and the settings of the link. Each row
  * carries a checksum: acting on noise would be worse than a re-join (P10).
  */
-import { crc32 } from 'node:zlib';
 import type { RecordId, RelPath, Variant } from '@driftless/protocol';
 import type { Intent, SentAppend, TrashRow } from '../ports/state-store.ts';
+import { checksum } from './checksum.ts';
 import type { SqlDb, SqlStatement } from './sql-db.ts';
 import {
   damaged,
@@ -114,11 +114,11 @@ function createBodies(db: SqlDb, names: { readonly table: string; readonly key: 
 }
 
 function sumOfBody(name: string, body: string): number {
-  return crc32(`${name}\n${body}`);
+  return checksum(`${name}\n${body}`);
 }
 
 function sumOfSent(row: Omit<SentRow, 'sum'>): number {
-  return crc32(row.outcome, crc32(row.record, crc32(`${row.id}\n${row.height}\n${row.variants}`)));
+  return checksum(row.outcome, checksum(row.record, checksum(`${row.id}\n${row.height}\n${row.variants}`)));
 }
 
 function sentOf(row: SentRow): SentAppend {

@@ -2,12 +2,12 @@
  * The three trees of the state store: one row per path (rule TREE), its derived `pending` mark, and the counts, all kept
  * up to date by the one function that writes rows, so that an edit costs what it changes (rule FAST3).
  */
-import { crc32 } from 'node:zlib';
 import type { Content, Digest, Entry, RelPath, Slot } from '@driftless/protocol';
 import type { LocalEntry } from '../core/local-entry.ts';
 import type { Hold, OutOfScopeReason, Row, RowProblem } from '../core/row.ts';
 import { movedPath } from '../core/tree-paths.ts';
 import type { Counts } from '../ports/state-store.ts';
+import { checksum } from './checksum.ts';
 import type { SqlDb, SqlStatement } from './sql-db.ts';
 import {
   asBuffer,
@@ -450,16 +450,16 @@ function checked(row: SummedRow): StoredRow {
 }
 
 function slotSum(path: string, remote: Uint8Array | null): number {
-  return remote === null ? 0 : crc32(remote, crc32(path));
+  return remote === null ? 0 : checksum(remote, checksum(path));
 }
 
 /** Over the columns as stored. */
 function sumOf(row: StoredRow): number {
   const texts = `${row.path}\n${row.remote_mtime}\n${row.scope}\n${row.pending}\n${row.retry_at}\n${row.hold}\n${row.problem}`;
-  let sum = crc32(texts);
+  let sum = checksum(texts);
   // A number that no length can be keeps NULL apart from zero bytes.
   for (const bytes of [row.base, row.remote, row.local])
-    sum = bytes === null ? (sum + 1) >>> 0 : crc32(bytes, (sum + bytes.length + 2) >>> 0);
+    sum = bytes === null ? (sum + 1) >>> 0 : checksum(bytes, (sum + bytes.length + 2) >>> 0);
   return sum;
 }
 

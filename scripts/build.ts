@@ -2,10 +2,12 @@
  * Builds what runs without the sources: `engine/dist/` (the command line and the relay's store worker) and, through its own
  * script, the extension. Bundled by esbuild in well under a second; the version is stamped from package.json.
  */
+import { execFile } from 'node:child_process';
 import { existsSync } from 'node:fs';
 import { mkdir, readFile, rename, writeFile } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { fileURLToPath, pathToFileURL } from 'node:url';
+import { promisify } from 'node:util';
 import { build } from 'esbuild';
 
 export const workspaceRoot = dirname(dirname(fileURLToPath(import.meta.url)));
@@ -41,6 +43,31 @@ export async function buildCommandLine(): Promise<void> {
     await writeFile(unfinished, file.contents);
     await rename(unfinished, file.path);
   }
+  await linkCommandLine();
+}
+
+/**
+ * `node_modules/.bin/driftless` starts the Node of the checkout, where there is one that runs, whatever Node is on the path.
+ * By exec, so that process id, signals and exit code are the program's own: the launcher, in JavaScript, could only start a
+ * child. npm's own link to the launcher is what stays where no Node came along, and on Windows.
+ */
+async function linkCommandLine(): Promise<void> {
+  const bin = join(workspaceRoot, 'node_modules', '.bin');
+  const runs = await promisify(execFile)(join(bin, 'node'), ['--version']).then(
+    () => true,
+    () => false,
+  );
+  if (process.platform === 'win32' || !runs) return;
+  const unfinished = join(bin, `driftless.${process.pid}.new`);
+  await writeFile(
+    unfinished,
+    `#!/bin/sh
+bin=$(dirname "$(readlink -f "$0")")
+exec "$bin/node" "$bin/../../engine/bin/driftless.mjs" "$@"
+`,
+    { mode: 0o755 },
+  );
+  await rename(unfinished, join(bin, 'driftless'));
 }
 
 /** The extension's bundles are made by a script of its own, as `npm run package` needs them too. */

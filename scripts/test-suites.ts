@@ -27,6 +27,12 @@ export const suites: readonly Suite[] = [
     minutesMax: 30,
   },
   {
+    name: 'the oldest Node',
+    command: ['node', 'scripts/test-nodes.ts', '22.22.0'],
+    counts: 'report',
+    minutesMax: 15,
+  },
+  {
     name: 'extension in its host',
     command: ['node', 'test/extension/run-host-suite.ts'],
     counts: 'report',

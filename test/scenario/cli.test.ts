@@ -1,9 +1,11 @@
 /** The command line as a person and a script use it: real processes, real folders, a real relay. */
-import { execFile } from 'node:child_process';
-import { chmod, mkdir, readdir, readFile, realpath, rename, rm, stat, symlink, writeFile } from 'node:fs/promises';
+import { execFile, spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { chmod, cp, mkdir, readdir, readFile, realpath, rename, rm, stat, symlink, writeFile } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { promisify } from 'node:util';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { workspaceRoot } from '../../scripts/build.ts';
 import { about, createWorld, type DriftlessProcess, inState, launcher, type World } from './driftless-process.ts';
 
 const execute = promisify(execFile);
@@ -318,29 +320,63 @@ describe('processes', () => {
     const { stdout } = await execute(world.path('driftless'), ['--version'], { cwd: '/' });
     expect(stdout).toMatch(/^\d+\.\d+\.\d+\n$/);
 
-    const bare = world.path('checkout', 'engine', 'bin');
-    await mkdir(bare, { recursive: true });
-    await execute('cp', [launcher, bare]);
-    const failure = await execute(join(bare, 'driftless'), ['status']).catch((error: unknown) => error);
+    const bare = await bareCheckout();
+    const failure = await execute(join(bare, 'bin', 'driftless.mjs'), ['status']).catch((error: unknown) => error);
     expect(failure).toMatchObject({ code: 2, stderr: expect.stringMatching(/^driftless: not built yet\. Run: .+\n$/) });
   });
 
-  it('the launcher refuses a Node that is too old', async () => {
-    const bare = world.path('checkout', 'engine');
-    for (const directory of [join(bare, 'bin'), join(bare, 'dist'), world.path('old')])
-      await mkdir(directory, { recursive: true });
-    await execute('cp', [launcher, join(bare, 'bin')]);
-    await writeFile(join(bare, 'dist', 'cli.js'), '');
-    // Whatever it is asked about its version, it says no.
-    await writeFile(world.path('old', 'node'), '#!/bin/sh\nexit 1\n', { mode: 0o755 });
-    const environment = { PATH: `${world.path('old')}:/usr/bin:/bin` };
-    const failure = await execute(join(bare, 'bin', 'driftless'), [], { env: environment }).catch(
-      (error: unknown) => error,
-    );
-    expect(failure).toMatchObject({
-      code: 2,
-      stderr: expect.stringMatching(/^driftless: needs Node 22\.22 or newer\. Run: .+\n$/),
+  it('what the build puts into node_modules/.bin becomes the program itself: one process, whatever Node is on the path', async () => {
+    const { stdout } = await execute(join(workspaceRoot, 'node_modules', '.bin', 'driftless'), ['--version'], {
+      env: { PATH: `${await pathWithOldNode()}:/usr/bin:/bin` },
     });
+    expect(stdout).toMatch(/^\d+\.\d+\.\d+\n$/);
+  });
+
+  it('a Node that is too old is refused with one sentence, by the launcher and before every npm script', async () => {
+    const bare = await bareCheckout();
+    await mkdir(join(bare, 'dist'));
+    await writeFile(join(bare, 'dist', 'cli.js'), '');
+    for (const parameters of [
+      [join(bare, 'bin', 'driftless.mjs')],
+      ['--import', join(bare, 'bin', 'require-node.mjs'), join(bare, 'dist', 'cli.js')],
+    ]) {
+      const failure = await execute(process.execPath, ['--import', asOldNode, ...parameters]).catch(
+        (error: unknown) => error,
+      );
+      expect(failure).toMatchObject({
+        code: 2,
+        stderr: expect.stringMatching(/^driftless: needs Node 22\.22 or newer; this is 20\.20\.2 .+\n$/),
+      });
+    }
+  });
+
+  it('on a Node that is too old, the launcher starts the one that came along, which ends with it', async () => {
+    const bare = await bareCheckout();
+    await mkdir(join(bare, 'dist'));
+    await writeFile(
+      join(bare, 'dist', 'cli.js'),
+      'console.log("on", String(process.argv.slice(2))); process.exitCode = 7;',
+    );
+    const modules = world.path('checkout', 'node_modules', '.bin');
+    await mkdir(modules, { recursive: true });
+    await symlink(process.execPath, join(modules, 'node'));
+    const ended = await execute(process.execPath, [
+      '--import',
+      asOldNode,
+      join(bare, 'bin', 'driftless.mjs'),
+      'a',
+      'b',
+    ]).catch((error: unknown) => error);
+    expect(ended).toMatchObject({ code: 7, stdout: 'on a,b\n', stderr: '' });
+    // Killed, it takes the program with it: the pipe that only the program holds comes to its end.
+    await writeFile(join(bare, 'dist', 'cli.js'), "console.log('up'); setInterval(() => {}, 1_000);");
+    const child = spawn(process.execPath, ['--import', asOldNode, join(bare, 'bin', 'driftless.mjs')], {
+      stdio: ['ignore', 'pipe', 'inherit'],
+    });
+    await once(child.stdout, 'data');
+    const closed = once(child.stdout, 'close');
+    child.kill('SIGKILL');
+    await closed;
   });
 
   it('a folder moved away while it runs halts the peer, and is taken up again when it returns', async () => {
@@ -357,6 +393,26 @@ describe('processes', () => {
     expect(await readFile(world.path('a', 'x'), 'utf8')).toBe('x');
   });
 });
+
+/** The launcher's files in a checkout that has nothing else. */
+async function bareCheckout(): Promise<string> {
+  const bare = world.path('checkout', 'engine');
+  await mkdir(bare, { recursive: true });
+  await cp(dirname(launcher), join(bare, 'bin'), { recursive: true });
+  await cp(join(workspaceRoot, 'engine', 'package.json'), join(bare, 'package.json'));
+  return bare;
+}
+
+/** A directory for the path whose `node` starts nothing. */
+async function pathWithOldNode(): Promise<string> {
+  await mkdir(world.path('old'));
+  await writeFile(world.path('old', 'node'), '#!/bin/sh\nexit 1\n', { mode: 0o755 });
+  return world.path('old');
+}
+
+/** Preloaded: this Node says that it is an old one, until another is started. */
+const asOldNode =
+  "data:text/javascript,Object.defineProperty(process, 'versions', { value: { ...process.versions, node: '20.20.2' } })";
 
 /** The room that an invite names. */
 async function roomOf(invite: string): Promise<string> {

@@ -10,7 +10,7 @@ import { join } from 'node:path';
 import { createInterface } from 'node:readline';
 import { buildCommandLine, workspaceRoot } from '../../scripts/build.ts';
 
-export const launcher = join(workspaceRoot, 'engine', 'bin', 'driftless');
+export const launcher = join(workspaceRoot, 'engine', 'bin', 'driftless.mjs');
 
 export type Told = Readonly<Record<string, unknown>>;
 

@@ -6,10 +6,11 @@
 import { closeSync, openSync } from 'node:fs';
 import { rm } from 'node:fs/promises';
 import { join } from 'node:path';
-import { DatabaseSync } from 'node:sqlite';
+import type { DatabaseSync } from 'node:sqlite';
 import { z } from 'zod';
 import { HostError } from '../host-api.ts';
 import { codeOf, type Home, readPrivateFile, writePrivateFile } from './home.ts';
+import { loadSqlite } from './sql-db.ts';
 
 /** Linking takes milliseconds; 10 s cover a slow disk. */
 const homeLockPollMs = 50;
@@ -127,7 +128,7 @@ function lockFile(path: string): DatabaseSync | 'taken' {
   } catch (error) {
     if (codeOf(error) !== 'EEXIST') throw error;
   }
-  const database = new DatabaseSync(path, { timeout: 0 });
+  const database = new (loadSqlite().DatabaseSync)(path, { timeout: 0 });
   try {
     // A journal in memory: the file stays empty and alone.
     database.exec('PRAGMA journal_mode = MEMORY; PRAGMA locking_mode = EXCLUSIVE; BEGIN EXCLUSIVE');

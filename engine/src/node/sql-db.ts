@@ -95,13 +95,14 @@ class NodeSqlStatement<Row> implements SqlStatement<Row> {
   }
 }
 
-function loadSqlite(): typeof import('node:sqlite') {
+/** Errors: StateStoreError `unavailable` when this Node has no node:sqlite. */
+export function loadSqlite(): typeof import('node:sqlite') {
   // A builtin is asked for by name: neither a bundler nor an old Node stumbles over the import.
   const sqlite = process.getBuiltinModule('node:sqlite');
   if (sqlite === undefined)
     throw new StateStoreError(
       'unavailable',
-      `Driftless needs Node 22.22 or newer (node:sqlite); this is ${process.version}.`,
+      `Driftless needs a Node that has node:sqlite; this is ${process.version}. Install a newer Node, or update VS Code.`,
     );
   return sqlite;
 }

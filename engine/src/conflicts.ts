@@ -4,7 +4,8 @@
  * the disk first and published, with the resolve, in one record (rule LOG6).
  */
 import type { Entry, FileEntry, RelPath, Variant } from '@driftless/protocol';
-import { expectedOf, localFileOf, problemOf } from './apply/apply.ts';
+import { problemOf } from './apply/disk-entry.ts';
+import type { Outcome } from './apply/replace-journal.ts';
 import { conflictName } from './core/conflict-name.ts';
 import { liveEntry, sameEntry, sameLocal } from './core/entry-encoding.ts';
 import { ignoreFileNames } from './core/ignore-rules.ts';
@@ -15,7 +16,6 @@ import { type ResolutionStep, resolveByChoice, resolveByPolicy } from './core/re
 import type { Row } from './core/row.ts';
 import { ancestorsOf } from './core/tree-paths.ts';
 import type { PeerContext } from './peer-context.ts';
-import type { SwapOutcome } from './ports/folder.ts';
 import type { ExtraChange } from './publish.ts';
 
 /** Resolutions that go into one record. */
@@ -42,8 +42,8 @@ export interface ConflictKeeper {
 }
 
 export function createConflictKeeper(context: PeerContext): ConflictKeeper {
-  const { parts, contents } = context;
-  const { folder, store, clock, random, hashing } = parts;
+  const { parts, contents, journal } = context;
+  const { folder, store, clock, hashing } = parts;
 
   const ownVariant = (row: Row): Variant | undefined => {
     const variants = store.variants(row.path);
@@ -228,21 +228,13 @@ export function createConflictKeeper(context: PeerContext): ConflictKeeper {
       return liveEntry(store.manifest.slot(path)) !== null
         ? 'there'
         : { kind: 'publish', path, local: known, remote: null, revives: false };
-    const local = await place(held, path, variant.entry, null);
+    const local = await place(held, path, variant.entry, null, liveEntry(store.manifest.slot(path)));
     if (local === null) return null;
-    store.setLocal(path, local);
     return { kind: 'publish', path, local, remote: null, revives: false };
   }
 
-  async function takeVariant(row: Row, variant: Variant): Promise<LocalEntry | null> {
-    const local = await place(row.path, row.path, variant.entry, row.local);
-    if (local === null) return null;
-    store.transaction(() => {
-      store.setBase(row.path, liveEntry(row.remote));
-      store.setLocal(row.path, local);
-    });
-    return local;
-  }
+  const takeVariant = ({ path, local, remote }: Row, variant: Variant): Promise<LocalEntry | null> =>
+    place(path, path, variant.entry, local, liveEntry(remote));
 
   /** Brings an entry's bytes to a path that must be as `before` says. What fails is a problem of the held path. */
   async function place(
@@ -250,38 +242,19 @@ export function createConflictKeeper(context: PeerContext): ConflictKeeper {
     path: RelPath,
     entry: Entry,
     before: LocalEntry | null,
+    base: Entry | null,
   ): Promise<LocalEntry | null> {
-    const asideName = [...random.bytes(12)].map((byte) => byte.toString(16).padStart(2, '0')).join('');
-    if (entry.kind === 'symlink') {
-      const outcome = await folder.makeSymlink({ path, target: entry.target, asideName, expected: expectedOf(before) });
-      return outcome.kind === 'done' ? { kind: 'symlink', target: entry.target } : failed(held, path, outcome);
-    }
-    if (entry.kind !== 'file') return null;
+    if (entry.kind === 'directory') return null;
+    if (entry.kind === 'symlink')
+      return placed(held, path, await journal.replace({ path, before, incoming: entry, base, reason: 'replaced' }));
     const stagedName = await stageOne(held, path, entry);
     if (stagedName === null) return null;
     try {
-      store.putIntent({ path, incoming: liveEntry(store.manifest.slot(path)), stagedName, asideName });
-      const outcome = await folder.swapIn({ path, stagedName, asideName, expected: expectedOf(before) });
-      await folder.flushDirectories();
-      store.transaction(() => {
-        if (outcome.kind === 'done' && outcome.asideName !== null && before?.kind === 'file')
-          store.putTrash({
-            name: outcome.asideName,
-            path,
-            digest: before.digest,
-            fingerprint: before.fingerprint,
-            inRecord: store.inHistory(path, before.digest),
-            reason: 'replaced',
-            atMs: clock.nowMs(),
-          });
-        store.deleteIntent(path);
-      });
-      if (outcome.kind === 'done' && outcome.stat !== null)
-        return localFileOf(outcome.stat, entry.content.digest, clock.nowMs());
-      return failed(held, path, outcome);
+      const incoming = { kind: 'file', stagedName, digest: entry.content.digest } as const;
+      return placed(held, path, await journal.replace({ path, before, incoming, base, reason: 'replaced' }));
     } finally {
-      // Nothing when it is in its place.
-      await folder.discardStaged(stagedName);
+      // Nothing when it is in its place. A replace that was cut is settled by what is staged.
+      if (!journal.isCut) await folder.discardStaged(stagedName);
     }
   }
 
@@ -299,7 +272,8 @@ export function createConflictKeeper(context: PeerContext): ConflictKeeper {
     return stagedName;
   }
 
-  function failed(held: RelPath, path: RelPath, outcome: SwapOutcome): null {
+  function placed(held: RelPath, path: RelPath, outcome: Outcome): LocalEntry | null {
+    if (outcome.kind === 'done') return outcome.local;
     if (outcome.kind === 'problem') context.fail(held, outcome);
     context.markDirty(path, false);
     return null;

@@ -3,8 +3,9 @@
  * (rules DISK1, DISK3, DISK4, INTENT, IG4, NAME; situations F14, F22, F23, M5–M15, S2; "verified before visible" is the caller's). It
  * decides nothing about sync: what may be written, and when, is the peer's.
  */
-import { comparePaths, isRelPath, ownDirectoryName, type RelPath } from '@driftless/protocol';
+import { bytesToHex, comparePaths, type Digest, isRelPath, ownDirectoryName, type RelPath } from '@driftless/protocol';
 import { fingerprintOf, sameButChangeTime } from './core/fingerprint.ts';
+import { clashKey } from './core/folder-name.ts';
 import type { FolderTraits } from './core/folder-traits.ts';
 import { isDiskError, type OwnProblemCode, ownProblem, problemOf } from './disk-problem.ts';
 import { assertOwnName, createOwnDirectory, type OwnDirectory } from './own-directory.ts';
@@ -22,6 +23,7 @@ import {
   type Stat,
   type SwapOutcome,
 } from './ports/folder.ts';
+import type { Hashing } from './ports/hashing.ts';
 import { probeTraits } from './probe-traits.ts';
 
 export interface DiskFolderOptions {
@@ -31,6 +33,7 @@ export interface DiskFolderOptions {
   readonly platformTraits: FolderTraits;
   /** Wall clock, for the modification time of applied files (rule DISK3). */
   readonly nowMs: () => number;
+  readonly hashing: Hashing;
 }
 
 /** A marker is some hundred bytes; whatever is longer is not ours. */
@@ -38,6 +41,8 @@ const markerBytesMax = 64 * 1024;
 /** A directory that is replaced again and again while it is listed is a problem, not a loop. */
 const listAttemptsMax = 3;
 const copyBytes = 256 * 1024;
+/** A file whose stamps prove nothing is read while its name is free for a moment; a larger one is left to the next scan. */
+const provenByReadingBytesMax = 16 * 1024 * 1024;
 /** link() does not exist on FAT, exFAT and some network disks, or refuses a file of another owner, or has too many links. */
 const linkUnsupportedCodes: readonly string[] = ['EPERM', 'ENOTSUP', 'EOPNOTSUPP', 'ENOSYS', 'EMLINK', 'EINVAL'];
 const existsCodes: readonly string[] = ['EEXIST', 'ENOTEMPTY'];
@@ -54,7 +59,7 @@ interface Cleared {
 }
 
 export function createDiskFolder(options: DiskFolderOptions): Folder {
-  const { disk, nowMs } = options;
+  const { disk, nowMs, hashing } = options;
   const root = resolveRoot(disk, options.rootPath);
   const own = createOwnDirectory(disk, root);
   const umask = disk.umask;
@@ -200,10 +205,8 @@ export function createDiskFolder(options: DiskFolderOptions): Folder {
   const placeCopy = async (from: string, to: string, kind: DiskStat['kind']): Promise<boolean> => {
     try {
       if (kind === 'symlink') disk.symlink(disk.readLink(from), to);
-      else if (kind === 'directory') {
-        disk.makeDirectory(to, 0o700);
-        await disk.rename(from, to);
-      } else disk.link(from, to);
+      else if (kind === 'directory') await placeDirectory(from, to);
+      else disk.link(from, to);
       return true;
     } catch (error) {
       const code = diskErrorCode(error);
@@ -214,6 +217,19 @@ export function createDiskFolder(options: DiskFolderOptions): Folder {
       if (disk.lstat(to) !== undefined) return false;
       await disk.rename(from, to);
       return true;
+    }
+  };
+
+  const placeDirectory = async (from: string, to: string): Promise<void> => {
+    // RACE: Windows refuses to replace even an empty directory, and refuses a taken name by itself.
+    if (disk.platform === 'win32') return disk.rename(from, to);
+    // Made first, exclusively: rename() replaces an empty directory only, so nothing can be overwritten.
+    disk.makeDirectory(to, 0o700);
+    try {
+      await disk.rename(from, to);
+    } catch (error) {
+      removeEmptyDirectory(to);
+      throw error;
     }
   };
 
@@ -263,6 +279,10 @@ export function createDiskFolder(options: DiskFolderOptions): Folder {
       const removed = removeEmptyDirectory(target);
       return removed === 'removed' ? { kind: 'cleared', asidePath: null, asideStat: null } : removed;
     }
+    // Asked before it is moved aside, which changes the change time: a rewrite can restore the other stamps, never this one.
+    const isProven =
+      expected.kind !== 'file' || (expected.isRacy !== true && fingerprintOf(before) === expected.fingerprint);
+    if (!isProven && (expected.digest === undefined || before.size > provenByReadingBytesMax)) return changed;
     let asidePath: string;
     try {
       asidePath = await moveAside(target, asideName);
@@ -272,9 +292,22 @@ export function createDiskFolder(options: DiskFolderOptions): Folder {
     }
     // Known here: whatever was at the path at the instant of the rename now lies at `asidePath`, and nobody replaced it by name.
     const asideStat = disk.lstat(asidePath);
-    if (asideStat !== undefined && matches(asidePath, asideStat, expected))
-      return { kind: 'cleared', asidePath, asideStat };
+    // RACE: a rewrite between the look above and the rename that also restores the modification time goes unseen; two system calls.
+    const isExpected =
+      asideStat !== undefined &&
+      matches(asidePath, asideStat, expected) &&
+      (isProven || (await digestOf(asidePath)) === expected.digest);
+    if (isExpected) return { kind: 'cleared', asidePath, asideStat };
     return (await putBack(asidePath, asideName, target)) ? changed : { kind: 'changed', asideName };
+  };
+
+  const digestOf = async (path: string): Promise<Digest> => {
+    const file = disk.openForReading(path);
+    try {
+      return await readThrough(file, hashing, () => {});
+    } finally {
+      file.close();
+    }
   };
 
   const removeEmptyDirectory = (directory: string): 'removed' | SwapOutcome => {
@@ -310,7 +343,7 @@ export function createDiskFolder(options: DiskFolderOptions): Folder {
     const copyName = `${stagedName}.copy`;
     own.remove('stage', copyName);
     const beside = own.locateBeside('stage', copyName, parent);
-    await copyFile(disk, from, beside, disk.lstat(from)?.mode ?? 0o600);
+    await copyFile(disk, hashing, { from, to: beside, mode: disk.lstat(from)?.mode ?? 0o600 });
     await own.renamePointer('stage', copyName, stagedName);
     return beside;
   };
@@ -329,6 +362,24 @@ export function createDiskFolder(options: DiskFolderOptions): Folder {
       const beside = await copyBeside(stagedName, parentOf(target));
       const stat = disk.lstat(beside);
       return { placed: await placeCopy(beside, target, 'file'), stat };
+    }
+  };
+
+  /** False when something is there. */
+  const placeFromTrash = async (name: string, item: string, target: string, stat: DiskStat): Promise<boolean> => {
+    try {
+      return await placeCopy(item, target, stat.kind);
+    } catch (error) {
+      if (stat.kind !== 'file' || diskErrorCode(error) !== 'EXDEV') throw error;
+      // Onto another disk goes a copy; what an open handle still writes stays behind.
+      own.ensure();
+      const stagedName = `restore-${name}`.slice(0, 100);
+      own.remove('stage', stagedName);
+      const to = own.locate('stage', stagedName);
+      await copyFile(disk, hashing, { from: item, to, mode: stat.mode & 0o777 & ~umask });
+      const { placed } = await linkStaged(stagedName, target);
+      own.remove('stage', stagedName);
+      return placed;
     }
   };
 
@@ -429,34 +480,37 @@ export function createDiskFolder(options: DiskFolderOptions): Folder {
       return hindrance.kind === 'absent' ? changed : hindrance;
     });
 
-  const renameDirectory = async (from: string, to: string): Promise<SwapOutcome> => {
-    // The empty directory is made first, exclusively: rename() replaces an empty directory only, so nothing can be overwritten.
-    if (disk.platform !== 'win32') disk.makeDirectory(to, 0o700);
-    // RACE: Windows refuses to replace even an empty directory, and refuses a taken name by itself.
-    try {
-      await disk.rename(from, to);
-    } catch (error) {
-      if (disk.platform !== 'win32') removeEmptyDirectory(to);
-      throw error;
-    }
-    return done(disk.lstat(to) ?? null, null);
-  };
+  const renameDirectory = async (from: string, to: string): Promise<SwapOutcome> =>
+    (await placeCopy(from, to, 'directory')) ? done(disk.lstat(to) ?? null, null) : changed;
 
-  const renameFile = async (from: string, to: string, stat: DiskStat, expected: Expected): Promise<SwapOutcome> => {
-    if (!(await placeCopy(from, to, stat.kind))) return changed;
+  const renameFile = async (from: string, to: string, stat: DiskStat, expected: Expected): Promise<SwapOutcome> =>
+    (await placeCopy(from, to, stat.kind)) ? dropOldName(from, to, stat, expected) : changed;
+
+  /** What was `from` has the name `to` as well: the old name goes, if it is still of the same file. */
+  const dropOldName = async (from: string, to: string, stat: DiskStat, expected: Expected): Promise<SwapOutcome> => {
     const moved = disk.lstat(to);
     if (disk.lstat(from) === undefined) return done(moved ?? null, null);
     if (moved === undefined) return changed;
+    const takeBack = (): void => {
+      // Not if it is the only name that the file has by now.
+      if (disk.lstat(from)?.inode === moved.inode || stat.kind === 'symlink') disk.unlink(to);
+    };
     lastMoveNumber += 1;
     const asideName = `move-${nowMs()}-${lastMoveNumber}`;
-    const asidePath = await moveAside(from, asideName);
+    let asidePath: string;
+    try {
+      asidePath = await moveAside(from, asideName);
+    } catch (error) {
+      if (isDiskError(error)) takeBack();
+      throw error;
+    }
     const aside = disk.lstat(asidePath);
     const isSame =
       aside !== undefined && aside.kind === stat.kind && (aside.kind === 'symlink' || aside.inode === moved.inode);
     if (!isSame || (expected !== null && !matches(asidePath, aside, expected))) {
-      // Somebody saved over the old name in between: his file goes back, and ours at the new name goes, unless it is the only one.
+      // Somebody saved over the old name in between: his file goes back, and ours at the new name goes.
       await putBack(asidePath, asideName, from);
-      if (disk.lstat(from)?.inode === moved.inode || stat.kind === 'symlink') disk.unlink(to);
+      takeBack();
       return changed;
     }
     own.remove('trash', asideName);
@@ -560,6 +614,22 @@ export function createDiskFolder(options: DiskFolderOptions): Folder {
         throw asFolderError(error, `stage "${near}"`);
       }
     },
+    stageCopy: async ({ path, name, near }) => {
+      assertOwnName(name);
+      const doing = `copy "${path}"`;
+      try {
+        own.ensure();
+        const from = absolute(path);
+        if (parentHindrance(path) !== undefined || disk.lstat(from)?.kind !== 'file') return absent;
+        const mode = (disk.lstat(from)?.mode ?? 0) & 0o777 & ~umask;
+        const parent = nearestDirectory(disk, root, near);
+        const to = isOnRootDevice(parent) ? own.locate('stage', name) : own.locateBeside('stage', name, parent);
+        return { kind: 'copied', digest: await copyFile(disk, hashing, { from, to, mode }) };
+      } catch (error) {
+        own.remove('stage', name);
+        return diskErrorCode(error) === 'ENOENT' ? absent : asProblem(error, doing);
+      }
+    },
     stagedNames: async () => own.names('stage'),
     openStaged: async (name) => openAbsolute(own.locate('stage', name), 'read a staged file'),
     discardStaged: async (name) => {
@@ -655,12 +725,10 @@ export function createDiskFolder(options: DiskFolderOptions): Folder {
         const there = disk.lstat(to);
         changedDirectories.add(parentOf(from)).add(parentOf(to));
         if (there !== undefined) {
+          if (there.inode !== before.inode || there.device !== before.device) return changed;
+          if (clashKey(fromPath, traits) !== clashKey(toPath, traits))
+            return before.kind === 'file' ? dropOldName(from, to, before, expected) : changed;
           // On a disk that folds names, `readme` → `README` finds itself at the new name.
-          const isItself =
-            there.inode === before.inode &&
-            there.device === before.device &&
-            !(traits.caseSensitive && !traits.foldsUnicode);
-          if (!isItself) return changed;
           await disk.rename(from, to);
           return done(disk.lstat(to) ?? null, null);
         }
@@ -707,18 +775,10 @@ export function createDiskFolder(options: DiskFolderOptions): Folder {
         const stat = disk.lstat(item);
         if (stat === undefined) return changed;
         if (stat.kind === 'other') return ownProblem('special-file', `restore "${path}" from the trash`);
-        own.ensure();
-        if (stat.kind === 'symlink')
-          return (await placeCopy(item, target, 'symlink')) ? done(disk.lstat(target) ?? null, null) : changed;
-        if (stat.kind === 'directory')
-          return (await placeCopy(item, target, 'directory')) ? done(disk.lstat(target) ?? null, null) : changed;
-        const stagedName = `restore-${name}`.slice(0, 100);
-        own.remove('stage', stagedName);
-        await copyFile(disk, item, own.locate('stage', stagedName), stat.mode & 0o777 & ~umask);
-        const { placed } = await linkStaged(stagedName, target);
-        own.remove('stage', stagedName);
+        if (!(await placeFromTrash(name, item, target, stat))) return changed;
         changedDirectories.add(parentOf(target));
-        return placed ? done(disk.lstat(target) ?? null, null) : changed;
+        own.remove('trash', name);
+        return done(disk.lstat(target) ?? null, null);
       }),
 
     discardTrash: async (name) => {
@@ -861,24 +921,41 @@ async function writeOwnFile(disk: Disk, path: string, text: string): Promise<voi
   await disk.rename(temporary, path);
 }
 
-async function copyFile(disk: Disk, from: string, to: string, mode: number): Promise<void> {
+/** A new file with the same bytes, flushed. Returns their digest. */
+async function copyFile(
+  disk: Disk,
+  hashing: Hashing,
+  { from, to, mode }: { readonly from: string; readonly to: string; readonly mode: number },
+): Promise<Digest> {
   const input = disk.openForReading(from);
   try {
     const output = disk.create(to, 0o600);
     try {
-      const buffer = new Uint8Array(copyBytes);
-      for (;;) {
-        const count = await input.read(buffer);
-        if (count === 0) break;
-        await output.write(buffer.subarray(0, count));
-      }
+      const digest = await readThrough(input, hashing, (bytes) => output.write(bytes));
       output.setMode(mode);
       await output.flush();
+      return digest;
     } finally {
       output.close();
     }
   } finally {
     input.close();
+  }
+}
+
+/** Hands out every piece in order; returns the digest of the whole. */
+async function readThrough(
+  file: DiskFile,
+  hashing: Hashing,
+  take: (bytes: Uint8Array) => void | Promise<void>,
+): Promise<Digest> {
+  const hash = hashing.createSha256();
+  const buffer = new Uint8Array(copyBytes);
+  for (;;) {
+    const count = await file.read(buffer);
+    if (count === 0) return bytesToHex(hash.digest()) as Digest;
+    hash.update(buffer.subarray(0, count));
+    await take(buffer.subarray(0, count));
   }
 }
 

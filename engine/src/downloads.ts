@@ -3,7 +3,7 @@
  * lies staged until the loop puts it in its place; one that nobody waits for any more is dropped.
  */
 import type { RelPath } from '@driftless/protocol';
-import { problemOf } from './apply/apply.ts';
+import { problemOf } from './apply/disk-entry.ts';
 import type { StagedContent } from './content/content-types.ts';
 import type { PeerState } from './control.ts';
 import type { Apply } from './core/plan.ts';

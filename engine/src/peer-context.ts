@@ -1,5 +1,6 @@
 /** What the verbs of one running peer share. Built by peer.ts; holds no decisions. */
 import type { RelPath } from '@driftless/protocol';
+import type { ReplaceJournal } from './apply/replace-journal.ts';
 import type { Contents } from './contents.ts';
 import type { Pause } from './pause.ts';
 import type { PeerParts } from './peer-api.ts';
@@ -8,6 +9,7 @@ import type { RoomSession } from './ports/room-session.ts';
 export interface PeerContext {
   readonly parts: PeerParts;
   readonly contents: Contents;
+  readonly journal: ReplaceJournal;
   readonly pause: Pause;
   /** Ends when the peer closes. */
   readonly signal: AbortSignal;

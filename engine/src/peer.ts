@@ -11,6 +11,7 @@
  */
 import { clipText, limits, type MassDeletion, type RelPath } from '@driftless/protocol';
 import { createApplier } from './apply/apply.ts';
+import { createReplaceJournal } from './apply/replace-journal.ts';
 import { createTrashKeeper } from './apply/trash-keeper.ts';
 import { createCheckpoints } from './checkpoints.ts';
 import { createConflictKeeper } from './conflicts.ts';
@@ -137,8 +138,10 @@ export function createPeer(given: PeerParts): Peer {
     },
   });
   const settler = createSettler(clock);
+  const journal = createReplaceJournal(parts);
   const context: PeerContext = {
     parts,
+    journal,
     pause,
     signal: closing.signal,
     get contents() {
@@ -280,8 +283,8 @@ export function createPeer(given: PeerParts): Peer {
       halt = null;
       fullScanDueMs = 0;
     }
-    if (!isSettled) {
-      await applier.settleIntents();
+    if (!isSettled || journal.isCut) {
+      await applier.settleInterrupted();
       await git.begin();
       isSettled = true;
     }

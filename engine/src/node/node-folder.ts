@@ -5,6 +5,7 @@ import { createDiskFolder } from '../disk-folder.ts';
 import type { Disk } from '../ports/disk.ts';
 import type { Folder } from '../ports/folder.ts';
 import { nodeDisk } from './node-disk.ts';
+import { nodeHashing } from './node-hashing.ts';
 
 export interface NodeFolderOptions {
   /** Wall clock, for modification times. */
@@ -20,6 +21,7 @@ export function createNodeFolder(rootPath: string, options: NodeFolderOptions = 
     rootPath: toSlashes(resolve(rootPath)),
     platformTraits: platformTraits(),
     nowMs: options.nowMs ?? Date.now,
+    hashing: nodeHashing,
   });
 }
 

@@ -7,7 +7,7 @@ import { noRecordId, type RecordId, type SealedRecord, type Variant, type Varian
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import type { Fingerprint, LocalEntry } from '../core/local-entry.ts';
 import { deviceOf, digestOf, directory, file, rel } from '../core/test-support/entries.ts';
-import { type SentAppend, type StateStore, StateStoreError } from '../ports/state-store.ts';
+import { type Intent, type SentAppend, type StateStore, StateStoreError, type TrashRow } from '../ports/state-store.ts';
 import { nodeHashing } from './node-hashing.ts';
 import { openSqlDb } from './sql-db.ts';
 import { moveStateStoreAside, openStateStore } from './sqlite-state-store.ts';
@@ -351,11 +351,27 @@ describe('journals', () => {
 
   test('SENT, INTENT, trash and settings come back as they were given', () => {
     const store = open();
-    const intents = [
-      { path: rel('a'), incoming: file('new'), stagedName: 's1', asideName: 'x1' },
-      { path: rel('b'), incoming: null, stagedName: null, asideName: 'x2' },
+    const intents: Intent[] = [
+      {
+        path: rel('a'),
+        before: localFile('old'),
+        places: { kind: 'file' },
+        base: file('new'),
+        stagedName: 's1',
+        asideName: 'x1',
+        reason: 'merged',
+      },
+      {
+        path: rel('b'),
+        before: null,
+        places: { kind: 'symlink', target: 'a' },
+        base: null,
+        stagedName: null,
+        asideName: 'x2',
+        reason: 'replaced',
+      },
     ];
-    const trash = {
+    const trash: TrashRow = {
       name: 't',
       path: rel('a'),
       digest: null,

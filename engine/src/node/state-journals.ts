@@ -65,22 +65,12 @@ export function createStateJournals(db: SqlDb, transactions: Transactions) {
     allSent: (): SentAppend[] => selectAllSent.all().map(sentOf),
     deleteSent: (id: RecordId): void => transactions.run(() => deleteSent.run(id)),
 
-    putIntent(intent: Intent): void {
-      const { path, incoming, stagedName, asideName } = intent;
-      const entry = incoming === null ? null : Buffer.from(encodeStoredSlot(incoming)).toString('base64');
-      transactions.run(() => intents.put(path, JSON.stringify({ entry, stagedName, asideName })));
+    putIntent({ path, base, ...rest }: Intent): void {
+      const entry = base === null ? null : Buffer.from(encodeStoredSlot(base)).toString('base64');
+      transactions.run(() => intents.put(path, JSON.stringify({ entry, ...rest })));
     },
     deleteIntent: (path: RelPath): void => transactions.run(() => intents.delete(path)),
-    intents: (): Intent[] =>
-      intents.all().map(({ name, body }) => {
-        const { entry, stagedName, asideName } = parseJson(body) as {
-          readonly entry: string | null;
-          readonly stagedName: string | null;
-          readonly asideName: string;
-        };
-        const incoming = entry === null ? null : decodeStoredEntry(Buffer.from(entry, 'base64'));
-        return { path: name as RelPath, incoming, stagedName, asideName };
-      }),
+    intents: (): Intent[] => intents.all().map(({ name, body }) => intentOf(name as RelPath, body)),
 
     putTrash(row: TrashRow): void {
       transactions.run(() => trash.put(row.name, JSON.stringify(row)));
@@ -111,6 +101,11 @@ function createBodies(db: SqlDb, names: { readonly table: string; readonly key: 
     put: (name: string, text: string): void => insert.run(name, text, sumOfBody(name, text)),
     delete: (name: string): void => remove.run(name),
   };
+}
+
+function intentOf(path: RelPath, body: string): Intent {
+  const { entry, ...rest } = parseJson(body) as Omit<Intent, 'path' | 'base'> & { readonly entry: string | null };
+  return { path, base: entry === null ? null : decodeStoredEntry(Buffer.from(entry, 'base64')), ...rest };
 }
 
 function sumOfBody(name: string, body: string): number {

@@ -5,7 +5,7 @@
  * Durability: `commitStaged` and `flushDirectories` are the only operations that flush. Everything else may be lost by a
  * power cut, not by a killed process. Replacing never loses bytes that were not expected: see `swapIn`.
  */
-import type { RelPath } from '@driftless/protocol';
+import type { Digest, RelPath } from '@driftless/protocol';
 import type { FolderTraits } from '../core/folder-traits.ts';
 import type { Fingerprint } from '../core/local-entry.ts';
 
@@ -66,10 +66,19 @@ export interface StagedWriter {
   abort(): Promise<void>;
 }
 
-/** What must be on disk for a change to go ahead: null = nothing, else the fingerprint of the last scan (change time aside). */
+/**
+ * What must be on disk for a change to go ahead: null = nothing, else what the last scan saw. Of a file that is replaced or
+ * removed the change time counts too. Where stamps prove nothing, because only the change time moved or because they are racy, the
+ * bytes are compared with `digest`; without one the file counts as changed.
+ */
 export type Expected =
   | null
-  | { readonly kind: 'file'; readonly fingerprint: Fingerprint }
+  | {
+      readonly kind: 'file';
+      readonly fingerprint: Fingerprint;
+      readonly digest?: Digest;
+      readonly isRacy?: boolean;
+    }
   | { readonly kind: 'directory' }
   | { readonly kind: 'symlink'; readonly target: string };
 
@@ -116,6 +125,12 @@ export interface Folder {
 
   /** A new file in `.driftless/stage` (or beside `near` on a mount point inside the root). Rejects with PathProblem-like FolderError. */
   stage(options: { readonly name: string; readonly near: RelPath }): Promise<StagedWriter>;
+  /** A copy of a file of the folder, with its mode, staged near another path: for a disk that refuses to rename it there. */
+  stageCopy(options: {
+    readonly path: RelPath;
+    readonly name: string;
+    readonly near: RelPath;
+  }): Promise<{ readonly kind: 'copied'; readonly digest: Digest } | { readonly kind: 'absent' } | PathProblem>;
   stagedNames(): Promise<readonly string[]>;
   openStaged(name: string): Promise<ReadHandle | { readonly kind: 'absent' } | PathProblem>;
   discardStaged(name: string): Promise<void>;
@@ -157,7 +172,10 @@ export interface Folder {
     readonly executable: boolean;
     readonly expected: Expected;
   }): Promise<SwapOutcome>;
-  /** Renames a file or directory to a free name; parents are made; never overwrites. */
+  /**
+   * Renames a file or directory to a free name; parents are made; never overwrites. A name that is the file's own already (a
+   * rename that was interrupted) is kept and the old one goes. EXDEV: this disk cannot, and nothing was changed.
+   */
   rename(options: {
     readonly fromPath: RelPath;
     readonly toPath: RelPath;
@@ -168,7 +186,7 @@ export interface Folder {
 
   trashItems(): Promise<readonly TrashItem[]>;
   openTrash(name: string): Promise<ReadHandle | { readonly kind: 'absent' } | PathProblem>;
-  /** Copies a trash item to a free path in the folder; never overwrites. */
+  /** Moves a trash item to a free path in the folder, so that a handle that is still open writes to what people see; never overwrites. */
   restoreTrash(options: { readonly name: string; readonly path: RelPath }): Promise<SwapOutcome>;
   discardTrash(name: string): Promise<void>;
 

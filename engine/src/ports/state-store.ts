@@ -43,13 +43,31 @@ export interface SentAppend {
   readonly variants: readonly Variant[];
 }
 
-/** One replace that is about to happen (rule INTENT). `incoming` null = deletion. */
+/** One replace that is about to happen (rule INTENT): enough to tell afterwards whether it did, and to make it known if so. */
 export interface Intent {
   readonly path: RelPath;
-  readonly incoming: Entry | null;
+  /** What is at the path until then. */
+  readonly before: LocalEntry | null;
+  readonly places:
+    | { readonly kind: 'file' | 'directory' | 'nothing' }
+    | { readonly kind: 'symlink'; readonly target: string };
+  /** What base becomes once it has happened. */
+  readonly base: Entry | null;
+  /** Of a file. */
   readonly stagedName: string | null;
   readonly asideName: string;
+  readonly reason: TrashReason;
 }
+/** Why something lies in the trash. */
+export type TrashReason =
+  | 'replaced'
+  | 'deleted'
+  /** A merge took its place: in a record as soon as the merge is. */
+  | 'merged'
+  /** It was in the way when a replace did not go through, and could not go back. */
+  | 'displaced'
+  /** No journal knows it. */
+  | 'found';
 
 /** A file in the trash (rule DISK4). `inRecord`: its bytes are in the room's history, so it may go after 30 s. */
 export interface TrashRow {
@@ -58,7 +76,7 @@ export interface TrashRow {
   readonly digest: Digest | null;
   readonly fingerprint: string;
   readonly inRecord: boolean;
-  readonly reason: string;
+  readonly reason: TrashReason;
   readonly atMs: number;
 }
 

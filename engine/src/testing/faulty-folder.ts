@@ -42,6 +42,7 @@ const answering: ReadonlySet<FolderOperation> = new Set<FolderOperation>([
   'openFile',
   'readLink',
   'openStaged',
+  'stageCopy',
   'openTrash',
   'swapIn',
   'removeFile',
@@ -125,6 +126,7 @@ export function createFaultyFolder(inner: Folder): FaultyFolder {
       failing({ operation: 'stage', path: options.near }, async () =>
         hookWriter(options.near, await inner.stage(options)),
       ),
+    stageCopy: (options) => failing({ operation: 'stageCopy', path: options.path }, () => inner.stageCopy(options)),
     stagedNames: () => failing({ operation: 'stagedNames', path: '' }, () => inner.stagedNames()),
     openStaged: (name) =>
       failing({ operation: 'openStaged', path: name }, () => hookReading(name, inner.openStaged(name))),

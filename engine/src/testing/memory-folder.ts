@@ -5,6 +5,7 @@
 import type { RelPath } from '@driftless/protocol';
 import { linuxTraits } from '../core/folder-traits.ts';
 import { createDiskFolder } from '../disk-folder.ts';
+import { nodeHashing } from '../node/node-hashing.ts';
 import type { Folder } from '../ports/folder.ts';
 import type { WatcherHandlers } from '../ports/watcher.ts';
 import { type DiskCall, hookDisk } from './hooked-disk.ts';
@@ -64,6 +65,7 @@ export function createMemoryFolder(options: MemoryFolderOptions = {}): MemoryFol
       rootPath,
       platformTraits: linuxTraits,
       nowMs,
+      hashing: nodeHashing,
     });
 
   let folder: Folder;

@@ -1,0 +1,40 @@
+/** Between what the trees say of a path and what the folder port asks and answers. Pure. */
+import type { Digest } from '@driftless/protocol';
+import { fingerprintOf } from '../core/fingerprint.ts';
+import type { LocalEntry } from '../core/local-entry.ts';
+import { type Expected, FolderError, type Stat } from '../ports/folder.ts';
+
+/** What the folder must still hold for a change to go ahead: what the last scan saw. */
+export function expectedOf(local: LocalEntry | null): Expected {
+  if (local === null) return null;
+  switch (local.kind) {
+    case 'file':
+      return { kind: 'file', fingerprint: local.fingerprint, digest: local.digest, isRacy: local.racy };
+    case 'directory':
+      return { kind: 'directory' };
+    case 'symlink':
+      return { kind: 'symlink', target: local.target };
+  }
+}
+
+export const localFileOf = (stat: Stat, digest: Digest, nowMs: number): LocalEntry => ({
+  kind: 'file',
+  digest,
+  size: stat.size,
+  executable: stat.executable,
+  mtimeMs: Number(stat.mtimeNs / 1_000_000n),
+  fingerprint: fingerprintOf(stat),
+  racy: Number(stat.mtimeNs / 1_000_000n) > nowMs - tickMs(stat),
+});
+
+/**
+ * We wrote and verified these bytes ourselves; a later write by somebody else has a later modification time, unless it falls
+ * into the same tick of the file system's clock. Whole seconds tell of a coarse one (FAT, HFS+).
+ */
+const tickMs = (stat: Stat): number => (stat.mtimeNs % 1_000_000_000n === 0n ? 2_000 : 50);
+
+/** What a path's failure is shown as. */
+export const problemOf = (error: unknown): { readonly reason: string; readonly diskFull: boolean } =>
+  error instanceof FolderError
+    ? error.problem
+    : { reason: error instanceof Error ? error.message : String(error), diskFull: false };

@@ -1,0 +1,85 @@
+/**
+ * Three-way merge of a text file that both sides edited (rule MERGE): first to the disk with base := remote, then published
+ * as an ordinary edit by the next round. Only the peer whose append came second merges; what overlaps is a conflict.
+ */
+import { bytesToHex, type Digest } from '@driftless/protocol';
+import { ChunksMissing, ContentDamaged } from '../content/content-types.ts';
+import { liveEntry } from '../core/entry-encoding.ts';
+import { mergeText } from '../core/merge-text.ts';
+import type { Conflict, Merge } from '../core/plan.ts';
+import type { PeerContext } from '../peer-context.ts';
+import { FolderError } from '../ports/folder.ts';
+import { problemOf } from './disk-entry.ts';
+
+export type MergeOutcome =
+  | { readonly kind: 'merged' }
+  /** To be published as a variant. */
+  | { readonly kind: 'clash'; readonly conflict: Conflict }
+  /** Nothing was changed: reported, or tried again once the path was looked at. */
+  | { readonly kind: 'later' };
+
+const later: MergeOutcome = { kind: 'later' };
+
+export async function mergeOne(context: PeerContext, step: Merge): Promise<MergeOutcome> {
+  const { contents, journal, parts } = context;
+  const { folder, store, clock, hashing } = parts;
+  const { path, row } = step;
+  const { local, base } = row;
+  const remote = liveEntry(row.remote);
+  const session = context.session();
+  if (local?.kind !== 'file' || remote?.kind !== 'file') return later;
+  const clash = (reason: Conflict['reason']): MergeOutcome => ({
+    kind: 'clash',
+    conflict: { kind: 'conflict', path, reason, row },
+  });
+  if (base?.kind !== 'file') return clash('create-create');
+  // Whether base can still be had only the relay can say.
+  if (session === null) return later;
+
+  let stagedName: string | null = null;
+  try {
+    const ours = await contents.prepareSmall(path, local);
+    if (ours.kind === 'moved') {
+      context.markDirty(path, false);
+      return later;
+    }
+    if (ours.kind === 'problem') {
+      context.fail(path, ours);
+      return later;
+    }
+    const oursBytes = ours.prepared.bytes;
+    if (oursBytes === null) return clash('too-large');
+    const baseBytes = await contents.bytesOf(base.content, session).catch((error: unknown) => {
+      if (error instanceof ChunksMissing || error instanceof ContentDamaged) return null;
+      throw error;
+    });
+    if (baseBytes === null) return clash('no-base');
+    const theirsBytes = await contents.bytesOf(remote.content, session);
+    const merged = mergeText({ base: baseBytes, ours: oursBytes, theirs: theirsBytes });
+    if (merged.kind === 'overlap') return clash('overlap');
+    if (merged.kind === 'unmergeable') return clash('binary');
+    const executable = local.executable !== base.executable ? local.executable : remote.executable;
+    stagedName = await contents.stageBytes(path, merged.bytes, executable);
+    const outcome = await journal.replace({
+      path,
+      before: local,
+      incoming: { kind: 'file', stagedName, digest: bytesToHex(hashing.sha256(merged.bytes)) as Digest },
+      base: remote,
+      reason: 'merged',
+      alongside: () => store.cacheContent(remote.content.digest, theirsBytes, clock.nowMs()),
+    });
+    if (outcome.kind === 'done') return { kind: 'merged' };
+    if (outcome.kind === 'problem') context.fail(path, outcome);
+    else context.markDirty(path, false);
+    return later;
+  } catch (error) {
+    // A replace that was cut is settled like after a crash: its staged file says how far it came.
+    if (journal.isCut) throw error;
+    if (!(error instanceof ChunksMissing || error instanceof ContentDamaged || error instanceof FolderError))
+      throw error;
+    context.fail(path, problemOf(error));
+    return later;
+  } finally {
+    if (stagedName !== null && !journal.isCut) await folder.discardStaged(stagedName);
+  }
+}

@@ -1,0 +1,244 @@
+/**
+ * Renames on this disk: of what the room moved, so that it need not be fetched and edits made here go along, and of a file
+ * that makes way for a directory. A disk may refuse a rename that another allows (EXDEV: a directory of a lower layer of an overlay, a
+ * bind mount): then a directory's entries move one by one, and a file moves as a copy and a removal.
+ *
+ * Known at every moment, also after a crash: a file is under its old name, under its new one, or under both; never under none.
+ */
+import { bytesToHex, type RelPath } from '@driftless/protocol';
+import { conflictName } from '../core/conflict-name.ts';
+import { fingerprintOf } from '../core/fingerprint.ts';
+import { leafDigest } from '../core/leaf-digest.ts';
+import type { LocalEntry } from '../core/local-entry.ts';
+import type { ApplyMove, MoveAside } from '../core/plan.ts';
+import type { Row } from '../core/row.ts';
+import type { PeerContext } from '../peer-context.ts';
+import type { SwapOutcome } from '../ports/folder.ts';
+import { expectedOf, localFileOf } from './disk-entry.ts';
+
+export interface Mover {
+  /** False: it stayed where it was, wholly or in part; what is left is looked at again. */
+  applyMove(step: ApplyMove, signal: AbortSignal): Promise<boolean>;
+  moveAside(step: MoveAside): Promise<void>;
+  /** After a crash: the trees follow a rename that the disk has and they have not. */
+  settle(): Promise<void>;
+}
+
+/** Setting: the rename that is about to happen (rule INTENT). */
+const moveUnderWay = 'move-under-way';
+type LocalFile = Extract<LocalEntry, { kind: 'file' }>;
+interface Names {
+  readonly fromPath: RelPath;
+  readonly toPath: RelPath;
+}
+
+export function createMover(context: PeerContext): Mover {
+  const { journal, parts } = context;
+  const { folder, store, clock, random, hashing } = parts;
+
+  async function applyMove(step: ApplyMove, signal: AbortSignal): Promise<boolean> {
+    const row = store.row(step.fromPath);
+    if (row === undefined || row.local === null) return false;
+    const outcome = await rename(step, row.local);
+    if (outcome.kind === 'problem' && outcome.code === 'EXDEV' && row.local.kind === 'directory')
+      return moveEntries(step, row, signal);
+    return follow(step, outcome);
+  }
+
+  /** Journaled until the trees follow. A file that cannot be renamed is copied; a directory is refused. */
+  async function rename({ fromPath, toPath }: Names, local: LocalEntry): Promise<SwapOutcome> {
+    store.setSetting(moveUnderWay, JSON.stringify({ fromPath, toPath } satisfies Names));
+    const outcome = await folder.rename({ fromPath, toPath, expected: expectedOf(local) });
+    if (outcome.kind !== 'done') store.setSetting(moveUnderWay, null);
+    else await folder.flushDirectories();
+    return outcome;
+  }
+
+  async function follow(names: Names, outcome: SwapOutcome): Promise<boolean> {
+    const { fromPath, toPath } = names;
+    const local = store.row(fromPath)?.local ?? null;
+    if (outcome.kind === 'problem' && outcome.code === 'EXDEV' && local?.kind === 'file')
+      return moveByCopy(names, local);
+    if (outcome.kind !== 'done') {
+      context.markDirty(fromPath, true);
+      context.markDirty(toPath, true);
+      if (outcome.kind === 'problem') context.fail(fromPath, outcome);
+      return false;
+    }
+    // Base follows: what was agreed on under the old name is agreed on under the new one.
+    store.transaction(() => {
+      store.setSetting(moveUnderWay, null);
+      store.moveLocalAndBase(fromPath, toPath);
+      if (outcome.stat !== null && local?.kind === 'file')
+        store.setLocal(toPath, localFileOf(outcome.stat, local.digest, clock.nowMs()));
+    });
+    context.markDirty(toPath, true);
+    return true;
+  }
+
+  /** What is out of scope stays, and keeps its directory; empty ones are removed by the next round, as the room has it. */
+  async function moveEntries({ fromPath, toPath }: Names, row: Row, signal: AbortSignal): Promise<boolean> {
+    let allMoved = await makeDirectory(toPath, row);
+    for (const below of [...store.rowsUnder(fromPath)]) {
+      signal.throwIfAborted();
+      if (!allMoved && store.row(toPath)?.local?.kind !== 'directory') break;
+      if (below.outOfScope !== null || below.local === null) continue;
+      const names: Names = {
+        fromPath: below.path,
+        toPath: `${toPath}${below.path.slice(fromPath.length)}` as RelPath,
+      };
+      const moved =
+        below.local.kind === 'directory'
+          ? await makeDirectory(names.toPath, below)
+          : await follow(names, await rename(names, below.local));
+      allMoved &&= moved;
+      await context.pause();
+    }
+    context.markDirty(fromPath, true);
+    return allMoved;
+  }
+
+  async function makeDirectory(path: RelPath, from: Row): Promise<boolean> {
+    const outcome = await journal.replace({
+      path,
+      before: null,
+      incoming: { kind: 'directory' },
+      base: from.base,
+      reason: 'replaced',
+    });
+    if (outcome.kind === 'problem') context.fail(path, outcome);
+    if (outcome.kind !== 'done') context.markDirty(path, true);
+    return outcome.kind === 'done';
+  }
+
+  /** Two replaces, each whole in itself: the new name first. */
+  async function moveByCopy(names: Names, local: LocalFile): Promise<boolean> {
+    const { fromPath, toPath } = names;
+    const stagedName = bytesToHex(random.bytes(8));
+    const base = store.row(fromPath)?.base ?? null;
+    store.setSetting(moveUnderWay, JSON.stringify(names));
+    const copied = await folder.stageCopy({ path: fromPath, name: stagedName, near: toPath });
+    try {
+      if (copied.kind === 'problem') context.fail(fromPath, copied);
+      if (copied.kind === 'copied' && copied.digest === local.digest) {
+        const made = await journal.replace({
+          path: toPath,
+          before: null,
+          incoming: { kind: 'file', stagedName, digest: local.digest },
+          base,
+          reason: 'replaced',
+        });
+        if (made.kind === 'problem') context.fail(fromPath, made);
+        if (made.kind === 'done') return await removeOld(names, local);
+      }
+      context.markDirty(fromPath, false);
+      context.markDirty(toPath, false);
+      return false;
+    } finally {
+      if (!journal.isCut) {
+        store.setSetting(moveUnderWay, null);
+        await folder.discardStaged(stagedName);
+      }
+    }
+  }
+
+  async function removeOld({ fromPath, toPath }: Names, local: LocalFile): Promise<boolean> {
+    const removed = await journal.replace({
+      path: fromPath,
+      before: local,
+      incoming: { kind: 'nothing' },
+      base: null,
+      reason: 'replaced',
+      alongside: () => store.setSetting(moveUnderWay, null),
+    });
+    if (removed.kind === 'problem') context.fail(fromPath, removed);
+    context.markDirty(fromPath, false);
+    context.markDirty(toPath, false);
+    return removed.kind === 'done';
+  }
+
+  /** A local file makes way for the room's directory: an ordinary rename, found again by the scan under both names. */
+  async function moveAside(step: MoveAside): Promise<void> {
+    const row = store.row(step.path);
+    const local = row?.local ?? null;
+    if (local === null || local.kind === 'directory') return;
+    const toPath = conflictName({
+      path: step.path,
+      peerName: parts.deviceName,
+      timeMs: clock.nowMs(),
+      digest: leafDigest(local, hashing.sha256),
+      taken: (path) => store.row(path)?.local != null || store.manifest.slot(path) !== null,
+      traits: folder.traits,
+      sha256: hashing.sha256,
+    });
+    const outcome = await folder.rename({ fromPath: step.path, toPath, expected: expectedOf(local) });
+    if (outcome.kind === 'problem') context.fail(step.path, outcome);
+    if (outcome.kind === 'done') {
+      store.setHold(step.path, null);
+      parts.onEvent({
+        event: 'note',
+        path: step.path,
+        note: `the file makes way for a directory and is now ${toPath}`,
+      });
+    }
+    context.markDirty(step.path, false);
+    context.markDirty(toPath, false);
+  }
+
+  // ── after a crash ─────────────────────────────────────────────────────────────────────────────────────────────────
+
+  async function settle(): Promise<void> {
+    const text = store.setting(moveUnderWay);
+    if (text === undefined) return;
+    const names = JSON.parse(text) as Names;
+    const isDone = await isMoved(names);
+    await folder.flushDirectories();
+    store.transaction(() => {
+      if (isDone) store.moveLocalAndBase(names.fromPath, names.toPath);
+      store.setSetting(moveUnderWay, null);
+    });
+    context.markDirty(names.fromPath, true);
+    context.markDirty(names.toPath, true);
+  }
+
+  async function isMoved({ fromPath, toPath }: Names): Promise<boolean> {
+    const local = store.row(fromPath)?.local ?? null;
+    const [from, to] = [await folder.stat(fromPath), await folder.stat(toPath)];
+    if (local === null || to === null || to.kind === 'problem') return false;
+    if (from === null) return true;
+    // Under both names: the new one was made, the old one not yet taken away.
+    if (local.kind !== 'file' || from.kind !== 'file' || to.kind !== 'file') return false;
+    if (from.inode === to.inode && from.device === to.device) {
+      const expected = { kind: 'file', fingerprint: fingerprintOf(from) } as const;
+      return (await folder.rename({ fromPath, toPath, expected })).kind === 'done';
+    }
+    if (store.row(toPath)?.local != null || (await digestAt(toPath)) !== local.digest) return false;
+    const removed = await journal.replace({
+      path: fromPath,
+      before: local,
+      incoming: { kind: 'nothing' },
+      base: store.row(fromPath)?.base ?? null,
+      reason: 'replaced',
+      isRecorded: false,
+    });
+    return removed.kind === 'done';
+  }
+
+  async function digestAt(path: RelPath): Promise<string | null> {
+    const handle = await folder.openFile(path);
+    if ('kind' in handle) return null;
+    try {
+      const hash = hashing.createSha256();
+      for (;;) {
+        const bytes = await handle.read(256 * 1024);
+        if (bytes.length === 0) return bytesToHex(hash.digest());
+        hash.update(bytes);
+        await context.pause();
+      }
+    } finally {
+      await handle.close();
+    }
+  }
+
+  return { applyMove, moveAside, settle };
+}

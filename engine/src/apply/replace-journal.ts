@@ -1,0 +1,329 @@
+/**
+ * The only way by which something at a path of the folder is replaced or removed: no other module calls the folder's
+ * replacing operations. One protocol, whoever asks for the change:
+ *
+ *    intent committed → old thing moved aside, new one in its place → directories flushed
+ *                     → trash note, base and local committed, and the intent forgotten with them
+ *
+ * So a process that ends at any moment leaves the old version or the new one, and an intent that tells which: `settle` finds
+ * it. A replace that fails puts back what it moved aside before its intent is forgotten. What lies at the path and was not
+ * expected there is never replaced, and comes back if it cannot go back to its place at once.
+ *
+ * Leaves to others: what is to be replaced and why (the plan, the merge, the conflict keeper, a command), and how long
+ * the trash keeps what it holds (the trash keeper).
+ */
+import { bytesToHex, type Digest, type Entry, type RelPath } from '@driftless/protocol';
+import { liveEntry, sameEntry } from '../core/entry-encoding.ts';
+import { fingerprintOf, sameButChangeTime } from '../core/fingerprint.ts';
+import type { LocalEntry } from '../core/local-entry.ts';
+import type { Row } from '../core/row.ts';
+import type { Clock } from '../ports/clock.ts';
+import type { Folder, PathProblem, Stat, SwapOutcome } from '../ports/folder.ts';
+import type { Random } from '../ports/random.ts';
+import type { Intent, StateStore, TrashReason } from '../ports/state-store.ts';
+import { expectedOf, localFileOf } from './disk-entry.ts';
+
+export interface Replacement {
+  readonly path: RelPath;
+  /** What the disk must still hold there; anything else is left alone. */
+  readonly before: LocalEntry | null;
+  readonly incoming: Incoming;
+  /** What base becomes once it is done, whether this run or the one after a crash finds that it is. */
+  readonly base: Entry | null;
+  readonly reason: TrashReason;
+  /** False: the local tree learns of it by the scan that follows, as of an edit. */
+  readonly isRecorded?: boolean;
+  /** Further writes of the transaction in which it becomes so. */
+  readonly alongside?: () => void;
+}
+
+/** What comes to the path. A staged file is verified and flushed; it stays the caller's to discard unless it was put in its place. */
+export type Incoming =
+  | { readonly kind: 'file'; readonly stagedName: string; readonly digest: Digest }
+  | { readonly kind: 'symlink'; readonly target: string }
+  | { readonly kind: 'directory' }
+  | { readonly kind: 'nothing' };
+
+export type Outcome =
+  | { readonly kind: 'done'; readonly local: LocalEntry | null }
+  /** Somebody else changed the path: it is as they left it and has to be looked at. */
+  | { readonly kind: 'changed' }
+  /** A directory that should go or give way holds something. */
+  | { readonly kind: 'not-empty' }
+  | PathProblem;
+
+/** Several replaces with one commit before the first and one flush after the last. */
+export interface ReplacePass {
+  /** One of the changes that the pass was opened with. Visible when this returns, believed only after `commit`. */
+  replace(change: Replacement): Promise<Outcome>;
+  /** Another change of the disk that is done, and whose writes go with the next commit. */
+  add(write: () => void): void;
+  /** Flushes the disk, then commits all that was done. */
+  commit(): Promise<void>;
+  /** Forgets the intents of changes that were not tried: nothing of them is on the disk. */
+  end(): void;
+}
+
+export interface ReplaceJournal {
+  /** One change, flushed and committed when this returns. */
+  replace(change: Replacement): Promise<Outcome>;
+  open(changes: readonly Replacement[]): Promise<ReplacePass>;
+  /** A replace of this run was cut by an error: `settle` must come before anything is believed of the disk. */
+  readonly isCut: boolean;
+  /** Finishes or undoes what was cut, by a crash or an error; returns the paths, which have to be looked at. */
+  settle(): Promise<readonly RelPath[]>;
+}
+
+export function createReplaceJournal(parts: {
+  readonly folder: Folder;
+  readonly store: StateStore;
+  readonly clock: Clock;
+  readonly random: Random;
+}): ReplaceJournal {
+  const { folder, store, clock, random } = parts;
+  let isCut = false;
+
+  async function replace(change: Replacement): Promise<Outcome> {
+    const pass = await open([change]);
+    const outcome = await pass.replace(change);
+    await pass.commit();
+    return outcome;
+  }
+
+  async function open(changes: readonly Replacement[]): Promise<ReplacePass> {
+    const intents = new Map<RelPath, Intent>();
+    for (const change of changes) if (needsIntent(change)) intents.set(change.path, intentOf(change));
+    // Known here: an intent of the same path is of a run before, and its aside name would be forgotten with it.
+    const earlier = store.intents().filter(({ path }) => intents.has(path));
+    if (earlier.length > 0) await settleAll(earlier);
+    if (intents.size > 0)
+      store.transaction(() => {
+        for (const intent of intents.values()) store.putIntent(intent);
+      });
+    // A power cut may take the newest commits of the store and leave the disk's. What the room brings is brought again; where
+    // base and room are equal, a path that is moved aside and forgotten would be taken for the user's deletion.
+    if (changes.some(({ path, before }) => before !== null && isAtRest(store.row(path)))) store.flush();
+
+    let writes: (() => void)[] = [];
+    return {
+      replace: (change) =>
+        markingCuts(async () => {
+          const intent = intents.get(change.path) ?? null;
+          const outcome = await carryOut(change, intent);
+          if (outcome.kind !== 'done') {
+            await refused(change, intent, outcome);
+            intents.delete(change.path);
+            return outcome.kind === 'changed' ? { kind: 'changed' } : outcome;
+          }
+          const local = localAfter(change.incoming, outcome.stat);
+          writes.push(() => {
+            if (outcome.asideName !== null) note(change.path, change.before, outcome.asideName, change.reason);
+            if (intent !== null) store.deleteIntent(change.path);
+            store.setBase(change.path, change.base);
+            if (change.isRecorded !== false) store.setLocal(change.path, local);
+            store.setProblem(change.path, null);
+            change.alongside?.();
+          });
+          intents.delete(change.path);
+          return { kind: 'done', local };
+        }),
+      add: (write) => {
+        writes.push(write);
+      },
+      commit: () =>
+        markingCuts(async () => {
+          if (writes.length === 0) return;
+          // Flushed before base: what the state store believes applied must survive a power cut.
+          await folder.flushDirectories();
+          store.transaction(() => {
+            for (const write of writes) write();
+          });
+          writes = [];
+        }),
+      end: () => {
+        if (intents.size === 0) return;
+        store.transaction(() => {
+          for (const path of intents.keys()) store.deleteIntent(path);
+        });
+      },
+    };
+  }
+
+  async function markingCuts<Answer>(work: () => Promise<Answer>): Promise<Answer> {
+    try {
+      return await work();
+    } catch (error) {
+      isCut = true;
+      throw error;
+    }
+  }
+
+  const intentOf = ({ path, before, incoming, base, reason }: Replacement): Intent => ({
+    path,
+    before,
+    places: incoming.kind === 'symlink' ? { kind: 'symlink', target: incoming.target } : { kind: incoming.kind },
+    base,
+    reason,
+    stagedName: incoming.kind === 'file' ? incoming.stagedName : null,
+    asideName: bytesToHex(random.bytes(12)),
+  });
+
+  async function carryOut(change: Replacement, intent: Intent | null): Promise<SwapOutcome> {
+    const { path, before, incoming } = change;
+    const expected = expectedOf(before);
+    const nothingDone: SwapOutcome = { kind: 'done', stat: null, asideName: null };
+    if (intent === null) {
+      if (incoming.kind === 'directory') return before === null ? folder.makeDirectory(path) : nothingDone;
+      return before === null ? nothingDone : folder.removeDirectory(path);
+    }
+    const { asideName } = intent;
+    if (incoming.kind === 'nothing') return folder.removeFile({ path, asideName, expected });
+    if (incoming.kind === 'directory') {
+      const removed = await folder.removeFile({ path, asideName, expected });
+      if (removed.kind !== 'done') return removed;
+      const made = await folder.makeDirectory(path);
+      // What took the free place keeps it; the file that gave way for the directory is still in the trash.
+      if (made.kind === 'changed') return { kind: 'changed', asideName };
+      return made.kind === 'done' ? { ...made, asideName: removed.asideName } : made;
+    }
+    let stillExpected = expected;
+    if (before?.kind === 'directory') {
+      const removed = await folder.removeDirectory(path);
+      if (removed.kind !== 'done') return removed;
+      stillExpected = null;
+    }
+    return incoming.kind === 'symlink'
+      ? folder.makeSymlink({ path, target: incoming.target, asideName, expected: stillExpected })
+      : folder.swapIn({ path, stagedName: incoming.stagedName, asideName, expected: stillExpected });
+  }
+
+  function localAfter(incoming: Incoming, stat: Stat | null): LocalEntry | null {
+    switch (incoming.kind) {
+      case 'nothing':
+        return null;
+      case 'directory':
+        return { kind: 'directory' };
+      case 'symlink':
+        return { kind: 'symlink', target: incoming.target };
+      case 'file':
+        return stat === null ? null : localFileOf(stat, incoming.digest, clock.nowMs());
+    }
+  }
+
+  /** A failed replace may have left the path empty: what was moved aside is back before its intent is forgotten. */
+  async function refused(
+    change: Replacement,
+    intent: Intent | null,
+    outcome: Exclude<SwapOutcome, { kind: 'done' }>,
+  ): Promise<void> {
+    if (intent === null) return;
+    if (outcome.kind === 'problem') {
+      await settleAll([intent]);
+      return;
+    }
+    store.transaction(() => {
+      if (outcome.kind === 'changed' && outcome.asideName !== undefined)
+        note(change.path, change.before, outcome.asideName, 'displaced');
+      store.deleteIntent(change.path);
+    });
+  }
+
+  // ── after a crash ─────────────────────────────────────────────────────────────────────────────────────────────────
+
+  async function settle(): Promise<readonly RelPath[]> {
+    const intents = store.intents();
+    await settleAll(intents);
+    isCut = false;
+    return intents.map(({ path }) => path);
+  }
+
+  async function settleAll(intents: readonly Intent[]): Promise<void> {
+    const happened = new Set<Intent>();
+    for (const intent of intents) if (await settleOne(intent)) happened.add(intent);
+    const inTrash = new Set((await folder.trashItems()).map(({ name }) => name));
+    await folder.flushDirectories();
+    store.transaction(() => {
+      for (const intent of intents) {
+        const { path, before, base, asideName, reason } = intent;
+        const isDone = happened.has(intent);
+        if (inTrash.has(asideName)) note(path, before, asideName, isDone ? reason : 'displaced');
+        if (isDone) store.setBase(path, base);
+        store.deleteIntent(path);
+      }
+    });
+  }
+
+  /** Whether the replace happened. If it did not, the path is as it was, or as somebody else left it meanwhile. */
+  async function settleOne(intent: Intent): Promise<boolean> {
+    const { path, before, places, stagedName, asideName } = intent;
+    if (stagedName !== null) {
+      const settled = await folder.settleSwap({ path, stagedName, asideName });
+      // No staged file can also mean that somebody emptied `.driftless`: then the path is as it was before.
+      return settled === 'done' && !(await holds(path, before));
+    }
+    // Deletions, links and directories have no staged file: what is on disk now says whether they happened.
+    const stat = await folder.stat(path);
+    if (stat !== null) {
+      if (stat.kind === 'problem' || places.kind === 'nothing') return false;
+      return places.kind === 'symlink' ? (await folder.readLink(path)) === places.target : stat.kind === places.kind;
+    }
+    if (places.kind === 'nothing' && !(await isAsideForeign(intent))) return true;
+    // Moved aside, and nothing came in its place; or what was moved aside was not what should go.
+    await folder.restoreTrash({ name: asideName, path });
+    return false;
+  }
+
+  async function holds(path: RelPath, before: LocalEntry | null): Promise<boolean> {
+    const stat = await folder.stat(path);
+    if (before === null) return stat === null;
+    if (stat === null || stat.kind === 'problem') return false;
+    return before.kind === 'file' && isFileAs(stat, before);
+  }
+
+  /** An edit that was moved aside together with its name, in the moment before the deletion would have found it out. */
+  async function isAsideForeign({ asideName, before }: Intent): Promise<boolean> {
+    const aside = (await folder.trashItems()).find(({ name }) => name === asideName);
+    if (aside === undefined || before === null) return false;
+    return before.kind === 'file' ? !isFileAs(aside.stat, before) : aside.stat.kind !== before.kind;
+  }
+
+  const isFileAs = (stat: Stat, before: Extract<LocalEntry, { kind: 'file' }>): boolean =>
+    stat.kind === 'file' && sameButChangeTime(fingerprintOf(stat), before.fingerprint);
+
+  // ── trash ─────────────────────────────────────────────────────────────────────────────────────────────────────────
+
+  /**
+   * Replaced bytes are in the room's history when they are the base's (or an own variant's); others are kept. Called before base moves.
+   * No stamps are noted: moving aside changed one of them, and an open handle needs no other to write.
+   */
+  function note(path: RelPath, before: LocalEntry | null, name: string, reason: TrashReason): void {
+    const digest = before?.kind === 'file' ? before.digest : null;
+    const base = store.row(path)?.base ?? null;
+    // During a join it is not certain that the log which this peer remembers is the one that the relay holds.
+    const isRemembered = (found: Digest): boolean =>
+      store.setting('join') === undefined && store.inHistory(path, found);
+    const inRecord =
+      digest === null || (base?.kind === 'file' && base.content.digest === digest) || isRemembered(digest);
+    store.putTrash({ name, path, digest, fingerprint: '', inRecord, reason, atMs: clock.nowMs() });
+  }
+
+  return {
+    replace,
+    open,
+    get isCut() {
+      return isCut;
+    },
+    settle,
+  };
+}
+
+/** Directories are made and removed without an intent: both are safe to repeat. */
+function needsIntent({ before, incoming }: Replacement): boolean {
+  if (incoming.kind === 'directory') return before !== null && before.kind !== 'directory';
+  return incoming.kind !== 'nothing' || (before !== null && before.kind !== 'directory');
+}
+
+/** Base and room are equal: nothing but the journal would bring the path back. */
+function isAtRest(row: Row | undefined): boolean {
+  return row !== undefined && row.base !== null && sameEntry(row.base, liveEntry(row.remote));
+}

@@ -4,23 +4,18 @@
  */
 import type { MassDeletion } from '@driftless/protocol';
 import { createDeletionGuard } from './core/guards.ts';
+import { createDeletionBurst } from './core/pacing/deletion-burst.ts';
 import type { Halt } from './core/peer-state.ts';
 import type { PublishStep } from './core/plan.ts';
 import type { GitWatch } from './git-watch.ts';
 import type { PeerContext } from './peer-context.ts';
 
-/** While a large burst of deletions is still growing it waits, so that it is judged as one: this long after the last, at most in all. */
-const growingQuietMs = 300;
-const growingMsMax = 3_000;
-const growingFilesMin = 20;
-/** Until a path that seems gone is looked at once more. */
-const vanishingMs = 20;
-
 export interface DeletionHold {
   /** Which publish steps may go out now, and how the record says that a mass deletion was confirmed. */
   judge(
     steps: readonly PublishStep[],
-    burst: { readonly isVanishing: boolean },
+    /** Paths that seem gone and are not believed yet: they belong to the same burst. */
+    burst: { readonly inDoubt: number },
   ): Promise<{ readonly steps: readonly PublishStep[]; readonly massDeletion: MassDeletion; readonly waitMs: number }>;
   /** Nothing is left to publish: what was held came back. */
   nothingLeft(): void;
@@ -38,7 +33,7 @@ export function createDeletionHold(context: PeerContext, git: GitWatch): Deletio
   const { store, clock } = parts;
   const guard = createDeletionGuard();
   let held: { readonly files: number; readonly filesBefore: number } | null = null;
-  let growing: { count: number; lastMs: number; firstMs: number } | null = null;
+  const burst = createDeletionBurst();
 
   /** Also a file that takes the place of a directory: it needs the removals below. */
   const isRemoval = (step: PublishStep): boolean =>
@@ -47,7 +42,7 @@ export function createDeletionHold(context: PeerContext, git: GitWatch): Deletio
 
   async function judge(
     steps: readonly PublishStep[],
-    { isVanishing }: { readonly isVanishing: boolean },
+    { inDoubt }: { readonly inDoubt: number },
   ): ReturnType<DeletionHold['judge']> {
     const nowMs = clock.monotonicMs();
     const vanished = steps.flatMap((step) => {
@@ -62,7 +57,7 @@ export function createDeletionHold(context: PeerContext, git: GitWatch): Deletio
       if (local?.kind === 'file') appeared.push({ path, digest: local.digest });
     }
     if (vanished.length === 0 && held === null) {
-      growing = null;
+      burst.released();
       guard.note({ vanished, appeared, gitChanged: false }, nowMs);
       return { steps, massDeletion: 'none', waitMs: 0 };
     }
@@ -79,10 +74,11 @@ export function createDeletionHold(context: PeerContext, git: GitWatch): Deletio
           reason: `${verdict.files} of ${verdict.filesBefore} files are gone: held until confirmed`,
         });
       held = { files: verdict.files, filesBefore: verdict.filesBefore };
-      growing = null;
+      burst.released();
       return { steps: steps.filter((step) => !isRemoval(step)), massDeletion: 'none', waitMs: 0 };
     }
-    const waitMs = stillGrowing({ count: vanished.length, isVanishing, nowMs });
+    // What git explains does not wait.
+    const waitMs = explained ? 0 : burst.waitMs(vanished.length + inDoubt, nowMs);
     if (waitMs > 0) return { steps: steps.filter((step) => !isRemoval(step)), massDeletion: 'none', waitMs };
     return release(steps, verdict.kind === 'git' ? 'git' : 'none');
   }
@@ -92,27 +88,8 @@ export function createDeletionHold(context: PeerContext, git: GitWatch): Deletio
     massDeletion: MassDeletion,
   ): Awaited<ReturnType<DeletionHold['judge']>> {
     held = null;
-    growing = null;
+    burst.released();
     return { steps, massDeletion, waitMs: 0 };
-  }
-
-  /** How long until it is known whether the burst is large. */
-  function stillGrowing({
-    count,
-    isVanishing,
-    nowMs,
-  }: {
-    readonly count: number;
-    readonly isVanishing: boolean;
-    readonly nowMs: number;
-  }): number {
-    if (growing === null) growing = { count, lastMs: nowMs, firstMs: nowMs };
-    else if (count !== growing.count) growing = { count, lastMs: nowMs, firstMs: growing.firstMs };
-    const quietAtMs = Math.max(
-      count < growingFilesMin ? nowMs : growing.lastMs + growingQuietMs,
-      isVanishing ? nowMs + vanishingMs : nowMs,
-    );
-    return Math.max(0, Math.min(quietAtMs, growing.firstMs + growingMsMax) - nowMs);
   }
 
   return {
@@ -123,7 +100,7 @@ export function createDeletionHold(context: PeerContext, git: GitWatch): Deletio
       if (held !== null || isConfirmed) guard.clear();
       if (isConfirmed) store.setSetting('deletion-confirmed', null);
       held = null;
-      growing = null;
+      burst.released();
     },
     published: () => {
       if (store.setting('deletion-confirmed') === 'yes') {

@@ -43,8 +43,9 @@ import { createRecovery, youngerLog } from './recover.ts';
 import { createRelayFeed } from './relay-feed.ts';
 import { createRoomLog } from './room-log.ts';
 import { createRootGuard, RootReplaced } from './root-guard.ts';
+import { createSecondLooks } from './scan/second-look.ts';
+import { createSettler } from './scan/settler.ts';
 import { createScanner, type ScanRequest } from './scan.ts';
-import { createSettler } from './settler.ts';
 import { agedTombstones } from './tombstones.ts';
 
 /** Rows looked at together: large enough for the rename of a big directory to be seen whole. */
@@ -57,8 +58,6 @@ const progressEveryMs = 250;
 /** Paths that keep changing do not hold up what git did for longer. */
 const gitWaitMsMax = 1_000;
 const rescanEveryMs = 10 * 60_000;
-/** Paths that a rescan found empty or gone and that are looked at again; more are no save, but somebody's deletion. */
-const secondLooksMax = 2_000;
 /** Without hints (no watches left, a network file system) the disk is looked at more often. */
 const degradedRescanEveryMs = 10_000;
 const rootCheckEveryMs = 2_000;
@@ -199,6 +198,7 @@ export function createPeer(given: PeerParts): Peer {
     fileBytesMax: parts.fileBytesMax,
     pause,
   });
+  const secondLooks = createSecondLooks({ clock, store, settler, isIgnored: scanner.isIgnored });
 
   // ── state ─────────────────────────────────────────────────────────────────────────────────────────────────────────
 
@@ -310,8 +310,7 @@ export function createPeer(given: PeerParts): Peer {
     const full = clock.monotonicMs() >= fullScanDueMs;
     const taken = full ? [] : settler.take();
     try {
-      const due = full ? [] : await notJustGone(taken);
-      return full || due.length > 0 ? await scan(full ? 'all' : due) : null;
+      return full || taken.length > 0 ? await scan(full ? 'all' : taken) : null;
     } catch (error) {
       // What was to be looked at has not been.
       for (const { path, deep } of taken) settler.hint(path, deep);
@@ -325,6 +324,7 @@ export function createPeer(given: PeerParts): Peer {
     scanning = true;
     tellState();
     try {
+      const lookedMs = clock.monotonicMs();
       const result = await scanner.scan({
         paths,
         signal: closing.signal,
@@ -334,44 +334,17 @@ export function createPeer(given: PeerParts): Peer {
         },
       });
       if (full) fullScanDueMs = clock.monotonicMs() + (degraded === null ? rescanEveryMs : degradedRescanEveryMs);
-      for (const path of result.unstable) settler.unstable(path);
-      if (full) waitForGone(result.changed);
+      for (const request of result.unstable) settler.unstable(request);
+      secondLooks.judge({ ...result, requests: full ? [] : paths, lookedMs });
       for (const { path, reason } of result.problems) parts.onEvent({ event: 'problem', path, reason });
       // Files can be gone because the folder is: looked at once more before anybody hears of it (D5).
-      const rootHalt = result.vanishedFiles.length > 0 ? await rootGuard.check() : null;
-      return rootHalt ?? rootGuard.judgeScan();
+      const rootHalt = result.vanished.length > 0 ? await rootGuard.check() : null;
+      // Nor is it said of files that may be back in a moment.
+      return rootHalt ?? (settler.doubted().length > 0 ? null : rootGuard.judgeScan());
     } finally {
       scanning = false;
       progress = null;
     }
-  }
-
-  /** A rescan sees paths in any moment of theirs too: nothing follows from one that is empty or gone before a second look. */
-  function waitForGone(changed: readonly RelPath[]): void {
-    for (const path of changed.slice(0, secondLooksMax)) {
-      const row = store.row(path);
-      const wasThere = row?.base?.kind === 'file' && row.base.content.size > 0;
-      const isGone = row?.local === null || (row?.local?.kind === 'file' && row.local.size === 0);
-      if (wasThere && isGone) settler.waitGone({ path, deep: false });
-    }
-  }
-
-  /** A path that is now empty or gone waits a moment: truncate-then-write, rename away and create (rule FAST2). */
-  async function notJustGone(due: readonly ScanRequest[]): Promise<ScanRequest[]> {
-    const ready: ScanRequest[] = [];
-    const newcomers: ScanRequest[] = [];
-    for (const request of due) {
-      const stat = request.path === '' ? undefined : await folder.stat(request.path);
-      const known = request.path === '' ? undefined : store.row(request.path)?.local;
-      const gone = stat === null || (stat !== undefined && 'size' in stat && stat.kind === 'file' && stat.size === 0);
-      const wasThere = gone && known != null && (stat === null || known.kind !== 'file' || known.size > 0);
-      const isNew = stat !== null && stat !== undefined && known == null;
-      if ((wasThere || (isNew && gone)) && settler.waitGone(request)) continue;
-      (isNew ? newcomers : ready).push(request);
-    }
-    // What came while something else went may be its new name: both are looked at together, so that a rename is seen as one (LOG6).
-    for (const request of newcomers) if (!settler.waitWithGone(request)) ready.push(request);
-    return ready;
   }
 
   /** Brings the remote tree to the relay's head. */
@@ -614,7 +587,7 @@ export function createPeer(given: PeerParts): Peer {
       }
     }
     gitWaitMs = null;
-    const judged = await deletions.judge(steps, { isVanishing: settler.isVanishing() });
+    const judged = await deletions.judge(steps, { inDoubt: settler.doubted().length });
     const sendable = judged.steps;
     if (judged.waitMs > 0) settler.wakeIn(judged.waitMs);
     const whole = label !== '' && sendable.length > 1;

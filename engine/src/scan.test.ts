@@ -172,10 +172,16 @@ describe('what is there', () => {
       },
     });
     const result = await scanAll();
-    expect(result.unstable).toEqual(['a']);
+    expect(result.unstable).toEqual([{ path: 'a', deep: false }]);
     expect(store.row(rel('a'))).toBeUndefined();
   });
 });
+
+const filesOf = (vanished: ScanResult['vanished']): RelPath[] =>
+  vanished
+    .filter(({ isDirectory }) => !isDirectory)
+    .map(({ path }) => path)
+    .sort();
 
 describe('what is gone', () => {
   test('a removed subtree, from the hint of one file in it', async () => {
@@ -183,8 +189,8 @@ describe('what is gone', () => {
     write('a/y', '2');
     await scanAll();
     rmSync(at('a'), { recursive: true });
-    const { vanishedFiles } = await look('a/b/x');
-    expect([...vanishedFiles].sort()).toEqual(['a/b/x', 'a/y']);
+    const { vanished } = await look('a/b/x');
+    expect(filesOf(vanished)).toEqual(['a/b/x', 'a/y']);
     expect(seen()).toEqual([]);
   });
 
@@ -201,7 +207,8 @@ describe('what is gone', () => {
       signal,
     });
     expect(reads).toBe(300);
-    expect(result.vanishedFiles).toHaveLength(300);
+    expect(filesOf(result.vanished)).toHaveLength(300);
+    expect(result.vanished.filter(({ isDirectory, movedElsewhere }) => !isDirectory && !movedElsewhere)).toEqual([]);
     expect(store.row(rel('new/sub/7'))?.local).toMatchObject({ digest: file('text 7').content.digest });
   });
 
@@ -218,21 +225,19 @@ describe('what is gone', () => {
     expect(seen()).toEqual(['a directory', 'a/x file']);
   });
 
-  test('waitGone puts off a path that is gone or emptied (FAST2)', async () => {
+  test('what is emptied, and what appears empty just now, is told (FAST2)', async () => {
     write('a', 'one');
-    write('b', 'two');
+    write('b', '');
+    utimesSync(at('b'), 1_000, 1_000);
     await scanAll();
-    rmSync(at('a'));
-    writeFileSync(at('b'), '');
-    const asked: string[] = [];
-    const paths = [
-      { path: rel('a'), deep: false },
-      { path: rel('b'), deep: false },
-      { path: rel('never'), deep: false },
-    ];
-    const result = await scanner.scan({ paths, signal, waitGone: ({ path }) => asked.push(path) > 0 });
-    expect(asked).toEqual(['a', 'b']);
-    expect(result.changed).toEqual([]);
+    writeFileSync(at('a'), '');
+    write('c', '');
+    write('old', '');
+    const nowS = (Date.now() + laterMs) / 1_000;
+    utimesSync(at('c'), nowS, nowS);
+    const result = await scanAll();
+    expect([...result.emptied].sort()).toEqual(['a', 'c']);
+    expect((await scanAll()).emptied).toEqual([]);
   });
 
   test('a root that is not there changes nothing (D3)', async () => {
@@ -275,7 +280,7 @@ describe('what takes no part is not absent (IG1)', () => {
     writeFileSync(at('a'), 'two!');
     const result = await blocked.scan({ paths: 'all', signal });
     expect(result.problems).toEqual([{ path: 'a', reason: 'Cannot read "a".' }]);
-    expect(result.vanishedFiles).toEqual([]);
+    expect(result.vanished).toEqual([]);
     expect(seen()).toEqual(['a !unreadable']);
     await scanAll();
     expect(store.row(rel('a'))).toMatchObject({ base: file('one'), local: { digest: file('two!').content.digest } });
@@ -289,7 +294,7 @@ describe('what takes no part is not absent (IG1)', () => {
       list: async (path) =>
         path === 'a' ? { kind: 'problem', code: 'EACCES', reason: 'no', diskFull: false } : folder.list(path),
     });
-    expect((await blocked.scan({ paths: 'all', signal })).vanishedFiles).toEqual([]);
+    expect((await blocked.scan({ paths: 'all', signal })).vanished).toEqual([]);
     expect(seen()).toEqual(['a !unreadable', 'a/x !unreadable']);
     await scanAll();
     expect(seen()).toEqual(['a directory', 'a/x file']);
@@ -312,7 +317,7 @@ describe('what takes no part is not absent (IG1)', () => {
     store.setBase(rel('src/a.log'), file('1'));
     write('.gitignore', '*.log\n');
     const result = await look('.gitignore');
-    expect(result.vanishedFiles).toEqual([]);
+    expect(result.vanished).toEqual([]);
     expect(seen()).toContain('src/a.log !ignored');
     expect(store.row(rel('src/a.log'))?.base ?? null).toBeNull();
     rmSync(at('.gitignore'));

@@ -36,22 +36,27 @@ export interface ScanOptions {
   readonly signal: AbortSignal;
   /** Files looked at so far. */
   readonly onProgress?: (files: number) => void;
-  /**
-   * A requested path is gone, or is empty and was not: true = leave it for now, it will be requested again (rule FAST2).
-   * Never asked in a scan of 'all'.
-   */
-  readonly waitGone?: (request: ScanRequest) => boolean;
+}
+
+/** Something in scope that is gone. */
+export interface VanishedPath {
+  readonly path: RelPath;
+  readonly isDirectory: boolean;
+  /** A file whose bytes this scan found at a path where no file was before. */
+  readonly movedElsewhere: boolean;
 }
 
 export interface ScanResult {
   /** Paths whose local state or scope is another than before. */
   readonly changed: readonly RelPath[];
-  /** Those of them that were files in scope and are gone. */
-  readonly vanishedFiles: readonly RelPath[];
+  /** Those of them that were in scope and are gone. */
+  readonly vanished: readonly VanishedPath[];
+  /** Those of them that are files without content, and had some before, or were not there before. */
+  readonly emptied: readonly RelPath[];
   /** New problems, one a path; '' = the root. A path that had its problem before is not told again. */
   readonly problems: readonly { readonly path: RelPath | ''; readonly reason: string }[];
-  /** Paths that changed while they were read: nothing was recorded, look again. */
-  readonly unstable: readonly RelPath[];
+  /** What changed while it was read: nothing was recorded, look again, as deep as before. */
+  readonly unstable: readonly (ScanRequest & { readonly path: RelPath })[];
 }
 
 export interface ArrivalsResult {
@@ -93,6 +98,8 @@ const rowsBetweenBreaths = 64;
 const hashesAtOnce = 8;
 /** New files are hashed after the walk, when the vanished ones are known: a moved one need not be read. About 10 MB. */
 const hashesDeferredMax = 20_000;
+/** Contents remembered within one scan, to know what only moved. */
+const appearedMax = 10_000;
 /** Vanished files remembered for a moment, for a move whose two hints come in two scans. */
 const vanishedKept = 50_000;
 const vanishedKeptMs = 10_000;
@@ -157,7 +164,8 @@ export function createScanner(parts: ScannerParts): Scanner {
     const look = ignoreFiles.look();
     const writer = createWriter();
     const problems: { path: RelPath | ''; reason: string }[] = [];
-    const unstable = new Set<RelPath>();
+    /** With how deep to look again. */
+    const unstable = new Map<RelPath, boolean>();
     const names = createNames();
     let toHash: ToHash[] = [];
     let files = 0;
@@ -184,8 +192,6 @@ export function createScanner(parts: ScannerParts): Scanner {
     async function isGone(request: ScanRequest): Promise<boolean> {
       if (request.path === '' || folds) return false;
       if ((await folder.stat(request.path)) !== null) return false;
-      // Nobody waits for what was never there.
-      if (store.row(request.path)?.local != null && options.waitGone?.(request) === true) return true;
       await gone(request.path);
       return true;
     }
@@ -219,7 +225,6 @@ export function createScanner(parts: ScannerParts): Scanner {
       if (stat === null) return vanished(wanted);
       if (stat.kind === 'problem') return unreadable(wanted, stat);
       const row = store.row(wanted);
-      if (isEmptied(stat, row) && options.waitGone?.(request) === true) return;
       await entry({
         path: wanted,
         stat,
@@ -265,7 +270,7 @@ export function createScanner(parts: ScannerParts): Scanner {
       if (listed.kind === 'problem') return unreadable(path, listed);
       if (listed.kind !== 'listed') {
         // It was a directory a moment ago. A root that is not there is the root guard's.
-        if (path !== '') unstable.add(path);
+        if (path !== '') unstable.set(path, deep);
         return;
       }
       if (path !== '' && listed.entries.length === 0) emptied(path);
@@ -377,7 +382,7 @@ export function createScanner(parts: ScannerParts): Scanner {
     async function symlink(path: RelPath, row: Row | undefined): Promise<void> {
       const target = await folder.readLink(path);
       if (target === null) {
-        unstable.add(path);
+        unstable.set(path, false);
         return;
       }
       if (typeof target !== 'string') return unreadable(path, target, row);
@@ -502,7 +507,7 @@ export function createScanner(parts: ScannerParts): Scanner {
       const opened = await folder.openFile(path);
       if (!('read' in opened)) {
         if (opened.kind === 'problem') await unreadable(path, opened, row);
-        else unstable.add(path);
+        else unstable.set(path, false);
         return;
       }
       try {
@@ -515,7 +520,7 @@ export function createScanner(parts: ScannerParts): Scanner {
           after.kind !== 'file' ||
           fingerprintOf(after) !== fingerprintOf(read.stat)
         ) {
-          unstable.add(path);
+          unstable.set(path, false);
           return;
         }
         const { stat, digest } = read;
@@ -592,7 +597,13 @@ export function createScanner(parts: ScannerParts): Scanner {
     async function finish(): Promise<ScanResult> {
       await hashAll();
       options.onProgress?.(files);
-      return { changed: [...writer.changed], vanishedFiles: writer.vanishedFiles(), problems, unstable: [...unstable] };
+      return {
+        changed: [...writer.changed],
+        vanished: writer.vanished(),
+        emptied: [...writer.emptied],
+        problems,
+        unstable: [...unstable].map(([path, deep]) => ({ path, deep })),
+      };
     }
 
     return { directory, requests, finish };
@@ -617,18 +628,39 @@ export function createScanner(parts: ScannerParts): Scanner {
   /** Collects row changes and writes them in transactions of bounded size. */
   function createWriter() {
     const changed = new Set<RelPath>();
-    const vanishedFiles = new Set<RelPath>();
+    const vanished = new Map<RelPath, LocalEntry>();
+    const emptied = new Set<RelPath>();
+    const appeared = new Set<Digest>();
     const writes: (() => void)[] = [];
+
+    function note(path: RelPath, local: LocalEntry | null, before: LocalEntry | null): void {
+      changed.add(path);
+      if (before !== null && local === null) vanished.set(path, before);
+      else vanished.delete(path);
+      if (local?.kind !== 'file') {
+        emptied.delete(path);
+        return;
+      }
+      // An empty file that appears and has been so for a while is what its program meant.
+      if (local.size === 0 && (before === null ? local.racy : before.kind !== 'file' || before.size > 0))
+        emptied.add(path);
+      else emptied.delete(path);
+      if (before?.kind !== 'file' && appeared.size < appearedMax) appeared.add(local.digest);
+    }
+
     return {
       changed,
-      vanishedFiles: () => [...vanishedFiles],
+      emptied,
+      vanished: (): readonly VanishedPath[] =>
+        [...vanished].map(([path, local]) => ({
+          path,
+          isDirectory: local.kind === 'directory',
+          movedElsewhere: local.kind === 'file' && local.size > 0 && appeared.has(local.digest),
+        })),
       isFull: () => writes.length >= writesPerTransaction,
       setLocal(path: RelPath, local: LocalEntry | null, row: Row | undefined): void {
-        if (!isSameLocal(row, local)) {
-          changed.add(path);
-          if (row?.local?.kind === 'file' && local === null) vanishedFiles.add(path);
-          else vanishedFiles.delete(path);
-        }
+        if (!isSameLocal(row, local))
+          note(path, local, row === undefined || row.outOfScope !== null ? null : row.local);
         writes.push(() => store.setLocal(path, local));
       },
       setOutOfScope(path: RelPath, reason: OutOfScopeReason | null): void {
@@ -750,10 +782,6 @@ function isSameLocal(row: Row | undefined, local: LocalEntry | null): boolean {
     return known.digest === local.digest && known.executable === local.executable;
   if (known.kind === 'symlink' && local.kind === 'symlink') return known.target === local.target;
   return known.kind === local.kind;
-}
-
-function isEmptied(stat: Stat, row: Row | undefined): boolean {
-  return stat.kind === 'file' && stat.size === 0 && row?.local?.kind === 'file' && row.local.size > 0;
 }
 
 function isAtOrAbove(directory: RelPath | '', path: RelPath): boolean {

@@ -1,0 +1,46 @@
+/**
+ * When deletions wait for each other (rule FAST2): from the 20th within a second on they wait until the burst has been quiet for
+ * a second, so that the guard judges them together. Single deletions do not wait here. Pure but for what it remembers;
+ * the moments are given.
+ */
+
+const burstFilesMin = 20;
+const windowMs = 1_000;
+const quietMs = 1_000;
+/** A program that never stops deleting is not waited for any longer. */
+const burstMsMax = 10_000;
+
+export interface DeletionBurst {
+  /** `waiting` deletions are ready to be published. How long they must still wait; 0 = not at all. */
+  waitMs(waiting: number, nowMs: number): number;
+  /** The deletions that were waiting are published, or are no more. */
+  released(): void;
+}
+
+export function createDeletionBurst(): DeletionBurst {
+  let waitingBefore = 0;
+  /** How many deletions came when, within the last second. */
+  let arrivals: readonly { readonly count: number; readonly atMs: number }[] = [];
+  let burst: { readonly firstMs: number; lastMs: number } | null = null;
+
+  return {
+    waitMs(waiting, nowMs) {
+      const came = waiting - waitingBefore;
+      waitingBefore = waiting;
+      arrivals = arrivals.filter(({ atMs }) => nowMs - atMs < windowMs);
+      if (came > 0) arrivals = [...arrivals, { count: came, atMs: nowMs }];
+      if (burst === null) {
+        const lately = arrivals.reduce((sum, { count }) => sum + count, 0);
+        if (waiting === 0 || lately < burstFilesMin) return 0;
+        burst = { firstMs: nowMs, lastMs: nowMs };
+      }
+      // What came back is a sign of life too.
+      if (came !== 0) burst.lastMs = nowMs;
+      return Math.max(0, Math.min(burst.lastMs + quietMs, burst.firstMs + burstMsMax) - nowMs);
+    },
+    released() {
+      waitingBefore = 0;
+      burst = null;
+    },
+  };
+}

@@ -21,6 +21,8 @@ export interface Link {
   readonly marker: string;
   /** The root was in this room before the state of this link was made (rule TOMB): its marker named the room, or the state was damaged. */
   readonly rejoin: boolean;
+  /** Wall clock: when this folder was unlinked from this very room before; null = not that this machine knows. */
+  readonly leftAtMs: number | null;
   readonly createdAt: string;
 }
 
@@ -55,7 +57,10 @@ export interface FolderHost {
   links(): Promise<readonly Link[]>;
   /** The link whose root is `dir` (real path compared). */
   linkOf(dir: string): Promise<Link | undefined>;
-  /** Makes a room and links `dir` to it; no relay need be up. On a linked folder: its existing link. */
+  /**
+   * Makes a room and links `dir` to it; no relay need be up. On a linked folder: its existing link. Like `join`, it holds the
+   * folder's lock from its last check on until `open`, `unlink` or `close`: refused, it has changed nothing.
+   */
   share(options: {
     readonly dir: string;
     readonly urls: readonly string[];
@@ -71,7 +76,10 @@ export interface FolderHost {
     readonly policy: ConflictPolicy;
     readonly allowPlain?: boolean;
   }): Promise<Link>;
-  /** Forgets state and secrets; the files stay; `.driftless/` goes unless its trash holds bytes that are in no record. */
+  /**
+   * Forgets state and secrets; the files stay; `.driftless/` goes unless its trash holds bytes that are in no record. After a
+   * failure the link is still there and the call can be repeated.
+   */
   unlink(dir: string): Promise<void>;
   invite(dir: string): Promise<string>;
   /** Runs the peer: takes the lock, serves the control socket. Fails with HostError 'owned' naming the owner. */

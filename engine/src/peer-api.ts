@@ -39,6 +39,8 @@ export interface PeerParts {
   readonly marker: string;
   /** The root was in this room before this state store was made: its first pull is a re-join (rule TOMB). */
   readonly rejoin: boolean;
+  /** Wall clock: when the folder last left this room by being unlinked; null = not that this machine knows. */
+  readonly leftAtMs: number | null;
   /** Files above this are out of scope here, listed. */
   readonly fileBytesMax: number;
   readonly onEvent: (event: PeerEvent) => void;

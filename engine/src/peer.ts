@@ -21,7 +21,13 @@ import type { PeerState } from './control.ts';
 import { createControl } from './control-service.ts';
 import { backoffDelayMs, pathBackoff, staleDelayMs } from './core/backoff.ts';
 import { liveEntry, sameLocal } from './core/entry-encoding.ts';
-import { type JoinOptions, previewJoin, supersededAtJoin } from './core/first-join.ts';
+import {
+  type EarlierMembership,
+  type JoinOptions,
+  previewJoin,
+  supersededAtJoin,
+  wasInRoomBy,
+} from './core/first-join.ts';
 import { leafDigest } from './core/leaf-digest.ts';
 import { derivePeerState, type Halt } from './core/peer-state.ts';
 import { type Apply, conflictWords, type DiskStep, type Plan, type PublishStep } from './core/plan.ts';
@@ -451,7 +457,7 @@ export function createPeer(given: PeerParts): Peer {
 
   const joinOptions = (): JoinOptions => ({
     traits: folder.traits,
-    rejoin: store.setting('join') === 'rejoin',
+    wasInRoom: wasInRoomBy(earlierMembership()),
     inHistory: (path, local) => {
       // An open side of a conflict is not outdated.
       if (store.variants(path).some((variant) => sameLocal(local, variant.entry, folder.traits))) return false;
@@ -459,6 +465,12 @@ export function createPeer(given: PeerParts): Peer {
       return digest !== null && store.setting(youngerLog) === undefined && store.inHistory(path, digest);
     },
   });
+
+  function earlierMembership(): EarlierMembership {
+    const join = store.setting('join');
+    if (join === 'rejoin') return 'state-lost';
+    return join === 'return' && parts.leftAtMs !== null ? { leftAtMs: parts.leftAtMs } : null;
+  }
 
   /** What a first join, or a re-join, is about to do, told before it does anything. */
   function previewFirstJoin(): void {
@@ -757,7 +769,7 @@ export function createPeer(given: PeerParts): Peer {
       feed.trustNextKey();
     }
     if (store.head() === null && store.setting('join') === undefined)
-      store.setSetting('join', parts.rejoin ? 'rejoin' : 'first');
+      store.setSetting('join', parts.rejoin ? 'rejoin' : parts.leftAtMs === null ? 'first' : 'return');
   }
 
   async function startUp(): Promise<void> {

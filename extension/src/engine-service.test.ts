@@ -63,6 +63,7 @@ function createWorld(openHost?: () => Promise<FolderHost>): World {
     policy: 'ask' as const,
     marker: 'm',
     rejoin: false,
+    leftAtMs: null,
     createdAt: '',
   };
   const control = (dir: string): PeerControl =>

@@ -123,6 +123,32 @@ test('a peer loses its state: it joins again, nothing is deleted, nothing delete
   expect(treeOf(b.dir)).toEqual(treeOf(a.dir));
 });
 
+test('a folder is unlinked and joins again: what was deleted meanwhile stays deleted, what was made meanwhile is kept', async () => {
+  const a = await world.share('a', { files: many(20, 'kept') });
+  const b = await world.join('b', a.invite);
+  await world.settled(a, b);
+  await b.unlink();
+  rmSync(path.join(a.dir, 'dir2/file2.txt'));
+  rmSync(path.join(a.dir, 'dir4/file4.txt'));
+  await a.until(
+    'sent',
+    () => a.events.filter((event) => event.event === 'sent' && event.deleted === true).length === 2,
+  );
+  await world.settled(a);
+  // The same content, but somebody's own doing since.
+  const again = b.read('dir4/file4.txt');
+  rmSync(path.join(b.dir, 'dir4/file4.txt'));
+  b.write('dir4/file4.txt', again);
+  b.write('mine.txt', 'only here\n');
+  const back = await world.join('b', a.invite);
+  await world.settled(a, back);
+  await a.until('the new file', () => existsSync(path.join(a.dir, 'mine.txt')));
+  await world.settled(a, back);
+  expect(existsSync(path.join(a.dir, 'dir2/file2.txt'))).toBe(false);
+  expect(a.read('dir4/file4.txt')).toBe(again);
+  expect(treeOf(back.dir)).toEqual(treeOf(a.dir));
+});
+
 test('two folders that both have content are joined: union, equal files met, unequal ones kept twice', async () => {
   const a = await world.share('a', { files: { 'same.txt': 'same\n', 'a.txt': 'a\n', 'both.txt': 'by a\n' } });
   const b = await world.join('b', a.invite, { files: { 'same.txt': 'same\n', 'b.txt': 'b\n', 'both.txt': 'by b\n' } });

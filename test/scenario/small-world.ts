@@ -279,6 +279,7 @@ export function createSmallWorld(): SmallWorld {
           onRelayKey: () => {},
           marker: `marker of ${name}`,
           rejoin: isRejoin,
+          leftAtMs: null,
           fileBytesMax: 1024 ** 3,
           onEvent: (event) => {
             if (run !== alive) return;

@@ -37,6 +37,8 @@ export interface Person {
   /** Stops the peer, keeps everything. */
   stop(): Promise<void>;
   start(): Promise<void>;
+  /** Stops it and ends its link. */
+  unlink(): Promise<void>;
 }
 
 export interface World {
@@ -133,6 +135,12 @@ export async function createWorld(): Promise<World> {
       state: () => last,
       stop,
       start,
+      unlink: async () => {
+        await stop();
+        host = openHost();
+        await host.unlink(dir);
+        await stop();
+      },
       until: (what, condition) =>
         new Promise<void>((resolve, reject) => {
           const limit = setTimeout(() => {

@@ -132,6 +132,10 @@ State and keys lie below $DRIFTLESS_HOME (default: the platform's data directory
 
   asking('unlink', 'forget the link of a folder; its files stay')
     .argument('<dir>')
+    .addHelpText(
+      'after',
+      '\nWhen the folder joins the same room again, files that the room has deleted meanwhile, and that nobody touched here, go to the trash.',
+    )
     .action(async (dir: string, flags: AskFlags) => onExit(await actions.unlink(dir, flags)));
   asking('invite', 'print the invite of a linked folder')
     .argument('<dir>')

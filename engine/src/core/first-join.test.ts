@@ -1,6 +1,7 @@
 import type { Entry, Slot } from '@driftless/protocol';
 import { describe, expect, it } from 'vitest';
-import { judgeJoin, previewJoin, supersededAtJoin } from './first-join.ts';
+import { fingerprintOf } from './fingerprint.ts';
+import { judgeJoin, previewJoin, supersededAtJoin, wasInRoomBy } from './first-join.ts';
 import { linuxTraits } from './folder-traits.ts';
 import type { LocalEntry } from './local-entry.ts';
 import { reconcile } from './reconcile.ts';
@@ -10,7 +11,7 @@ import { localOf } from './test-support/model-room.ts';
 
 const options = {
   traits: linuxTraits,
-  rejoin: false,
+  wasInRoom: () => false,
   inHistory: (path: string, local: LocalEntry) =>
     path === 'known' &&
     (local.kind === 'file' ? local.digest === digestOf('old') : local.kind === 'symlink' && local.target === 'old'),
@@ -55,8 +56,23 @@ describe('joining with content (C25, P9)', () => {
   for (const [name, row, joining, rejoining] of table)
     it(name, () => {
       expect(judgeJoin(row, options)).toBe(joining);
-      expect(judgeJoin(row, { ...options, rejoin: true })).toBe(rejoining);
+      expect(judgeJoin(row, { ...options, wasInRoom: () => true })).toBe(rejoining);
     });
+
+  it('what was unlinked and joins again: a deletion reaches only files that nobody touched since', () => {
+    const local = (ctimeMs: number) => ({
+      ...(rowOf('f', 'a', null).local as Extract<LocalEntry, { kind: 'file' }>),
+      fingerprint: fingerprintOf({ size: 1, mtimeNs: 0n, ctimeNs: BigInt(ctimeMs) * 1_000_000n, inode: 7n }),
+    });
+    for (const [earlier, untouched, touched] of [
+      [null, false, false],
+      ['state-lost', true, true],
+      [{ leftAtMs: 1_000 }, true, false],
+    ] as const) {
+      expect(wasInRoomBy(earlier)(local(999))).toBe(untouched);
+      expect(wasInRoomBy(earlier)(local(1_000))).toBe(touched);
+    }
+  });
 
   it('reconcile carries it out: the room wins where it has gone on, the rest is kept', () => {
     const rows = [
@@ -69,7 +85,7 @@ describe('joining with content (C25, P9)', () => {
       view: { row: (path) => rows.find((row) => row.path === path), rowsUnder: () => [], variants: () => [] },
       traits: linuxTraits,
       mergeable: () => true,
-      superseded: supersededAtJoin({ ...options, rejoin: true }),
+      superseded: supersededAtJoin({ ...options, wasInRoom: () => true }),
     });
     expect(plan.disk).toMatchObject([
       { kind: 'apply', path: 'known', to: file('new') },
@@ -80,7 +96,7 @@ describe('joining with content (C25, P9)', () => {
 
   it('the preview counts files, and names what changes here', () => {
     const rows = table.map(([, row]) => row);
-    expect(previewJoin(rows, { ...options, rejoin: true })).toEqual({
+    expect(previewJoin(rows, { ...options, wasInRoom: () => true })).toEqual({
       equal: 2,
       receive: 1,
       receiveBytes: 'a'.length + 'new'.length,

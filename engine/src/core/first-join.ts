@@ -7,6 +7,7 @@
  */
 import type { RelPath } from '@driftless/protocol';
 import { liveEntry, sameLocal } from './entry-encoding.ts';
+import { parseFingerprint } from './fingerprint.ts';
 import type { FolderTraits } from './folder-traits.ts';
 import type { LocalEntry } from './local-entry.ts';
 import type { Row } from './row.ts';
@@ -23,23 +24,41 @@ export type JoinJudgement =
   | 'trash'
   | 'conflict';
 
+type LocalFile = Extract<LocalEntry, { kind: 'file' }>;
+
+/** When the folder was in this room before: while the state that was lost was kept, until it was unlinked, or not at all. */
+export type EarlierMembership = 'state-lost' | { readonly leftAtMs: number } | null;
+
+/**
+ * For JoinOptions. After an unlinking only what nobody touched since counts: the change time is set by the system alone, so
+ * that a file which somebody made or restored in between is theirs, whatever its modification time says.
+ */
+export function wasInRoomBy(earlier: EarlierMembership): JoinOptions['wasInRoom'] {
+  if (earlier === null) return () => false;
+  if (earlier === 'state-lost') return () => true;
+  return ({ fingerprint }) => {
+    const stamps = parseFingerprint(fingerprint);
+    return stamps !== undefined && stamps.ctimeNs < BigInt(Math.floor(earlier.leftAtMs)) * 1_000_000n;
+  };
+}
+
 export interface JoinOptions {
   readonly traits: FolderTraits;
-  /** The root's marker knows this room: the folder was linked to it before. */
-  readonly rejoin: boolean;
+  /** Whether this file, as it is, was in the folder while the folder was in the room before. */
+  readonly wasInRoom: (local: LocalFile) => boolean;
   /** Whether the room's history holds the content at the path. */
   readonly inHistory: (path: RelPath, local: LocalEntry) => boolean;
 }
 
 /** Only a row without a base is judged; any other is ordinary work and `nothing` here. */
-export function judgeJoin(row: Row, { traits, rejoin, inHistory }: JoinOptions): JoinJudgement {
+export function judgeJoin(row: Row, { traits, wasInRoom, inHistory }: JoinOptions): JoinJudgement {
   if (row.base !== null || row.outOfScope !== null) return 'nothing';
   const { local, path } = row;
   const remote = liveEntry(row.remote);
   if (local === null) return remote === null ? 'nothing' : 'receive';
   if (remote === null) {
     const deleted = row.remote?.kind === 'tombstone' ? row.remote.digest : null;
-    return rejoin && local.kind === 'file' && local.digest === deleted ? 'trash' : 'send';
+    return local.kind === 'file' && local.digest === deleted && wasInRoom(local) ? 'trash' : 'send';
   }
   if (sameLocal(local, remote, traits)) return 'equal';
   // Equal bytes with another executable bit are settled by the table, without a conflict.

@@ -1,4 +1,4 @@
-import { mkdir, mkdtemp, readdir, readFile, realpath, rm, symlink, writeFile } from 'node:fs/promises';
+import { mkdir, mkdtemp, readdir, readFile, readlink, realpath, rm, symlink, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
@@ -6,7 +6,7 @@ import type { PeerEvent } from '../control.ts';
 import type { FolderHost } from '../host-api.ts';
 import type { Log } from '../ports/log.ts';
 import { createFileSecrets } from './file-secrets.ts';
-import { createFolderHost } from './folder-host.ts';
+import { createFolderHost, type FolderHostOptions } from './folder-host.ts';
 import { openHome } from './home.ts';
 import { parseMarker } from './markers.ts';
 
@@ -28,9 +28,10 @@ afterEach(async () => {
 
 const path = (...names: string[]): string => join(directory, ...names);
 
-async function hostAt(name = 'home'): Promise<FolderHost> {
+async function hostAt(name = 'home', options: Partial<FolderHostOptions> = {}): Promise<FolderHost> {
   const home = await openHome(path(name));
-  const host = createFolderHost({ home, secrets: createFileSecrets(home), ownerKind: 'cli', environment: {}, log });
+  const secrets = createFileSecrets(home);
+  const host = createFolderHost({ home, secrets, ownerKind: 'cli', environment: {}, log, ...options });
   hosts.push(host);
   return host;
 }
@@ -118,6 +119,7 @@ describe('join', () => {
     const host = await hostAt();
     const { invite } = await share(host);
     await host.join({ invite, dir: path('b'), ...device });
+    await host.close();
     const other = await hostAt('other-home');
     const link = await other.join({ invite, dir: path('b'), ...device });
     expect(link.rejoin).toBe(true);
@@ -135,7 +137,107 @@ describe('join', () => {
   });
 });
 
+describe('a refused command changes nothing', () => {
+  const everything = async (): Promise<Record<string, string>> => {
+    const files: Record<string, string> = {};
+    for (const entry of await readdir(directory, { recursive: true, withFileTypes: true }))
+      if (entry.isFile() && !entry.name.startsWith('state.sqlite') && entry.name !== 'links.lock')
+        files[join(entry.parentPath, entry.name)] = await readFile(join(entry.parentPath, entry.name), 'utf8');
+    return files;
+  };
+
+  it.each(['share', 'join'] as const)('%s of a folder that another home runs', async (command) => {
+    const host = await hostAt();
+    const { invite } = await share(host);
+    const running = await host.open(path('a'), { onEvent: () => undefined, log });
+    const other = await hostAt('other-home');
+    const before = await everything();
+    const refused = command === 'share' ? share(other) : other.join({ invite, dir: path('a'), ...device, name: 'lap' });
+    await expect(refused).rejects.toMatchObject({ code: 'owned' });
+    expect(await everything()).toEqual(before);
+    expect(await other.links()).toEqual([]);
+    await running.close();
+  });
+
+  it.each(['share', 'join'] as const)('%s with other addresses while the folder runs', async (command) => {
+    const host = await hostAt();
+    const { link, invite } = await share(host);
+    const elsewhere = await host.share({ dir: path('b'), urls: ['ws://127.0.0.1:10'], ...device });
+    const running = await host.open(path('a'), { onEvent: () => undefined, log });
+    const other = await hostAt();
+    const refused =
+      command === 'share'
+        ? other.share({ dir: path('a'), urls: ['ws://127.0.0.1:10'], ...device })
+        : other.join({ invite, dir: path('a'), ...device });
+    await expect(refused).rejects.toMatchObject({ code: 'owned' });
+    await expect(other.join({ invite: elsewhere.invite, dir: path('a'), ...device })).rejects.toMatchObject({
+      code: 'linked',
+    });
+    expect((await other.links()).find(({ id }) => id === link.id)?.urls).toEqual(urls);
+    await running.close();
+  });
+
+  it('a join that fails at its last step leaves no link, no folder and the marker that was there', async () => {
+    const { invite } = await share(await hostAt());
+    const home = await openHome(path('other-home'));
+    const secrets = createFileSecrets(home);
+    const host = await hostAt('other-home', {
+      secrets: {
+        ...secrets,
+        set: async (id, keys) => {
+          await secrets.set(id, keys);
+          // Where the link's file is to be.
+          await mkdir(join(home.foldersPath, id, 'link.json'));
+        },
+      },
+    });
+    await mkdir(path('b', '.driftless'));
+    await writeFile(path('b', '.driftless', 'marker'), 'of another link');
+    for (const dir of [path('b'), path('new', 'deep')])
+      await expect(host.join({ invite, dir, ...device })).rejects.toThrow();
+    expect(await readFile(path('b', '.driftless', 'marker'), 'utf8')).toBe('of another link');
+    expect(await readdir(directory)).not.toContain('new');
+    expect(await readdir(home.foldersPath)).toEqual([]);
+  });
+});
+
 describe('unlink', () => {
+  it.runIf(process.platform === 'linux')('holds nothing open below what it removes, and can be repeated', async () => {
+    const attempts: string[] = [];
+    const host = await hostAt('home', {
+      removeDirectory: async (own) => {
+        const open = await Promise.all(
+          (await readdir('/proc/self/fd')).map((fd) => readlink(`/proc/self/fd/${fd}`).catch(() => '')),
+        );
+        // As Windows does.
+        if (open.some((file) => file.startsWith(own))) throw Object.assign(new Error('EBUSY'), { code: 'EBUSY' });
+        attempts.push(own);
+        await rm(join(own, 'marker'));
+        if (attempts.length === 1) throw Object.assign(new Error('EPERM: scanned'), { code: 'EPERM' });
+        await rm(own, { recursive: true });
+      },
+    });
+    await share(host);
+    await expect(host.unlink(path('a'))).rejects.toMatchObject({
+      name: 'HostError',
+      message: expect.stringContaining('is still linked: EPERM: scanned'),
+    });
+    expect(await host.links()).toHaveLength(1);
+    await writeFile(path('a', '.driftless', 'marker'), '');
+    await host.unlink(path('a'));
+    expect(await host.links()).toEqual([]);
+    expect(await readdir(path('a'))).toEqual([]);
+  });
+
+  it('is remembered: the folder that joins the same room again was in it', async () => {
+    const host = await hostAt();
+    const { invite } = await share(host);
+    await host.join({ invite, dir: path('b'), ...device });
+    await host.unlink(path('b'));
+    expect((await host.join({ invite, dir: path('b'), ...device })).leftAtMs).toEqual(expect.any(Number));
+    expect((await host.join({ invite, dir: path('c'), ...device })).leftAtMs).toBeNull();
+  });
+
   it('takes link, keys and the folder’s own directory away', async () => {
     const host = await hostAt();
     await writeFile(path('a', 'x'), 'x');

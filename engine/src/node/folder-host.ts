@@ -7,7 +7,7 @@
  * Leaves to others: everything that a running peer does (peer.ts), and what is asked while none runs (offline-control.ts).
  */
 import { existsSync } from 'node:fs';
-import { mkdir, readdir, realpath, rm, stat } from 'node:fs/promises';
+import { mkdir, readdir, readFile, realpath, rm, rmdir, stat, writeFile } from 'node:fs/promises';
 import { basename, dirname, join, resolve } from 'node:path';
 import type { RoomId } from '@driftless/protocol';
 import type { PeerControl } from '../control.ts';
@@ -34,7 +34,7 @@ import { createRelayClient } from '../relay-client.ts';
 import { connectControl, controlSocketPath, type RemoteControl, serveControl } from './control-socket.ts';
 import { type FolderLock, type OwnerKind, readOwner, takeFolderLock, withHomeLock } from './folder-lock.ts';
 import { assertHomeOutside, codeOf, type Home, isWithin, messageOf } from './home.ts';
-import { createLinkStore } from './links.ts';
+import { createLinkStore, type LinkFields } from './links.ts';
 import { markerText, readMarker } from './markers.ts';
 import { nodeClock } from './node-clock.ts';
 import { createNodeFolder } from './node-folder.ts';
@@ -59,11 +59,20 @@ export interface FolderHostOptions {
   readonly ownerKind: OwnerKind;
   readonly environment: NodeJS.ProcessEnv;
   readonly log: Log;
+  /** Removes a directory with all that is in it; tests give one that refuses as other systems do. */
+  readonly removeDirectory?: (path: string) => Promise<void>;
 }
 
-export function createFolderHost({ home, secrets, ownerKind, environment, log }: FolderHostOptions): FolderHost {
+/** Patient with what somebody holds open for a moment: a virus scanner, an indexer, a disk that hides open files. */
+const removeWithPatience = (path: string): Promise<void> =>
+  rm(path, { recursive: true, force: true, maxRetries: 5, retryDelay: 100 });
+
+export function createFolderHost(options: FolderHostOptions): FolderHost {
+  const { home, secrets, ownerKind, environment, log, removeDirectory = removeWithPatience } = options;
   const store = createLinkStore(home);
   const running = new Set<RunningFolder>();
+  /** Locks of links that were made or changed here and are about to be opened. */
+  const reserved = new Map<string, FolderLock>();
   let relayClient: RelayClient | undefined;
 
   const relay = (): RelayClient => {
@@ -125,14 +134,13 @@ export function createFolderHost({ home, secrets, ownerKind, environment, log }:
       secret: keys.roomSecret,
     });
 
-  /** Links a folder that has no link: the caller holds the home's lock. */
+  /** Links a folder that has no link: the caller holds the home's lock. Refused or failed, it leaves everything as it was. */
   const makeLink = async (
     path: string,
     facts: Pick<Link, 'urls' | 'relayKey' | 'name' | 'policy'> & { readonly roomSecret: Uint8Array },
   ): Promise<{ readonly link: Link; readonly keys: LinkSecrets }> => {
     const keys = { roomSecret: facts.roomSecret, deviceSeed: nodeRandom.bytes(32) };
     const room = cipherOf(keys).cipher.room;
-    const before = await readMarker(path);
     const link: Link = {
       id: hexOf(nodeRandom.bytes(8)),
       dir: path,
@@ -142,21 +150,23 @@ export function createFolderHost({ home, secrets, ownerKind, environment, log }:
       name: facts.name,
       policy: facts.policy,
       marker: hexOf(nodeRandom.bytes(16)),
-      rejoin: before?.room === room,
+      rejoin: (await readMarker(path))?.room === room,
+      leftAtMs: leftBefore(await store.leftAtMs(room, path)),
       createdAt: new Date(nodeClock.nowMs()).toISOString(),
     };
+    let undoMarking = async (): Promise<void> => undefined;
     try {
-      await store.directory(link.id);
+      // Another home of this machine may be running the folder, with a marker that is not to be touched.
+      await (await takeLock(link)).release();
       await secrets.set(link.id, keys);
-      const folder = createNodeFolder(path);
-      try {
-        await folder.initialise(markerText({ room, link: link.marker }));
-      } finally {
-        await folder.close();
-      }
+      undoMarking = await markFolder(path, markerText({ room, link: link.marker }));
+      // Again, with the folder's own file, which only the marking makes sure of.
+      reserved.set(link.id, await takeLock(link));
       // Last: from here on there is a link.
-      await store.put(link);
+      await store.create(link);
     } catch (error) {
+      await release(link);
+      await undoMarking();
       await secrets.delete(link.id);
       await store.remove(link.id);
       throw error;
@@ -187,14 +197,21 @@ export function createFolderHost({ home, secrets, ownerKind, environment, log }:
     }
   };
 
-  /** New addresses, or a relay key that became known, of a link that stays. */
-  const update = async (link: Link, change: Partial<Pick<Link, 'urls' | 'relayKey' | 'rejoin'>>): Promise<Link> => {
-    const next = { ...link, ...change };
-    if (JSON.stringify(next) !== JSON.stringify(link)) await store.put(next);
-    return next;
+  /** Changes a link that stays, unless somebody else runs it. */
+  const update = async (link: Link, fields: LinkFields): Promise<Link> => {
+    reserved.set(link.id, await takeLock(link));
+    return store.update(link.id, fields);
+  };
+  const release = async (link: Link): Promise<void> => {
+    const lock = reserved.get(link.id);
+    reserved.delete(link.id);
+    await lock?.release();
   };
 
   const takeLock = async (link: Link): Promise<FolderLock> => {
+    const known = reserved.get(link.id);
+    reserved.delete(link.id);
+    if (known !== undefined) return known;
     const stateDirectory = await store.directory(link.id);
     const folderDirectory = join(link.dir, '.driftless');
     const lock = await takeFolderLock({ stateDirectory, folderDirectory, kind: ownerKind });
@@ -204,7 +221,7 @@ export function createFolderHost({ home, secrets, ownerKind, environment, log }:
       owner === undefined
         ? 'another process'
         : `${owner.kind === 'cli' ? 'the command line' : 'VS Code'} (process ${owner.pid})`;
-    throw new HostError('owned', `${link.dir} is already kept in step by ${who}. Stop that one first.`);
+    throw new HostError('owned', `${link.dir} is already kept in sync by ${who}. Stop that one first.`);
   };
 
   const stateFile = async (link: Link): Promise<string> => join(await store.directory(link.id), 'state.sqlite');
@@ -220,7 +237,7 @@ export function createFolderHost({ home, secrets, ownerKind, environment, log }:
     try {
       const state = openStateStore({ file, executableBit });
       // If this state is ever missing, it was lost, and what the room has deleted since must not come back (rule TOMB).
-      if (isNew) await update(link, { rejoin: true });
+      if (isNew) await store.update(link.id, { rejoin: true });
       return { state, link };
     } catch (error) {
       if (!(error instanceof StateStoreError)) throw error;
@@ -229,7 +246,7 @@ export function createFolderHost({ home, secrets, ownerKind, environment, log }:
       tell(
         `the stored state was damaged and now lies in ${aside}; the folder joins its room again and nothing is deleted (${error.message})`,
       );
-      const rejoining = await update(link, { rejoin: true });
+      const rejoining = await store.update(link.id, { rejoin: true });
       return { state: openStateStore({ file, executableBit }), link: rejoining };
     }
   };
@@ -282,18 +299,34 @@ export function createFolderHost({ home, secrets, ownerKind, environment, log }:
         const facts = { urls: invite.urls, relayKey, name, policy, roomSecret: invite.secret };
         if (roomOf(invite.secret) !== invite.room)
           throw new HostError('bad-invite', 'The invite does not make sense. Make a new one.');
-        await makeDirectory(path);
-        const { link } = await makeLink(await existingDirectory(dir), facts);
-        return link;
+        const undoDirectory = await makeDirectory(path);
+        try {
+          return (await makeLink(await existingDirectory(dir), facts)).link;
+        } catch (error) {
+          await undoDirectory();
+          throw error;
+        }
       });
     },
 
     async unlink(dir) {
       const link = await requireLink(dir);
       const lock = await takeLock(link);
+      // Each step can be repeated, and the last one ends the link: what a failure or a kill leaves is unlinked again.
       try {
-        if (await trashMayGo(link)) await rm(join(link.dir, '.driftless'), { recursive: true, force: true });
+        const mayGo = await trashMayGo(link);
+        await store.noteLeft({ room: link.room, dir: link.dir, atMs: nodeClock.nowMs() });
+        // Windows removes no directory with an open file in it, and FUSE and network disks only seem to.
+        await lock.leaveFolder();
+        if (mayGo) await removeDirectory(join(link.dir, '.driftless'));
         await secrets.delete(link.id);
+      } catch (error) {
+        if (error instanceof HostError) throw error;
+        throw new HostError(
+          'state',
+          `${link.dir} is still linked: ${messageOf(error)}. Close what uses ${join(link.dir, '.driftless')}, then run again: driftless unlink '${link.dir}'`,
+          error,
+        );
       } finally {
         await lock.release();
       }
@@ -338,6 +371,8 @@ export function createFolderHost({ home, secrets, ownerKind, environment, log }:
 
     async close() {
       for (const folder of [...running]) await folder.close();
+      for (const lock of reserved.values()) await lock.release();
+      reserved.clear();
       await relayClient?.close();
       relayClient = undefined;
     },
@@ -355,7 +390,7 @@ export function createFolderHost({ home, secrets, ownerKind, environment, log }:
       options.onEvent({ event: 'problem', path: '', reason });
     });
     let link = opened;
-    let linkWrites: Promise<unknown> = Promise.resolve();
+    let pinning: Promise<unknown> = Promise.resolve();
     const { cipher, device } = cipherOf(keys);
     const peer = createPeer({
       dir: link.dir,
@@ -378,15 +413,15 @@ export function createFolderHost({ home, secrets, ownerKind, environment, log }:
       makeInvite: () => inviteOf(link, keys),
       onRelayKey: (key) => {
         link = { ...link, relayKey: hexOf(key) };
-        const pinned = link;
-        linkWrites = linkWrites
-          .then(() => store.put(pinned))
+        pinning = store
+          .update(link.id, { relayKey: link.relayKey })
           .catch((error: unknown) =>
             options.log.error('the relay key could not be kept', { reason: messageOf(error) }),
           );
       },
       marker: markerText({ room: cipher.room, link: link.marker }),
       rejoin: link.rejoin,
+      leftAtMs: link.leftAtMs,
       fileBytesMax: fileBytesMaxDefault,
       onEvent: options.onEvent,
     });
@@ -405,7 +440,7 @@ export function createFolderHost({ home, secrets, ownerKind, environment, log }:
       running.delete(self);
       await server.close();
       await peer.close();
-      await linkWrites;
+      await pinning;
       await lock.release();
     };
     const self: RunningFolder = {
@@ -507,13 +542,44 @@ async function existingDirectory(dir: string): Promise<string> {
   return path;
 }
 
-async function makeDirectory(path: string): Promise<void> {
+/** Resolves with what takes away again the directories that it made, as long as they are empty. */
+async function makeDirectory(path: string): Promise<() => Promise<void>> {
   try {
-    await mkdir(path, { recursive: true });
+    const first = await mkdir(path, { recursive: true });
+    return async () => {
+      if (first === undefined) return;
+      for (let made = path; isWithin(made, first); made = dirname(made)) await rmdir(made).catch(() => undefined);
+    };
   } catch (error) {
     throw new HostError('bad-dir', `${path} cannot be made: ${messageOf(error)}.`, error);
   }
 }
+
+/** Writes the marker of a link; resolves with what puts back what was there. */
+async function markFolder(path: string, text: string): Promise<() => Promise<void>> {
+  const own = join(path, '.driftless');
+  const marker = join(own, 'marker');
+  const wasThere = existsSync(own);
+  const before = await readFile(marker, 'utf8').catch(() => undefined);
+  const undo = async (): Promise<void> => {
+    if (!wasThere) await rm(own, { recursive: true, force: true });
+    else if (before === undefined) await rm(marker, { force: true });
+    else await writeFile(marker, before);
+  };
+  const folder = createNodeFolder(path);
+  try {
+    await folder.initialise(text);
+    return undo;
+  } catch (error) {
+    await undo();
+    throw error;
+  } finally {
+    await folder.close();
+  }
+}
+
+/** A time that is still to come was noted by a clock that was wrong: nothing can be told from it. */
+const leftBefore = (atMs: number | null): number | null => (atMs !== null && atMs <= nodeClock.nowMs() ? atMs : null);
 
 const hexOf = (bytes: Uint8Array): string => Buffer.from(bytes).toString('hex');
 const bytesOf = (hex: string): Uint8Array => new Uint8Array(Buffer.from(hex, 'hex'));

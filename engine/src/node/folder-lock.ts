@@ -27,6 +27,8 @@ export interface Owner {
 export interface FolderLock {
   /** Says where the owner answers from now on. */
   announce(socketPath: string): Promise<void>;
+  /** Lets go of the file inside the folder, and keeps the lock of the link: the folder's own directory can then be removed. */
+  leaveFolder(): Promise<void>;
   release(): Promise<void>;
 }
 
@@ -64,6 +66,12 @@ export async function takeFolderLock(options: {
   const closeAll = (): void => {
     for (const file of held.splice(0)) file.close();
   };
+  const leaveFolder = async (): Promise<void> => {
+    if (shared === 'none' || !held.includes(shared)) return;
+    await rm(join(options.folderDirectory, 'owner.json'), { force: true }).catch(() => undefined);
+    held.splice(held.indexOf(shared), 1);
+    shared.close();
+  };
   try {
     await write(null);
   } catch (error) {
@@ -72,11 +80,11 @@ export async function takeFolderLock(options: {
   }
   return {
     announce: write,
+    leaveFolder,
     async release() {
       if (held.length === 0) return;
-      for (const directory of [options.stateDirectory, options.folderDirectory]) {
-        await rm(join(directory, 'owner.json'), { force: true }).catch(() => undefined);
-      }
+      await leaveFolder();
+      await rm(join(options.stateDirectory, 'owner.json'), { force: true }).catch(() => undefined);
       closeAll();
     },
   };

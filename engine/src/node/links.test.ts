@@ -23,6 +23,7 @@ const link = (id: string, createdAt: string): Link => ({
   policy: 'keep-both',
   marker: 'b'.repeat(32),
   rejoin: false,
+  leftAtMs: null,
   createdAt,
 });
 
@@ -31,15 +32,35 @@ const two = link('2222222222222222', '2026-01-01T00:00:00.000Z');
 
 it('keeps links in the order in which they were made', async () => {
   const links = createLinkStore(home);
-  await links.put(one);
-  await links.put(two);
+  await links.create(one);
+  await links.create(two);
   expect(await links.all()).toEqual({ links: [two, one], damaged: [] });
+});
+
+it('changes one field and leaves what others have changed since', async () => {
+  const links = createLinkStore(home);
+  await links.create(one);
+  // Both begin before either has ended, and neither knows of the other.
+  const [, last] = await Promise.all([
+    links.update(one.id, { rejoin: true }),
+    links.update(one.id, { relayKey: 'c'.repeat(64) }),
+  ]);
+  expect(last).toEqual({ ...one, rejoin: true, relayKey: 'c'.repeat(64) });
+  expect((await links.all()).links).toEqual([last]);
+});
+
+it('remembers when a folder last left a room', async () => {
+  const links = createLinkStore(home);
+  expect(await links.leftAtMs(one.room, one.dir)).toBeNull();
+  for (const atMs of [1, 2]) await links.noteLeft({ room: one.room, dir: one.dir, atMs });
+  await links.noteLeft({ room: one.room, dir: two.dir, atMs: 3 });
+  expect(await links.leftAtMs(one.room, one.dir)).toBe(2);
 });
 
 it('reports a damaged link and keeps the others', async () => {
   const links = createLinkStore(home);
-  await links.put(one);
-  await links.put(two);
+  await links.create(one);
+  await links.create(two);
   const path = join(home.foldersPath, two.id, 'link.json');
   await writeFile(path, '{ "id": ');
   expect(await links.all()).toEqual({ links: [one], damaged: [{ path, reason: 'is not JSON' }] });
@@ -54,7 +75,7 @@ it('knows no link of which only the directory was made', async () => {
 it('removes a link with its keys', async () => {
   const links = createLinkStore(home);
   const secrets = createFileSecrets(home);
-  await links.put(one);
+  await links.create(one);
   await secrets.set(one.id, { roomSecret: new Uint8Array(32).fill(1), deviceSeed: new Uint8Array(32).fill(2) });
   expect(await secrets.get(one.id)).toEqual({
     roomSecret: new Uint8Array(32).fill(1),

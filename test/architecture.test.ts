@@ -86,11 +86,11 @@ const rules: readonly Rule[] = [
     allows: ({ target }) => !isRelayPackage(target),
   },
   {
-    name: 'the core is pure: itself, the protocol, diff and ignore; of ports and of the control contract only types',
+    name: 'the core is pure: itself, the protocol and diff; of ports and of the control contract only types',
     applies: within('engine/src/core'),
     allows: ({ target, isTypeOnly }) =>
       within('engine/src/core')(target) ||
-      ['@driftless/protocol', 'diff', 'ignore'].includes(target) ||
+      ['@driftless/protocol', 'diff'].includes(target) ||
       (isTypeOnly && (within('engine/src/ports')(target) || target === 'engine/src/control.ts')),
   },
   {

@@ -19,6 +19,7 @@ import { liveEntry, sameLocal } from './core/entry-encoding.ts';
 import { fingerprintOf } from './core/fingerprint.ts';
 import type { LocalEntry } from './core/local-entry.ts';
 import type { OutOfScopeReason, Row } from './core/row.ts';
+import { ignoreLineFor } from './core/scope/ignore-words.ts';
 import type { Pause } from './pause.ts';
 import type { PeerParts } from './peer-api.ts';
 import type { Stat } from './ports/folder.ts';
@@ -106,9 +107,11 @@ export function createControl(parts: ControlParts, live: LiveParts): PeerControl
     const problems: ProblemInfo[] = store
       .problemRows(listedMax)
       .map((row) => ({ path: row.path, reason: row.problem?.reason ?? '' }));
-    const outOfScopePaths: ProblemInfo[] = store
-      .outOfScopeRows(listedMax)
-      .map((row) => ({ path: row.path, reason: row.outOfScope ?? '' }));
+    const outOfScopePaths: ProblemInfo[] = [];
+    for (const { path, outOfScope } of store.outOfScopeRows(listedMax)) {
+      const rule = outOfScope === 'ignored' ? await live.scanner.ruleFor(path) : null;
+      outOfScopePaths.push({ path, reason: outOfScope ?? '', ...(rule === null ? {} : { rule }) });
+    }
     // Whoever looks for trouble finds paths that are left out for a reason other than the user's own wish beside the failed ones.
     for (const { path, reason } of outOfScopePaths)
       if (reason !== 'ignored' && reason !== 'directory-of-out-of-scope')
@@ -189,7 +192,7 @@ export function createControl(parts: ControlParts, live: LiveParts): PeerControl
 
   /** By its name, its kind and the ignore rules on disk. */
   async function takesPart(path: RelPath, stat: Stat): Promise<boolean> {
-    if (stat.kind === 'other' || (await live.scanner.explain(path)) !== null) return false;
+    if (stat.kind === 'other' || (await live.scanner.explain(path)).length > 0) return false;
     return !live.scanner.isIgnored(path, stat.kind === 'directory');
   }
 
@@ -299,22 +302,19 @@ export function createControl(parts: ControlParts, live: LiveParts): PeerControl
     const slot = store.manifest.slot(path);
     const stat = await folder.stat(path);
     const lines: string[] = [];
+    const ruled =
+      stat !== null && stat.kind !== 'problem' && stat.kind !== 'other' ? await live.scanner.explain(path) : [];
     if (row === undefined && slot === null) {
-      const ignored = stat !== null && 'links' in stat && (await live.scanner.explain(path)) !== null;
-      return {
-        lines: [
-          stat === null
-            ? 'neither here nor in the room'
-            : ignored
-              ? 'ignored by the ignore rules'
-              : 'here, not yet looked at',
-        ],
-      };
+      if (stat === null) return { lines: ['neither here nor in the room'] };
+      return { lines: ruled.length > 0 ? [...ruled] : ['here, not yet looked at'] };
     }
-    if (row?.outOfScope != null)
+    if (row?.outOfScope != null) {
+      const why = row.outOfScope === 'ignored' ? await live.scanner.explain(path) : [];
       lines.push(
-        `out of scope on this machine: ${outOfScopeWords[row.outOfScope]}; it is not sent, applied or deleted here`,
+        ...(why.length > 0 ? why : [`out of scope on this machine: ${outOfScopeWords[row.outOfScope]}`]),
+        'it is not sent, applied or deleted here',
       );
+    }
     const unread = row?.outOfScope != null && stat !== null;
     lines.push(`here: ${unread ? 'present, not looked at' : describeLocal(row?.local ?? null)}`);
     lines.push(
@@ -361,7 +361,7 @@ export function createControl(parts: ControlParts, live: LiveParts): PeerControl
     const isDirectory = liveEntry(store.manifest.slot(path))?.kind === 'directory';
     const ignored = store.row(path)?.outOfScope === 'ignored';
     await live.command(async () => {
-      if (!ignored) await addIgnoreLine(`/${escapeForIgnore(path)}${isDirectory ? '/' : ''}`);
+      if (!ignored) await addIgnoreLine(ignoreLineFor(path, isDirectory));
       const wanted = new Set(JSON.parse(store.setting('untracks') ?? '[]') as string[]);
       store.setSetting('untracks', JSON.stringify([...wanted.add(path)]));
     });
@@ -369,8 +369,6 @@ export function createControl(parts: ControlParts, live: LiveParts): PeerControl
       `${path} leaves the room and stays on every disk${ignored ? '' : '; it is now listed in .driftlessignore'}`,
     );
   }
-
-  const escapeForIgnore = (path: string): string => path.replace(/[\\*?[\]!#]/g, '\\$&').replace(/ $/, '\\ ');
 
   async function addIgnoreLine(line: string): Promise<void> {
     const stat = await folder.stat(ignoreFile);

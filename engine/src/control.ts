@@ -54,6 +54,8 @@ export interface ConflictInfo {
 export interface ProblemInfo {
   readonly path: string;
   readonly reason: string;
+  /** Of a path that the ignore rules leave out: the file, line and pattern, or the default. */
+  readonly rule?: string;
 }
 export interface PeerInfo {
   readonly device: string;

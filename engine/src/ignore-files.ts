@@ -1,20 +1,25 @@
 /**
  * The ignore files of a folder as the rules need them: read from disk ahead of the question, and again only when their
  * stamps changed. Says which directories were judged by rules that are no more, so that a scan looks at them again.
+ * A file that cannot be read, or not to its end, keeps what was known of it, and what it could match stays unpublished.
  *
  * Leaves to others: what the rules mean (core/ignore-rules), and applying ignore files first (rule IG2).
  */
-import { bytesToUtf8, type RelPath } from '@driftless/protocol';
+import { equalBytes, type RelPath } from '@driftless/protocol';
 import { fingerprintOf } from './core/fingerprint.ts';
-import { createIgnoreRules, ignoreFileBytesMax, ignoreFileNames } from './core/ignore-rules.ts';
+import { createIgnoreRules, type IgnoreFileKind, type IgnoreVerdict, ignoreFileNames } from './core/ignore-rules.ts';
+import { type IgnoreSource, ignoreFileBytesMax } from './core/scope/ignore-text.ts';
 import { ancestorsOf } from './core/tree-paths.ts';
-import type { Folder, ListedEntry, Stat } from './ports/folder.ts';
+import type { Folder, ListedEntry, ListResult, PathProblem, Stat } from './ports/folder.ts';
 import type { Log } from './ports/log.ts';
 import type { StateStore } from './ports/state-store.ts';
 
 export interface IgnoreFiles {
+  /** By the rules as last loaded. */
+  judge(path: RelPath, isDirectory: boolean): IgnoreVerdict;
+  /** Whether it is out for certain. */
   isIgnored(path: RelPath, isDirectory: boolean): boolean;
-  /** Lines that do not count, for people. */
+  /** Lines that do not do what they look like, for people: the file, and the line and pattern in the reason. */
   warnings(): readonly { readonly path: RelPath | ''; readonly reason: string }[];
   /** Another number than before: some rule changed. */
   version(): number;
@@ -30,16 +35,20 @@ export interface IgnoreLook {
   /** Makes sure that the rules of `directory` and of those above it are the ones on disk. */
   load(directory: RelPath | ''): Promise<void>;
   /** The same for a directory that was just listed; those above it are loaded. */
-  loadListed(directory: RelPath | '', entries: readonly ListedEntry[]): Promise<void>;
+  loadListed(directory: RelPath | '', listed: Listing): Promise<void>;
 }
 
+type Listing = Pick<Extract<ListResult, { kind: 'listed' }>, 'entries' | 'problems'>;
+
 interface LoadedFiles {
-  /** Stamps of both files. */
+  /** Stamps of both files; '' = to be read again, whatever the stamps. */
   readonly key: string;
-  readonly driftless?: string;
-  readonly git?: string;
+  readonly driftless?: IgnoreSource;
+  readonly git?: IgnoreSource;
+  /** Kinds that are a link here: they hold no rules, as in git. */
+  readonly links: readonly IgnoreFileKind[];
 }
-const noFiles: LoadedFiles = { key: ' ' };
+const noFiles: LoadedFiles = { key: ' ', links: [] };
 
 const names: readonly string[] = Object.values(ignoreFileNames);
 
@@ -71,15 +80,16 @@ export function createIgnoreFiles(parts: {
       for (const each of [directory, ...above].reverse()) {
         if (looked.has(each)) continue;
         looked.add(each);
-        const [driftless, git] = isKnownDirectory(each) ? await statBoth(each) : [undefined, undefined];
-        await take(each, driftless, git);
+        await take(each, isKnownDirectory(each) ? await statBoth(each) : noStats);
       }
     }
 
-    async function loadListed(directory: RelPath | '', entries: readonly ListedEntry[]): Promise<void> {
+    async function loadListed(directory: RelPath | '', { entries, problems }: Listing): Promise<void> {
       looked.add(directory);
-      const statOf = (name: string) => entries.find((entry) => entry.name === name)?.stat;
-      await take(directory, statOf(ignoreFileNames.driftless), statOf(ignoreFileNames.git));
+      const statOf = (name: string): FoundFile =>
+        entries.find((entry: ListedEntry) => entry.name === name)?.stat ??
+        problems.find((each) => each.name === name)?.problem;
+      await take(directory, { driftless: statOf(ignoreFileNames.driftless), git: statOf(ignoreFileNames.git) });
     }
 
     return { load, loadListed };
@@ -90,56 +100,78 @@ export function createIgnoreFiles(parts: {
     return directory === '' || store.row(directory)?.local?.kind === 'directory' || loaded.has(directory);
   }
 
-  async function statBoth(directory: RelPath | ''): Promise<readonly [Stat | undefined, Stat | undefined]> {
-    return [await statFile(directory, ignoreFileNames.driftless), await statFile(directory, ignoreFileNames.git)];
+  async function statBoth(directory: RelPath | ''): Promise<FoundFiles> {
+    const statOf = async (name: string): Promise<FoundFile> =>
+      (await folder.stat(pathIn(directory, name))) ?? undefined;
+    return { driftless: await statOf(ignoreFileNames.driftless), git: await statOf(ignoreFileNames.git) };
   }
 
-  async function statFile(directory: RelPath | '', name: string): Promise<Stat | undefined> {
-    const stat = await folder.stat(pathIn(directory, name));
-    return stat === null || stat.kind === 'problem' ? undefined : stat;
-  }
-
-  async function take(directory: RelPath | '', driftless: Stat | undefined, git: Stat | undefined): Promise<void> {
-    // A link or directory of that name holds no rules.
-    const key = `${stampsOf(driftless)} ${stampsOf(git)}`;
+  async function take(directory: RelPath | '', found: FoundFiles): Promise<void> {
+    const key = `${stampsOf(found.driftless)} ${stampsOf(found.git)}`;
     const before = loaded.get(directory) ?? noFiles;
     if (key === before.key) return;
-    const driftlessText =
-      driftless?.kind === 'file' ? await read(directory, ignoreFileNames.driftless, before.driftless) : undefined;
-    const gitText = git?.kind === 'file' ? await read(directory, ignoreFileNames.git, before.git) : undefined;
+    const driftless = await read(directory, 'driftless', found, before);
+    const git = await read(directory, 'git', found, before);
     const files: LoadedFiles = {
-      key,
-      ...(driftlessText === undefined ? {} : { driftless: driftlessText }),
-      ...(gitText === undefined ? {} : { git: gitText }),
+      key: isUnreadable(driftless) || isUnreadable(git) ? '' : key,
+      ...(driftless === undefined ? {} : { driftless }),
+      ...(git === undefined ? {} : { git }),
+      links: kinds.filter((kind) => found[kind]?.kind === 'symlink'),
     };
     if (key === noFiles.key) loaded.delete(directory);
     else loaded.set(directory, files);
-    if (files.driftless === before.driftless && files.git === before.git) return;
+    if (sameSource(files.driftless, before.driftless) && sameSource(files.git, before.git)) return;
     rules.invalidate(directory);
     stale.add(directory);
     version += 1;
   }
 
-  /** An unreadable file leaves the rules as they were: better than publishing what was left out until now. */
-  async function read(directory: RelPath | '', name: string, before: string | undefined): Promise<string | undefined> {
-    const path = pathIn(directory, name);
-    const opened = await folder.openFile(path);
-    if (!('read' in opened)) {
-      if (opened.kind === 'absent') return undefined;
-      log.warn('ignore-file-unreadable', { reason: opened.reason });
-      return before;
+  async function read(
+    directory: RelPath | '',
+    kind: IgnoreFileKind,
+    found: FoundFiles,
+    before: LoadedFiles,
+  ): Promise<IgnoreSource | undefined> {
+    const stat = found[kind];
+    // A link or directory of that name holds no rules.
+    if (stat === undefined || (stat.kind !== 'file' && stat.kind !== 'problem')) return undefined;
+    const opened = stat.kind === 'problem' ? stat : await folder.openFile(pathIn(directory, ignoreFileNames[kind]));
+    if ('read' in opened) {
+      try {
+        return sourceOf(await opened.readAt(0, ignoreFileBytesMax + 1));
+      } catch (error) {
+        return unreadable(error instanceof Error ? error.message : String(error), before[kind]);
+      } finally {
+        await opened.close();
+      }
     }
-    try {
-      const bytes = await opened.readAt(0, ignoreFileBytesMax);
-      return bytesToUtf8(bytes) ?? new TextDecoder().decode(bytes);
-    } finally {
-      await opened.close();
-    }
+    return opened.kind === 'absent' ? undefined : unreadable(opened.reason, before[kind]);
+  }
+
+  /** The rules stay as they were, and whatever else may stand in it is unknown: better than publishing what it leaves out. */
+  function unreadable(reason: string, before: IgnoreSource | undefined): IgnoreSource {
+    log.warn('ignore-file-unreadable', { reason });
+    return { bytes: before?.bytes ?? new Uint8Array(), incomplete: `${cannotBeRead} (${reason})` };
+  }
+
+  function warnings(): { readonly path: RelPath; readonly reason: string }[] {
+    const links = [...loaded].flatMap(([directory, files]) =>
+      files.links.map((kind) => ({
+        path: pathIn(directory, ignoreFileNames[kind]),
+        reason: 'is a link: its rules do not count, as in git',
+      })),
+    );
+    const lines = rules.remarks().map(({ file, line, pattern, reason }) => ({
+      path: file,
+      reason: line === 0 ? reason : `line ${line}: ${pattern} ${reason}`,
+    }));
+    return [...links, ...lines];
   }
 
   return {
+    judge: rules.judge,
     isIgnored: rules.isIgnored,
-    warnings: () => rules.warnings().map(({ directory, reason }) => ({ path: directory, reason })),
+    warnings,
     version: () => version,
     stale: () => [...stale].sort((a, b) => a.length - b.length),
     judged: (directory) => {
@@ -149,8 +181,35 @@ export function createIgnoreFiles(parts: {
   };
 }
 
-function stampsOf(stat: Stat | undefined): string {
-  return stat?.kind === 'file' ? fingerprintOf(stat) : '';
+type FoundFile = Stat | PathProblem | undefined;
+type FoundFiles = { readonly [Kind in IgnoreFileKind]: FoundFile };
+const noStats: FoundFiles = { driftless: undefined, git: undefined };
+const kinds = Object.keys(ignoreFileNames) as readonly IgnoreFileKind[];
+
+function stampsOf(found: FoundFile): string {
+  if (found?.kind === 'problem') return 'problem';
+  return found?.kind === 'file' ? fingerprintOf(found) : found?.kind === 'symlink' ? 'link' : '';
+}
+
+const cannotBeRead = 'cannot be read';
+
+function isUnreadable(source: IgnoreSource | undefined): boolean {
+  return source?.incomplete?.startsWith(cannotBeRead) === true;
+}
+
+function sameSource(a: IgnoreSource | undefined, b: IgnoreSource | undefined): boolean {
+  if (a === undefined || b === undefined) return a === b;
+  return equalBytes(a.bytes, b.bytes) && a.incomplete === b.incomplete;
+}
+
+/** The lines that were read whole. */
+function sourceOf(bytes: Uint8Array): IgnoreSource {
+  if (bytes.length <= ignoreFileBytesMax) return { bytes };
+  const end = bytes.lastIndexOf(0x0a, ignoreFileBytesMax - 1) + 1;
+  return {
+    bytes: bytes.slice(0, end),
+    incomplete: `is too large: only its first ${ignoreFileBytesMax} bytes are read`,
+  };
 }
 
 function pathIn(directory: RelPath | '', name: string): RelPath {

@@ -16,6 +16,7 @@ import { fingerprintOf, isRacy, provesSameContent } from './core/fingerprint.ts'
 import { clashKey, linkReason, storableReason } from './core/folder-name.ts';
 import type { Fingerprint, LocalEntry } from './core/local-entry.ts';
 import type { OutOfScopeReason, Row } from './core/row.ts';
+import { ruleWords, verdictWords } from './core/scope/ignore-words.ts';
 import { ancestorsOf, parentPath } from './core/tree-paths.ts';
 import { createIgnoreFiles, isIgnoreFileName } from './ignore-files.ts';
 import type { Pause } from './pause.ts';
@@ -70,8 +71,10 @@ export interface Scanner {
   scan(options: ScanOptions): Promise<ScanResult>;
   /** Takes out of scope what the room brought and this machine leaves out, before it is applied (rules IG1, IG2). */
   scopeArrivals(options: { readonly nowMs: number }): Promise<ArrivalsResult>;
-  /** Why a path takes no part here by its name or the ignore rules; null = it does. */
-  explain(path: RelPath): Promise<string | null>;
+  /** Why a path takes no part here by its name or the ignore rules, and what to do about it; empty = it does. */
+  explain(path: RelPath): Promise<readonly string[]>;
+  /** The rule that leaves a path out, in words. */
+  ruleFor(path: RelPath): Promise<string | null>;
   /** By the rules as last loaded. */
   isIgnored(path: RelPath, isDirectory: boolean): boolean;
   /** What no row can stand for: names that cannot travel (by their directory), and ignore lines that do not count. */
@@ -134,7 +137,7 @@ export function createScanner(parts: ScannerParts): Scanner {
   /** What the last scopeArrivals saw; nothing new to look at while it stays so. */
   let arrivalsSeen = '';
 
-  return { scan, scopeArrivals, explain, isIgnored: ignoreFiles.isIgnored, skipped };
+  return { scan, scopeArrivals, explain, ruleFor, isIgnored: ignoreFiles.isIgnored, skipped };
 
   async function scan(options: ScanOptions): Promise<ScanResult> {
     const run = createRun(options);
@@ -275,7 +278,7 @@ export function createScanner(parts: ScannerParts): Scanner {
       }
       if (path !== '' && listed.entries.length === 0) emptied(path);
       if (path !== '') await look.load(parentPathOf(path));
-      await look.loadListed(path, listed.entries);
+      await look.loadListed(path, listed);
       const descends = deep || ignoreFiles.stale().includes(path);
       if (descends) ignoreFiles.judged(path);
       const rows = new Map(store.localChildren(path).map((row) => [row.path, row]));
@@ -343,7 +346,9 @@ export function createScanner(parts: ScannerParts): Scanner {
       readonly inodes: readonly string[];
     }): Promise<void> {
       const { path, stat, row } = found;
-      if (ignoreFiles.isIgnored(path, stat.kind === 'directory')) return leaveOut(path, 'ignored', row);
+      const { kind } = ignoreFiles.judge(path, stat.kind === 'directory');
+      if (kind === 'out' || (kind === 'unknown' && stat.kind !== 'directory' && staysUnpublished(path, row)))
+        return leaveOut(path, 'ignored', row);
       switch (stat.kind) {
         case 'other':
           tellOnce(row, path, 'special-file', `${path} is a pipe, socket or device: it is left alone.`);
@@ -751,13 +756,28 @@ export function createScanner(parts: ScannerParts): Scanner {
     return { changed: [...writer.changed], ignoreFiles: pendingIgnoreFiles };
   }
 
-  async function explain(path: RelPath): Promise<string | null> {
+  async function explain(path: RelPath): Promise<readonly string[]> {
+    const { verdict, isDirectory, row } = await verdictOn(path);
+    const words = verdictWords(path, isDirectory, verdict);
+    if (verdict.kind === 'out' || (verdict.kind === 'unknown' && staysUnpublished(path, row))) return words;
+    const entry = row === undefined ? null : liveEntry(row.remote);
+    const reason =
+      storableReason(path, traits) ?? (entry?.kind === 'symlink' ? linkReason(path, entry.target, traits) : null);
+    return reason === null ? [] : [reason];
+  }
+
+  async function ruleFor(path: RelPath): Promise<string | null> {
+    const { verdict } = await verdictOn(path);
+    return verdict.kind === 'in' || verdict.reason === null ? null : ruleWords(verdict.reason);
+  }
+
+  async function verdictOn(path: RelPath) {
     await ignoreFiles.look().load(parentPathOf(path));
     const row = store.row(path);
-    const entry = row === undefined ? null : liveEntry(row.remote);
-    if (ignoreFiles.isIgnored(path, row?.local?.kind === 'directory' || entry?.kind === 'directory'))
-      return 'it is ignored';
-    return storableReason(path, traits) ?? (entry?.kind === 'symlink' ? linkReason(path, entry.target, traits) : null);
+    const stat = await folder.stat(path);
+    const kind = stat !== null && stat.kind !== 'problem' ? stat.kind : liveEntry(row?.remote ?? null)?.kind;
+    const isDirectory = kind === 'directory';
+    return { verdict: ignoreFiles.judge(path, isDirectory), isDirectory, row };
   }
 }
 
@@ -765,6 +785,14 @@ type Names = { claim(path: RelPath): boolean; reasonAbove(path: RelPath): OutOfS
 
 /** A scan that begins inside the tree does not know the directories above; a loop is then found one round later. */
 const noInodes: readonly string[] = [];
+
+/**
+ * Whether a path that a rule could match, which is not understood, takes no part. What the room and this disk share goes
+ * on, and the rules themselves are shared, so that they hold for everybody.
+ */
+function staysUnpublished(path: RelPath, row: Row | undefined): boolean {
+  return (row?.base ?? null) === null && !isIgnoreFileName(path);
+}
 
 function stampsOf({ stat, fingerprint }: { readonly stat: Stat; readonly fingerprint: Fingerprint }) {
   return { size: stat.size, mtimeMs: Number(stat.mtimeNs / 1_000_000n), fingerprint };

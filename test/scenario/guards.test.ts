@@ -177,5 +177,8 @@ test('verify and explain of a stopped folder look at the disk, by the ignore rul
     explained: await control.explain('new.log'),
   }));
   expect(verified).toMatchObject({ ok: false, differences: [{ path: 'new.txt' }] });
-  expect(explained.lines).toEqual(['ignored by the ignore rules']);
+  expect(explained.lines).toEqual([
+    'ignored by .gitignore:1: *.log',
+    'to sync it, change that line, or add !/new.log to .driftlessignore',
+  ]);
 });

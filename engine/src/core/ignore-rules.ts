@@ -1,100 +1,94 @@
 /**
- * Which paths take no part in sync because of rules (rule IG1): gitignore syntax, by the package `ignore`
- * for single patterns, composed here over nested files.
+ * Which paths take no part in sync because of rules (rule IG1): git's syntax and git's meaning, composed over nested files.
  *
  * A path is judged from the root down: nothing below an excluded directory can come back. At each level the first of
  * these that has an opinion decides:
  *   1. version control folders, and `.driftless` at the root: out, always
  *   2. `.driftlessignore`, nearest directory first; the last matching line of a file counts; `!` takes back in
- *   3. the defaults below
+ *   3. the defaults (scope/default-ignores.ts)
  *   4. `.gitignore`, nearest directory first
  * So `!node_modules` in `.driftlessignore` overrides a default, while the `!*` of a `.gitignore` does not.
- * Leaves to others: reading the files, and saying when one changed (IG2).
+ * Where a file is not understood to its end, a path that it could match, and that nothing puts out for certain, is `unknown`.
+ * Leaves to others: what one file says (scope/ignore-text.ts), reading the files, and saying when one changed (IG2).
  */
-import { ownDirectoryName, type RelPath, utf8ToBytes } from '@driftless/protocol';
-import ignore from 'ignore';
+import { ownDirectoryName, type RelPath } from '@driftless/protocol';
 import { clashKey } from './folder-name.ts';
 import type { FolderTraits } from './folder-traits.ts';
+import { createDefaultIgnores } from './scope/default-ignores.ts';
+import {
+  comparedName,
+  type IgnoreRemark,
+  type IgnoreSource,
+  type IgnoreText,
+  type NameFolding,
+  parseIgnoreText,
+} from './scope/ignore-text.ts';
 
 export const ignoreFileNames = { driftless: '.driftlessignore', git: '.gitignore' } as const;
-
-/** Larger than any ignore file that people write; what is beyond does not count and is warned of. */
-export const ignoreFileBytesMax = 256 * 1024;
-export const ignorePatternsMax = 2_000;
-export const ignorePatternBytesMax = 1_024;
-/** Each `**` inside a pattern multiplies the ways to match a deep path; behind the last one nothing is tried again. */
-export const ignoreDoubleStarsMax = 2;
+export type IgnoreFileKind = keyof typeof ignoreFileNames;
 
 /** Always out: another tool's database, which breaks when it is copied in pieces (F20). `.git` may be a file, too. */
 const versionControlNames: ReadonlySet<string> = new Set(['.git', '.hg', '.svn', '.bzr', '.jj', '_darcs']);
 
-/** Out unless `.driftlessignore` says otherwise. */
-export const defaultIgnorePatterns: readonly string[] = [
-  'node_modules/',
-  // vim: backup, swap, probe
-  '*~',
-  '.*.sw?',
-  '4913',
-  // Emacs: lock, auto-save
-  '.#*',
-  '\\#*#',
-  // Office and LibreOffice: owner and work files
-  '~$*',
-  '~WRD*',
-  '~WRL*',
-  '.~lock.*#',
-  // JetBrains and GNOME: safe writes
-  '*___jb_tmp___',
-  '*___jb_old___',
-  '.goutputstream-*',
-  // network and FUSE disks: files deleted while open
-  '.nfs????????*',
-  '.fuse_hidden*',
-  // litter of desktops
-  '.DS_Store',
-  '._*',
-  '.Spotlight-V100',
-  '.Trashes',
-  '.Trash-*',
-  'Thumbs.db',
-  'ehthumbs.db',
-  'desktop.ini',
-  '$RECYCLE.BIN/',
-  'System Volume Information/',
-];
+export type IgnoreFileTexts = { readonly [Kind in IgnoreFileKind]?: IgnoreSource };
 
 export interface IgnoreRulesOptions {
-  /** Texts of the ignore files directly in a directory ('' = root); asked once a directory until `invalidate`. */
-  readonly readIgnoreFile: (directory: RelPath | '') => { readonly driftless?: string; readonly git?: string };
+  /** The ignore files directly in a directory ('' = root); asked once a directory until `invalidate`. */
+  readonly readIgnoreFile: (directory: RelPath | '') => IgnoreFileTexts;
   readonly traits: FolderTraits;
 }
 
+/** What decided about a path, or about a directory that it lies in. */
+export type IgnoreReason =
+  /** Version control, or our own directory: no rule takes it back in. */
+  | { readonly kind: 'always' }
+  | { readonly kind: 'default'; readonly pattern: string }
+  /** `line` 0: what could not be read of the file. */
+  | { readonly kind: 'rule'; readonly file: RelPath; readonly line: number; readonly pattern: string };
+
+export interface IgnoreVerdict {
+  /** `unknown`: something that is not understood could match it; it takes part only if it did before. */
+  readonly kind: 'in' | 'out' | 'unknown';
+  /** null: nothing has an opinion. */
+  readonly reason: IgnoreReason | null;
+  /** The path that was decided about: the asked one, or the outermost excluded directory above it. */
+  readonly at: RelPath | '';
+}
+
 export interface IgnoreRules {
+  judge(path: RelPath, isDirectory: boolean): IgnoreVerdict;
+  /** Whether it is out for certain. */
   isIgnored(path: RelPath, isDirectory: boolean): boolean;
   /** An ignore file in `directory` appeared, changed or went, or the directory itself did: all at and below it is asked again. */
   invalidate(directory: RelPath | ''): void;
-  /** Lines that do not count because they broke a bound, for people. */
-  warnings(): readonly { readonly directory: RelPath | ''; readonly reason: string }[];
+  /** Lines that do not do what they look like, for people. */
+  remarks(): readonly (IgnoreRemark & { readonly file: RelPath })[];
 }
 
 /** Cost of a question: its parents' answers are kept, then the rules of the files above it. */
 export function createIgnoreRules(options: IgnoreRulesOptions): IgnoreRules {
   const { traits } = options;
-  const defaults = parsePatterns(defaultIgnorePatterns.join('\n'), traits).matcher;
+  const folding: NameFolding = { ignoreCase: !traits.caseSensitive, foldsUnicode: traits.foldsUnicode };
+  const defaultFor = createDefaultIgnores(folding);
   const directories = new Map<RelPath | '', DirectoryState>();
-  const warningsByDirectory = new Map<RelPath | '', readonly string[]>();
+  const remarksByDirectory = new Map<RelPath | '', readonly (IgnoreRemark & { readonly file: RelPath })[]>();
 
   const readRules = (directory: RelPath | '', above: readonly DirectoryRules[]): readonly DirectoryRules[] => {
-    const texts = options.readIgnoreFile(directory);
-    const driftless = parsePatterns(texts.driftless ?? '', traits);
-    const git = parsePatterns(texts.git ?? '', traits);
-    const reasons = [
-      ...driftless.reasons.map((reason) => `${ignoreFileNames.driftless}: ${reason}`),
-      ...git.reasons.map((reason) => `${ignoreFileNames.git}: ${reason}`),
-    ];
-    if (reasons.length > 0) warningsByDirectory.set(directory, reasons);
-    if (driftless.matcher === null && git.matcher === null) return above;
-    return [{ directory, driftless: driftless.matcher, git: git.matcher }, ...above];
+    const sources = options.readIgnoreFile(directory);
+    const driftless = parse(directory, 'driftless', sources);
+    const git = parse(directory, 'git', sources);
+    const remarks = [driftless, git].flatMap(
+      (file) => file?.text.remarks.map((remark) => ({ ...remark, file: file.path })) ?? [],
+    );
+    if (remarks.length > 0) remarksByDirectory.set(directory, remarks);
+    if (isWithoutRules(driftless) && isWithoutRules(git)) return above;
+    return [{ prefixLength: comparedPrefix(directory, folding), driftless, git }, ...above];
+  };
+  const parse = (directory: RelPath | '', kind: IgnoreFileKind, sources: IgnoreFileTexts): RuleFile | null => {
+    const source = sources[kind];
+    if (source === undefined) return null;
+    const path = (directory === '' ? '' : `${directory}/`) + ignoreFileNames[kind];
+    return { path: path as RelPath, text: parseIgnoreText(source, folding) };
   };
 
   const stateOf = (directory: RelPath | ''): DirectoryState => {
@@ -102,45 +96,59 @@ export function createIgnoreRules(options: IgnoreRulesOptions): IgnoreRules {
     if (known !== undefined) return known;
     let state: DirectoryState;
     if (directory === '') {
-      state = { ignored: false, rules: readRules('', []) };
+      state = { verdict: rootVerdict, rules: readRules('', []) };
     } else {
       const parent = stateOf(parentOf(directory));
-      const ignored = parent.ignored || judge(directory, true, parent.rules);
+      const verdict = parent.verdict.kind === 'out' ? parent.verdict : judgeAlone(directory, true, parent.rules);
       // Below an excluded directory no rule is asked any more, so none is read.
-      state = ignored ? excluded : { ignored, rules: readRules(directory, parent.rules) };
+      state = { verdict, rules: verdict.kind === 'out' ? [] : readRules(directory, parent.rules) };
     }
     directories.set(directory, state);
     return state;
   };
 
-  const judge = (path: RelPath, isDirectory: boolean, rules: readonly DirectoryRules[]): boolean => {
-    if (isAlwaysIgnored(path, traits)) return true;
-    for (const { directory, driftless } of rules) {
-      const verdict = driftless?.(below(path, directory), isDirectory);
-      if (verdict !== undefined) return verdict;
-    }
-    if (defaults?.(path, isDirectory) === true) return true;
-    for (const { directory, git } of rules) {
-      const verdict = git?.(below(path, directory), isDirectory);
-      if (verdict !== undefined) return verdict;
-    }
-    return false;
+  const judgeAlone = (path: RelPath, isDirectory: boolean, rules: readonly DirectoryRules[]): IgnoreVerdict => {
+    if (isAlwaysIgnored(path, traits)) return { kind: 'out', reason: { kind: 'always' }, at: path };
+    const compared = comparedName(path, folding);
+    const name = compared.slice(compared.lastIndexOf('/') + 1);
+    let unknown: IgnoreReason | null = null;
+    const ask = (kind: IgnoreFileKind): IgnoreVerdict | null => {
+      for (const { prefixLength, [kind]: file } of rules) {
+        const line = file?.text.find(compared.slice(prefixLength), name, isDirectory) ?? null;
+        if (file === null || line === null) continue;
+        const reason: IgnoreReason = { kind: 'rule', file: file.path, line: line.line, pattern: line.pattern };
+        if (line.verdict !== 'unknown') return { kind: line.verdict, reason, at: path };
+        // Something weaker may still put it out for certain; nothing weaker can take it in for certain.
+        unknown ??= reason;
+      }
+      return null;
+    };
+    const orUnknown = (verdict: IgnoreVerdict): IgnoreVerdict =>
+      unknown === null || verdict.kind === 'out' ? verdict : { kind: 'unknown', reason: unknown, at: path };
+
+    const byDriftless = ask('driftless');
+    if (byDriftless !== null) return orUnknown(byDriftless);
+    const pattern = defaultFor(name, isDirectory);
+    if (pattern !== undefined) return { kind: 'out', reason: { kind: 'default', pattern }, at: path };
+    return orUnknown(ask('git') ?? { kind: 'in', reason: null, at: path });
+  };
+
+  const judge = (path: RelPath, isDirectory: boolean): IgnoreVerdict => {
+    if (isDirectory) return stateOf(path).verdict;
+    const parent = stateOf(parentOf(path));
+    return parent.verdict.kind === 'out' ? parent.verdict : judgeAlone(path, false, parent.rules);
   };
 
   return {
-    isIgnored(path, isDirectory) {
-      if (isDirectory) return stateOf(path).ignored;
-      const parent = stateOf(parentOf(path));
-      return parent.ignored || judge(path, false, parent.rules);
-    },
+    judge,
+    isIgnored: (path, isDirectory) => judge(path, isDirectory).kind === 'out',
     invalidate(directory) {
-      for (const map of [directories, warningsByDirectory]) {
+      for (const map of [directories, remarksByDirectory]) {
         if (directory === '') map.clear();
         else for (const key of map.keys()) if (key === directory || key.startsWith(`${directory}/`)) map.delete(key);
       }
     },
-    warnings: () =>
-      [...warningsByDirectory].flatMap(([directory, reasons]) => reasons.map((reason) => ({ directory, reason }))),
+    remarks: () => [...remarksByDirectory.values()].flat(),
   };
 }
 
@@ -151,104 +159,29 @@ export function isAlwaysIgnored(path: RelPath, traits: FolderTraits): boolean {
   return versionControlNames.has(name) || (slash < 0 && name === ownDirectoryName);
 }
 
+interface RuleFile {
+  readonly path: RelPath;
+  readonly text: IgnoreText;
+}
 interface DirectoryRules {
-  readonly directory: RelPath | '';
-  readonly driftless: Matcher | null;
-  readonly git: Matcher | null;
+  /** Of the directory and its slash, in the form in which paths are compared. */
+  readonly prefixLength: number;
+  readonly driftless: RuleFile | null;
+  readonly git: RuleFile | null;
 }
 interface DirectoryState {
-  readonly ignored: boolean;
+  readonly verdict: IgnoreVerdict;
   /** Of this directory and those above it, nearest first. */
   readonly rules: readonly DirectoryRules[];
 }
-const excluded: DirectoryState = { ignored: true, rules: [] };
+const rootVerdict: IgnoreVerdict = { kind: 'in', reason: null, at: '' };
 
-/** true: out; false: taken back in; undefined: no opinion. `path` is relative to the file's directory. */
-type Matcher = (path: string, isDirectory: boolean) => boolean | undefined;
-
-/**
- * One file's patterns. The package would also exclude what lies below a directory that this one file excludes, though a
- * stronger file may have taken that directory back in. It does not do so for negated patterns, and those tell whether
- * they match a path itself: so lines of one sign that follow each other become one set, all negated, and the last set
- * that matches decides with its sign.
- */
-function parsePatterns(
-  text: string,
-  traits: FolderTraits,
-): { readonly matcher: Matcher | null; readonly reasons: readonly string[] } {
-  const { patterns, reasons } = boundedPatterns(text);
-  const sets: PatternSet[] = [];
-  for (const pattern of patterns) {
-    const excludes = !pattern.startsWith('!');
-    const body = excludes ? pattern : pattern.slice(1);
-    const last = sets.at(-1);
-    if (last?.excludes === excludes) last.bodies.push(body);
-    else sets.push(createPatternSet(excludes, body, traits));
-  }
-  if (sets.length === 0) return { matcher: null, reasons };
-  sets.reverse();
-  const matcher: Matcher = (path, isDirectory) => {
-    const asked = isDirectory ? `${path}/` : path;
-    return sets.find((set) => set.matches(asked))?.excludes;
-  };
-  return { matcher, reasons };
+function isWithoutRules(file: RuleFile | null): boolean {
+  return file === null || file.text.isEmpty;
 }
 
-interface PatternSet {
-  readonly excludes: boolean;
-  readonly bodies: string[];
-  matches(path: string): boolean;
-}
-
-/** The package remembers every path that it was asked: it is made anew after this many, so that it cannot grow for ever. */
-const questionsMax = 10_000;
-
-function createPatternSet(excludes: boolean, first: string, traits: FolderTraits): PatternSet {
-  const bodies = [first];
-  let questions = questionsMax;
-  let compiled: ReturnType<typeof ignore> | undefined;
-  return {
-    excludes,
-    bodies,
-    matches(path) {
-      if (compiled === undefined || questions >= questionsMax) {
-        compiled = ignore({ ignorecase: !traits.caseSensitive, allowRelativePaths: true });
-        compiled.add(bodies.map((body) => ({ pattern: `!${body}` })));
-        questions = 0;
-      }
-      questions += 1;
-      return compiled.test(path).unignored;
-    },
-  };
-}
-
-function boundedPatterns(text: string): { readonly patterns: readonly string[]; readonly reasons: readonly string[] } {
-  const reasons: string[] = [];
-  let readable = text;
-  if (text.length > ignoreFileBytesMax) {
-    reasons.push(`only the first ${ignoreFileBytesMax} characters count`);
-    readable = text.slice(0, ignoreFileBytesMax);
-  }
-  const patterns: string[] = [];
-  let refused = 0;
-  const lines = (readable.startsWith('\uFEFF') ? readable.slice(1) : readable).split(/\r?\n/);
-  for (const line of lines) {
-    if (line.trim() === '' || line.startsWith('#')) continue;
-    if (patterns.length === ignorePatternsMax) {
-      reasons.push(`only the first ${ignorePatternsMax} patterns count`);
-      break;
-    }
-    if (utf8ToBytes(line).length > ignorePatternBytesMax || costlyDoubleStars(line) > ignoreDoubleStarsMax)
-      refused += 1;
-    else patterns.push(line);
-  }
-  if (refused > 0) reasons.push(`${refused} patterns are too long or have too many **`);
-  return { patterns, reasons };
-}
-
-/** Runs of two or more stars, but for one at the very end. */
-function costlyDoubleStars(pattern: string): number {
-  return pattern.replace(/\*{2,}\/?\s*$/, '').match(/\*{2,}/g)?.length ?? 0;
+function comparedPrefix(directory: RelPath | '', folding: NameFolding): number {
+  return directory === '' ? 0 : comparedName(directory, folding).length + 1;
 }
 
 /** A name as such a disk compares it: folded, and without what HFS+ and Windows do not see. */
@@ -267,8 +200,4 @@ function diskName(name: string, traits: FolderTraits): string {
 
 function parentOf(path: RelPath): RelPath | '' {
   return path.slice(0, Math.max(0, path.lastIndexOf('/'))) as RelPath | '';
-}
-
-function below(path: RelPath, directory: RelPath | ''): string {
-  return directory === '' ? path : path.slice(directory.length + 1);
 }

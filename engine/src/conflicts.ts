@@ -6,6 +6,7 @@
 import type { Entry, FileEntry, RelPath, Variant } from '@driftless/protocol';
 import { problemOf } from './apply/disk-entry.ts';
 import type { Outcome } from './apply/replace-journal.ts';
+import { isRetryDue } from './core/backoff.ts';
 import { conflictName } from './core/conflict-name.ts';
 import { liveEntry, sameEntry, sameLocal } from './core/entry-encoding.ts';
 import { ignoreFileNames } from './core/ignore-rules.ts';
@@ -58,7 +59,7 @@ export function createConflictKeeper(context: PeerContext): ConflictKeeper {
     const extra: ExtraChange[] = [];
     const resolved: RelPath[] = [];
     for (const row of store.heldRows()) {
-      if (!settled(row.path) || (row.problem !== null && row.problem.retryAtMs > clock.nowMs())) continue;
+      if (!settled(row.path) || (row.problem !== null && !isRetryDue(row.problem, clock.nowMs()))) continue;
       if (resolved.length + steps.length >= resolutionsPerRecordMax) break;
       await settleOne(row, { steps, extra, resolved });
       await context.pause();

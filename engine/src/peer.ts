@@ -6,7 +6,8 @@
  *
  *   turn: commands · root check · scan what is dirty · take in the room's records · reconcile · disk · publish · conflicts
  *
- * Decisions are made in core/ and in the verbs; this file only orders them and turns outcomes into one honest state
+ * Decisions are made in core/ and in the verbs, when to turn in peer/schedule.ts, what a failed turn leads to in
+ * peer/turn-failure.ts; this file only orders them and turns outcomes into one honest state
  * (rules RB1, DISK2, FAST1, FAST2, FAST5, PR4, W6).
  */
 import { clipText, limits, type MassDeletion, type RelPath } from '@driftless/protocol';
@@ -38,13 +39,13 @@ import { createDeletionHold } from './deletion-hold.ts';
 import { createDownloads } from './downloads.ts';
 import { createGitWatch } from './git-watch.ts';
 import { createPause } from './pause.ts';
+import { createSchedule, type Situation } from './peer/schedule.ts';
+import { diskFullHalt, failureOf } from './peer/turn-failure.ts';
 import type { Peer, PeerParts } from './peer-api.ts';
-import { type PeerContext, RoomHalted } from './peer-context.ts';
-import { FolderError } from './ports/folder.ts';
-import { RequestRefused, type RoomSession, SessionEnded } from './ports/room-session.ts';
-import { StateStoreError } from './ports/state-store.ts';
+import type { PeerContext } from './peer-context.ts';
+import type { RoomSession } from './ports/room-session.ts';
 import { createPresenceBoard } from './presence.ts';
-import { createPublisher, DraftVoid } from './publish.ts';
+import { createPublisher } from './publish.ts';
 import { createRecovery, youngerLog } from './recover.ts';
 import { createRelayFeed } from './relay-feed.ts';
 import { createRoomLog } from './room-log.ts';
@@ -64,6 +65,13 @@ const progressEveryMs = 250;
 /** Paths that keep changing do not hold up what git did for longer. */
 const gitWaitMsMax = 1_000;
 const rescanEveryMs = 10 * 60_000;
+/**
+ * The room is compared with the disk again although nothing asks for it: soon while that costs next to nothing, else after
+ * this many times what it took.
+ */
+const planEveryMsMin = 2_000;
+const planEveryMsMax = 60_000;
+const planRestPerWork = 500;
 /** Without hints (no watches left, a network file system) the disk is looked at more often. */
 const degradedRescanEveryMs = 10_000;
 const rootCheckEveryMs = 2_000;
@@ -88,15 +96,14 @@ export function createPeer(given: PeerParts): Peer {
 
   let halt: Halt | null = null;
   let quota: Halt | null = null;
-  /** A step of the loop itself met a full disk. */
-  let diskFull = false;
+  /** What is shown while failed turns are tried again. */
+  let backOffHalt: Halt | null = null;
   /** Paths that failed for want of room, and have not been tried with success since. */
   const withoutRoom = new Set<RelPath>();
   let scanning = false;
   let working = false;
   let progress: PeerState['progress'] | null = null;
   let degraded: string | null = null;
-  let fullScanDueMs = 0;
   /** The journal of the run before is settled, and its staged files are gone. */
   let isSettled = false;
   let isRecalled = false;
@@ -106,7 +113,7 @@ export function createPeer(given: PeerParts): Peer {
   /** A checkpoint was made: a good moment to let aged tombstones go. */
   let tombstonesDue = false;
   let checkpointDueMs = 0;
-  let trashDueMs = 0;
+  let sweepingTrash = false;
   let lastRecordMs = Number.NEGATIVE_INFINITY;
   /** A labelled record was taken in: its large contents are not left behind (rule DISK1). */
   let wholeRecord = false;
@@ -116,6 +123,8 @@ export function createPeer(given: PeerParts): Peer {
   let lastProgressMs = Number.NEGATIVE_INFINITY;
   let lastLastingText = '';
   let lastToldMs = Number.NEGATIVE_INFINITY;
+  /** Something on disk, in the room or in what is known of them is different from before the turn. */
+  let isFruitful = false;
   const commands: (() => Promise<void>)[] = [];
   let running: Promise<void> | null = null;
   /** Work beside the loop; waited for before the parts are closed. */
@@ -127,9 +136,23 @@ export function createPeer(given: PeerParts): Peer {
     woken = true;
     wakeUp?.();
   };
+  const schedule = createSchedule();
+  const nowMs = (): number => clock.monotonicMs();
+  /** The loop's own wish: what it did is to be gone on with. */
+  const planAgain = (): void => {
+    schedule.again('plan', nowMs());
+    wake();
+  };
+  /** Until a wait with a name is over. */
+  const planAfter = (delayMs: number): void => schedule.after('plan', delayMs, nowMs());
+  const lookAtAll = (): void => schedule.input('all', nowMs());
 
   const feed = createRelayFeed(parts, {
-    wake,
+    onNews: () => {
+      schedule.input('plan', nowMs());
+      wake();
+    },
+    onPresence: wake,
     onOnline: () => presence.reset(),
     onOffline: () => {
       try {
@@ -178,13 +201,13 @@ export function createPeer(given: PeerParts): Peer {
     onDistrusted: (path) => settler.hint(path, false),
   });
   const roomLog = createRoomLog(context);
-  const publisher = createPublisher(context, roomLog, wake);
+  const publisher = createPublisher(context, roomLog, planAgain);
   const downloads = createDownloads(context, {
     runBeside,
     onProgress: (next) => {
       progress = next;
     },
-    wake,
+    wake: planAgain,
   });
   const applier = createApplier(context);
   const checkpoints = createCheckpoints(context);
@@ -217,11 +240,12 @@ export function createPeer(given: PeerParts): Peer {
         feed.refusal ??
         quota ??
         deletions.halt() ??
+        backOffHalt ??
         (isDiskFull() ? diskFullHalt : null) ??
         (presence.cloned ? clonedHalt : null),
       paused: isPaused(),
       online: feed.answering() !== null,
-      scanning: scanning || fullScanDueMs <= clock.monotonicMs(),
+      scanning: scanning || schedule.isAsked('all', nowMs()),
       offlineReason: feed.offlineReason,
       busy:
         working ||
@@ -237,32 +261,42 @@ export function createPeer(given: PeerParts): Peer {
       waitingForUnsavedEdits: false,
     });
   }
+  /** What fails may be the store, from which the state is derived: then the reason is all there is to tell. */
+  function stateToTell(): PeerState {
+    try {
+      return peerState();
+    } catch (error) {
+      if (backOffHalt === null) throw error;
+      return bareState(backOffHalt);
+    }
+  }
   function isDiskFull(): boolean {
     for (const path of withoutRoom) if (store.row(path)?.problem == null) withoutRoom.delete(path);
-    return diskFull || withoutRoom.size > 0;
+    return withoutRoom.size > 0;
   }
   const isPaused = (): boolean => store.setting('paused') === 'yes';
 
   /** Called for every file of long work: the state is not even derived more often than it is told. */
   function tellProgress(): void {
-    const nowMs = clock.monotonicMs();
-    if (nowMs - lastProgressMs < progressEveryMs) return;
-    lastProgressMs = nowMs;
+    if (nowMs() - lastProgressMs < progressEveryMs) return;
+    lastProgressMs = nowMs();
     tellState();
   }
 
-  /** A change of state is told at once, of numbers a few times a second: the loop looks again within rootCheckEveryMs. */
+  /** A change of state is told at once, of numbers a few times a second. */
   function tellState(): void {
-    const state = peerState();
+    const state = stateToTell();
     const text = JSON.stringify(state);
     if (text === lastStateText) return;
     const { pending: _pending, progress: _progress, ...lasting } = state;
     const lastingText = JSON.stringify(lasting);
-    const nowMs = clock.monotonicMs();
-    if (lastingText === lastLastingText && nowMs - lastToldMs < progressEveryMs) return;
+    if (lastingText === lastLastingText && nowMs() - lastToldMs < progressEveryMs) {
+      schedule.after('tell', progressEveryMs, nowMs());
+      return;
+    }
     lastStateText = text;
     lastLastingText = lastingText;
-    lastToldMs = nowMs;
+    lastToldMs = nowMs();
     parts.onEvent({ event: 'state', ...state });
   }
 
@@ -273,48 +307,103 @@ export function createPeer(given: PeerParts): Peer {
     if (!isRecalled) recall();
     isRecalled = true;
     for (const sealed of feed.takePresences()) presence.take(sealed);
-    for (const command of commands.splice(0)) await command();
-    let rootHalt = await rootGuard.check();
-    if (rootHalt?.code === 'root-emptied' && halt?.code === 'root-emptied') {
-      // Files that come back end it by themselves.
-      await scanDirty();
-      rootHalt = await rootGuard.check();
-    }
-    if (rootHalt !== null) {
-      if (halt === null || halt.code !== rootHalt.code) fullScanDueMs = 0;
-      halt = rootHalt;
-      return;
-    }
-    if (halt !== null && isRootHalt(halt)) {
-      halt = null;
-      fullScanDueMs = 0;
-    }
+    await runCommands();
+    const beginMs = nowMs();
+    const due = schedule.begin(beginMs, situation(beginMs));
+    if (due.size === 0 || !(await isRootThere())) return;
     if (!isSettled || journal.isCut) {
       await applier.settleInterrupted();
       await git.begin();
       isSettled = true;
     }
+    if (due.has('trash')) sweepTrash();
     if (halt !== null) return;
     if (isPaused()) {
       publisher.abortUploads();
       await downloads.drop(() => true);
       return;
     }
-    const emptied = await scanDirty();
-    if (emptied !== null) {
-      halt = emptied;
-      return;
+    const looked = due.has('all') || due.has('paths');
+    if (looked) {
+      halt = await scanDirty(due.has('all'));
+      if (halt !== null) return;
     }
+    if (!looked && !due.has('plan')) return;
+    const startMs = nowMs();
     if (context.session() !== null) await takeIn();
     if (context.session() !== null && feed.caughtUp) await carryOut();
+    planLater(nowMs() - startMs);
   }
+
+  async function runCommands(): Promise<void> {
+    for (const command of commands.splice(0)) {
+      await command();
+      isFruitful = true;
+      schedule.input('plan', nowMs());
+    }
+  }
+
+  function situation(atMs: number): Situation {
+    return {
+      halt: halt === null ? 'none' : halt.code === 'root-emptied' ? 'emptied' : 'halted',
+      paused: isPaused(),
+      online: feed.answering() !== null,
+      pathsAtMs: atMs + (settler.nextDelayMs() ?? Number.POSITIVE_INFINITY),
+      roomWaits: !feed.caughtUp || feed.headMoved || feed.hasPushed,
+    };
+  }
+
+  /** Before anything is believed or changed: false halts. */
+  async function isRootThere(): Promise<boolean> {
+    schedule.after('root', rootCheckEveryMs, nowMs());
+    let rootHalt = await checkedRoot();
+    if (rootHalt?.code === 'root-emptied' && halt?.code === 'root-emptied') {
+      // Files that come back end it by themselves.
+      await scanDirty(false);
+      rootHalt = await checkedRoot();
+    }
+    if (rootHalt !== null) {
+      if (halt?.code !== rootHalt.code) isFruitful = true;
+      halt = rootHalt;
+      return false;
+    }
+    if (halt !== null && isRootHalt(halt)) {
+      halt = null;
+      isFruitful = true;
+      lookAtAll();
+    }
+    return true;
+  }
+
+  async function checkedRoot(): Promise<Halt | null> {
+    try {
+      return await rootGuard.check();
+    } catch (error) {
+      if (!(error instanceof RootReplaced)) throw error;
+      forgetBases();
+      return rootGuard.check();
+    }
+  }
+
+  /** When the next comparison is due if nothing asks for one: a path's retry, or a look for what no event told of. */
+  function planLater(tookMs: number): void {
+    const wallMs = clock.nowMs();
+    const retryAtMs = store.nextRetryAtMs(wallMs);
+    planAfter(
+      Math.min(
+        Math.max(planEveryMsMin, Math.min(planEveryMsMax, tookMs * planRestPerWork)),
+        retryAtMs === undefined ? Number.POSITIVE_INFINITY : retryAtMs - wallMs,
+      ),
+    );
+  }
+
   const isRootHalt = ({ code }: Halt): boolean =>
     code === 'root-missing' || code === 'root-replaced' || code === 'root-emptied';
 
   /** A halt: what was seen must not be acted on. */
-  async function scanDirty(): Promise<Halt | null> {
-    const full = clock.monotonicMs() >= fullScanDueMs;
+  async function scanDirty(full: boolean): Promise<Halt | null> {
     const taken = full ? [] : settler.take();
+    isFruitful ||= full || taken.length > 0;
     try {
       return full || taken.length > 0 ? await scan(full ? 'all' : taken) : null;
     } catch (error) {
@@ -339,7 +428,7 @@ export function createPeer(given: PeerParts): Peer {
           if (files > 1_000) tellProgress();
         },
       });
-      if (full) fullScanDueMs = clock.monotonicMs() + (degraded === null ? rescanEveryMs : degradedRescanEveryMs);
+      if (full) schedule.after('all', degraded === null ? rescanEveryMs : degradedRescanEveryMs, nowMs());
       for (const request of result.unstable) settler.unstable(request);
       secondLooks.judge({ ...result, requests: full ? [] : paths, lookedMs });
       for (const { path, reason } of result.problems) parts.onEvent({ event: 'problem', path, reason });
@@ -368,6 +457,7 @@ export function createPeer(given: PeerParts): Peer {
       // A session that began meanwhile begins anew.
       if (feed.session !== current) return;
       feed.caughtUp = true;
+      isFruitful = true;
       previewFirstJoin();
     }
     const pushed = feed.takePushed();
@@ -376,17 +466,16 @@ export function createPeer(given: PeerParts): Peer {
         contents.takePushed(chunks);
         const outcome = await roomLog.take(record);
         if (outcome.kind === 'gap') feed.headMoved = true;
+        else isFruitful = true;
       }
     } finally {
       if (pushed.bytes > 0) current.grantPushCredit(pushed.bytes);
     }
     if (feed.headMoved) {
       feed.headMoved = false;
-      const outcome = await roomLog.pull(current, () => {});
-      if (outcome !== 'caught-up') {
-        feed.caughtUp = false;
-        wake();
-      }
+      const before = store.head()?.id;
+      feed.caughtUp = (await roomLog.pull(current, () => {})) === 'caught-up';
+      isFruitful ||= store.head()?.id !== before;
     }
     const head = store.head();
     if (head !== null && (store.recordMeta(head.height)?.label ?? '') !== '') wholeRecord = true;
@@ -446,7 +535,6 @@ export function createPeer(given: PeerParts): Peer {
       // Their rules hold from here on, for what is on disk and for what else arrived.
       for (const path of ignoreFiles)
         settler.hint(path.includes('/') ? (path.slice(0, path.lastIndexOf('/')) as RelPath) : '', true);
-      wake();
       return;
     }
     await publishPlan(plan, clashes, current);
@@ -560,11 +648,15 @@ export function createPeer(given: PeerParts): Peer {
       }
       const lastApplied = result.applied.at(-1);
       if (lastApplied !== undefined) {
+        isFruitful = true;
         rootGuard.noteApplied();
         noteLastChange(lastApplied.path, roomLog.authorOf(lastApplied.path) ?? '');
       }
       clashes.push(...result.conflicts);
-      if (settler.due() || context.session() === null) break;
+      if (settler.due() || context.session() === null) {
+        planAgain();
+        break;
+      }
     }
     progress = null;
     return clashes;
@@ -586,7 +678,7 @@ export function createPeer(given: PeerParts): Peer {
     const extra = await conflicts.untracks();
     if (steps.length === 0 && extra.length === 0) return;
     if (await git.busy()) {
-      settler.wakeIn(100);
+      planAfter(100);
       return;
     }
     const label = await git.label();
@@ -594,21 +686,21 @@ export function createPeer(given: PeerParts): Peer {
     if (label !== '' && settler.size > 0) {
       gitWaitMs ??= clock.monotonicMs();
       if (clock.monotonicMs() - gitWaitMs < gitWaitMsMax) {
-        settler.wakeIn(20);
+        planAfter(20);
         return;
       }
     }
     gitWaitMs = null;
     const judged = await deletions.judge(steps, { inDoubt: settler.doubted().length });
     const sendable = judged.steps;
-    if (judged.waitMs > 0) settler.wakeIn(judged.waitMs);
+    if (judged.waitMs > 0) planAfter(judged.waitMs);
     const whole = label !== '' && sendable.length > 1;
     const batches = [...recordBatches(sendable, { whole })];
     if (batches.length === 0 && extra.length > 0) batches.push([]);
     for (const [index, batch] of batches.entries()) {
       const sinceMs = clock.monotonicMs() - lastRecordMs;
       if (sinceMs < recordIntervalMs && batch.length < 500) {
-        settler.wakeIn(recordIntervalMs - sinceMs);
+        planAfter(recordIntervalMs - sinceMs);
         return;
       }
       const published = await publishBatch(
@@ -623,7 +715,7 @@ export function createPeer(given: PeerParts): Peer {
       lastRecordMs = clock.monotonicMs();
       // Saves made meanwhile overtake the rest of a first share.
       if (index < batches.length - 1 && (settler.due() || feed.hasPushed)) {
-        wake();
+        planAgain();
         return;
       }
     }
@@ -655,6 +747,7 @@ export function createPeer(given: PeerParts): Peer {
     switch (outcome.kind) {
       case 'appended':
         quota = null;
+        isFruitful = true;
         for (const { path, deleted } of outcome.paths)
           parts.onEvent(deleted ? { event: 'sent', path, deleted } : { event: 'sent', path });
         for (const step of batch)
@@ -671,12 +764,12 @@ export function createPeer(given: PeerParts): Peer {
         return 'nothing';
       case 'stale':
         feed.headMoved ||= outcome.isBehind;
+        isFruitful = true;
         // Random within two round trips, so that equal peers do not meet again and again (rule PR4).
-        settler.wakeIn(staleDelayMs(roundTripMsGuess, parts.random.fraction()));
+        planAfter(staleDelayMs(roundTripMsGuess, parts.random.fraction()));
         return 'again';
       case 'gap':
         feed.caughtUp = false;
-        wake();
         return 'again';
       case 'over-quota':
         quota = {
@@ -684,7 +777,7 @@ export function createPeer(given: PeerParts): Peer {
           reason: `the relay has no room left: ${outcome.what}`,
           next: 'make room at the relay or raise its quota; this peer tries again',
         };
-        settler.wakeIn(quotaRetryMs);
+        planAfter(quotaRetryMs);
         return 'again';
     }
   }
@@ -692,7 +785,7 @@ export function createPeer(given: PeerParts): Peer {
   async function settleConflicts(current: RoomSession): Promise<void> {
     const work = await conflicts.settle((path) => !settler.has(path));
     if (work.extra.length === 0 && work.steps.length === 0) return;
-    if ((await publishBatch(work.steps, work.extra, current, '', 'none', true, true)) === 'appended') wake();
+    if ((await publishBatch(work.steps, work.extra, current, '', 'none', true, true)) === 'appended') planAgain();
   }
 
   /** Nothing urgent is left: checkpoint, trash. */
@@ -714,7 +807,7 @@ export function createPeer(given: PeerParts): Peer {
           if (!made) return;
           diagnostics.info('checkpoint-made');
           tombstonesDue = true;
-          wake();
+          planAgain();
         })
         .catch((error: unknown) => {
           checkpointDueMs = clock.monotonicMs() + checkpointRetryMs;
@@ -733,27 +826,49 @@ export function createPeer(given: PeerParts): Peer {
     let failures = 0;
     while (!closing.signal.aborted) {
       woken = false;
+      isFruitful = false;
+      let delayMs = 0;
       try {
         await turn();
-        failures = 0;
-        diskFull = false;
+        const endMs = nowMs();
+        schedule.ended(endMs, situation(endMs), { fruitless: !isFruitful });
+        working = false;
+        turnSession = null;
+        progress = downloads.size > 0 ? progress : null;
+        if (closing.signal.aborted) break;
+        if (!schedule.isBackingOff(nowMs())) {
+          failures = 0;
+          backOffHalt = null;
+        }
+        delayMs = sleepMs();
       } catch (error) {
         failures += 1;
+        working = false;
         onTurnFailed(error, failures);
-      }
-      working = false;
-      turnSession = null;
-      progress = downloads.size > 0 ? progress : null;
-      if (closing.signal.aborted) break;
-      tellState();
-      let delayMs = rootCheckEveryMs;
-      try {
-        delayMs = Math.min(presence.announce(peerState().state), await nextDelayMs());
-      } catch (error) {
-        failures += 1;
-        onTurnFailed(error, failures);
+        turnSession = null;
+        progress = null;
+        if (closing.signal.aborted) break;
+        delayMs = sleepMsAfterFailure();
       }
       if (!woken) await sleep(delayMs);
+    }
+  }
+
+  /** Tells how it is, and how long nothing is due. */
+  function sleepMs(): number {
+    tellState();
+    schedule.after('presence', presence.announce(peerState().state), nowMs());
+    const atMs = nowMs();
+    return schedule.nextDelayMs(atMs, situation(atMs));
+  }
+
+  /** What failed may be what tells: the store. */
+  function sleepMsAfterFailure(): number {
+    try {
+      return sleepMs();
+    } catch (error) {
+      diagnostics.warn('state-not-told', { reason: String(error) });
+      return rootCheckEveryMs;
     }
   }
 
@@ -782,57 +897,33 @@ export function createPeer(given: PeerParts): Peer {
       },
       onDegraded: (reason) => {
         degraded = reason;
-        fullScanDueMs = 0;
+        lookAtAll();
         wake();
       },
     });
     // Closed meanwhile: a link opened now would outlive the store.
     if (!closing.signal.aborted) feed.open();
+    for (const work of ['root', 'all', 'trash'] as const) schedule.input(work, nowMs());
   }
 
   function onTurnFailed(error: unknown, failures: number): void {
     if (closing.signal.aborted) return;
-    if (error instanceof SessionEnded) {
-      // The one that this turn worked with: another may have begun meanwhile.
-      if (feed.session === turnSession) {
-        feed.dropSession();
-      }
-      return;
-    }
-    if (error instanceof RootReplaced) {
-      forgetBases();
-      return;
-    }
-    if (error instanceof RoomHalted) {
-      halt = {
-        code: error.code,
-        reason: error.message,
-        next: error.code === 'update-needed' ? 'update Driftless' : 'see the log; restart Driftless',
-      };
-      return;
-    }
-    // What was begun on the disk may not be in the trees: settled like after a crash (rule INTENT).
-    isSettled = false;
-    if (
-      (error instanceof FolderError && error.problem.diskFull) ||
-      (error instanceof StateStoreError && error.code === 'disk-full')
-    ) {
-      feed.caughtUp = false;
-      diskFull = true;
-      settler.wakeIn(5_000);
-      return;
-    }
-    // Records that were being taken in may be missed: the log is asked again.
-    feed.caughtUp = false;
-    // Anything else is tried again with growing pauses, and shown: never silent, never a tight loop.
+    const failure = failureOf(error, failures);
+    if (failure.settlesJournal) isSettled = false;
+    if (failure.asksLogAgain) feed.caughtUp = false;
+    if (failure.isFinal) halt = failure.halt;
+    else backOffHalt = failure.halt;
+    schedule.failed(nowMs(), failure.backOffMs);
+    // The session that this turn worked with: another may have begun meanwhile.
+    if (failure.kind === 'session-ended' && feed.session === turnSession) feed.dropSession();
+    if (failure.kind !== 'internal') return;
     diagnostics.error('turn-failed', {
       reason: error instanceof Error ? (error.stack ?? error.message) : String(error),
       failures,
     });
-    if (failures === 1 || error instanceof DraftVoid || error instanceof RequestRefused)
-      parts.onEvent({ event: 'problem', path: '', reason: error instanceof Error ? error.message : String(error) });
-    if (failures >= 3) fullScanDueMs = 0;
-    settler.wakeIn(Math.min(30_000, 200 * 2 ** Math.min(failures, 8)));
+    if (failures === 1) parts.onEvent({ event: 'problem', path: '', reason: failure.reason });
+    // What several turns failed on may be that the trees do not say what the disk holds.
+    if (failures >= 3) lookAtAll();
   }
 
   /** A confirmed new root: nothing that was agreed on with the old one holds for it. */
@@ -847,25 +938,29 @@ export function createPeer(given: PeerParts): Peer {
       }
       store.setSetting('join', 'first');
     });
-    fullScanDueMs = 0;
+    lookAtAll();
   }
 
-  async function nextDelayMs(): Promise<number> {
-    const nowMs = clock.nowMs();
-    const retryAtMs = store.nextRetryAtMs();
-    if (halt === null && clock.monotonicMs() >= trashDueMs)
-      trashDueMs =
-        clock.monotonicMs() +
-        Math.min(trashEveryMsMax, Math.max(trashEveryMsMin, (await trash.sweep()) ?? trashEveryMsMax));
-    return Math.max(
-      1,
-      Math.min(
-        settler.nextDelayMs() ?? Number.POSITIVE_INFINITY,
-        Math.max(0, fullScanDueMs - clock.monotonicMs()),
-        retryAtMs === undefined || isPaused() ? Number.POSITIVE_INFINITY : Math.max(0, retryAtMs - nowMs),
-        Math.max(0, trashDueMs - clock.monotonicMs()),
-        rootCheckEveryMs,
-      ),
+  /** Beside the loop: a large file in the trash may have to be read. */
+  function sweepTrash(): void {
+    if (sweepingTrash) return;
+    sweepingTrash = true;
+    let nextMs: number | null = null;
+    runBeside(
+      trash
+        .sweep()
+        .then((dueInMs) => {
+          nextMs = dueInMs;
+        })
+        .catch((error: unknown) => {
+          if (!closing.signal.aborted) diagnostics.warn('trash-not-swept', { reason: String(error) });
+        })
+        .finally(() => {
+          sweepingTrash = false;
+          const delayMs = Math.min(trashEveryMsMax, Math.max(trashEveryMsMin, nextMs ?? trashEveryMsMax));
+          schedule.after('trash', delayMs, nowMs());
+          wake();
+        }),
     );
   }
 
@@ -903,7 +998,7 @@ export function createPeer(given: PeerParts): Peer {
     onConfirm: () => {
       if (rootGuard.confirm()) deletions.confirmNext();
       deletions.confirm();
-      fullScanDueMs = 0;
+      lookAtAll();
     },
     onTrustRelay: () => feed.trustRefusedKey(),
   });
@@ -920,20 +1015,8 @@ export function createPeer(given: PeerParts): Peer {
           reason: `the peer stopped: ${error instanceof Error ? error.message : String(error)}`,
           next: 'see the log; restart Driftless',
         };
-        try {
-          tellState();
-        } catch {
-          // What it failed on may be the store itself: then the reason is all there is to tell.
-          parts.onEvent({
-            event: 'state',
-            state: 'error',
-            ...halt,
-            pending: 0,
-            conflicts: 0,
-            watchingByRescan: false,
-            waitingForUnsavedEdits: false,
-          });
-        }
+        backOffHalt = halt;
+        tellState();
       });
     },
     close: async () => {
@@ -952,11 +1035,14 @@ export function createPeer(given: PeerParts): Peer {
     },
   };
 }
-const diskFullHalt: Halt = {
-  code: 'disk-full',
-  reason: 'the disk is full',
-  next: 'make room; what is missing is tried again by itself',
-};
+const bareState = (halt: Halt): PeerState => ({
+  state: 'error',
+  ...halt,
+  pending: 0,
+  conflicts: 0,
+  watchingByRescan: false,
+  waitingForUnsavedEdits: false,
+});
 const clonedHalt: Halt = {
   code: 'cloned',
   reason: 'another machine uses the identity of this folder (a copied home or a restored image)',

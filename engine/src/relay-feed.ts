@@ -46,7 +46,9 @@ export interface RelayFeed {
 }
 
 export interface RelayFeedOptions {
-  readonly wake: () => void;
+  /** There is something to take, or another state of the link. */
+  readonly onNews: () => void;
+  readonly onPresence: () => void;
   readonly onOnline: () => void;
   /** Told at once, however long the turn under way takes. */
   readonly onOffline: () => void;
@@ -55,7 +57,7 @@ export interface RelayFeedOptions {
 }
 
 export function createRelayFeed(parts: PeerParts, options: RelayFeedOptions): RelayFeed {
-  const { wake } = options;
+  const { onNews } = options;
   let link: RoomLink | null = null;
   let session: RoomSession | null = null;
   let responsive = false;
@@ -83,7 +85,7 @@ export function createRelayFeed(parts: PeerParts, options: RelayFeedOptions): Re
           feed.caughtUp = false;
           parts.onRelayKey(next.relayKey);
           options.onOnline();
-          wake();
+          onNews();
         },
         onPushed: (record, chunks) => {
           const bytes =
@@ -93,25 +95,25 @@ export function createRelayFeed(parts: PeerParts, options: RelayFeedOptions): Re
             pushed.push({ record, chunks });
             pushedBytes += bytes;
           }
-          wake();
+          onNews();
         },
         onHeadMoved: () => {
           feed.headMoved = true;
-          wake();
+          onNews();
         },
         onPresence: (sealed) => {
           if (presences.length < presencesMax) presences.push(sealed);
-          wake();
+          options.onPresence();
         },
         onOffline: (reason) => {
           responsive = false;
           offlineReason = reason;
           options.onOffline();
-          wake();
+          onNews();
         },
         onResponsive: () => {
           responsive = true;
-          wake();
+          onNews();
         },
         onRefused: (refused) => {
           session = null;
@@ -120,7 +122,7 @@ export function createRelayFeed(parts: PeerParts, options: RelayFeedOptions): Re
           refusal = refusalHalt(refused, parts.dir);
           refusedKey = refused.relayKey ?? null;
           if (trustsNext && refusedKey !== null) options.command(async () => void trustRefusedKey());
-          wake();
+          onNews();
         },
       },
     );

@@ -19,6 +19,9 @@ export interface MemoryRelay {
   client(hooks?: { readonly before?: (what: string) => void; readonly after?: (what: string) => void }): RelayClient;
   /** Ends every open session; peers come back with the next turn. */
   cut(): void;
+  /** Ends every open session; peers come back when it `returns`. */
+  goesAway(): void;
+  returns(): void;
   /** Refuses chunks to readers, as a relay that has lost them. */
   losesChunks: boolean;
   readonly appends: number;
@@ -32,6 +35,8 @@ interface Member {
 export function createMemoryRelay(): MemoryRelay {
   const store = memoryRoomStore({ storeId: new Uint8Array(16).fill(7) });
   const members = new Set<Member>();
+  let isAway = false;
+  const kept: (() => void)[] = [];
   let appends = 0;
   const nowMs = 0;
   const turn = (): Promise<void> => new Promise((resolve) => setImmediate(resolve));
@@ -44,12 +49,21 @@ export function createMemoryRelay(): MemoryRelay {
     cut: () => {
       for (const member of [...members]) member.end('cut');
     },
+    goesAway: () => {
+      isAway = true;
+      relay.cut();
+    },
+    returns: () => {
+      isAway = false;
+      for (const connect of kept.splice(0)) connect();
+    },
     client: ({ before = () => {}, after = () => {} } = {}) => ({
       open: ({ cipher }, handlers) => {
         let closed = false;
         let end: ((reason: string) => void) | undefined;
         const connect = async (): Promise<void> => {
           await turn();
+          if (isAway) await new Promise<void>((resolve) => kept.push(resolve));
           if (closed) return;
           const known = handlers.known();
           const { room, holdsKnown } = await store.lookUp(cipher.room, known);

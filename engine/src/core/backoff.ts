@@ -22,6 +22,14 @@ export function backoffDelayMs(attempt: number, fraction: number, limits: Backof
   return longestMs * (0.5 + fraction / 2);
 }
 
+/**
+ * Retry times are stored by the wall clock, because they outlive the process. One that lies further ahead than any delay was
+ * written before the clock was set back: it says nothing, and the retry is due (rule CLOCK).
+ */
+export function isRetryDue({ retryAtMs }: { readonly retryAtMs: number }, nowMs: number): boolean {
+  return retryAtMs <= nowMs || retryAtMs > nowMs + pathBackoff.maxMs;
+}
+
 /** After a stale append: anywhere within two round trips (rule PR4). */
 export function staleDelayMs(roundTripMs: number, fraction: number): number {
   return 2 * roundTripMs * fraction;

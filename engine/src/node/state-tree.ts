@@ -3,6 +3,7 @@
  * up to date by the one function that writes rows, so that an edit costs what it changes (rule FAST3).
  */
 import type { Content, Digest, Entry, RelPath, Slot } from '@driftless/protocol';
+import { pathBackoff } from '../core/backoff.ts';
 import type { LocalEntry } from '../core/local-entry.ts';
 import type { Hold, OutOfScopeReason, Row, RowProblem } from '../core/row.ts';
 import { movedPath } from '../core/tree-paths.ts';
@@ -82,12 +83,14 @@ export function createStateTree(db: SqlDb, transactions: Transactions, options: 
   const selectBetween = rowsSql('WHERE path > ? AND path < ? ORDER BY path LIMIT ?');
   const selectFrom = rowsSql('WHERE path >= ? ORDER BY path LIMIT ?');
   const selectPresent = rowsSql('WHERE path >= ? AND path < ? AND (local IS NOT NULL OR scope <> 0) ORDER BY path');
-  const selectPending = rowsSql('WHERE pending = 1 AND (retry_at IS NULL OR retry_at <= ?) ORDER BY path LIMIT ?');
+  const selectPending = rowsSql(
+    'WHERE pending = 1 AND (retry_at IS NULL OR retry_at <= ? OR retry_at > ?) ORDER BY path LIMIT ?',
+  );
   const selectHeld = rowsSql('WHERE hold IS NOT NULL ORDER BY path');
   const selectOutOfScope = rowsSql('WHERE scope <> 0 ORDER BY path LIMIT ?');
   const selectProblems = rowsSql('WHERE problem IS NOT NULL ORDER BY path LIMIT ?');
   const selectNextRetry = db.prepare<{ readonly at: number | null }>(
-    'SELECT MIN(retry_at) AS at FROM tree WHERE problem IS NOT NULL AND pending = 1',
+    'SELECT MIN(retry_at) AS at FROM tree WHERE problem IS NOT NULL AND (pending = 1 OR hold IS NOT NULL) AND retry_at > ?',
   );
   const selectLocalContent = rowsSql(
     "WHERE substr(local, 2, 8) = ? AND local >= x'01' AND local < x'03' AND scope = 0 AND substr(local, 2, 32) = ? ORDER BY path LIMIT ?",
@@ -388,11 +391,11 @@ export function createStateTree(db: SqlDb, transactions: Transactions, options: 
     },
     rowsUnder,
     pendingRows: ({ limit, nowMs }: { readonly limit: number; readonly nowMs: number }) =>
-      rowsOf(selectPending.all(nowMs, limit)),
+      rowsOf(selectPending.all(nowMs, nowMs + pathBackoff.maxMs, limit)),
     heldRows: () => rowsOf(selectHeld.all()),
     outOfScopeRows: (limit: number) => rowsOf(selectOutOfScope.all(limit)),
     problemRows: (limit: number) => rowsOf(selectProblems.all(limit)),
-    nextRetryAtMs: () => selectNextRetry.get()?.at ?? undefined,
+    nextRetryAtMs: (nowMs: number) => selectNextRetry.get(nowMs)?.at ?? undefined,
     localChildren,
     rowsFrom: (from: RelPath | '', limit: number) => rowsOf(selectFrom.all(from, limit)),
     localFilesByDigest,

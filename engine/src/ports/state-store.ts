@@ -117,13 +117,13 @@ export interface StateStore extends RowView {
 
   // ── the three trees ──
   counts(): Counts;
-  /** Rows that are not at rest, not held, in scope, whose problem's retry time has come; in path order; at most `limit`. */
+  /** Rows that are not at rest, not held, in scope, whose problem's retry is due (`isRetryDue`); in path order; at most `limit`. */
   pendingRows(options: { readonly limit: number; readonly nowMs: number }): Row[];
   heldRows(): Row[];
   outOfScopeRows(limit: number): Row[];
   problemRows(limit: number): Row[];
-  /** Earliest retry time of a problem row, or undefined. */
-  nextRetryAtMs(): number | undefined;
+  /** Earliest retry time after `nowMs` of a row that failed and is not at rest, or undefined: those before it have been looked at. */
+  nextRetryAtMs(nowMs: number): number | undefined;
   /** Rows whose parent directory is `path` ('' = root) and that exist locally or are out of scope: what a rescan compares with. */
   localChildren(path: RelPath | ''): Row[];
   /** Every row at or after `from`, in path order, at most `limit`. */

@@ -50,7 +50,6 @@ export interface Settler {
   readonly size: number;
   /** A scan of everything begins: it answers every hint so far. What is in doubt stays so. */
   clear(): void;
-  wakeIn(delayMs: number): void;
   nextDelayMs(): number | null;
 }
 
@@ -62,7 +61,6 @@ export function createSettler(clock: Clock): Settler {
   const looked = new Map<RelPath | '', number>();
   /** How often, and when last, a path changed while it was read. */
   const restless = new Map<RelPath | '', { readonly times: number; readonly atMs: number }>();
-  let wakeMs = Number.POSITIVE_INFINITY;
   /** Deep requests are few; `has` asks them for each path. */
   let deepPaths = 0;
 
@@ -131,7 +129,6 @@ export function createSettler(clock: Clock): Settler {
 
   function take(): ScanRequest[] {
     const nowMs = clock.monotonicMs();
-    if (wakeMs <= nowMs) wakeMs = Number.POSITIVE_INFINITY;
     const requests: ScanRequest[] = [];
     for (const [path, { deep, dueMs }] of dirty) if (dueMs <= nowMs) requests.push({ path, deep });
     for (const { path, deep } of requests) {
@@ -159,7 +156,7 @@ export function createSettler(clock: Clock): Settler {
   }
 
   function nextDelayMs(): number | null {
-    let nextMs = wakeMs;
+    let nextMs = Number.POSITIVE_INFINITY;
     for (const { dueMs } of dirty.values()) nextMs = Math.min(nextMs, dueMs);
     return nextMs === Number.POSITIVE_INFINITY ? null : Math.max(0, nextMs - clock.monotonicMs());
   }
@@ -181,9 +178,6 @@ export function createSettler(clock: Clock): Settler {
       return dirty.size;
     },
     clear,
-    wakeIn: (delayMs) => {
-      wakeMs = Math.min(wakeMs, clock.monotonicMs() + delayMs);
-    },
     nextDelayMs,
   };
 }

@@ -12,6 +12,8 @@ export interface FakeClock extends Clock {
   /** Moves the wall clock alone, as a person or NTP does. */
   setWallClock(nowMs: number): void;
   readonly timers: number;
+  /** Timers set so far: what turns without end sets without end. */
+  readonly timersSet: number;
 }
 
 interface PendingTimer {
@@ -70,6 +72,9 @@ export function createFakeClock(options: { readonly nowMs?: number } = {}): Fake
     },
     get timers() {
       return pending.size;
+    },
+    get timersSet() {
+      return created;
     },
   };
 }

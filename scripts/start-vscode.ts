@@ -67,7 +67,7 @@ async function start(folders: readonly string[]): Promise<void> {
   const code = findDesktopCode();
   if (code !== undefined) await openDesktopWindows({ code, machines, invitesFile, vsix });
   else await openServers({ machines, invitesFile, vsix, ports: [kept.ports[1], kept.ports[2]] });
-  console.log(`\nThe two folders are kept in step through ${relay.url}. Ctrl-C ends everything.`);
+  console.log(`\nThe two folders are kept in sync through ${relay.url}. Ctrl-C ends everything.`);
 }
 
 function machinesOf(folders: readonly string[]): readonly Machine[] {

@@ -56,7 +56,7 @@ await start(process.argv.slice(2)).catch((error: unknown) => {
 
 async function start(folders: readonly string[]): Promise<void> {
   if (folders.length === 1)
-    throw new Error('Name two folders or more to keep in step, or none for the demo: npm start -- DIR DIR');
+    throw new Error('Name two folders or more to keep in sync, or none for the demo: npm start -- DIR DIR');
   await buildCommandLine();
   // Its helper process is not needed any more.
   await stop();

@@ -160,7 +160,7 @@ export async function deactivate(): Promise<void> {
   await engineHost?.close();
 }
 
-/** Folders on disk; others hold no files that could be kept in step. */
+/** Folders on disk; others hold no files that could be kept in sync. */
 function workspaceFolders(): readonly { readonly name: string; readonly dir: string }[] {
   return (vscode.workspace.workspaceFolders ?? [])
     .filter(({ uri }) => uri.scheme === 'file')

@@ -185,11 +185,11 @@ describe('folders of a window', () => {
 
   it('says who owns a folder, looks again with growing pauses, and takes over', async () => {
     const world = createWorld();
-    world.answers.set(openRequest.method, refusal('owned', '/a is kept in step by VS Code (process 7).'));
+    world.answers.set(openRequest.method, refusal('owned', '/a is kept in sync by VS Code (process 7).'));
     world.folders.update([a]);
     await settled();
     const view = world.folders.find('/a')?.view;
-    expect(view).toEqual({ kind: 'owned', message: '/a is kept in step by VS Code (process 7).' });
+    expect(view).toEqual({ kind: 'owned', message: '/a is kept in sync by VS Code (process 7).' });
     const pauses: number[] = [];
     for (let round = 0; round < 6; round += 1) {
       pauses.push(...world.timers.waiting());

@@ -171,7 +171,7 @@ const steps: readonly Step[] = [
       await statusItem(page, 'Sync: owned by another process').waitFor({ timeout: stepMsMax });
       await statusItem(page, 'Sync: owned by another process').hover();
       await page
-        .locator('.monaco-hover', { hasText: /kept in step by VS Code/ })
+        .locator('.monaco-hover', { hasText: /kept in sync by VS Code/ })
         .first()
         .waitFor({ timeout: stepMsMax });
       await laptop.waitForStatus('Sync: in sync');

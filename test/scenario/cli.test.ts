@@ -32,7 +32,7 @@ async function share(url: string, folder = 'a'): Promise<{ readonly peer: Driftl
 const join2 = (invite: string, folder = 'b', home = 'home-b'): DriftlessProcess =>
   world.start(['join', '-', world.path(folder), '--name', 'lap', '--json'], { home, input: `${invite}\n` });
 
-describe('two folders in step', () => {
+describe('two folders in sync', () => {
   it('share, join, edit, ask, stop, resume', async () => {
     await writeFile(world.path('a', 'first.txt'), 'one\n');
     const { relay, url } = await startRelay();

@@ -65,7 +65,7 @@ function start(...folders: readonly string[]): Started {
   };
 }
 
-it('keeps the demo folders in step, and ends with the shell that started it', async () => {
+it('keeps the demo folders in sync, and ends with the shell that started it', async () => {
   const started = start();
   await started.line(/laptop .*in sync/);
   expect(await readFile(join(directory, '.demo', 'laptop', 'README.md'), 'utf8')).toContain('Field notes');
@@ -85,7 +85,7 @@ it('keeps the demo folders in step, and ends with the shell that started it', as
   await again.allGone;
 });
 
-it('keeps folders of one’s own in step, named from where npm was called', async () => {
+it('keeps folders of one’s own in sync, named from where npm was called', async () => {
   await mkdir(join(directory, 'one'));
   await writeFile(join(directory, 'one', 'x'), 'x');
   const started = start('one', 'two', './three');

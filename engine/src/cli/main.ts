@@ -57,7 +57,7 @@ const asking =
   (dir: string, flags: AskFlags): Promise<number> =>
     withHost(flags, (host, output) => question({ host, dir, output }));
 
-async function keepInStep(
+async function keepInSync(
   flags: RunFlags,
   output: Output,
   { host, stop, dirs }: { readonly host: FolderHost; readonly stop: Stop; readonly dirs: readonly string[] },
@@ -99,7 +99,7 @@ const actions: Actions = {
       output.line(invite);
       output.line(`There, run: driftless join - DIR`);
     }
-    return keepInStep(flags, output, { host, stop, dirs: [dir] });
+    return keepInSync(flags, output, { host, stop, dirs: [dir] });
   },
 
   async join(given, dir, flags) {
@@ -118,7 +118,7 @@ const actions: Actions = {
       policy: flags.onConflict ?? 'keep-both',
       allowPlain: flags.allowPlain,
     });
-    return keepInStep(flags, output, { host, stop, dirs: [dir] });
+    return keepInSync(flags, output, { host, stop, dirs: [dir] });
   },
 
   async sync(dirs, flags) {
@@ -131,7 +131,7 @@ const actions: Actions = {
     // Named twice is named once; what is not linked is said before anything starts.
     const linked = new Set<string>();
     for (const dir of chosen) linked.add((await host.linkOf(dir))?.dir ?? dir);
-    return keepInStep(flags, output, { host, stop, dirs: [...linked] });
+    return keepInSync(flags, output, { host, stop, dirs: [...linked] });
   },
 
   unlink: (dir, flags) =>

@@ -54,13 +54,13 @@ const defaultPort = 4747;
 /** `onExit` is told the exit code of the command that ran. */
 export function createProgram(actions: Actions, onExit: (code: number) => void): Command {
   const program = new Command('driftless')
-    .description('Keeps folders on several machines in step, in real time, end-to-end encrypted.')
+    .description('Keeps folders on several machines in sync, in real time, end-to-end encrypted.')
     .version(version)
     .helpCommand(true)
     .addHelpText(
       'after',
       `
-Two folders in step:
+Two folders in sync:
   $ driftless relay                                              on a machine that both can reach
   $ driftless share ~/notes --relay ws://127.0.0.1:4747          prints an invite
   $ driftless join - ~/notes-too                                 asks for that invite
@@ -103,7 +103,7 @@ State and keys lie below $DRIFTLESS_HOME (default: the platform's data directory
     )
     .action(async (flags: RelayFlags) => onExit(await actions.relay(flags)));
 
-  named(running('share', 'make a room from a folder, print its invite, keep it in step'))
+  named(running('share', 'make a room from a folder, print its invite, keep it in sync'))
     .argument('<dir>', 'the folder')
     .option('--relay <url>', 'address of the relay; repeat it for more than one', collect, [])
     .addHelpText(
@@ -112,7 +112,7 @@ State and keys lie below $DRIFTLESS_HOME (default: the platform's data directory
     )
     .action(async (dir: string, flags: RunFlags) => onExit(await actions.share(dir, flags)));
 
-  named(running('join', 'join the room of an invite with a folder, keep it in step'))
+  named(running('join', 'join the room of an invite with a folder, keep it in sync'))
     .argument('<invite>', '"-" reads it from stdin; as an argument, other users of this machine can see it')
     .argument('<dir>', 'the folder; made when it is missing, nothing in it is overwritten or deleted')
     .addHelpText(
@@ -123,7 +123,7 @@ State and keys lie below $DRIFTLESS_HOME (default: the platform's data directory
       onExit(await actions.join(invite, dir, { ...flags, relay: [] })),
     );
 
-  running('sync', 'keep linked folders in step, after a stop or a crash')
+  running('sync', 'keep linked folders in sync, after a stop or a crash')
     .argument('[dir...]', 'the folders; without any, all that are linked')
     .addHelpText('after', '\nExample:\n  $ driftless sync ~/notes ~/code/site')
     .action(async (dirs: readonly string[], flags: RunFlags) =>
@@ -163,7 +163,7 @@ State and keys lie below $DRIFTLESS_HOME (default: the platform's data directory
     .action(async (dir: string, path: string, flags: AskFlags & { readonly keep: Keep }) =>
       onExit(await actions.resolve(dir, path, flags)),
     );
-  asking('explain', 'why a path is, or is not, in step')
+  asking('explain', 'why a path is, or is not, in sync')
     .argument('<dir>')
     .argument('<path>')
     .action(async (dir: string, path: string, flags: AskFlags) => onExit(await actions.explain(dir, path, flags)));

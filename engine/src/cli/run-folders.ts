@@ -1,4 +1,4 @@
-/** Keeps linked folders in step in the foreground until told to stop: what share, join and sync end in. */
+/** Keeps linked folders in sync in the foreground until told to stop: what share, join and sync end in. */
 import type { ConflictPolicy } from '../control.ts';
 import { type FolderHost, HostError } from '../host-api.ts';
 import type { Log } from '../ports/log.ts';

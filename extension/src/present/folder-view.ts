@@ -6,7 +6,7 @@ export type FolderView =
   /** The workspace is not trusted: nothing is started in it. */
   | { readonly kind: 'restricted' }
   | { readonly kind: 'starting' }
-  /** Another window, or the command line, keeps this folder in step; the message names it. */
+  /** Another window, or the command line, keeps this folder in sync; the message names it. */
   | { readonly kind: 'owned'; readonly message: string }
   | { readonly kind: 'failed'; readonly code: string; readonly message: string }
   | { readonly kind: 'engine-down'; readonly reason: string; readonly restartInMs: number }

@@ -5,7 +5,7 @@ import type { FolderView } from './folder-view.ts';
 import { plural } from './text.ts';
 
 export const messages = {
-  noFolder: 'Open a folder first: Driftless keeps workspace folders in step.',
+  noFolder: 'Open a folder first: Driftless keeps workspace folders in sync.',
   noConnectedFolder: 'No folder of this window is connected. Run "Sync: Connect Peer" first.',
   notTrusted: 'Syncing starts once you trust this workspace.',
   noConflicts: 'There are no conflicts.',

@@ -38,8 +38,14 @@ try {
       const path = `applied-${flush ? 'flushed' : 'plain'}/dir-${index % 20}/file-${index}` as RelPath;
       const writer = await folder.stage({ name: `s${index}`, near: path });
       await writer.write(new TextEncoder().encode(`content ${index}\n`));
-      await writer.commit({ executable: false, flush });
-      const outcome = await folder.swapIn({ path, stagedName: `s${index}`, asideName: `a${index}`, expected: null });
+      await writer.commit({ flush });
+      const outcome = await folder.swapIn({
+        path,
+        stagedName: `s${index}`,
+        asideName: `a${index}`,
+        expected: null,
+        dress: { mode: { executable: false, private: false }, wasPrivate: false },
+      });
       if (outcome.kind !== 'done') throw new Error(`not applied: ${outcome.kind}`);
     }
     if (flush) await folder.flushDirectories();

@@ -30,6 +30,7 @@ function slotOf(number: number): Slot {
   return {
     kind: 'file',
     executable: false,
+    private: false,
     content: { digest, size: 1_400, epoch: 0, refs: { depth: 0, ids: [digest as never] } },
   };
 }
@@ -77,6 +78,8 @@ function measure(rows: number): Record<string, number> {
       digest: digestOf(number),
       size: 1_400,
       executable: false,
+      private: false,
+      openToOthers: true,
       mtimeMs: 1,
       fingerprint,
       racy: false,

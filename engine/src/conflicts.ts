@@ -9,6 +9,7 @@ import type { Outcome } from './apply/replace-journal.ts';
 import { isRetryDue } from './core/backoff.ts';
 import { conflictName } from './core/conflict-name.ts';
 import { liveEntry, sameEntry, sameLocal } from './core/entry-encoding.ts';
+import { modeOf } from './core/file-mode.ts';
 import { ignoreFileNames } from './core/ignore-rules.ts';
 import { leafDigest } from './core/leaf-digest.ts';
 import type { LocalEntry } from './core/local-entry.ts';
@@ -251,7 +252,7 @@ export function createConflictKeeper(context: PeerContext): ConflictKeeper {
     const stagedName = await stageOne(held, path, entry);
     if (stagedName === null) return null;
     try {
-      const incoming = { kind: 'file', stagedName, digest: entry.content.digest } as const;
+      const incoming = { kind: 'file', stagedName, digest: entry.content.digest, mode: modeOf(entry) } as const;
       return placed(held, path, await journal.replace({ path, before, incoming, base, reason: 'replaced' }));
     } finally {
       // Nothing when it is in its place. A replace that was cut is settled by what is staged.
@@ -261,7 +262,7 @@ export function createConflictKeeper(context: PeerContext): ConflictKeeper {
 
   async function stageOne(held: RelPath, path: RelPath, entry: FileEntry): Promise<string | null> {
     let stagedName: string | null = null;
-    await contents.stage([{ path, content: entry.content, executable: entry.executable }], context.session(), {
+    await contents.stage([{ path, content: entry.content }], context.session(), {
       flush: true,
       signal: context.signal,
       onStaged: (staged) => {
@@ -329,7 +330,7 @@ export function unchanged(local: LocalEntry): Entry {
       return {
         kind: 'file',
         content: { digest: local.digest, size: local.size, epoch: 0, refs: { depth: 0, ids: [] } },
-        executable: local.executable,
+        ...modeOf(local),
       };
     case 'directory':
       return { kind: 'directory' };

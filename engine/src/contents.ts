@@ -43,7 +43,7 @@ export interface Contents {
   /** Fetches, verifies and stages; `onStaged` is called per finished file. Throws ChunksMissing, ContentDamaged, FolderError, SessionEnded. */
   stage(requests: readonly StageRequest[], session: RoomSession | null, options: StageOptions): Promise<void>;
   /** Stages bytes that are at hand (merges). */
-  stageBytes(path: RelPath, bytes: Uint8Array, executable: boolean): Promise<string>;
+  stageBytes(path: RelPath, bytes: Uint8Array): Promise<string>;
   /** Takes chunks that came along with a pushed record. */
   takePushed(chunks: readonly SealedChunk[]): void;
   /** Sealed chunk of these ids made again from files on disk that hold them (rules RB2, GC5). */

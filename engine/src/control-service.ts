@@ -2,7 +2,8 @@
  * What people ask of a linked folder, answered from the state store and the disk: the same code serves a running peer and a
  * stopped one. Requests that change something are recorded in the store, and carried out by the loop, now or at its next run.
  */
-import { bytesToHex, comparePaths, parseRelPath, type RelPath } from '@driftless/protocol';
+import { bytesToHex, comparePaths, type FileMode, parseRelPath, type RelPath } from '@driftless/protocol';
+import { dressOf } from './apply/disk-entry.ts';
 import type { Contents } from './contents.ts';
 import type {
   ConflictInfo,
@@ -16,6 +17,7 @@ import type {
   VerifyResult,
 } from './control.ts';
 import { liveEntry, sameLocal } from './core/entry-encoding.ts';
+import { modeOfFile, plainMode, scannedMode } from './core/file-mode.ts';
 import { fingerprintOf } from './core/fingerprint.ts';
 import type { LocalEntry } from './core/local-entry.ts';
 import type { OutOfScopeReason, Row } from './core/row.ts';
@@ -168,10 +170,12 @@ export function createControl(parts: ControlParts, live: LiveParts): PeerControl
           if (row?.local == null) continue;
         } else {
           seen.add(path);
-          const local = await readNow(path, stat);
+          const local = await readNow(path, stat, row);
           if (local?.kind === 'file') {
             files += 1;
             bytes += local.size;
+            if (local.private && local.openToOthers)
+              differ(path, 'private in the room, and others may read it here: chmod 600 it');
           }
           if (!sameLocal(local, room, folder.traits))
             differ(path, store.row(path)?.hold == null ? 'differs from the room' : 'an open conflict');
@@ -196,13 +200,15 @@ export function createControl(parts: ControlParts, live: LiveParts): PeerControl
     return !live.scanner.isIgnored(path, stat.kind === 'directory');
   }
 
-  async function readNow(path: RelPath, stat: Stat): Promise<LocalEntry | null> {
+  async function readNow(path: RelPath, stat: Stat, row: Row | undefined): Promise<LocalEntry | null> {
     if (stat.kind === 'directory') return { kind: 'directory' };
     if (stat.kind === 'symlink') {
       const target = await folder.readLink(path);
       return typeof target === 'string' ? { kind: 'symlink', target } : null;
     }
     if (stat.kind !== 'file') return null;
+    const known = row?.local?.kind === 'file' ? row.local : undefined;
+    const agreed = modeOfFile(row?.base ?? null);
     const handle = await folder.openFile(path);
     if ('kind' in handle) return null;
     try {
@@ -219,7 +225,8 @@ export function createControl(parts: ControlParts, live: LiveParts): PeerControl
         kind: 'file',
         digest: bytesToHex(hash.digest()) as Extract<LocalEntry, { kind: 'file' }>['digest'],
         size,
-        executable: stat.executable,
+        ...scannedMode({ ...stat, fingerprint: fingerprintOf(stat) }, known, agreed),
+        openToOthers: stat.openToOthers,
         mtimeMs: 0,
         fingerprint: '' as Extract<LocalEntry, { kind: 'file' }>['fingerprint'],
         racy: false,
@@ -339,9 +346,11 @@ export function createControl(parts: ControlParts, live: LiveParts): PeerControl
     return lines;
   }
 
+  const modeWords = (mode: FileMode): string =>
+    `${mode.executable ? ', executable' : ''}${mode.private ? ', private' : ''}`;
   const describeEntry = (entry: NonNullable<ReturnType<typeof liveEntry>>): string =>
     entry.kind === 'file'
-      ? `file, ${entry.content.size} bytes, ${entry.content.digest.slice(0, 12)}${entry.executable ? ', executable' : ''}`
+      ? `file, ${entry.content.size} bytes, ${entry.content.digest.slice(0, 12)}${modeWords(entry)}`
       : entry.kind === 'symlink'
         ? `link to ${entry.target}`
         : 'directory';
@@ -349,7 +358,7 @@ export function createControl(parts: ControlParts, live: LiveParts): PeerControl
     local === null
       ? 'absent'
       : local.kind === 'file'
-        ? `file, ${local.size} bytes, ${local.digest.slice(0, 12)}${local.executable ? ', executable' : ''}`
+        ? `file, ${local.size} bytes, ${local.digest.slice(0, 12)}${modeWords(local)}`
         : local.kind === 'symlink'
           ? `link to ${local.target}`
           : 'directory';
@@ -375,11 +384,19 @@ export function createControl(parts: ControlParts, live: LiveParts): PeerControl
     const before =
       stat === null ? '' : new TextDecoder().decode(Buffer.from((await diskBytes(ignoreFile)) ?? '', 'base64'));
     const text = `${before}${before === '' || before.endsWith('\n') ? '' : '\n'}${line}\n`;
-    const stagedName = await live.contents.stageBytes(ignoreFile, new TextEncoder().encode(text), false);
+    const stagedName = await live.contents.stageBytes(ignoreFile, new TextEncoder().encode(text));
     // What was read just now is what may be replaced, scanned or not.
     const expected =
       stat !== null && 'links' in stat ? ({ kind: 'file', fingerprint: fingerprintOf(stat) } as const) : null;
-    const outcome = await folder.swapIn({ path: ignoreFile, stagedName, asideName: `${stagedName}-old`, expected });
+    const local = store.row(ignoreFile)?.local ?? null;
+    const dress = dressOf(ignoreFile, { mode: modeOfFile(local) ?? plainMode, before: local });
+    const outcome = await folder.swapIn({
+      path: ignoreFile,
+      stagedName,
+      asideName: `${stagedName}-old`,
+      expected,
+      dress,
+    });
     if (outcome.kind !== 'done') {
       await folder.discardStaged(stagedName);
       throw new Error('.driftlessignore is being edited; try again');

@@ -4,6 +4,7 @@
  * decides nothing about sync: what may be written, and when, is the peer's.
  */
 import { bytesToHex, comparePaths, type Digest, isRelPath, ownDirectoryName, type RelPath } from '@driftless/protocol';
+import { dressedBits } from './core/file-mode.ts';
 import { fingerprintOf, sameButChangeTime } from './core/fingerprint.ts';
 import { clashKey } from './core/folder-name.ts';
 import type { FolderTraits } from './core/folder-traits.ts';
@@ -11,6 +12,7 @@ import { isDiskError, type OwnProblemCode, ownProblem, problemOf } from './disk-
 import { assertOwnName, createOwnDirectory, type OwnDirectory } from './own-directory.ts';
 import { type Disk, type DiskFile, type DiskStat, diskErrorCode } from './ports/disk.ts';
 import {
+  type Dress,
   type Expected,
   type Folder,
   FolderError,
@@ -78,6 +80,7 @@ export function createDiskFolder(options: DiskFolderOptions): Folder {
     device: stat.device,
     links: stat.links,
     executable: traits.executableBit && stat.kind === 'file' && (stat.mode & 0o100) !== 0,
+    openToOthers: traits.executableBit && stat.kind === 'file' && (stat.mode & 0o077) !== 0,
   });
   const done = (stat: DiskStat | null, asideName: string | null): SwapOutcome => ({
     kind: 'done',
@@ -324,15 +327,20 @@ export function createDiskFolder(options: DiskFolderOptions): Folder {
     }
   };
 
-  /** Mode of the replaced file, +x as the new one has it (M5, M6), nothing above the umask, never setuid, setgid or sticky (M7). */
-  const dress = (stagedPath: string, replaced: DiskStat | null): void => {
+  /** A new file keeps the bits of the one that it replaces, or gets those of the one that it is to be like (M5, M6, M7, M18). */
+  const dressStaged = (stagedPath: string, before: DiskStat | null, { mode, wasPrivate, like }: Dress): void => {
     disk.setModificationTime(stagedPath, nowMs());
-    if (!traits.executableBit || replaced === null || replaced.kind !== 'file') return;
-    const stagedMode = disk.lstat(stagedPath)?.mode ?? 0;
-    const readable = replaced.mode & 0o666 & ~umask;
-    const wasExecutable = (replaced.mode & 0o111) !== 0;
-    const executable = wasExecutable ? replaced.mode & 0o111 & ~umask : executableBitsFor(readable, umask);
-    disk.setMode(stagedPath, (stagedMode & 0o100) !== 0 ? readable | executable : readable);
+    if (!traits.executableBit) return;
+    const isReplaced = before?.kind === 'file';
+    const bits = isReplaced ? before.mode : fileAt(like ?? null)?.mode;
+    const replaced = bits === undefined ? null : { bits, private: isReplaced && wasPrivate };
+    disk.setMode(stagedPath, dressedBits({ mode, replaced, umask }));
+  };
+
+  const fileAt = (path: RelPath | null): DiskStat | undefined => {
+    if (path === null || parentHindrance(path) !== undefined) return undefined;
+    const stat = disk.lstat(absolute(path));
+    return stat?.kind === 'file' ? stat : undefined;
   };
 
   const isOnRootDevice = (directory: string): boolean => disk.lstat(directory)?.device === disk.lstat(root)?.device;
@@ -376,14 +384,14 @@ export function createDiskFolder(options: DiskFolderOptions): Folder {
       const stagedName = `restore-${name}`.slice(0, 100);
       own.remove('stage', stagedName);
       const to = own.locate('stage', stagedName);
-      await copyFile(disk, hashing, { from: item, to, mode: stat.mode & 0o777 & ~umask });
+      await copyFile(disk, hashing, { from: item, to, mode: (disk.lstat(item)?.mode ?? 0) & 0o777 });
       const { placed } = await linkStaged(stagedName, target);
       own.remove('stage', stagedName);
       return placed;
     }
   };
 
-  const swapIn: Folder['swapIn'] = async ({ path, stagedName, asideName, expected }) => {
+  const swapIn: Folder['swapIn'] = async ({ path, stagedName, asideName, expected, dress }) => {
     const doing = `replace "${path}"`;
     assertOwnName(stagedName);
     assertOwnName(asideName);
@@ -398,7 +406,7 @@ export function createDiskFolder(options: DiskFolderOptions): Folder {
       if (cleared.kind !== 'cleared') return cleared;
       const { asidePath, asideStat } = cleared;
       try {
-        dress(stagedPath, asideStat);
+        dressStaged(stagedPath, asideStat, dress);
         const { placed, stat } = await linkStaged(stagedName, target);
         if (!placed) {
           // A third thing appeared at the free name: it stays, and what was moved aside stays in the trash.
@@ -608,7 +616,6 @@ export function createDiskFolder(options: DiskFolderOptions): Folder {
           name,
           file: disk.create(path, 0o600),
           remove: () => own.remove('stage', name),
-          modeFor: newFileMode,
         });
       } catch (error) {
         throw asFolderError(error, `stage "${near}"`);
@@ -621,10 +628,9 @@ export function createDiskFolder(options: DiskFolderOptions): Folder {
         own.ensure();
         const from = absolute(path);
         if (parentHindrance(path) !== undefined || disk.lstat(from)?.kind !== 'file') return absent;
-        const mode = (disk.lstat(from)?.mode ?? 0) & 0o777 & ~umask;
         const parent = nearestDirectory(disk, root, near);
         const to = isOnRootDevice(parent) ? own.locate('stage', name) : own.locateBeside('stage', name, parent);
-        return { kind: 'copied', digest: await copyFile(disk, hashing, { from, to, mode }) };
+        return { kind: 'copied', digest: await copyFile(disk, hashing, { from, to, mode: 0o600 }) };
       } catch (error) {
         own.remove('stage', name);
         return diskErrorCode(error) === 'ENOENT' ? absent : asProblem(error, doing);
@@ -691,7 +697,7 @@ export function createDiskFolder(options: DiskFolderOptions): Folder {
       });
     },
 
-    setExecutable: ({ path, executable, expected }) =>
+    setMode: ({ path, dress: { mode, wasPrivate }, expected }) =>
       change(path, `change the mode of "${path}"`, false, (target) => {
         const before = disk.lstat(target);
         if (before === undefined || expected === null || !matches(target, before, expected)) return changed;
@@ -702,8 +708,7 @@ export function createDiskFolder(options: DiskFolderOptions): Folder {
           // Through the open file: a link that takes the name meanwhile must not carry the mode to what it points at.
           const stat = file.stat();
           if (stat.inode !== before.inode) return changed;
-          const plain = stat.mode & 0o666;
-          file.setMode(executable ? plain | executableBitsFor(plain, umask) : plain);
+          file.setMode(dressedBits({ mode, replaced: { bits: stat.mode, private: wasPrivate }, umask }));
           changedDirectories.add(parentOf(target));
           return done(statAfterLinking(target, before), null);
         } finally {
@@ -769,12 +774,15 @@ export function createDiskFolder(options: DiskFolderOptions): Folder {
     },
     openTrash: async (name) => openAbsolute(own.locate('trash', name), 'read from the trash'),
 
-    restoreTrash: ({ name, path }) =>
+    restoreTrash: ({ name, path, like }) =>
       change(path, `restore "${path}" from the trash`, true, async (target) => {
         const item = own.locate('trash', name);
         const stat = disk.lstat(item);
         if (stat === undefined) return changed;
         if (stat.kind === 'other') return ownProblem('special-file', `restore "${path}" from the trash`);
+        const model = like === undefined ? undefined : fileAt(like);
+        if (traits.executableBit && stat.kind === 'file' && model !== undefined)
+          disk.setMode(item, stat.mode & model.mode & 0o777);
         if (!(await placeFromTrash(name, item, target, stat))) return changed;
         changedDirectories.add(parentOf(target));
         own.remove('trash', name);
@@ -791,17 +799,6 @@ export function createDiskFolder(options: DiskFolderOptions): Folder {
 
     close: async () => {},
   };
-
-  function newFileMode(executable: boolean): number | null {
-    if (!traits.executableBit) return null;
-    const plain = 0o666 & ~umask;
-    return executable ? plain | executableBitsFor(plain, umask) : plain;
-  }
-}
-
-/** +x where r is (M5), within the umask (invariant 7). */
-function executableBitsFor(plainMode: number, umask: number): number {
-  return ((plainMode & 0o444) >> 2) & ~umask;
 }
 
 /** The root by its real name, so that a path can be compared with it; as given while it does not exist. */
@@ -1006,9 +1003,8 @@ function createStagedWriter(options: {
   readonly name: string;
   readonly file: DiskFile;
   readonly remove: () => void;
-  readonly modeFor: (executable: boolean) => number | null;
 }): StagedWriter {
-  const { file, name, remove, modeFor } = options;
+  const { file, name, remove } = options;
   return {
     name,
     write: async (bytes) => {
@@ -1018,10 +1014,8 @@ function createStagedWriter(options: {
         throw asFolderError(error, 'write a staged file');
       }
     },
-    commit: async ({ executable, flush }) => {
+    commit: async ({ flush }) => {
       try {
-        const mode = modeFor(executable);
-        if (mode !== null) file.setMode(mode);
         if (flush) await file.flush();
       } catch (error) {
         throw asFolderError(error, 'flush a staged file');

@@ -53,14 +53,14 @@ export function createDownloads(
   function start(step: Apply): void {
     if (step.to?.kind !== 'file') return;
     const { path } = step;
-    const { content, executable } = step.to;
+    const { content } = step.to;
     const download: Download = { digest: content.digest, abort: new AbortController(), stagedName: null };
     const isCurrent = (): boolean => downloads.get(path) === download;
     downloads.set(path, download);
     let received = 0;
     runBeside(
       contents
-        .stage([{ path, content, executable }], context.session(), {
+        .stage([{ path, content }], context.session(), {
           flush: true,
           signal: AbortSignal.any([download.abort.signal, context.signal]),
           onStaged: ({ stagedName }) => {

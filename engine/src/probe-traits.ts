@@ -25,21 +25,25 @@ export function probeTraits(disk: Disk, directory: string, platformTraits: Folde
   };
   const holds = (name: string): boolean => canDo(() => withFile(name, () => exists(name)));
 
+  const bits = withFile('probe-mode', (path) => {
+    const none = { holds: false, hidesOthers: false };
+    if (disk.platform === 'win32') return none;
+    const shown = (mode: number): number => {
+      disk.setMode(path, mode);
+      return disk.lstat(path)?.mode ?? 0;
+    };
+    return unlessDiskError(none, () => {
+      const open = shown(0o755);
+      return { holds: (open & 0o100) !== 0 && (shown(0o600) & 0o177) === 0, hidesOthers: (open & 0o077) === 0 };
+    });
+  });
+
   return {
     ...platformTraits,
     caseSensitive: withFile('probe-case', () => !exists('PROBE-CASE')),
     foldsUnicode: withFile('probe-\u00e9', () => exists('probe-e\u0301')),
-    executableBit:
-      disk.platform !== 'win32' &&
-      withFile('probe-mode', (path) =>
-        canDo(() => {
-          disk.setMode(path, 0o700);
-          const isSet = (disk.lstat(path)?.mode ?? 0) & 0o100;
-          disk.setMode(path, 0o600);
-          const isCleared = ((disk.lstat(path)?.mode ?? 0o100) & 0o100) === 0;
-          return isSet !== 0 && isCleared;
-        }),
-      ),
+    executableBit: bits.holds,
+    newFilesPrivate: bits.holds && ((disk.umask & 0o077) === 0o077 || bits.hidesOthers),
     symlinks: canDo(() => {
       const path = `${directory}/probe-link`;
       if (exists('probe-link')) disk.unlink(path);
@@ -54,10 +58,14 @@ export function probeTraits(disk: Disk, directory: string, platformTraits: Folde
 }
 
 function canDo(act: () => boolean): boolean {
+  return unlessDiskError(false, act);
+}
+
+function unlessDiskError<Answer>(otherwise: Answer, act: () => Answer): Answer {
   try {
     return act();
   } catch (error) {
     if (!isDiskError(error)) throw error;
-    return false;
+    return otherwise;
   }
 }

@@ -23,6 +23,7 @@ import { isProblem, type LocalFile, largeContentBytesMin, type PreparedContent }
 import { applyChanges } from './core/apply-changes.ts';
 import { conflictName } from './core/conflict-name.ts';
 import { entryTag, liveEntry, sameLocal } from './core/entry-encoding.ts';
+import { modeOf, modeOfFile, sameMode } from './core/file-mode.ts';
 import { leafDigest } from './core/leaf-digest.ts';
 import type { PublishStep } from './core/plan.ts';
 import { type PeerContext, RoomHalted } from './peer-context.ts';
@@ -206,12 +207,12 @@ export function createPublisher(context: PeerContext, log: RoomLog, wake: () => 
       draft.paths.push({ path, deleted: false });
       return;
     }
-    // Where the disk has no executable bit, edits keep the room's (M5).
-    const executable = folder.traits.executableBit ? local.executable : live?.kind === 'file' && live.executable;
+    // Where the disk holds no modes, edits keep the room's (M5).
+    const mode = folder.traits.executableBit ? modeOf(local) : (modeOfFile(live) ?? modeOf(local));
     if (live?.kind === 'file' && live.content.digest === local.digest && replaces !== null) {
-      if (live.executable === executable) return;
-      draft.changes.push({ kind: 'mode', path, executable, replaces });
-      draft.outcome.push({ path, entry: { ...live, executable } });
+      if (sameMode(live, mode)) return;
+      draft.changes.push({ kind: 'mode', path, mode, replaces });
+      draft.outcome.push({ path, entry: { ...live, ...mode } });
       draft.paths.push({ path, deleted: false });
       return;
     }
@@ -220,7 +221,7 @@ export function createPublisher(context: PeerContext, log: RoomLog, wake: () => 
       draft.isIncomplete = true;
       return;
     }
-    const entry: Entry = { kind: 'file', content, executable };
+    const entry: Entry = { kind: 'file', content, ...mode };
     draft.changes.push({ kind: 'put', path, entry, mtimeMs: Math.round(local.mtimeMs), replaces });
     draft.outcome.push({ path, entry });
     draft.paths.push({ path, deleted: false });
@@ -328,7 +329,7 @@ export function createPublisher(context: PeerContext, log: RoomLog, wake: () => 
         draft.isIncomplete = true;
         return;
       }
-      entry = { kind: 'file', content, executable: local.executable };
+      entry = { kind: 'file', content, ...modeOf(local) };
     } else entry = { kind: 'symlink', target: local.target };
     draft.changes.push({
       kind: 'variant',

@@ -9,10 +9,11 @@
  * Leaves to others: which directories are kept alive only by what is out of scope (reconcile, rule IG3), whether a burst of
  * deletions is believed (guards), and the root itself (root guard): a root that is not there changes nothing here.
  */
-import { bytesToHex, comparePaths, type Digest, isRelPath, type RelPath } from '@driftless/protocol';
+import { bytesToHex, comparePaths, type Digest, type FileMode, isRelPath, type RelPath } from '@driftless/protocol';
 import { staysOutOfScope } from './core/directory-scope.ts';
 import { liveEntry, sameEntry } from './core/entry-encoding.ts';
-import { fingerprintOf, isRacy, provesSameContent } from './core/fingerprint.ts';
+import { modeOfFile, plainMode, sameMode, scannedMode } from './core/file-mode.ts';
+import { fingerprintOf, isRacy, provesSameContent, sameButChangeTime } from './core/fingerprint.ts';
 import { clashKey, linkReason, storableReason } from './core/folder-name.ts';
 import type { Fingerprint, LocalEntry } from './core/local-entry.ts';
 import type { OutOfScopeReason, Row } from './core/row.ts';
@@ -77,7 +78,7 @@ export interface Scanner {
   ruleFor(path: RelPath): Promise<string | null>;
   /** By the rules as last loaded. */
   isIgnored(path: RelPath, isDirectory: boolean): boolean;
-  /** What no row can stand for: names that cannot travel (by their directory), and ignore lines that do not count. */
+  /** What no row can stand for: names that cannot travel (by their directory), ignore lines that do not count, private files that others may read here. */
   skipped(): readonly { readonly path: RelPath | ''; readonly reason: string }[];
 }
 
@@ -134,6 +135,8 @@ export function createScanner(parts: ScannerParts): Scanner {
   const vanishedByInode = new Map<bigint, Vanished>();
   /** Names that cannot travel, by the directory that holds them; at most skippedMax. */
   const unnameable = new Map<RelPath | '', readonly string[]>();
+  /** Private files that others may read here, with the reason; at most skippedMax. */
+  const exposed = new Map<RelPath, string>();
   /** What the last scopeArrivals saw; nothing new to look at while it stays so. */
   let arrivalsSeen = '';
 
@@ -149,7 +152,7 @@ export function createScanner(parts: ScannerParts): Scanner {
 
   function skipped(): readonly { readonly path: RelPath | ''; readonly reason: string }[] {
     const names = [...unnameable].flatMap(([path, reasons]) => reasons.map((reason) => ({ path, reason })));
-    return [...names, ...ignoreFiles.warnings()];
+    return [...names, ...ignoreFiles.warnings(), ...[...exposed].map(([path, reason]) => ({ path, reason }))];
   }
 
   function forgetOldVanished(): void {
@@ -412,9 +415,41 @@ export function createScanner(parts: ScannerParts): Scanner {
       }
       const fingerprint = fingerprintOf(stat);
       const known = row?.outOfScope === null ? row.local : null;
-      const executable = executableOf(stat, row);
-      if (known?.kind === 'file' && provesSameContent(known, fingerprint) && known.executable === executable) return;
+      const mode = modeSeen(stat, fingerprint, row);
+      if (exposed.size > 0 && !isExposed(stat, mode)) exposed.delete(path);
+      if (isExposed(stat, mode)) {
+        const dressed = await makePrivate(path, fingerprint, mode);
+        if (dressed !== null)
+          return void toHash.push({
+            path,
+            row,
+            fingerprint: fingerprintOf(dressed),
+            inode: dressed.inode,
+            stat: dressed,
+          });
+      }
+      if (known?.kind === 'file' && provesSameContent(known, fingerprint) && sameMode(known, mode)) return;
       toHash.push({ path, row, fingerprint, inode: stat.inode, stat });
+    }
+
+    /**
+     * An editor that replaces a private file makes one that others may read: it is dressed again at once, before it is even
+     * read, and however far away the relay is. null: it stays as it is. What cannot be dressed is told, and synced all the same.
+     */
+    async function makePrivate(path: RelPath, fingerprint: Fingerprint, mode: FileMode): Promise<Stat | null> {
+      const expected = { kind: 'file', fingerprint } as const;
+      const outcome = await folder.setMode({ path, dress: { mode, wasPrivate: true }, expected });
+      if (outcome.kind === 'done' && outcome.stat?.openToOthers === false) {
+        exposed.delete(path);
+        return outcome.stat;
+      }
+      // It changed meanwhile, and is looked at again.
+      if (outcome.kind !== 'problem' && outcome.kind !== 'done') return null;
+      const why = outcome.kind === 'problem' ? ` (${outcome.code})` : '';
+      const reason = `${path} is private, and others may read it here: its mode could not be changed${why}. Its owner can run chmod 600 on it.`;
+      if (!exposed.has(path)) tell(path, reason);
+      if (exposed.size < skippedMax) exposed.set(path, reason);
+      return null;
     }
 
     // ── what takes no part, and what is gone ──
@@ -497,7 +532,11 @@ export function createScanner(parts: ScannerParts): Scanner {
     async function readOrRecognise(item: ToHash): Promise<void> {
       const moved = movedFrom(item);
       if (moved === undefined) return hash(item);
-      const local: LocalEntry = { ...moved, ...stampsOf(item), executable: executableOf(item.stat, item.row) };
+      const local: LocalEntry = {
+        ...moved,
+        ...stampsOf(item),
+        ...modeSeen(item.stat, item.fingerprint, item.row, moved),
+      };
       await record(item.path, local, item.row);
     }
 
@@ -529,13 +568,20 @@ export function createScanner(parts: ScannerParts): Scanner {
           return;
         }
         const { stat, digest } = read;
+        const fingerprint = fingerprintOf(stat);
+        const mode = modeSeen(stat, fingerprint, row, { digest });
+        // Its stamps looked like those of a chmod, and it is another file.
+        if (isExposed(stat, mode) && !exposed.has(path) && (await makePrivate(path, fingerprint, mode)) !== null) {
+          unstable.set(path, false);
+          return;
+        }
         await record(
           path,
           {
             kind: 'file',
             digest,
-            ...stampsOf({ stat, fingerprint: fingerprintOf(stat) }),
-            executable: executableOf(stat, row),
+            ...stampsOf({ stat, fingerprint }),
+            ...mode,
             racy: isRacy(stat, beganMs),
           },
           row,
@@ -616,11 +662,27 @@ export function createScanner(parts: ScannerParts): Scanner {
 
   // ── shared by scans and arrivals ──────────────────────────────────────────────────────────────────────────────────
 
-  function executableOf(stat: Stat, row: Row | undefined): boolean {
-    if (traits.executableBit) return stat.executable;
-    // M5: a disk without the bit keeps what was agreed.
-    const agreed = row?.base ?? (row === undefined ? null : liveEntry(row.remote));
-    return agreed?.kind === 'file' && agreed.executable;
+  /** `read`: what its bytes turned out to be, once they were read or are known otherwise. */
+  function modeSeen(
+    stat: Stat,
+    fingerprint: Fingerprint,
+    row: Row | undefined,
+    read?: { readonly digest: Digest },
+  ): FileMode {
+    const known = row?.outOfScope === null && row.local?.kind === 'file' ? row.local : renamedFrom(stat, fingerprint);
+    const agreed = modeOfFile(row?.base ?? null);
+    // M5: a disk without modes keeps what was agreed.
+    if (!traits.executableBit)
+      return agreed ?? modeOfFile(liveEntry(row?.remote ?? null)) ?? modeOfFile(known ?? null) ?? plainMode;
+    const { executable, openToOthers } = stat;
+    const isOther = read !== undefined && known !== undefined && known.digest !== read.digest;
+    return scannedMode({ fingerprint, executable, openToOthers, isOther }, known, agreed);
+  }
+
+  /** The file that this one was under another name until a moment ago, as far as stamps tell: good enough for its mode. */
+  function renamedFrom(stat: Stat, fingerprint: Fingerprint): Vanished['local'] | undefined {
+    const former = stat.inode === 0n ? undefined : vanishedByInode.get(stat.inode)?.local;
+    return former !== undefined && sameButChangeTime(former.fingerprint, fingerprint) ? former : undefined;
   }
 
   function rememberVanished(local: Vanished['local']): void {
@@ -795,7 +857,8 @@ function staysUnpublished(path: RelPath, row: Row | undefined): boolean {
 }
 
 function stampsOf({ stat, fingerprint }: { readonly stat: Stat; readonly fingerprint: Fingerprint }) {
-  return { size: stat.size, mtimeMs: Number(stat.mtimeNs / 1_000_000n), fingerprint };
+  const { size, openToOthers } = stat;
+  return { size, openToOthers, mtimeMs: Number(stat.mtimeNs / 1_000_000n), fingerprint };
 }
 
 function inodeOf(fingerprint: Fingerprint): bigint | undefined {
@@ -806,10 +869,14 @@ function inodeOf(fingerprint: Fingerprint): bigint | undefined {
 function isSameLocal(row: Row | undefined, local: LocalEntry | null): boolean {
   const known = row === undefined || row.outOfScope !== null ? null : row.local;
   if (known === null || local === null) return known === local;
-  if (known.kind === 'file' && local.kind === 'file')
-    return known.digest === local.digest && known.executable === local.executable;
+  if (known.kind === 'file' && local.kind === 'file') return known.digest === local.digest && sameMode(known, local);
   if (known.kind === 'symlink' && local.kind === 'symlink') return known.target === local.target;
   return known.kind === local.kind;
+}
+
+/** A private file with permission bits for others. */
+function isExposed(stat: Stat, mode: FileMode): boolean {
+  return mode.private && stat.openToOthers;
 }
 
 function isAtOrAbove(directory: RelPath | '', path: RelPath): boolean {

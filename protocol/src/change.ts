@@ -1,5 +1,5 @@
 /** The kinds of change that a record's sealed body holds (put, remove, move, mode, untrack, variant, resolve, forget). */
-import type { Entry } from './entry.ts';
+import type { Entry, FileMode } from './entry.ts';
 import type { DeviceId, Digest, EntryTag, RelPath, Root, VariantId } from './ids.ts';
 
 /** Each change says what it replaces; null means that there is no live entry (absent, or a tombstone). */
@@ -12,7 +12,7 @@ export type Change =
       readonly replaces: EntryTag | null;
     }
   | { readonly kind: 'remove'; readonly path: RelPath; readonly replaces: EntryTag }
-  | { readonly kind: 'mode'; readonly path: RelPath; readonly executable: boolean; readonly replaces: EntryTag }
+  | { readonly kind: 'mode'; readonly path: RelPath; readonly mode: FileMode; readonly replaces: EntryTag }
   /** Refers to the manifest at prev. With `subtree`, everything below moves too. The target must be free. Files leave tombstones. */
   | { readonly kind: 'move'; readonly fromPath: RelPath; readonly toPath: RelPath; readonly subtree: boolean }
   /** Takes a path, and with `subtree` all below it, out of the room without touching any disk. Leaves no tombstone. */

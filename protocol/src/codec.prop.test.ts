@@ -82,6 +82,7 @@ const entry: fc.Arbitrary<Entry> = fc.oneof(
   fc.record({
     kind: fc.constant('file' as const),
     executable: fc.boolean(),
+    private: fc.boolean(),
     content: fc.record({
       digest: hexId<Digest>(),
       size: fc.integer({ min: 1, max: Number.MAX_SAFE_INTEGER }),
@@ -98,7 +99,12 @@ const mtimeMs = fc.integer({ min: -8.64e15, max: 8.64e15 });
 const change: fc.Arbitrary<Change> = fc.oneof(
   fc.record({ kind: fc.constant('put' as const), path, entry, mtimeMs, replaces: fc.option(tag) }),
   fc.record({ kind: fc.constant('remove' as const), path, replaces: tag }),
-  fc.record({ kind: fc.constant('mode' as const), path, executable: fc.boolean(), replaces: tag }),
+  fc.record({
+    kind: fc.constant('mode' as const),
+    path,
+    mode: fc.record({ executable: fc.boolean(), private: fc.boolean() }),
+    replaces: tag,
+  }),
   fc.record({ kind: fc.constant('move' as const), fromPath: path, toPath: path, subtree: fc.boolean() }),
   fc.record({ kind: fc.constant('untrack' as const), path, subtree: fc.boolean() }),
   fc.record({ kind: fc.constant('variant' as const), path, entry, mtimeMs, baseDigest: fc.option(hexId<Digest>()) }),

@@ -21,10 +21,16 @@ export interface Content {
   readonly refs: ContentRefs;
 }
 
-export interface FileEntry {
+/** Of a file's permissions, what travels. Every other bit is each disk's own. */
+export interface FileMode {
+  readonly executable: boolean;
+  /** Nobody but its owner may read it: no bits for group or others, on any disk that holds modes. */
+  readonly private: boolean;
+}
+
+export interface FileEntry extends FileMode {
   readonly kind: 'file';
   readonly content: Content;
-  readonly executable: boolean;
 }
 export interface DirectoryEntry {
   readonly kind: 'directory';

@@ -214,7 +214,8 @@ function changeCaseToWire(change: Change) {
         case: 'mode' as const,
         value: {
           path: pathToWire(change.path),
-          executable: change.executable,
+          executable: change.mode.executable,
+          private: change.mode.private,
           replaces: sized(hexToBytes(change.replaces), 16),
         },
       };
@@ -274,7 +275,7 @@ function changeFrom(wireChange: wire.Change): Change {
       return {
         kind: 'mode',
         path: pathFrom(change.value.path),
-        executable: change.value.executable,
+        mode: { executable: change.value.executable, private: change.value.private },
         replaces: idFrom(change.value.replaces, 'replaces', 16),
       };
     case 'move':
@@ -321,7 +322,11 @@ function pathFrom(bytes: Uint8Array): RelPath {
 function entryToWire(entry: Entry): wire.Entry {
   switch (entry.kind) {
     case 'file': {
-      const value = { content: contentToWire(entry.content), executable: entry.executable };
+      const value = {
+        content: contentToWire(entry.content),
+        executable: entry.executable,
+        private: entry.private,
+      };
       return create(EntrySchema, { entry: { case: 'file', value } });
     }
     case 'directory':
@@ -345,6 +350,7 @@ function entryFrom(wireEntry: wire.Entry | undefined): Entry {
         kind: 'file',
         content: contentFrom(entry.value.content),
         executable: entry.value.executable,
+        private: entry.value.private,
       };
     case 'directory':
       return { kind: 'directory' };

@@ -2,10 +2,10 @@
  * What every Folder must do, real or simulated: the promises in `engine/src/ports/folder.ts` and the situations of files, names,
  * modes and links that it answers for (F14, F22, F23, M5–M15, N9, S2, INTENT, DISK3, DISK4, IG4, NAME).
  */
-import { parseRelPath, type RelPath } from '@driftless/protocol';
+import { type FileMode, parseRelPath, type RelPath } from '@driftless/protocol';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import { fingerprintOf } from '../../engine/src/core/fingerprint.ts';
-import type { Expected, Folder, ReadHandle, Stat, SwapOutcome } from '../../engine/src/ports/folder.ts';
+import type { Dress, Expected, Folder, ReadHandle, Stat, SwapOutcome } from '../../engine/src/ports/folder.ts';
 import { type DiskCall, systemError } from '../../engine/src/testing/hooked-disk.ts';
 import type { FolderUser } from '../../engine/src/testing/memory-folder.ts';
 
@@ -64,23 +64,29 @@ export function describeFolderContract(name: string, createWorld: () => Promise<
       kind: 'file',
       fingerprint: fingerprintOf(await statOf(path)),
     });
-    const stage = async (
-      stagedName: string,
-      content: string,
-      options: { near: string; executable?: boolean },
-    ): Promise<void> => {
+    const stage = async (stagedName: string, content: string, options: { near: string }): Promise<void> => {
       const writer = await folder.stage({ name: stagedName, near: relPath(options.near) });
       await writer.write(new TextEncoder().encode(content));
-      await writer.commit({ executable: options.executable ?? false, flush: true });
+      await writer.commit({ flush: true });
     };
+    const dressBy = ({
+      executable = false,
+      private: isPrivate = false,
+      ...rest
+    }: Partial<FileMode> & Partial<Dress>) => ({
+      mode: { executable, private: isPrivate },
+      wasPrivate: false,
+      ...rest,
+    });
     const swap = async (
       path: string,
       content: string,
       expected: Expected,
-      executable = false,
+      given: Partial<FileMode> & Partial<Dress> = {},
     ): Promise<SwapOutcome> => {
-      await stage('staged-1', content, { near: path, executable });
-      return folder.swapIn({ path: relPath(path), stagedName: 'staged-1', asideName: 'aside-1', expected });
+      await stage('staged-1', content, { near: path });
+      const dress = dressBy(given);
+      return folder.swapIn({ path: relPath(path), stagedName: 'staged-1', asideName: 'aside-1', expected, dress });
     };
     const open = async (path: string): Promise<ReadHandle> => {
       const opened = await folder.openFile(relPath(path));
@@ -228,11 +234,12 @@ export function describeFolderContract(name: string, createWorld: () => Promise<
         expect(world.user.tree()).toEqual({ 'dir/': '', 'dir/inner': 'x' });
       });
 
-      test('keeps the mode of the replaced file, but no special bit and nothing above the umask (M6, M7)', async () => {
+      test('keeps the mode of the replaced file, but no special bit (M6, M7)', async () => {
         for (const [mode, result] of [
           [0o444, 0o444],
           [0o600, 0o600],
-          [0o666, 0o644],
+          [0o664, 0o664],
+          [0o666, 0o666],
           [0o4755, 0o644],
         ] as const) {
           const path = `file-${mode.toString(8)}`;
@@ -245,14 +252,54 @@ export function describeFolderContract(name: string, createWorld: () => Promise<
       });
 
       test('+x follows the content, within the umask (M5)', async () => {
-        await swap('script', '#!', null, true);
+        await swap('script', '#!', null, { executable: true });
         expect(world.user.mode('script')).toBe(0o755);
         world.user.setMode('script', 0o700);
-        await swap('script', '#!2', await asScanned('script'), true);
+        await swap('script', '#!2', await asScanned('script'), { executable: true });
         expect(world.user.mode('script')).toBe(0o700);
         await folder.discardTrash('aside-1');
-        await swap('script', 'text', await asScanned('script'), false);
+        await swap('script', 'text', await asScanned('script'));
         expect(world.user.mode('script')).toBe(0o600);
+      });
+
+      test('a private file has no bits for others, whatever it replaces; opened again, the umask decides (M18)', async () => {
+        await swap('key', '1', null, { private: true });
+        expect(world.user.mode('key')).toBe(0o600);
+        await swap('key', '2', await asScanned('key'), { private: true, executable: true, wasPrivate: true });
+        expect(world.user.mode('key')).toBe(0o700);
+        await folder.discardTrash('aside-1');
+        await swap('key', '3', await asScanned('key'), { wasPrivate: true });
+        expect(world.user.mode('key')).toBe(0o644);
+        await folder.discardTrash('aside-1');
+        world.user.setMode('key', 0o664);
+        await swap('key', '4', await asScanned('key'), { private: true });
+        expect(world.user.mode('key')).toBe(0o600);
+      });
+
+      test('a new file like another has no wider bits; private goes first (M18)', async () => {
+        world.user.write('file', 'x');
+        world.user.setMode('file', 0o640);
+        await swap('copy', 'y', null, { like: relPath('file') });
+        expect(world.user.mode('copy')).toBe(0o640);
+        await swap('secret', 'z', null, { like: relPath('file'), private: true });
+        expect(world.user.mode('secret')).toBe(0o600);
+        await swap('alone', 'a', null, { like: relPath('nothing') });
+        expect(world.user.mode('alone')).toBe(0o644);
+      });
+
+      test('at no moment is a private file, or its staged one, open to others (M18)', async () => {
+        const seen = new Set<string>();
+        let names: readonly string[] = [];
+        world.onCall((call) => {
+          for (const path of ['key', ...names]) {
+            const mode = world.user.mode(path);
+            if (mode !== undefined && (mode & 0o077) !== 0) seen.add(`${call.operation} ${path} ${mode.toString(8)}`);
+          }
+        });
+        names = ['.driftless/stage/staged-1'];
+        await swap('key', '1', null, { private: true });
+        await swap('key', '2', await asScanned('key'), { private: true, wasPrivate: true });
+        expect([...seen]).toEqual([]);
       });
 
       test('a hard link keeps its content under its other name (M14)', async () => {
@@ -281,6 +328,7 @@ export function describeFolderContract(name: string, createWorld: () => Promise<
             stagedName: 'staged-1',
             asideName: 'aside-1',
             expected: null,
+            dress: dressBy({}),
           });
           expect(outcome).toMatchObject({ kind: 'problem', code: 'outside-root' });
         }
@@ -291,7 +339,13 @@ export function describeFolderContract(name: string, createWorld: () => Promise<
         await expect(folder.stage({ name: '../marker', near: relPath('a') })).rejects.toThrow(RangeError);
         await expect(folder.discardStaged('../marker')).rejects.toThrow(RangeError);
         await expect(
-          folder.swapIn({ path: relPath('a'), stagedName: 's', asideName: '../../out', expected: null }),
+          folder.swapIn({
+            path: relPath('a'),
+            stagedName: 's',
+            asideName: '../../out',
+            expected: null,
+            dress: dressBy({}),
+          }),
         ).rejects.toThrow(RangeError);
       });
 
@@ -316,6 +370,7 @@ export function describeFolderContract(name: string, createWorld: () => Promise<
           stagedName: 'staged-1',
           asideName: 'aside-1',
           expected,
+          dress: dressBy({}),
         });
         expect(outcome).toMatchObject({ kind: 'problem', code: 'ENOSPC', diskFull: true });
         expect(world.user.tree()).toEqual({ file: 'old' });
@@ -371,6 +426,7 @@ export function describeFolderContract(name: string, createWorld: () => Promise<
             stagedName: 'staged-1',
             asideName: 'aside-1',
             expected,
+            dress: dressBy({}),
           });
           if (moment >= calls) break;
           world.onCall(() => {});
@@ -418,6 +474,7 @@ export function describeFolderContract(name: string, createWorld: () => Promise<
             stagedName: 'staged-1',
             asideName: 'aside-1',
             expected,
+            dress: dressBy({}),
           });
           const isKilled = await swapping.then(
             () => false,
@@ -465,7 +522,7 @@ export function describeFolderContract(name: string, createWorld: () => Promise<
             };
             killAt(first);
             const names = { path: relPath('file'), stagedName: 'staged-1', asideName: 'aside-1' };
-            isSwapWhole = await folder.swapIn({ ...names, expected }).then(
+            isSwapWhole = await folder.swapIn({ ...names, expected, dress: dressBy({}) }).then(
               () => true,
               () => false,
             );
@@ -537,17 +594,23 @@ export function describeFolderContract(name: string, createWorld: () => Promise<
         expect(world.user.tree()).toEqual({ link: '-> two' });
       });
 
-      test('setExecutable changes only that, and only what was scanned', async () => {
+      test('setMode changes only that, and only what was scanned', async () => {
         world.user.write('file', 'x');
         const expected = await asScanned('file');
-        expect(await folder.setExecutable({ path: relPath('file'), executable: true, expected })).toEqual({
-          kind: 'done',
-          stat: await statOf('file'),
-          asideName: null,
-        });
+        expect(await folder.setMode({ path: relPath('file'), dress: dressBy({ executable: true }), expected })).toEqual(
+          {
+            kind: 'done',
+            stat: await statOf('file'),
+            asideName: null,
+          },
+        );
         expect(world.user.mode('file')).toBe(0o755);
+        await folder.setMode({ path: relPath('file'), dress: dressBy({ private: true }), expected });
+        expect(world.user.mode('file')).toBe(0o600);
+        await folder.setMode({ path: relPath('file'), dress: dressBy({ wasPrivate: true }), expected });
+        expect(world.user.mode('file')).toBe(0o644);
         world.user.write('file', 'edited');
-        expect(await folder.setExecutable({ path: relPath('file'), executable: false, expected })).toEqual({
+        expect(await folder.setMode({ path: relPath('file'), dress: dressBy({}), expected })).toEqual({
           kind: 'changed',
         });
       });

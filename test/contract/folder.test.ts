@@ -27,6 +27,8 @@ import { type DiskCall, hookDisk } from '../../engine/src/testing/hooked-disk.ts
 import { createMemoryFolder, type FolderUser, type MemoryFolder } from '../../engine/src/testing/memory-folder.ts';
 import { describeFolderContract, type FolderWorld, readAll, relPath } from './folder.contract.ts';
 
+const dress = { mode: { executable: false, private: false }, wasPrivate: false };
+
 async function trashOf(folder: Folder): Promise<readonly string[]> {
   const contents: string[] = [];
   for (const { name, stat } of await folder.trashItems()) {
@@ -185,9 +187,9 @@ describe('node folder on a real disk', () => {
     expect(stat.links).toBe(2);
     const writer = await folder.stage({ name: 's', near: relPath('one') });
     await writer.write(Buffer.from('new'));
-    await writer.commit({ executable: false, flush: true });
+    await writer.commit({ flush: true });
     const expected = { kind: 'file', fingerprint: fingerprintOf(stat) } as const;
-    expect((await folder.swapIn({ path: relPath('one'), stagedName: 's', asideName: 't', expected })).kind).toBe(
+    expect((await folder.swapIn({ path: relPath('one'), stagedName: 's', asideName: 't', expected, dress })).kind).toBe(
       'done',
     );
     expect(readFileSync(join(root, 'one'), 'utf8')).toBe('new');
@@ -198,9 +200,9 @@ describe('node folder on a real disk', () => {
     const nowMs = Date.UTC(2031, 4, 5);
     const late = createNodeFolder(root, { nowMs: () => nowMs });
     const writer = await late.stage({ name: 's', near: relPath('file') });
-    await writer.commit({ executable: false, flush: false });
+    await writer.commit({ flush: false });
     utimesSync(join(root, '.driftless/stage/s'), 1, 1);
-    await late.swapIn({ path: relPath('file'), stagedName: 's', asideName: 't', expected: null });
+    await late.swapIn({ path: relPath('file'), stagedName: 's', asideName: 't', expected: null, dress });
     expect(lstatSync(join(root, 'file')).mtimeMs).toBeCloseTo(nowMs, -1);
   });
 
@@ -256,8 +258,8 @@ describe('memory folder in other worlds', () => {
       stat === null || 'reason' in stat ? null : ({ kind: 'file', fingerprint: fingerprintOf(stat) } as const);
     const writer = await folder.stage({ name: 's', near: relPath(path) });
     await writer.write(new TextEncoder().encode(content));
-    await writer.commit({ executable: false, flush });
-    return (await folder.swapIn({ path: relPath(path), stagedName: 's', asideName: 't', expected })).kind;
+    await writer.commit({ flush });
+    return (await folder.swapIn({ path: relPath(path), stagedName: 's', asideName: 't', expected, dress })).kind;
   };
 
   test('on a mount point inside the root, stage and trash lie hidden beside the target (DISK4)', async () => {
@@ -281,12 +283,12 @@ describe('memory folder in other worlds', () => {
     if (stat === null || 'reason' in stat) throw new Error('no stat');
     const writer = await folder.stage({ name: 's', near: relPath('mnt/file') });
     await writer.write(new TextEncoder().encode('new'));
-    await writer.commit({ executable: false, flush: true });
+    await writer.commit({ flush: true });
     memory.disk.mount('/folder/mnt');
     const expected = { kind: 'file', fingerprint: fingerprintOf(stat) } as const;
-    expect((await folder.swapIn({ path: relPath('mnt/file'), stagedName: 's', asideName: 't', expected })).kind).toBe(
-      'done',
-    );
+    expect(
+      (await folder.swapIn({ path: relPath('mnt/file'), stagedName: 's', asideName: 't', expected, dress })).kind,
+    ).toBe('done');
     expect(memory.user.read('mnt/file')).toBe('new');
     expect(await folder.stagedNames()).toEqual([]);
     await folder.discardTrash('t');
@@ -314,6 +316,7 @@ describe('memory folder in other worlds', () => {
       caseSensitive: false,
       foldsUnicode: true,
       executableBit: true,
+      newFilesPrivate: false,
       symlinks: true,
     });
     memory.user.write('readme', 'x');

@@ -7,11 +7,13 @@
 import type { Entry, RelPath } from '@driftless/protocol';
 import type { StagedContent } from '../content/content-types.ts';
 import { downloadPrefix } from '../content/stage-large.ts';
+import { agreedAfterMode } from '../core/decide.ts';
 import { liveEntry } from '../core/entry-encoding.ts';
+import { modeOf } from '../core/file-mode.ts';
 import type { Apply, ApplyMode, Conflict, DiskStep } from '../core/plan.ts';
 import type { PeerContext } from '../peer-context.ts';
 import { FolderError } from '../ports/folder.ts';
-import { expectedOf, localFileOf, problemOf } from './disk-entry.ts';
+import { dressOf, expectedOf, localFileOf, problemOf } from './disk-entry.ts';
 import { mergeOne } from './merge.ts';
 import { createMover } from './moves.ts';
 import type { Incoming, Outcome, Replacement, ReplacePass } from './replace-journal.ts';
@@ -131,7 +133,7 @@ export function createApplier(context: PeerContext): Applier {
         staged.set(step.path, beside.stagedName);
         continue;
       }
-      requests.push({ path: step.path, content: step.to.content, executable: step.to.executable });
+      requests.push({ path: step.path, content: step.to.content });
     }
     if (requests.length === 0) return staged;
     try {
@@ -154,14 +156,14 @@ export function createApplier(context: PeerContext): Applier {
     const incoming = incomingOf(to, stagedName);
     if (incoming === null) return null;
     const reason = to === null ? 'deleted' : 'replaced';
-    // The room's entry, not `to`: an executable bit that was changed here is still to be published.
+    // The room's entry, not `to`: a mode that was changed here is still to be published.
     return { path, before: row.local, incoming, base: liveEntry(row.remote), reason };
   }
 
   function incomingOf(to: Entry | null, stagedName: string | undefined): Incoming | null {
     if (to === null) return { kind: 'nothing' };
     if (to.kind !== 'file') return to;
-    return stagedName === undefined ? null : { kind: 'file', stagedName, digest: to.content.digest };
+    return stagedName === undefined ? null : { kind: 'file', stagedName, digest: to.content.digest, mode: modeOf(to) };
   }
 
   function refused(step: Apply, outcome: Exclude<Outcome, { kind: 'done' }>): void {
@@ -195,16 +197,23 @@ export function createApplier(context: PeerContext): Applier {
 
   async function applyMode(step: ApplyMode, pass: ReplacePass): Promise<boolean> {
     const { path, row } = step;
-    const outcome = await folder.setExecutable({ path, executable: step.executable, expected: expectedOf(row.local) });
+    const { local } = row;
+    const dress = dressOf(path, { mode: step.mode, before: local });
+    const outcome = await folder.setMode({ path, dress, expected: expectedOf(local) });
     if (outcome.kind === 'problem') context.fail(path, outcome);
     if (outcome.kind !== 'done') {
       context.markDirty(path, false);
       return false;
     }
     pass.add(() => {
-      store.setBase(path, liveEntry(row.remote));
-      if (row.local?.kind === 'file' && outcome.stat !== null)
-        store.setLocal(path, localFileOf(outcome.stat, row.local.digest, clock.nowMs()));
+      store.setBase(path, agreedAfterMode(row));
+      if (local?.kind === 'file' && outcome.stat !== null) {
+        const { digest } = local;
+        store.setLocal(
+          path,
+          localFileOf(outcome.stat, { digest, mode: step.mode, traits: folder.traits }, clock.nowMs()),
+        );
+      }
       store.setProblem(path, null);
     });
     return true;

@@ -1,8 +1,11 @@
 /** Between what the trees say of a path and what the folder port asks and answers. Pure. */
-import type { Digest } from '@driftless/protocol';
+import type { Digest, FileMode, RelPath } from '@driftless/protocol';
+import { conflictOriginal } from '../core/conflict-name.ts';
+import { modeOf } from '../core/file-mode.ts';
 import { fingerprintOf } from '../core/fingerprint.ts';
+import type { FolderTraits } from '../core/folder-traits.ts';
 import type { LocalEntry } from '../core/local-entry.ts';
-import { type Expected, FolderError, type Stat } from '../ports/folder.ts';
+import { type Dress, type Expected, FolderError, type Stat } from '../ports/folder.ts';
 
 /** What the folder must still hold for a change to go ahead: what the last scan saw. */
 export function expectedOf(local: LocalEntry | null): Expected {
@@ -17,14 +20,32 @@ export function expectedOf(local: LocalEntry | null): Expected {
   }
 }
 
-export const localFileOf = (stat: Stat, digest: Digest, nowMs: number): LocalEntry => ({
+/** A file as it was just written, moved or dressed. */
+export const localFileOf = (
+  stat: Stat,
+  { digest, mode, traits }: { readonly digest: Digest; readonly mode: FileMode; readonly traits: FolderTraits },
+  nowMs: number,
+): LocalEntry => ({
   kind: 'file',
   digest,
   size: stat.size,
-  executable: stat.executable,
+  // As far as the umask let it be; a disk without modes keeps what was agreed (M5).
+  executable: traits.executableBit ? stat.executable : mode.executable,
+  private: mode.private,
+  openToOthers: stat.openToOthers,
   mtimeMs: Number(stat.mtimeNs / 1_000_000n),
   fingerprint: fingerprintOf(stat),
   racy: Number(stat.mtimeNs / 1_000_000n) > nowMs - tickMs(stat),
+});
+
+/** How a file at `path` is dressed by an entry's mode: a conflict copy like its original (M18). */
+export const dressOf = (
+  path: RelPath,
+  { mode, before, like }: { readonly mode: FileMode; readonly before: LocalEntry | null; readonly like?: RelPath },
+): Dress => ({
+  mode: modeOf(mode),
+  wasPrivate: before?.kind === 'file' && before.private,
+  like: like ?? conflictOriginal(path),
 });
 
 /**

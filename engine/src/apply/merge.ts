@@ -5,6 +5,7 @@
 import { bytesToHex, type Digest } from '@driftless/protocol';
 import { ChunksMissing, ContentDamaged } from '../content/content-types.ts';
 import { liveEntry } from '../core/entry-encoding.ts';
+import { modeOf } from '../core/file-mode.ts';
 import { mergeText } from '../core/merge-text.ts';
 import type { Conflict, Merge } from '../core/plan.ts';
 import type { PeerContext } from '../peer-context.ts';
@@ -58,12 +59,17 @@ export async function mergeOne(context: PeerContext, step: Merge): Promise<Merge
     const merged = mergeText({ base: baseBytes, ours: oursBytes, theirs: theirsBytes });
     if (merged.kind === 'overlap') return clash('overlap');
     if (merged.kind === 'unmergeable') return clash('binary');
-    const executable = local.executable !== base.executable ? local.executable : remote.executable;
-    stagedName = await contents.stageBytes(path, merged.bytes, executable);
+    stagedName = await contents.stageBytes(path, merged.bytes);
     const outcome = await journal.replace({
       path,
       before: local,
-      incoming: { kind: 'file', stagedName, digest: bytesToHex(hashing.sha256(merged.bytes)) as Digest },
+      // The room's flags are among the local ones already: modes are settled before contents (decide).
+      incoming: {
+        kind: 'file',
+        stagedName,
+        digest: bytesToHex(hashing.sha256(merged.bytes)) as Digest,
+        mode: modeOf(local),
+      },
       base: remote,
       reason: 'merged',
       alongside: () => store.cacheContent(remote.content.digest, theirsBytes, clock.nowMs()),

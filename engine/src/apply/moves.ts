@@ -7,6 +7,7 @@
  */
 import { bytesToHex, type RelPath } from '@driftless/protocol';
 import { conflictName } from '../core/conflict-name.ts';
+import { modeOf } from '../core/file-mode.ts';
 import { fingerprintOf } from '../core/fingerprint.ts';
 import { leafDigest } from '../core/leaf-digest.ts';
 import type { LocalEntry } from '../core/local-entry.ts';
@@ -70,7 +71,10 @@ export function createMover(context: PeerContext): Mover {
       store.setSetting(moveUnderWay, null);
       store.moveLocalAndBase(fromPath, toPath);
       if (outcome.stat !== null && local?.kind === 'file')
-        store.setLocal(toPath, localFileOf(outcome.stat, local.digest, clock.nowMs()));
+        store.setLocal(
+          toPath,
+          localFileOf(outcome.stat, { digest: local.digest, mode: local, traits: folder.traits }, clock.nowMs()),
+        );
     });
     context.markDirty(toPath, true);
     return true;
@@ -124,7 +128,7 @@ export function createMover(context: PeerContext): Mover {
         const made = await journal.replace({
           path: toPath,
           before: null,
-          incoming: { kind: 'file', stagedName, digest: local.digest },
+          incoming: { kind: 'file', stagedName, digest: local.digest, mode: modeOf(local), like: fromPath },
           base,
           reason: 'replaced',
         });

@@ -12,8 +12,9 @@
  * Leaves to others: what is to be replaced and why (the plan, the merge, the conflict keeper, a command), and how long
  * the trash keeps what it holds (the trash keeper).
  */
-import { bytesToHex, type Digest, type Entry, type RelPath } from '@driftless/protocol';
+import { bytesToHex, type Digest, type Entry, type FileMode, type RelPath } from '@driftless/protocol';
 import { liveEntry, sameEntry } from '../core/entry-encoding.ts';
+import { modeOf } from '../core/file-mode.ts';
 import { fingerprintOf, sameButChangeTime } from '../core/fingerprint.ts';
 import type { LocalEntry } from '../core/local-entry.ts';
 import type { Row } from '../core/row.ts';
@@ -21,7 +22,7 @@ import type { Clock } from '../ports/clock.ts';
 import type { Folder, PathProblem, Stat, SwapOutcome } from '../ports/folder.ts';
 import type { Random } from '../ports/random.ts';
 import type { Intent, StateStore, TrashReason } from '../ports/state-store.ts';
-import { expectedOf, localFileOf } from './disk-entry.ts';
+import { dressOf, expectedOf, localFileOf } from './disk-entry.ts';
 
 export interface Replacement {
   readonly path: RelPath;
@@ -39,7 +40,14 @@ export interface Replacement {
 
 /** What comes to the path. A staged file is verified and flushed; it stays the caller's to discard unless it was put in its place. */
 export type Incoming =
-  | { readonly kind: 'file'; readonly stagedName: string; readonly digest: Digest }
+  | {
+      readonly kind: 'file';
+      readonly stagedName: string;
+      readonly digest: Digest;
+      readonly mode: FileMode;
+      /** A new file gets the other permission bits of this one, where it is. */
+      readonly like?: RelPath;
+    }
   | { readonly kind: 'symlink'; readonly target: string }
   | { readonly kind: 'directory' }
   | { readonly kind: 'nothing' };
@@ -161,12 +169,24 @@ export function createReplaceJournal(parts: {
   const intentOf = ({ path, before, incoming, base, reason }: Replacement): Intent => ({
     path,
     before,
-    places: incoming.kind === 'symlink' ? { kind: 'symlink', target: incoming.target } : { kind: incoming.kind },
+    places: placesOf(incoming),
     base,
     reason,
     stagedName: incoming.kind === 'file' ? incoming.stagedName : null,
     asideName: bytesToHex(random.bytes(12)),
   });
+
+  const placesOf = (incoming: Incoming): Intent['places'] => {
+    switch (incoming.kind) {
+      case 'file':
+        return { kind: 'file', mode: modeOf(incoming.mode) };
+      case 'symlink':
+        return { kind: 'symlink', target: incoming.target };
+      case 'directory':
+      case 'nothing':
+        return { kind: incoming.kind };
+    }
+  };
 
   async function carryOut(change: Replacement, intent: Intent | null): Promise<SwapOutcome> {
     const { path, before, incoming } = change;
@@ -194,7 +214,13 @@ export function createReplaceJournal(parts: {
     }
     return incoming.kind === 'symlink'
       ? folder.makeSymlink({ path, target: incoming.target, asideName, expected: stillExpected })
-      : folder.swapIn({ path, stagedName: incoming.stagedName, asideName, expected: stillExpected });
+      : folder.swapIn({
+          path,
+          stagedName: incoming.stagedName,
+          asideName,
+          expected: stillExpected,
+          dress: dressOf(path, { ...incoming, before }),
+        });
   }
 
   function localAfter(incoming: Incoming, stat: Stat | null): LocalEntry | null {
@@ -206,7 +232,7 @@ export function createReplaceJournal(parts: {
       case 'symlink':
         return { kind: 'symlink', target: incoming.target };
       case 'file':
-        return stat === null ? null : localFileOf(stat, incoming.digest, clock.nowMs());
+        return stat === null ? null : localFileOf(stat, { ...incoming, traits: folder.traits }, clock.nowMs());
     }
   }
 
@@ -244,10 +270,13 @@ export function createReplaceJournal(parts: {
     await folder.flushDirectories();
     store.transaction(() => {
       for (const intent of intents) {
-        const { path, before, base, asideName, reason } = intent;
+        const { path, before, places, base, asideName, reason } = intent;
         const isDone = happened.has(intent);
         if (inTrash.has(asideName)) note(path, before, asideName, isDone ? reason : 'displaced');
         if (isDone) store.setBase(path, base);
+        // The scan that follows must not take what was placed for an editor's replace, which would keep the old flag.
+        if (isDone && before?.kind === 'file' && places.kind === 'file')
+          store.setLocal(path, { ...before, ...places.mode, openToOthers: !places.mode.private });
         store.deleteIntent(path);
       }
     });

@@ -115,7 +115,7 @@ export function createTrashKeeper(context: PeerContext): TrashKeeper {
       traits: folder.traits,
       sha256: hashing.sha256,
     });
-    const outcome = await folder.restoreTrash({ name: item.name, path });
+    const outcome = await folder.restoreTrash({ name: item.name, path, like: item.path });
     if (outcome.kind !== 'done') {
       store.putTrash({ ...item, inRecord: false, digest: null });
       return;

@@ -58,7 +58,6 @@ export interface UploadOptions {
 export interface StageRequest {
   readonly path: RelPath;
   readonly content: Content;
-  readonly executable: boolean;
 }
 export interface StagedContent {
   readonly path: RelPath;

@@ -26,21 +26,21 @@ export function createStagedFileWriter({ folder, hashing, random }: ContentsPart
       });
       if (size !== request.content.size || bytesToHex(hash.digest()) !== request.content.digest)
         throw new ContentDamaged(request.path);
-      await writer.commit({ executable: request.executable, flush });
+      await writer.commit({ flush });
     } catch (error) {
       // A large download that was cut keeps its part, which the next try reads its chunks from; on a full disk it makes room.
       if (prefix === '' || error instanceof ContentDamaged || error instanceof FolderError) await writer.abort();
-      else await writer.commit({ executable: false, flush: false }).catch(() => writer.abort());
+      else await writer.commit({ flush: false }).catch(() => writer.abort());
       throw error;
     }
     onStaged({ path: request.path, stagedName: writer.name });
   }
 
-  async function stageBytes(path: RelPath, bytes: Uint8Array, executable: boolean): Promise<string> {
+  async function stageBytes(path: RelPath, bytes: Uint8Array): Promise<string> {
     const writer = await folder.stage({ name: stagedName(''), near: path });
     try {
       await writer.write(bytes);
-      await writer.commit({ executable, flush: true });
+      await writer.commit({ flush: true });
     } catch (error) {
       await writer.abort();
       throw error;

@@ -132,7 +132,12 @@ describe('applyChanges', () => {
             case 0:
               return { kind: 'remove', path: wish.path, replaces: tag };
             case 1:
-              return { kind: 'mode', path: wish.path, executable: wish.subtree, replaces: tag };
+              return {
+                kind: 'mode',
+                path: wish.path,
+                mode: { executable: wish.subtree, private: false },
+                replaces: tag,
+              };
             case 2:
             case 3:
               return { kind: 'move', fromPath: wish.path, toPath: wish.other, subtree: wish.subtree };

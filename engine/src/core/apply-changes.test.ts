@@ -1,4 +1,4 @@
-import type { Change, Entry, RelPath, Slot, Variant } from '@driftless/protocol';
+import type { Change, Entry, FileMode, RelPath, Slot, Variant } from '@driftless/protocol';
 import { describe, expect, it } from 'vitest';
 import { type AppliedChanges, applyChanges } from './apply-changes.ts';
 import { entryTag, variantIdOf } from './entry-encoding.ts';
@@ -21,10 +21,10 @@ const remove = (path: string, replaces: Entry): Change => ({
   path: rel(path),
   replaces: tag(replaces),
 });
-const mode = (path: string, executable: boolean, replaces: Entry): Change => ({
+const mode = (path: string, to: FileMode, replaces: Entry): Change => ({
   kind: 'mode',
   path: rel(path),
-  executable,
+  mode: to,
   replaces: tag(replaces),
 });
 const move = (fromPath: string, toPath: string, subtree = false): Change => ({
@@ -118,7 +118,8 @@ describe('what changes do', () => {
       { d: tomb(null), 'd/e': tomb(null), 'd/e/y': tomb('b'), 'd/x': tomb('a') },
     ],
     ['directory becomes a file', [remove('d/e/y', b), put('d/e', a, directory)], { 'd/e/y': tomb('b'), 'd/e': a }],
-    ['mode keeps the content', [mode('f', true, a)], { f: { ...a, executable: true } }],
+    ['mode keeps the content', [mode('f', { executable: true, private: false }, a)], { f: { ...a, executable: true } }],
+    ['mode makes private', [mode('f', { executable: false, private: true }, a)], { f: { ...a, private: true } }],
     ['move of a file', [move('f', 'g')], { f: tomb('a'), g: a }],
     ['move onto a tombstone', [move('f', 'gone')], { f: tomb('a'), gone: a }],
     ['move, then edit', [move('f', 'g'), put('g', b, a)], { f: tomb('a'), g: b }],
@@ -219,8 +220,8 @@ describe('void records (LOG2)', () => {
     ['remove of another entry', [remove('f', b)], /replaces another/],
     ['remove of nothing', [remove('n', a)], /nothing to remove/],
     ['remove twice', [remove('f', a), remove('f', a)], /nothing to remove/],
-    ['mode of a directory', [mode('d', true, directory)], /not a file/],
-    ['mode of another entry', [mode('f', true, b)], /replaces another/],
+    ['mode of a directory', [mode('d', { executable: true, private: false }, directory)], /not a file/],
+    ['mode of another entry', [mode('f', { executable: true, private: false }, b)], /replaces another/],
     ['child without a parent', [put('n/m', a)], /parent is not a directory/],
     ['child of a file', [put('f/m', a)], /parent is not a directory/],
     ['child of a removed directory', [remove('empty', directory), put('empty/m', a)], /parent is not a directory/],

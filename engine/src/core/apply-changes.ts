@@ -27,6 +27,7 @@ import {
   type VariantId,
 } from '@driftless/protocol';
 import { entryTag, liveEntry, variantIdOf } from './entry-encoding.ts';
+import { modeOf } from './file-mode.ts';
 import type { ManifestView, SlotUpdate, VariantChanges } from './manifest-view.ts';
 import { variantsPerPathMax } from './page-tree.ts';
 import type { Sha256 } from './sha256.ts';
@@ -107,7 +108,7 @@ function applyOne(draft: Draft, change: Change): string | null {
       const live = liveAt(draft, change.path);
       if (live?.kind !== 'file') return 'not a file';
       if (entryTag(live, draft.input.sha256) !== change.replaces) return 'replaces another entry';
-      draft.slots.set(change.path, { ...live, executable: change.executable });
+      draft.slots.set(change.path, { ...live, ...modeOf(change.mode) });
       return null;
     }
     case 'move':

@@ -1,7 +1,7 @@
 /**
  * The name of a conflict copy: `name.conflict-<peer>-<yyyymmdd-hhmmss>-<6 hex>.ext`. Every peer that
  * computes it from the same variant gets the same name; it is used once, by the loser's author, as an ordinary put.
- * A taken name gets `-2`, `-3`, … (N8). The suffix and the mark are always whole: a stem too long for the disk or the room
+ * A taken name gets `-2`, `-3`, … (N8); a copy of a copy bears one mark, its own. The suffix and the mark are always whole: a stem too long for the disk or the room
  * keeps both its ends around a digest of itself (F14).
  */
 import { bytesToHex, type Digest, limits, type RelPath, utf8ToBytes } from '@driftless/protocol';
@@ -29,9 +29,22 @@ export interface ConflictNameInput {
   readonly sha256: Sha256;
 }
 
+/** What this module puts between stem and extension, with a number or not. A stem has none: a copy of a copy bears one mark. */
+const markShape = /\.conflict-[A-Za-z0-9_-]{1,20}-\d{8}-\d{6}-[0-9a-f]{6}(?:-\d{1,5})?(?=\.[^.]*$|$)/;
+
+/** The path of which `path` is a conflict copy, as far as names tell; null: it looks like none. */
+export function conflictOriginal(path: RelPath): RelPath | null {
+  const start = path.lastIndexOf('/') + 1;
+  const name = path.slice(start);
+  let stem = name;
+  while (markShape.test(stem)) stem = stem.replace(markShape, '');
+  return stem === name || stem === '' ? null : (`${path.slice(0, start)}${stem}` as RelPath);
+}
+
 /** A free name beside `path`. Asserts that one of the first attemptsMax names is free. */
 export function conflictName(input: ConflictNameInput): RelPath {
-  const name = input.path.slice(input.path.lastIndexOf('/') + 1);
+  const original = conflictOriginal(input.path) ?? input.path;
+  const name = original.slice(original.lastIndexOf('/') + 1);
   const { stem, extension } = splitName(name);
   const mark = `.conflict-${peerPart(input.peerName)}-${timePart(input.timeMs)}-${input.digest.slice(0, 6)}`;
   const nameBytesMax = Math.min(limits.nameBytesMax, input.traits.nameBytesMax);

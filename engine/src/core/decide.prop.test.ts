@@ -1,8 +1,9 @@
 /** Laws of the table for one path, over all small values of the three trees. */
 import type { Entry } from '@driftless/protocol';
 import { describe, expect, it } from 'vitest';
-import { type Decision, decide } from './decide.ts';
+import { agreedAfterMode, type Decision, decide } from './decide.ts';
 import { sameEntry, sameLocal } from './entry-encoding.ts';
+import { modeOf } from './file-mode.ts';
 import { linuxTraits } from './folder-traits.ts';
 import type { Row } from './row.ts';
 import { directory, file, link, rel } from './test-support/entries.ts';
@@ -11,7 +12,12 @@ import { localOf } from './test-support/model-room.ts';
 const texts = ['one', 'two', 'three'] as const;
 const values: readonly (Entry | null)[] = [
   null,
-  ...texts.flatMap((text) => [file(text), file(text, { executable: true })]),
+  ...texts.flatMap((text) => [
+    file(text),
+    file(text, { executable: true }),
+    file(text, { private: true }),
+    file(text, { executable: true, private: true }),
+  ]),
   directory,
   link('a'),
   link('b'),
@@ -19,8 +25,7 @@ const values: readonly (Entry | null)[] = [
 
 function rowOf(base: Entry | null, local: Entry | null, remote: Entry | null): Row {
   const text = texts.find((name) => local?.kind === 'file' && sameContent(local, file(name)));
-  const node =
-    local?.kind === 'file' ? { kind: 'file' as const, text: text ?? '', executable: local.executable } : local;
+  const node = local?.kind === 'file' ? { kind: 'file' as const, text: text ?? '', ...modeOf(local) } : local;
   return {
     path: rel('f'),
     base,
@@ -60,7 +65,7 @@ describe('the table', () => {
       if (sameEntry(base, changed)) return;
       expect(decideFor(rowOf(base, changed, base))).toEqual({ kind: 'publish', revives: false });
       const applied = decideFor(rowOf(base, base, changed));
-      if (applied.kind === 'applyMode') expect(changed).toMatchObject({ executable: applied.executable });
+      if (applied.kind === 'applyMode') expect(changed).toMatchObject(applied.mode);
       else expect(applied).toEqual({ kind: 'apply', to: changed });
     });
   });
@@ -79,15 +84,32 @@ describe('the table', () => {
     });
   });
 
+  it('modes are settled in one step, and nobody opens what the other side made private', () => {
+    forAll((base, local, remote) => {
+      const row = rowOf(base, local, remote);
+      const decision = decideFor(row);
+      const madePrivate = (side: Entry | null): boolean =>
+        side?.kind === 'file' && side.private && !(base?.kind === 'file' && base.private);
+      const isFileOnBoth = local?.kind === 'file' && remote?.kind === 'file';
+      if (decision.kind === 'apply' && decision.to?.kind === 'file' && isFileOnBoth)
+        expect(decision.to.private || !(madePrivate(local) || madePrivate(remote))).toBe(true);
+      if (decision.kind !== 'applyMode' || row.local?.kind !== 'file') return;
+      expect(decision.mode.private || !(madePrivate(local) || madePrivate(remote))).toBe(true);
+      const next = decideFor({ ...row, base: agreedAfterMode(row), local: { ...row.local, ...decision.mode } });
+      expect(next.kind).not.toBe('applyMode');
+    });
+  });
+
   it('swapping the sides mirrors the decision', () => {
     const mirror: Record<Decision['kind'], readonly Decision['kind'][]> = {
       none: ['none'],
       agree: ['agree'],
       apply: ['publish', 'applyMode'],
-      applyMode: ['publish', 'apply', 'applyMode'],
+      // Whose content is to be merged or set aside takes the other's flags first.
+      applyMode: ['publish', 'apply', 'applyMode', 'merge', 'conflict'],
       publish: ['apply', 'applyMode'],
-      merge: ['merge'],
-      conflict: ['conflict'],
+      merge: ['merge', 'applyMode'],
+      conflict: ['conflict', 'applyMode'],
       moveAside: ['publishMoveAside'],
       publishMoveAside: ['moveAside'],
     };

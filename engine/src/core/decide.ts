@@ -2,8 +2,9 @@
  * The reconcile table for one path seen alone. What its neighbours ask of it (children that stay,
  * parents that are missing, renames) is settled by reconcile.ts afterwards.
  */
-import type { Entry, FileEntry } from '@driftless/protocol';
+import type { Entry, FileEntry, FileMode } from '@driftless/protocol';
 import { liveEntry, sameEntry, sameLocal } from './entry-encoding.ts';
+import { mergedMode, modeOf, modeOfFile, sameMode } from './file-mode.ts';
 import type { FolderTraits } from './folder-traits.ts';
 import type { LocalEntry } from './local-entry.ts';
 import type { ConflictReason } from './plan.ts';
@@ -14,7 +15,7 @@ export type Decision =
   /** Both sides are equal: only the base is behind. */
   | { readonly kind: 'agree' }
   | { readonly kind: 'apply'; readonly to: Entry | null; readonly note?: string }
-  | { readonly kind: 'applyMode'; readonly executable: boolean }
+  | { readonly kind: 'applyMode'; readonly mode: FileMode }
   | { readonly kind: 'merge' }
   /** The room takes what the disk has. */
   | { readonly kind: 'publish'; readonly revives: boolean; readonly note?: string }
@@ -61,39 +62,45 @@ export function decide(row: Row, { traits, mergeable, superseded = () => false }
   return { kind: 'conflict', reason: base === null ? 'create-create' : 'binary' };
 }
 
-/** The executable bit of a file that both sides changed: whoever flipped the bit has it (without a base: set wins). */
-export function mergedExecutable(base: Entry | null, local: boolean, remote: boolean): boolean {
-  if (local === remote) return local;
-  return base?.kind === 'file' ? !base.executable : true;
-}
-
 interface TwoFiles extends DecideOptions {
   readonly row: Row;
   readonly local: Extract<LocalEntry, { kind: 'file' }>;
   readonly remote: FileEntry;
 }
 
-/** Content and executable bit are two values: a change of one composes with a change of the other. */
+/** Content and mode are two values: a change of one composes with a change of the other. The mode is settled first. */
 function decideFiles({ row, local, remote, traits, mergeable }: TwoFiles): Decision {
   const { base } = row;
-  const localBit = traits.executableBit ? local.executable : remote.executable;
-  const executable = mergedExecutable(base, localBit, remote.executable);
+  const localMode = traits.executableBit ? modeOf(local) : modeOf(remote);
+  // Without a base every new file of this disk would make the room's private, where its umask does.
+  const said = base === null && traits.newFilesPrivate ? { ...localMode, private: remote.private } : localMode;
+  const mode = mergedMode(modeOfFile(base), said, remote);
+  const applyMode: Decision = { kind: 'applyMode', mode };
 
-  if (local.digest === remote.content.digest) {
-    // Equal contents, different bits, both changed since the base: the bit alone travels, in one of the two directions.
-    return executable === remote.executable ? { kind: 'applyMode', executable } : { kind: 'publish', revives: false };
-  }
-  // Contents differ.
+  // Equal contents, different modes, both changed since the base: the mode alone travels, first to the disk.
+  if (local.digest === remote.content.digest)
+    return sameMode(mode, localMode) ? { kind: 'publish', revives: false } : applyMode;
+  // Contents differ. The room's content with the flags that were changed here; the next round publishes those.
+  if (base?.kind === 'file' && local.digest === base.content.digest)
+    return { kind: 'apply', to: { ...remote, ...mode } };
+  // What is published, merged or set aside from here on bears the room's flags.
+  if (!sameMode(mode, localMode)) return applyMode;
   if (base?.kind !== 'file') return { kind: 'conflict', reason: 'create-create' };
-  // The room's content with the bit that was set here; the next round publishes the bit.
-  if (local.digest === base.content.digest) return { kind: 'apply', to: { ...remote, executable } };
-  // The content of here with the room's bit; the next round publishes the content.
-  if (remote.content.digest === base.content.digest) return { kind: 'applyMode', executable };
+  // Only the mode changed in the room, to what it is here: the content follows.
+  if (remote.content.digest === base.content.digest) return { kind: 'publish', revives: false };
   return mergeable(row) ? { kind: 'merge' } : { kind: 'conflict', reason: 'binary' };
+}
+
+/** What an `applyMode` makes of the base: the flags are agreed on, the content only where both sides have it. */
+export function agreedAfterMode({ base, local, remote }: Row): Entry | null {
+  const entry = liveEntry(remote);
+  if (entry?.kind !== 'file' || local?.kind !== 'file') return base;
+  if (local.digest === entry.content.digest) return entry;
+  return base?.kind === 'file' ? { ...base, ...modeOf(entry) } : base;
 }
 
 function applyRemote(local: LocalEntry | null, remote: Entry | null): Decision {
   if (local?.kind === 'file' && remote?.kind === 'file' && local.digest === remote.content.digest)
-    return { kind: 'applyMode', executable: remote.executable };
+    return { kind: 'applyMode', mode: modeOf(remote) };
   return { kind: 'apply', to: remote };
 }

@@ -14,11 +14,13 @@ const bigFile: Slot = {
     refs: { depth: 2, ids: [digestOf('1') as string as ChunkId, digestOf('2') as string as ChunkId] },
   },
   executable: true,
+  private: true,
 };
 const slots: readonly (readonly [string, Slot])[] = [
   ['empty file', file('')],
   ['file', file('a')],
   ['executable', file('a', { executable: true })],
+  ['private', file('a', { private: true })],
   ['big file', bigFile],
   ['directory', directory],
   ['link', link('../ü/x')],
@@ -76,11 +78,13 @@ describe('tags and ids', () => {
 });
 
 describe('the same', () => {
-  const local = (text: string, executable: boolean): LocalEntry => ({
+  const local = (text: string, executable: boolean, isPrivate = false): LocalEntry => ({
     kind: 'file',
     digest: digestOf(text),
     size: text.length,
     executable,
+    private: isPrivate,
+    openToOthers: !isPrivate,
     mtimeMs: 1,
     fingerprint: 'f' as Fingerprint,
     racy: false,
@@ -93,6 +97,7 @@ describe('the same', () => {
     ).toBe(true);
     expect(sameEntry(file('a'), file('b'))).toBe(false);
     expect(sameEntry(file('a'), file('a', { executable: true }))).toBe(false);
+    expect(sameEntry(file('a'), file('a', { private: true }))).toBe(false);
     expect(sameEntry(directory, file('a'))).toBe(false);
     expect(sameEntry(link('a'), link('b'))).toBe(false);
     expect(sameEntry(link('a'), link('a'))).toBe(true);
@@ -100,12 +105,14 @@ describe('the same', () => {
     expect(sameEntry(null, null)).toBe(true);
   });
 
-  it('asks for the executable bit only where the disk has one (M5)', () => {
+  it('asks for the mode only where the disk holds modes (M5)', () => {
     const entry = file('a', { executable: true });
     expect(sameLocal(local('a', false), entry, linuxTraits)).toBe(false);
     expect(sameLocal(local('a', false), entry, windowsTraits)).toBe(true);
     expect(sameLocal(local('a', true), entry, linuxTraits)).toBe(true);
     expect(sameLocal(local('b', true), entry, linuxTraits)).toBe(false);
+    expect(sameLocal(local('a', true, true), entry, linuxTraits)).toBe(false);
+    expect(sameLocal(local('a', true, true), entry, windowsTraits)).toBe(true);
     expect(sameLocal({ kind: 'symlink', target: 'a' }, link('a'), linuxTraits)).toBe(true);
     expect(sameLocal({ kind: 'symlink', target: 'a' }, link('b'), linuxTraits)).toBe(false);
     expect(sameLocal({ kind: 'directory' }, directory, linuxTraits)).toBe(true);

@@ -3,7 +3,7 @@
  * notions of "the same". One value has one encoding, so that equal manifests have equal roots (rule ROOT).
  *
  * Encoding: a kind byte, then
- *   1 file       executable 0|1, digest 32, size, epoch, depth, count of ids, ids of 32
+ *   1 file       mode (1 executable + 2 private), digest 32, size, epoch, depth, count of ids, ids of 32
  *   2 directory
  *   3 symlink    target
  *   4 tombstone  0|1, digest 32 if 1, height
@@ -24,6 +24,7 @@ import {
   type VariantId,
 } from '@driftless/protocol';
 import { ByteReader, ByteWriter } from './byte-codec.ts';
+import { sameMode } from './file-mode.ts';
 import type { FolderTraits } from './folder-traits.ts';
 import type { LocalEntry } from './local-entry.ts';
 import type { Sha256 } from './sha256.ts';
@@ -32,6 +33,9 @@ const kindFile = 1;
 const kindDirectory = 2;
 const kindSymlink = 3;
 const kindTombstone = 4;
+
+const modeExecutable = 1;
+const modePrivate = 2;
 
 const entryTagDomain = 'driftless entry tag 1';
 const variantIdDomain = 'driftless variant id 1';
@@ -86,7 +90,7 @@ export function sameEntry(a: Entry | null, b: Entry | null): boolean {
         b.kind === 'file' &&
         a.content.digest === b.content.digest &&
         a.content.size === b.content.size &&
-        a.executable === b.executable
+        sameMode(a, b)
       );
     case 'directory':
       return b.kind === 'directory';
@@ -95,7 +99,7 @@ export function sameEntry(a: Entry | null, b: Entry | null): boolean {
   }
 }
 
-/** Whether what the disk holds is the entry. The executable bit counts only where the disk has one (M5). */
+/** Whether what the disk holds is the entry. The mode counts only where the disk holds modes (M5). */
 export function sameLocal(local: LocalEntry | null, entry: Entry | null, traits: FolderTraits): boolean {
   if (local === null || entry === null) return local === entry;
   switch (local.kind) {
@@ -104,7 +108,7 @@ export function sameLocal(local: LocalEntry | null, entry: Entry | null, traits:
         entry.kind === 'file' &&
         local.digest === entry.content.digest &&
         local.size === entry.content.size &&
-        (!traits.executableBit || local.executable === entry.executable)
+        (!traits.executableBit || sameMode(local, entry))
       );
     case 'directory':
       return entry.kind === 'directory';
@@ -118,7 +122,7 @@ export function writeSlot(writer: ByteWriter, slot: Slot): void {
     case 'file': {
       const { digest, size, epoch, refs } = slot.content;
       writer.u8(kindFile);
-      writer.u8(slot.executable ? 1 : 0);
+      writer.u8((slot.executable ? modeExecutable : 0) + (slot.private ? modePrivate : 0));
       writer.hex(digest);
       writer.natural(size);
       writer.natural(epoch);
@@ -189,7 +193,8 @@ export function readVariant(reader: ByteReader, path: RelPath): Variant {
 }
 
 function readFile(reader: ByteReader): Slot {
-  const executable = readFlag(reader);
+  const mode = reader.u8();
+  if (mode > modeExecutable + modePrivate) reader.fail();
   const digest = reader.hex(32) as Digest;
   const size = reader.natural(Number.MAX_SAFE_INTEGER);
   const epoch = reader.natural(0xffff_ffff);
@@ -197,7 +202,8 @@ function readFile(reader: ByteReader): Slot {
   const count = reader.natural(limits.refsMax);
   const ids: ChunkId[] = [];
   for (let index = 0; index < count; index += 1) ids.push(reader.hex(32) as ChunkId);
-  return { kind: 'file', content: { digest, size, epoch, refs: { depth, ids } }, executable };
+  const content = { digest, size, epoch, refs: { depth, ids } };
+  return { kind: 'file', content, executable: (mode & modeExecutable) !== 0, private: (mode & modePrivate) !== 0 };
 }
 
 function writeOptionalDigest(writer: ByteWriter, digest: Digest | null): void {

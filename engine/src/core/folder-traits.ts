@@ -5,7 +5,10 @@ export interface FolderTraits {
   readonly foldsUnicode: boolean;
   /** '\\' on Windows: a name holding it cannot be stored. */
   readonly reservedSeparators: readonly string[];
+  /** The disk holds modes: the executable bit, and whether others may read. Else the room's are kept (M5, M18). */
   readonly executableBit: boolean;
+  /** The umask makes every new file private: at a join, that one is says nothing. */
+  readonly newFilesPrivate: boolean;
   readonly symlinks: boolean;
   /** CON, NUL, trailing dots and spaces, `:` and the like are refused. */
   readonly windowsNames: boolean;
@@ -18,6 +21,7 @@ export const linuxTraits: FolderTraits = {
   foldsUnicode: false,
   reservedSeparators: [],
   executableBit: true,
+  newFilesPrivate: false,
   symlinks: true,
   windowsNames: false,
   nameBytesMax: 255,
@@ -29,6 +33,7 @@ export const windowsTraits: FolderTraits = {
   foldsUnicode: false,
   reservedSeparators: ['\\'],
   executableBit: false,
+  newFilesPrivate: false,
   symlinks: false,
   windowsNames: true,
   nameBytesMax: 255,

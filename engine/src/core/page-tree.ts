@@ -31,7 +31,8 @@ import type { Sha256 } from './sha256.ts';
 /** Open variants of one path. Peers open one each and conflict; a room of more devices than this is not in sight. */
 export const variantsPerPathMax = 256;
 
-const pageVersion = 1;
+/** 2: a file's mode is two flags. */
+const pageVersion = 2;
 const pageDomain = utf8ToBytes('driftless page 1\n');
 const rootDomain = utf8ToBytes('driftless root 1\n');
 

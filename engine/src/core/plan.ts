@@ -4,7 +4,7 @@
  *
  * Wherever "base := the room's entry" is said, the live entry of the row's remote at the time of the plan is meant.
  */
-import type { Entry, RelPath, Slot } from '@driftless/protocol';
+import type { Entry, FileMode, RelPath, Slot } from '@driftless/protocol';
 import type { Row } from './row.ts';
 
 /** A step that only moves the base: both sides are equal already. `base` = the remote entry (null = absent). */
@@ -23,7 +23,7 @@ export interface ScopeStep {
 }
 /**
  * Bring the disk to `to`; null = delete. Disk must still be `row.local`, of whatever kind. Afterwards base := the room's
- * entry. `to` is the room's entry, except for an executable bit that was changed here and is published by the next round.
+ * entry. `to` is the room's entry, except for a mode that was changed here and is published by the next round.
  * A directory that shall go, and that the disk finds not empty with nothing in scope in it, leaves the scope (as ScopeStep).
  */
 export interface Apply {
@@ -32,11 +32,14 @@ export interface Apply {
   readonly to: Entry | null;
   readonly row: Row;
 }
-/** Only the bit is brought to the disk; the content stays as it is here, edited or not. Afterwards base := the room's entry. */
+/**
+ * Only the mode is brought to the disk; the content stays as it is here, edited or not. Afterwards base has the room's mode,
+ * and the room's content where that is the local one (`agreedAfterMode`).
+ */
 export interface ApplyMode {
   readonly kind: 'applyMode';
   readonly path: RelPath;
-  readonly executable: boolean;
+  readonly mode: FileMode;
   readonly row: Row;
 }
 /**

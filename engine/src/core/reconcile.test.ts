@@ -1,7 +1,8 @@
 /** The reconcile table row by row, and the named situations of concurrency, each in both directions. */
-import type { Entry, RelPath } from '@driftless/protocol';
+import type { Entry, FileMode, RelPath } from '@driftless/protocol';
 import { comparePaths } from '@driftless/protocol';
 import { describe, expect, it } from 'vitest';
+import { modeOf } from './file-mode.ts';
 import { linuxTraits, windowsTraits } from './folder-traits.ts';
 import type { Plan } from './plan.ts';
 import { type ReconcileInput, reconcile } from './reconcile.ts';
@@ -15,7 +16,7 @@ type Sides = { readonly base?: Entry; readonly local?: Entry; readonly remote?: 
 
 /** A file's content is its text, and `file()` of the alphabet makes the same digest. */
 const nodeOf = (entry: Entry, text: string): Node =>
-  entry.kind === 'file' ? { kind: 'file', text, executable: entry.executable } : entry;
+  entry.kind === 'file' ? { kind: 'file', text, ...modeOf(entry) } : entry;
 
 const alphabet = ['', 'one', 'two', 'three', 'other'];
 const textOfEntry = (entry: Entry): string =>
@@ -53,15 +54,16 @@ function planOf(folder: Readonly<Record<string, Sides>>, options: Partial<Reconc
 
 /** Steps in a few words, in order. */
 function told(plan: Plan): string[] {
-  const what = (value: { kind: string; executable?: boolean } | null): string =>
-    value === null ? 'nothing' : `${value.kind}${value.executable ? '+x' : ''}`;
+  const flags = (mode: Partial<FileMode>): string => `${mode.executable ? '+x' : ''}${mode.private ? '+p' : ''}`;
+  const what = (value: ({ kind: string } & Partial<FileMode>) | null): string =>
+    value === null ? 'nothing' : `${value.kind}${flags(value)}`;
   return [
     ...plan.scope.map((step) => `${step.kind} ${step.path}`),
     ...plan.agree.map((step) => `agree ${step.path}`),
     ...plan.disk.map((step) => {
       if (step.kind === 'apply') return `apply ${step.path} ${what(step.to)}`;
       if (step.kind === 'applyMove') return `applyMove ${step.fromPath} ${step.toPath}`;
-      return step.kind === 'applyMode' ? `applyMode ${step.path} ${step.executable}` : `${step.kind} ${step.path}`;
+      return step.kind === 'applyMode' ? `applyMode ${step.path} ${flags(step.mode)}` : `${step.kind} ${step.path}`;
     }),
     ...plan.publish.map((step) => {
       if (step.kind === 'publish') return `publish ${step.path} ${what(step.local)}${step.revives ? ' revives' : ''}`;
@@ -78,6 +80,10 @@ const two = file('two');
 const three = file('three');
 const oneX = file('one', { executable: true });
 const twoX = file('two', { executable: true });
+const oneP = file('one', { private: true });
+const twoP = file('two', { private: true });
+const threeP = file('three', { private: true });
+const oneXP = file('one', { executable: true, private: true });
 
 describe('one path', () => {
   const table: readonly (readonly [name: string, path: string, sides: Sides, steps: readonly string[]])[] = [
@@ -102,13 +108,57 @@ describe('one path', () => {
     ['link here, file edited there', 'f', { base: one, local: link('b'), remote: two }, ['conflict f kind']],
     ['file edited here, link there', 'f', { base: one, local: two, remote: link('b') }, ['conflict f kind']],
     ['bit set here', 'f', { base: one, local: oneX, remote: one }, ['publish f file+x']],
-    ['bit set there: content stays', 'f', { base: one, local: one, remote: oneX }, ['applyMode f true']],
+    ['bit set there: content stays', 'f', { base: one, local: one, remote: oneX }, ['applyMode f +x']],
     ['bit here, content there: both', 'f', { base: one, local: oneX, remote: two }, ['apply f file+x']],
-    ['content here, bit there: both', 'f', { base: one, local: two, remote: oneX }, ['applyMode f true']],
+    ['content here, bit there: both', 'f', { base: one, local: two, remote: oneX }, ['applyMode f +x']],
     ['bit cleared here, content there', 'f', { base: oneX, local: one, remote: twoX }, ['apply f file']],
     ['created equal but for the bit, set here', 'f', { local: oneX, remote: one }, ['publish f file+x']],
-    ['created equal but for the bit, set there', 'f', { local: one, remote: oneX }, ['applyMode f true']],
+    ['created equal but for the bit, set there', 'f', { local: one, remote: oneX }, ['applyMode f +x']],
     ['same content, bit set here', 'f', { base: one, local: twoX, remote: two }, ['publish f file+x']],
+    ['made private here', 'f', { base: one, local: oneP, remote: one }, ['publish f file+p']],
+    ['made private there: content stays', 'f', { base: one, local: one, remote: oneP }, ['applyMode f +p']],
+    ['private there, content here: both', 'f', { base: one, local: two, remote: oneP }, ['applyMode f +p']],
+    ['private here, content there: both', 'f', { base: one, local: oneP, remote: two }, ['apply f file+p']],
+    ['opened here, content there: both', 'f', { base: oneP, local: one, remote: twoP }, ['apply f file']],
+    [
+      'private there, executable here: both, flag by flag',
+      'f',
+      { base: one, local: oneX, remote: oneP },
+      ['applyMode f +x+p'],
+    ],
+    ['then the other flag goes out', 'f', { base: oneP, local: oneXP, remote: oneP }, ['publish f file+x+p']],
+    [
+      'private there, text on both sides: first the mode',
+      'f.txt',
+      { base: one, local: two, remote: threeP },
+      ['applyMode f.txt +p'],
+    ],
+    ['and then the merge', 'f.txt', { base: oneP, local: twoP, remote: threeP }, ['merge f.txt']],
+    [
+      'private there, binary on both sides: first the mode',
+      'f',
+      { base: one, local: two, remote: threeP },
+      ['applyMode f +p'],
+    ],
+    [
+      'private here, text on both sides: the merge has it',
+      'f.txt',
+      { base: one, local: twoP, remote: three },
+      ['merge f.txt'],
+    ],
+    ['created differently, private there: first the mode', 'f', { local: two, remote: threeP }, ['applyMode f +p']],
+    [
+      'created differently, private here: the variant is',
+      'f',
+      { local: twoP, remote: three },
+      ['conflict f create-create'],
+    ],
+    [
+      'C5 private, edited here, deleted there',
+      'f',
+      { base: oneP, local: twoP },
+      ['publish f file+p revives', 'note f'],
+    ],
     ['file replaced by directory here', 'f', { base: one, local: directory, remote: one }, ['publish f directory']],
     ['file replaced by directory there', 'f', { base: one, local: one, remote: directory }, ['apply f directory']],
     ['C18 file edited here, directory there', 'f', { base: one, local: two, remote: directory }, ['moveAside f']],
@@ -136,6 +186,12 @@ describe('one path', () => {
     const plan = planOf({ f: { base: oneX, local: two, remote: oneX } }, { traits: windowsTraits });
     expect(told(plan)).toEqual(['publish f file+x']);
     expect(told(planOf({ f: { base: oneX, local: one, remote: oneX } }, { traits: windowsTraits }))).toEqual([]);
+  });
+
+  it('M18: where the umask makes every new file private, joining does not make those of the room private', () => {
+    const traits = { ...linuxTraits, newFilesPrivate: true };
+    expect(told(planOf({ f: { local: oneP, remote: one } }, { traits }))).toEqual(['applyMode f ']);
+    expect(told(planOf({ f: { local: oneP, remote: one } }))).toEqual(['publish f file+p']);
   });
 
   it('what has not settled gets no step', () => {

@@ -12,9 +12,10 @@
  * Out of scope is not absent (IG1): such rows are only looked at, as reasons for a directory to stay.
  * Leaves to others: which rows are given (pending, in scope, not held, retry time reached), guards, first join.
  */
-import { comparePaths, type Entry, type RelPath } from '@driftless/protocol';
+import { comparePaths, type RelPath } from '@driftless/protocol';
 import { type Decision, decide } from './decide.ts';
 import { liveEntry } from './entry-encoding.ts';
+import { modeOfFile, plainMode } from './file-mode.ts';
 import type { FolderTraits } from './folder-traits.ts';
 import type { LocalEntry } from './local-entry.ts';
 import type { Agree, DiskStep, Plan, PublishStep, ScopeStep } from './plan.ts';
@@ -428,7 +429,7 @@ function planOf({ input, operations, scope }: Round): Plan {
         });
         break;
       case 'applyMode':
-        disk.push({ phase: phaseMake, path, step: { kind: 'applyMode', path, executable: operation.executable, row } });
+        disk.push({ phase: phaseMake, path, step: { kind: 'applyMode', path, mode: operation.mode, row } });
         break;
       case 'merge':
         disk.push({ phase: phaseMake, path, step: { kind: 'merge', path, row } });
@@ -491,17 +492,13 @@ function byPath(a: { readonly path: RelPath }, b: { readonly path: RelPath }): n
   return comparePaths(a.path, b.path);
 }
 
-/** A disk without executable bits keeps the one that the file has in the room (M5). */
+/** A disk without modes keeps the one that the file has in the room (M5). */
 function localToPublish(row: Row, revives: boolean, traits: FolderTraits): LocalEntry | null {
   const { local } = row;
   // A parent of something on disk is a directory there, also when the scan of it is still to come.
   if (revives && (local === null || row.outOfScope !== null)) return { kind: 'directory' };
   if (local?.kind !== 'file' || traits.executableBit) return local;
-  return { ...local, executable: bitOf(liveEntry(row.remote)) ?? bitOf(row.base) ?? false };
-}
-
-function bitOf(entry: Entry | null): boolean | undefined {
-  return entry?.kind === 'file' ? entry.executable : undefined;
+  return { ...local, ...(modeOfFile(liveEntry(row.remote)) ?? modeOfFile(row.base) ?? plainMode) };
 }
 
 function absentRow(path: RelPath): Row {

@@ -11,6 +11,8 @@ const fileOf = (size: number): LocalEntry => ({
   digest: digestOf('x'),
   size,
   executable: false,
+  private: false,
+  openToOthers: true,
   mtimeMs: 0,
   fingerprint: '' as Fingerprint,
   racy: false,

@@ -222,11 +222,11 @@ describe('records (SEAL2)', () => {
     const message = concatBytes(domains.writerRecord, hexToBytes(recordIdOf(header)));
     return { ...record, header, writerSignature: writer.sign(message) };
   };
-  test.each([{ minReader: 2 }, { kind: 2 }])('%j from a writer needs an update (LOG3)', (change) => {
+  test.each([{ minReader: 99 }, { kind: 2 }, { version: 1 }])('%j from a writer halts the room (LOG3)', (change) => {
     expect(cipher.openRecord(withHeader(change), [])).toMatchObject({ ok: false, error: { kind: 'update-needed' } });
   });
   test('the same from anybody else is void: a relay cannot halt a room', () => {
-    const forged = { ...withHeader({ minReader: 2 }), writerSignature: filled(0, 64) };
+    const forged = { ...withHeader({ minReader: 99 }), writerSignature: filled(0, 64) };
     expect(cipher.openRecord(forged, [])).toMatchObject({ ok: false, error: { kind: 'void' } });
   });
   test('a body moved under another header of the same writer is void', () => {

@@ -186,6 +186,9 @@ export function createRoomCipher({ secret, epoch, device, random }: RoomCipherOp
       return voided('it is not signed by a writer of this room');
     }
     if (header.minReader > readerVersion) return updateNeeded(`a record needs reader version ${header.minReader}`);
+    // Its root was made of other bytes: nothing can be checked against it. No released build wrote such a record.
+    if (header.version < recordVersion)
+      return updateNeeded('the room is of an earlier format, from before the first release: share the folder anew');
     if (header.kind !== recordKindChanges) return updateNeeded(`a record is of kind ${header.kind}`);
 
     const sealed = sealedBodyOf(record, header, pieces);

@@ -28,10 +28,12 @@ const digests = ['11', '22', '33'].map((pair) => pair.repeat(32) as Digest);
 
 const path = fc.constantFrom(...paths);
 const entry: fc.Arbitrary<Entry> = fc.oneof(
-  fc.record({ digest: fc.constantFrom(...digests), executable: fc.boolean() }).map(({ digest, executable }): Entry => {
-    const content = { digest, size: 5, epoch: 0, refs: { depth: 0, ids: [] } };
-    return { kind: 'file', content, executable };
-  }),
+  fc
+    .record({ digest: fc.constantFrom(...digests), executable: fc.boolean(), private: fc.boolean() })
+    .map(({ digest, ...mode }): Entry => {
+      const content = { digest, size: 5, epoch: 0, refs: { depth: 0, ids: [] } };
+      return { kind: 'file', content, ...mode };
+    }),
   fc.constant<Entry>({ kind: 'directory' }),
   fc.constantFrom('x', '../y').map((target): Entry => ({ kind: 'symlink', target })),
 );
@@ -52,6 +54,8 @@ const local: fc.Arbitrary<LocalEntry | null> = fc.oneof(
       digest,
       size,
       executable: of.executable,
+      private: of.private,
+      openToOthers: racy !== of.private,
       mtimeMs: 1.5,
       fingerprint: fingerprint as Fingerprint,
       racy,

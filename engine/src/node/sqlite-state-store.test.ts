@@ -33,6 +33,8 @@ const localFile = (text: string): LocalEntry => ({
   digest: digestOf(text),
   size: text.length,
   executable: false,
+  private: false,
+  openToOthers: true,
   mtimeMs: 1,
   fingerprint: '1.2.3.4' as Fingerprint,
   racy: false,
@@ -355,7 +357,7 @@ describe('journals', () => {
       {
         path: rel('a'),
         before: localFile('old'),
-        places: { kind: 'file' },
+        places: { kind: 'file', mode: { executable: false, private: true } },
         base: file('new'),
         stagedName: 's1',
         asideName: 'x1',

@@ -2,8 +2,9 @@
  * How the state store packs entries into columns. Not the room's canonical encoding (entry-encoding): this one begins
  * with the part that decides equality, so that "at rest" is a comparison of bytes, and it may change with a migration.
  *
- *   file       1, or 2 with the executable bit; digest 32; size float64   ← 41 bytes that decide equality
- *              entry: epoch, depth, count of ids, ids of 32     local: racy 0|1, mtime float64, fingerprint
+ *   file       1, 2 executable, 6 private, 7 both; digest 32; size float64   ← 41 bytes that decide equality
+ *              entry: epoch, depth, count of ids, ids of 32
+ *              local: flags (1 racy, 2 open to others), mtime float64, fingerprint
  *   directory  3
  *   symlink    4, target
  *   tombstone  5, height, digest 32 unless null
@@ -11,7 +12,7 @@
  * Numbers not said to be float64 are LEB128. Decoding fails with StateStoreError `damaged`, never with a wrong value that
  * its caller's checksum would have caught.
  */
-import type { ChunkId, Digest, Entry, RelPath, Slot } from '@driftless/protocol';
+import type { ChunkId, Digest, Entry, FileMode, RelPath, Slot } from '@driftless/protocol';
 import type { Fingerprint, LocalEntry } from '../core/local-entry.ts';
 import { StateStoreError } from '../ports/state-store.ts';
 
@@ -20,7 +21,12 @@ const tagExecutable = 2;
 const tagDirectory = 3;
 const tagSymlink = 4;
 const tagTombstone = 5;
+const tagPrivate = 6;
+const tagPrivateExecutable = 7;
 const fileIdentityBytes = 41;
+
+const flagRacy = 1;
+const flagOpenToOthers = 2;
 
 const directoryBytes = Uint8Array.of(tagDirectory);
 
@@ -29,7 +35,7 @@ export function encodeStoredSlot(slot: Slot): Uint8Array {
     case 'file': {
       const { digest, size, epoch, refs } = slot.content;
       const bytes = Buffer.allocUnsafe(fileIdentityBytes + 10 + 10 + 10 + refs.ids.length * 32);
-      let at = writeFileIdentity(bytes, slot.executable, digest, size);
+      let at = writeFileIdentity(bytes, slot, digest, size);
       at = writeNatural(bytes, at, epoch);
       at = writeNatural(bytes, at, refs.depth);
       at = writeNatural(bytes, at, refs.ids.length);
@@ -54,7 +60,9 @@ export function decodeStoredSlot(stored: Uint8Array): Slot {
   const bytes = asBuffer(stored);
   switch (bytes[0]) {
     case tagFile:
-    case tagExecutable: {
+    case tagExecutable:
+    case tagPrivate:
+    case tagPrivateExecutable: {
       const cursor = { at: fileIdentityBytes };
       const epoch = readNatural(bytes, cursor);
       const depth = readNatural(bytes, cursor);
@@ -64,7 +72,7 @@ export function decodeStoredSlot(stored: Uint8Array): Slot {
       for (let index = 0; index < count; index += 1, cursor.at += 32)
         ids.push(bytes.toString('hex', cursor.at, cursor.at + 32) as ChunkId);
       const content = { digest: digestAt(bytes, 1), size: bytes.readDoubleBE(33), epoch, refs: { depth, ids } };
-      return { kind: 'file', content, executable: bytes[0] === tagExecutable };
+      return { kind: 'file', content, ...modeOfTag(bytes[0]) };
     }
     case tagDirectory:
       return { kind: 'directory' };
@@ -90,8 +98,8 @@ export function encodeLocal(local: LocalEntry): Uint8Array {
   switch (local.kind) {
     case 'file': {
       const bytes = Buffer.allocUnsafe(fileIdentityBytes + 1 + 8 + Buffer.byteLength(local.fingerprint));
-      writeFileIdentity(bytes, local.executable, local.digest, local.size);
-      bytes[fileIdentityBytes] = local.racy ? 1 : 0;
+      writeFileIdentity(bytes, local, local.digest, local.size);
+      bytes[fileIdentityBytes] = (local.racy ? flagRacy : 0) + (local.openToOthers ? flagOpenToOthers : 0);
       bytes.writeDoubleBE(local.mtimeMs, fileIdentityBytes + 1);
       bytes.write(local.fingerprint, fileIdentityBytes + 9, 'utf8');
       return bytes;
@@ -108,15 +116,18 @@ export function decodeLocal(stored: Uint8Array): LocalEntry {
   switch (bytes[0]) {
     case tagFile:
     case tagExecutable:
+    case tagPrivate:
+    case tagPrivateExecutable:
       if (bytes.length < fileIdentityBytes + 9) throw damaged();
       return {
         kind: 'file',
         digest: digestAt(bytes, 1),
         size: bytes.readDoubleBE(33),
-        executable: bytes[0] === tagExecutable,
+        ...modeOfTag(bytes[0]),
         mtimeMs: bytes.readDoubleBE(fileIdentityBytes + 1),
         fingerprint: bytes.toString('utf8', fileIdentityBytes + 9) as Fingerprint,
-        racy: bytes[fileIdentityBytes] === 1,
+        racy: ((bytes[fileIdentityBytes] ?? 0) & flagRacy) !== 0,
+        openToOthers: ((bytes[fileIdentityBytes] ?? 0) & flagOpenToOthers) !== 0,
       };
     case tagDirectory:
       return { kind: 'directory' };
@@ -144,7 +155,8 @@ export function sameState(
 }
 
 export function isStoredFile(stored: Uint8Array): boolean {
-  return stored[0] === tagFile || stored[0] === tagExecutable;
+  const [tag] = stored;
+  return tag === tagFile || tag === tagExecutable || tag === tagPrivate || tag === tagPrivateExecutable;
 }
 
 /** One slot of a packed list; `mtimeMs` 0 = unknown. */
@@ -238,8 +250,16 @@ function encodeSymlink(target: string): Uint8Array {
   return bytes;
 }
 
-function writeFileIdentity(bytes: Buffer, executable: boolean, digest: Digest, size: number): number {
-  bytes[0] = executable ? tagExecutable : tagFile;
+function modeOfTag(tag: number | undefined): FileMode {
+  return {
+    executable: tag === tagExecutable || tag === tagPrivateExecutable,
+    private: tag === tagPrivate || tag === tagPrivateExecutable,
+  };
+}
+
+function writeFileIdentity(bytes: Buffer, mode: FileMode, digest: Digest, size: number): number {
+  if (mode.private) bytes[0] = mode.executable ? tagPrivateExecutable : tagPrivate;
+  else bytes[0] = mode.executable ? tagExecutable : tagFile;
   bytes.write(digest, 1, 'hex');
   return bytes.writeDoubleBE(size, 33);
 }

@@ -107,4 +107,14 @@ CREATE TABLE cached_chunk_ids (seq INTEGER PRIMARY KEY, key BLOB NOT NULL UNIQUE
 CREATE TABLE history (seq INTEGER PRIMARY KEY, key BLOB NOT NULL UNIQUE) STRICT;
 `;
 
-export const stateMigrations: readonly Migration[] = [(db) => db.exec(tables)];
+/** Files are tagged 1, 2, 6 and 7 since an entry may be private: the indexes by content hold those too. */
+const privateFiles = `
+DROP INDEX tree_local_content;
+DROP INDEX tree_base_content;
+DROP INDEX tree_remote_content;
+CREATE INDEX tree_local_content ON tree (substr(local, 2, 8)) WHERE substr(local, 1, 1) IN (x'01', x'02', x'06', x'07') AND scope = 0;
+CREATE INDEX tree_base_content ON tree (substr(base, 2, 8)) WHERE substr(base, 1, 1) IN (x'01', x'02', x'06', x'07');
+CREATE INDEX tree_remote_content ON tree (substr(remote, 2, 8)) WHERE substr(remote, 1, 1) IN (x'01', x'02', x'06', x'07');
+`;
+
+export const stateMigrations: readonly Migration[] = [(db) => db.exec(tables), (db) => db.exec(privateFiles)];

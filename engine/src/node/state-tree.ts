@@ -93,14 +93,14 @@ export function createStateTree(db: SqlDb, transactions: Transactions, options: 
     'SELECT MIN(retry_at) AS at FROM tree WHERE problem IS NOT NULL AND (pending = 1 OR hold IS NOT NULL) AND retry_at > ?',
   );
   const selectLocalContent = rowsSql(
-    "WHERE substr(local, 2, 8) = ? AND local >= x'01' AND local < x'03' AND scope = 0 AND substr(local, 2, 32) = ? ORDER BY path LIMIT ?",
+    "WHERE substr(local, 2, 8) = ? AND substr(local, 1, 1) IN (x'01', x'02', x'06', x'07') AND scope = 0 AND substr(local, 2, 32) = ? ORDER BY path LIMIT ?",
   );
   const selectBaseContent = rowsSql(
     // What only base holds has left the room, and perhaps the relay: it is uploaded as if it were new (rule GC1).
-    "WHERE substr(base, 2, 8) = ? AND base >= x'01' AND base < x'03' AND substr(base, 2, 32) = ? AND length(remote) = 0 LIMIT 1",
+    "WHERE substr(base, 2, 8) = ? AND substr(base, 1, 1) IN (x'01', x'02', x'06', x'07') AND substr(base, 2, 32) = ? AND length(remote) = 0 LIMIT 1",
   );
   const selectRemoteContent = rowsSql(
-    "WHERE substr(remote, 2, 8) = ? AND remote >= x'01' AND remote < x'03' AND substr(remote, 2, 32) = ? LIMIT 1",
+    "WHERE substr(remote, 2, 8) = ? AND substr(remote, 1, 1) IN (x'01', x'02', x'06', x'07') AND substr(remote, 2, 32) = ? LIMIT 1",
   );
   const selectSlots = db.prepare<{ readonly path: string; readonly slot: Uint8Array; readonly slot_sum: number }>(
     `SELECT path, CASE length(remote) WHEN 0 THEN base ELSE remote END AS slot, slot_sum FROM tree

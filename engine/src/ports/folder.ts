@@ -5,7 +5,7 @@
  * Durability: `commitStaged` and `flushDirectories` are the only operations that flush. Everything else may be lost by a
  * power cut, not by a killed process. Replacing never loses bytes that were not expected: see `swapIn`.
  */
-import type { Digest, RelPath } from '@driftless/protocol';
+import type { Digest, FileMode, RelPath } from '@driftless/protocol';
 import type { FolderTraits } from '../core/folder-traits.ts';
 import type { Fingerprint } from '../core/local-entry.ts';
 
@@ -20,6 +20,8 @@ export interface Stat {
   readonly device: bigint;
   readonly links: number;
   readonly executable: boolean;
+  /** A file with permission bits for group or others; never on a disk without modes. */
+  readonly openToOthers: boolean;
 }
 
 /** One bad path: a shown problem, never a stop (M8, M9, N5, D10). */
@@ -61,9 +63,18 @@ export interface ReadHandle {
 export interface StagedWriter {
   readonly name: string;
   write(bytes: Uint8Array): Promise<void>;
-  /** Sets the executable bit within the umask, flushes the file, closes it. */
-  commit(options: { readonly executable: boolean; readonly flush: boolean }): Promise<void>;
+  /** Flushes the file, closes it. It stays closed to others until `swapIn` dresses it. */
+  commit(options: { readonly flush: boolean }): Promise<void>;
   abort(): Promise<void>;
+}
+
+/** How a file is dressed that takes a place, or whose mode changes. What the mode leaves open is as it was, or the umask's. */
+export interface Dress {
+  readonly mode: FileMode;
+  /** The file that is there now is private by agreement: where the mode takes that back, the umask decides anew. */
+  readonly wasPrivate: boolean;
+  /** For a new file: the one whose other bits it gets, if that is there (a conflict copy's original). */
+  readonly like?: RelPath | null;
 }
 
 /**
@@ -125,7 +136,7 @@ export interface Folder {
 
   /** A new file in `.driftless/stage` (or beside `near` on a mount point inside the root). Rejects with PathProblem-like FolderError. */
   stage(options: { readonly name: string; readonly near: RelPath }): Promise<StagedWriter>;
-  /** A copy of a file of the folder, with its mode, staged near another path: for a disk that refuses to rename it there. */
+  /** A copy of a file of the folder, staged near another path: for a disk that refuses to rename it there. */
   stageCopy(options: {
     readonly path: RelPath;
     readonly name: string;
@@ -137,7 +148,7 @@ export interface Folder {
 
   /**
    * Puts a staged file at `path`: moves what is there aside into the trash as `asideName`, looks at what was moved, links the new file
-   * to the free name without overwriting, removes the staged name. Unexpected: put back, `changed`. Parents are made.
+   * to the free name without overwriting, removes the staged name. The new file is dressed before it is linked. Unexpected: put back, `changed`. Parents are made.
    * Order for crash recovery: (1) aside, (2) link at path, (3) staged name removed.
    */
   swapIn(options: {
@@ -145,6 +156,7 @@ export interface Folder {
     readonly stagedName: string;
     readonly asideName: string;
     readonly expected: Expected;
+    readonly dress: Dress;
   }): Promise<SwapOutcome>;
   /** Finishes or undoes an interrupted swapIn from its journal entry (rule INTENT). `done`: the new content is at the path. */
   settleSwap(options: {
@@ -167,9 +179,10 @@ export interface Folder {
     readonly asideName: string;
     readonly expected: Expected;
   }): Promise<SwapOutcome>;
-  setExecutable(options: {
+  /** Changes a file's mode, never its content. */
+  setMode(options: {
     readonly path: RelPath;
-    readonly executable: boolean;
+    readonly dress: Dress;
     readonly expected: Expected;
   }): Promise<SwapOutcome>;
   /**
@@ -186,8 +199,15 @@ export interface Folder {
 
   trashItems(): Promise<readonly TrashItem[]>;
   openTrash(name: string): Promise<ReadHandle | { readonly kind: 'absent' } | PathProblem>;
-  /** Moves a trash item to a free path in the folder, so that a handle that is still open writes to what people see; never overwrites. */
-  restoreTrash(options: { readonly name: string; readonly path: RelPath }): Promise<SwapOutcome>;
+  /**
+   * Moves a trash item to a free path in the folder, so that a handle that is still open writes to what people see; never overwrites.
+   * It gets no permission bits that the file at `like` does not have.
+   */
+  restoreTrash(options: {
+    readonly name: string;
+    readonly path: RelPath;
+    readonly like?: RelPath;
+  }): Promise<SwapOutcome>;
   discardTrash(name: string): Promise<void>;
 
   close(): Promise<void>;

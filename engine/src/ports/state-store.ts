@@ -9,6 +9,7 @@ import type {
   Content,
   Digest,
   Entry,
+  FileMode,
   Head,
   RecordId,
   RelPath,
@@ -49,7 +50,8 @@ export interface Intent {
   /** What is at the path until then. */
   readonly before: LocalEntry | null;
   readonly places:
-    | { readonly kind: 'file' | 'directory' | 'nothing' }
+    | { readonly kind: 'file'; readonly mode: FileMode }
+    | { readonly kind: 'directory' | 'nothing' }
     | { readonly kind: 'symlink'; readonly target: string };
   /** What base becomes once it has happened. */
   readonly base: Entry | null;

@@ -14,6 +14,8 @@ const file = (size: number): LocalEntry => ({
   digest: '00' as Digest,
   size,
   executable: false,
+  private: false,
+  openToOthers: true,
   mtimeMs: 0,
   fingerprint: '' as Fingerprint,
   racy: false,

@@ -49,7 +49,7 @@ const answering: ReadonlySet<FolderOperation> = new Set<FolderOperation>([
   'removeDirectory',
   'makeDirectory',
   'makeSymlink',
-  'setExecutable',
+  'setMode',
   'rename',
   'restoreTrash',
 ]);
@@ -138,8 +138,7 @@ export function createFaultyFolder(inner: Folder): FaultyFolder {
     makeDirectory: (path) => failing({ operation: 'makeDirectory', path }, () => inner.makeDirectory(path)),
     makeSymlink: (options) =>
       failing({ operation: 'makeSymlink', path: options.path }, () => inner.makeSymlink(options)),
-    setExecutable: (options) =>
-      failing({ operation: 'setExecutable', path: options.path }, () => inner.setExecutable(options)),
+    setMode: (options) => failing({ operation: 'setMode', path: options.path }, () => inner.setMode(options)),
     rename: (options) => failing({ operation: 'rename', path: options.fromPath }, () => inner.rename(options)),
     flushDirectories: () => failing({ operation: 'flushDirectories', path: '' }, () => inner.flushDirectories()),
     trashItems: () => failing({ operation: 'trashItems', path: '' }, () => inner.trashItems()),

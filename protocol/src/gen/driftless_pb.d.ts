@@ -1382,6 +1382,13 @@ export declare type FileEntry = Message<"driftless.v1.FileEntry"> & {
    * @generated from field: bool executable = 2;
    */
   executable: boolean;
+
+  /**
+   * no group or other bits
+   *
+   * @generated from field: bool private = 3;
+   */
+  private: boolean;
 };
 
 /**
@@ -1528,6 +1535,11 @@ export declare type Mode = Message<"driftless.v1.Mode"> & {
    * @generated from field: bytes replaces = 3;
    */
   replaces: Uint8Array;
+
+  /**
+   * @generated from field: bool private = 4;
+   */
+  private: boolean;
 };
 
 /**

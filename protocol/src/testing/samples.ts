@@ -107,12 +107,12 @@ export const sampleChanges: { readonly [Kind in Change['kind']]: Change & { read
   put: {
     kind: 'put',
     path: path('src/ä.ts'),
-    entry: { kind: 'file', content, executable: true },
+    entry: { kind: 'file', content, executable: true, private: true },
     mtimeMs: 1_760_000_000_123,
     replaces: tag,
   },
   remove: { kind: 'remove', path: path('old.txt'), replaces: tag },
-  mode: { kind: 'mode', path: path('run.sh'), executable: true, replaces: tag },
+  mode: { kind: 'mode', path: path('run.sh'), mode: { executable: true, private: true }, replaces: tag },
   move: { kind: 'move', fromPath: path('a'), toPath: path('b/c'), subtree: true },
   untrack: { kind: 'untrack', path: path('build'), subtree: true },
   variant: {

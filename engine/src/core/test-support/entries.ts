@@ -1,6 +1,6 @@
 /** A tiny alphabet of entries for tests: folders as literal values. */
 import { createHash } from 'node:crypto';
-import type { ChunkId, DeviceId, Digest, Entry, FileEntry, RelPath, Slot } from '@driftless/protocol';
+import type { ChunkId, DeviceId, Digest, Entry, FileEntry, FileMode, RelPath, Slot } from '@driftless/protocol';
 import type { Sha256 } from '../sha256.ts';
 
 export const sha256: Sha256 = (bytes) => createHash('sha256').update(bytes).digest();
@@ -12,12 +12,13 @@ export const directory: Entry = { kind: 'directory' };
 export const link = (target: string): Entry => ({ kind: 'symlink', target });
 
 /** A file whose content is `text`, in one chunk. */
-export function file(text: string, options: { readonly executable?: boolean } = {}): FileEntry {
+export function file(text: string, options: Partial<FileMode> = {}): FileEntry {
   const ids = text === '' ? [] : [hexOfText(`chunk ${text}`) as ChunkId];
   return {
     kind: 'file',
     content: { digest: digestOf(text), size: text.length, epoch: 0, refs: { depth: 0, ids } },
     executable: options.executable ?? false,
+    private: options.private ?? false,
   };
 }
 

@@ -13,9 +13,10 @@ import {
   type VariantId,
 } from '@driftless/protocol';
 import { applyChanges } from '../apply-changes.ts';
-import { mergedExecutable } from '../decide.ts';
+import { agreedAfterMode } from '../decide.ts';
 import { staysOutOfScope } from '../directory-scope.ts';
 import { entryTag, liveEntry, sameEntry, sameLocal, variantIdOf } from '../entry-encoding.ts';
+import { modeOf, sameMode } from '../file-mode.ts';
 import { linuxTraits } from '../folder-traits.ts';
 import type { Fingerprint, LocalEntry } from '../local-entry.ts';
 import type { DiskStep, Plan, PublishStep } from '../plan.ts';
@@ -27,7 +28,7 @@ import { deviceOf, digestOf, file, rel, sha256 } from './entries.ts';
 import { createMemoryManifest, type MemoryManifest } from './memory-manifest.ts';
 
 export type Node =
-  | { readonly kind: 'file'; readonly text: string; readonly executable: boolean }
+  | { readonly kind: 'file'; readonly text: string; readonly executable: boolean; readonly private?: boolean }
   | { readonly kind: 'directory' }
   | { readonly kind: 'symlink'; readonly target: string };
 
@@ -218,8 +219,8 @@ export class ModelPeer {
       case 'applyMode': {
         const node = this.disk.get(step.path);
         must(node?.kind === 'file', `${step.path} is no file`);
-        if (node?.kind === 'file') this.disk.set(step.path, { ...node, executable: step.executable });
-        this.setBase(step.path, liveEntry(step.row.remote));
+        if (node?.kind === 'file') this.disk.set(step.path, { ...node, ...step.mode });
+        this.setBase(step.path, agreedAfterMode(step.row));
         return;
       }
       case 'applyMove':
@@ -254,8 +255,7 @@ export class ModelPeer {
       ours: textOf(row.local.digest),
       theirs: textOf(remote.content.digest),
     });
-    const executable = mergedExecutable(row.base, row.local.executable, remote.executable);
-    this.disk.set(path, { kind: 'file', text, executable });
+    this.disk.set(path, { kind: 'file', text, ...modeOf(row.local) });
     for (const line of text.split('\n')) this.mergedTags.add(line);
     texts.set(digestOf(text), text);
     this.base.set(path, remote);
@@ -270,7 +270,7 @@ export class ModelPeer {
     }
     this.mustHaveParent(path);
     if (to.kind !== 'file') this.disk.set(path, to);
-    else this.disk.set(path, { kind: 'file', text: textOf(to.content.digest), executable: to.executable });
+    else this.disk.set(path, { kind: 'file', text: textOf(to.content.digest), ...modeOf(to) });
   }
 
   rename(fromPath: RelPath, toPath: RelPath): void {
@@ -450,14 +450,15 @@ export function localOf(node: Node | undefined): LocalEntry | null {
   if (node.kind !== 'file') return node;
   const digest = digestOf(node.text);
   texts.set(digest, node.text);
-  const { text, executable } = node;
+  const { text, executable, private: isPrivate = false } = node;
   const fingerprint = digest as string as Fingerprint;
-  return { kind: 'file', digest, size: text.length, executable, mtimeMs: 0, fingerprint, racy: false };
+  const mode = { executable, private: isPrivate, openToOthers: !isPrivate };
+  return { kind: 'file', digest, size: text.length, ...mode, mtimeMs: 0, fingerprint, racy: false };
 }
 
 export function entryOf(local: LocalEntry): Entry {
   if (local.kind !== 'file') return local;
-  return file(textOf(local.digest), { executable: local.executable }) satisfies FileEntry;
+  return file(textOf(local.digest), modeOf(local)) satisfies FileEntry;
 }
 
 function isAtRest(row: Row): boolean {
@@ -467,7 +468,7 @@ function isAtRest(row: Row): boolean {
 
 function sameNode(a: LocalEntry | null, b: LocalEntry | null): boolean {
   if (a === null || b === null) return a === b;
-  if (a.kind === 'file') return b.kind === 'file' && a.digest === b.digest && a.executable === b.executable;
+  if (a.kind === 'file') return b.kind === 'file' && a.digest === b.digest && sameMode(a, b);
   return a.kind === 'symlink' ? b.kind === 'symlink' && a.target === b.target : b.kind === 'directory';
 }
 

@@ -10,7 +10,17 @@ for (let transaction = 1; transaction <= 10_000; transaction += 1) {
   store.transaction(() => {
     for (let index = 0; index < 100; index += 1) {
       const path = `f-${transaction}-${index}` as RelPath;
-      store.setLocal(path, { kind: 'file', digest, size: 1, executable: false, mtimeMs: 1, fingerprint, racy: false });
+      store.setLocal(path, {
+        kind: 'file',
+        digest,
+        size: 1,
+        executable: false,
+        private: false,
+        openToOthers: true,
+        mtimeMs: 1,
+        fingerprint,
+        racy: false,
+      });
     }
     store.setSetting('written', String(transaction));
   });

@@ -6,8 +6,10 @@ import { bytesToHex, comparePaths, type FileMode, parseRelPath, type RelPath } f
 import { dressOf } from './apply/disk-entry.ts';
 import type { Contents } from './contents.ts';
 import type {
+  ConfirmAnswer,
   ConflictInfo,
   ControlAnswer,
+  HoldChoice,
   Keep,
   PeerControl,
   PeerInfo,
@@ -22,6 +24,7 @@ import { fingerprintOf } from './core/fingerprint.ts';
 import type { LocalEntry } from './core/local-entry.ts';
 import type { OutOfScopeReason, Row } from './core/row.ts';
 import { ignoreLineFor } from './core/scope/ignore-words.ts';
+import type { Holds } from './guards/holds.ts';
 import type { Pause } from './pause.ts';
 import type { PeerParts } from './peer-api.ts';
 import type { Stat } from './ports/folder.ts';
@@ -60,16 +63,12 @@ export interface LiveParts {
   peers(): readonly PeerInfo[];
   session(): RoomSession | null;
   markDirty(path: RelPath | '', deep: boolean): void;
-  onConfirm(): void;
+  readonly holds: Holds;
+  /** Something that was held may go: the loop looks again. */
+  onConfirmed(): void;
   onTrustRelay(): boolean;
 }
 
-/** States that a person's confirmation ends. */
-const isWaiting = ({ code }: PeerState): boolean =>
-  code === 'root-replaced' ||
-  code === 'root-emptied' ||
-  code === 'mass-deletion-held' ||
-  code === 'mass-deletion-incoming';
 const keptOf = (keep: Keep): string => (keep === 'both' ? 'both are kept' : `${keep} is kept`);
 
 export function createControl(parts: ControlParts, live: LiveParts): PeerControl {
@@ -130,6 +129,7 @@ export function createControl(parts: ControlParts, live: LiveParts): PeerControl
       peers: live.peers(),
       files: counts.files,
       problems,
+      holds: live.holds.list(),
       head,
       root: store.root(),
       outOfScope: counts.outOfScope,
@@ -379,6 +379,19 @@ export function createControl(parts: ControlParts, live: LiveParts): PeerControl
     );
   }
 
+  async function confirm(choice: HoldChoice): Promise<ConfirmAnswer> {
+    // Chosen by what is held now, and let go between two turns only if it still is exactly that.
+    const picked = live.holds.pick(choice);
+    if (!picked.ok) return picked;
+    let confirmed: ConfirmAnswer = picked;
+    await live.command(async () => {
+      confirmed = live.holds.confirm({ id: picked.holds[0]?.id ?? '' });
+      if (confirmed.ok) live.onConfirmed();
+    });
+    if (!confirmed.ok || live.running) return confirmed;
+    return { ...confirmed, message: `${confirmed.message}; it takes effect when sync runs` };
+  }
+
   async function addIgnoreLine(line: string): Promise<void> {
     const stat = await folder.stat(ignoreFile);
     const before =
@@ -420,11 +433,8 @@ export function createControl(parts: ControlParts, live: LiveParts): PeerControl
       await live.command(async () => store.setSetting('paused', null));
       return answer('sync goes on');
     },
-    confirm: async () => {
-      if (live.running && !isWaiting(live.state())) return answer('nothing waits for a confirmation', false);
-      await live.command(async () => live.onConfirm());
-      return answer(live.running ? 'confirmed' : 'confirmed; it takes effect when sync runs');
-    },
+    holds: async () => live.holds.list(),
+    confirm: (choice = {}) => confirm(choice),
     untrack,
     invite: async () => ({ invite: parts.makeInvite() }),
     trustRelay: async () =>

@@ -10,6 +10,8 @@ export type ErrorCode =
   | 'root-emptied'
   | 'mass-deletion-held'
   | 'mass-deletion-incoming'
+  | 'disk-held'
+  | 'scope-held'
   | 'disk-full'
   | 'wrong-key'
   | 'relay-key-changed'
@@ -37,6 +39,35 @@ export interface PeerState {
   };
   readonly watchingByRescan: boolean;
   readonly waitingForUnsavedEdits: boolean;
+}
+
+/**
+ * Why something waits for a person: files that would be deleted here or on the other machines; another root, or an empty one;
+ * a disk mounted inside the folder that is away; files that come into scope and were never meant to leave this machine.
+ */
+export type HoldKind = 'deletions' | 'root' | 'disk' | 'scope' | 'growth';
+
+/** One thing that waits for a person. A confirmation of it covers exactly what it lists. */
+export interface HoldInfo {
+  /** 8 hex digits over what it covers: when that becomes another set, this becomes another id. */
+  readonly id: string;
+  readonly kind: HoldKind;
+  /** What is held: what this machine would send, or what it would apply; null when it is neither. */
+  readonly direction: 'outgoing' | 'incoming' | null;
+  readonly code: ErrorCode;
+  readonly reason: string;
+  /** How many paths it covers. */
+  readonly count: number;
+  /** The first 1,000 of them, in path order. */
+  readonly paths: readonly string[];
+  /** Whose change is held, when it is another device's. */
+  readonly author: string | null;
+}
+
+/** Which hold is confirmed; without either, the only one. */
+export interface HoldChoice {
+  readonly id?: string;
+  readonly kind?: HoldKind;
 }
 
 export interface ConflictInfo {
@@ -75,6 +106,7 @@ export interface Status extends Omit<PeerState, 'conflicts' | 'progress'> {
   readonly peers: readonly PeerInfo[];
   readonly files: number;
   readonly problems: readonly ProblemInfo[];
+  readonly holds: readonly HoldInfo[];
   readonly head: { readonly height: number; readonly id: string } | null;
   readonly root: string;
   readonly outOfScope: number;
@@ -102,6 +134,11 @@ export interface ControlAnswer {
   readonly message: string;
 }
 
+/** `holds`: the one that was confirmed; of a refusal, those to choose from. */
+export interface ConfirmAnswer extends ControlAnswer {
+  readonly holds: readonly HoldInfo[];
+}
+
 export interface PeerControl {
   status(): Promise<Status>;
   verify(): Promise<VerifyResult>;
@@ -114,7 +151,9 @@ export interface PeerControl {
   explain(path: string): Promise<{ readonly lines: readonly string[] }>;
   pause(): Promise<ControlAnswer>;
   resume(): Promise<ControlAnswer>;
-  confirm(): Promise<ControlAnswer>;
+  holds(): Promise<readonly HoldInfo[]>;
+  /** Never more than one hold, and never one that is another by now. */
+  confirm(choice?: HoldChoice): Promise<ConfirmAnswer>;
   untrack(path: string): Promise<ControlAnswer>;
   invite(): Promise<{ readonly invite: string }>;
   /** Accepts a relay's new identity key after `relay-key-changed`. */

@@ -1,14 +1,21 @@
 /**
- * Holds deletions that nobody may have meant, both ways (rule LOG6; D6, F20). The rule itself is
- * core/guards.ts; here it is asked with what is about to be published, and its answer is kept until the user confirms.
+ * Holds deletions that nobody may have meant, both ways (rule LOG6; D6, F20): what this machine would send, and what it would
+ * apply. The rule itself is core/guards.ts; here it is asked with what is about to be done, and what it holds waits among
+ * the holds until somebody confirms exactly that.
  */
-import type { MassDeletion } from '@driftless/protocol';
-import { createDeletionGuard } from './core/guards.ts';
+import type { MassDeletion, RelPath } from '@driftless/protocol';
+import { liveEntry } from './core/entry-encoding.ts';
+import { createDeletionGuard, type DeletionVerdict, type FileFact } from './core/guards.ts';
 import { createDeletionBurst } from './core/pacing/deletion-burst.ts';
-import type { Halt } from './core/peer-state.ts';
-import type { PublishStep } from './core/plan.ts';
+import type { DiskStep, Plan, PublishStep } from './core/plan.ts';
 import type { GitWatch } from './git-watch.ts';
+import type { Holds } from './guards/holds.ts';
 import type { PeerContext } from './peer-context.ts';
+
+/** A move that arrives as new files and later removals takes as long as its contents take on a slow link. */
+const incomingReappearedMs = 10 * 60_000;
+/** Named in a reason. */
+const authorsShownMax = 3;
 
 export interface DeletionHold {
   /** Which publish steps may go out now, and how the record says that a mass deletion was confirmed. */
@@ -17,121 +24,232 @@ export interface DeletionHold {
     /** Paths that seem gone and are not believed yet: they belong to the same burst. */
     burst: { readonly inDoubt: number },
   ): Promise<{ readonly steps: readonly PublishStep[]; readonly massDeletion: MassDeletion; readonly waitMs: number }>;
-  /** Nothing is left to publish: what was held came back. */
+  /** Which disk steps of a plan may be carried out now: whatever a record says of itself, what it deletes here is measured here. */
+  judgeIncoming(plan: Plan): readonly DiskStep[];
+  /** Nothing is left to publish or to apply: what was held came back. */
   nothingLeft(): void;
   /** Everything judged was published: a confirmation is used up. */
   published(): void;
-  /** A record of another peer deletes in mass without saying why: its deletions wait here. */
-  holdsIncoming(): boolean;
-  halt(): Halt | null;
-  confirm(): void;
-  confirmNext(): void;
 }
 
-export function createDeletionHold(context: PeerContext, git: GitWatch): DeletionHold {
+export function createDeletionHold(
+  context: PeerContext,
+  { git, holds }: { readonly git: GitWatch; readonly holds: Holds },
+): DeletionHold {
   const { parts } = context;
   const { store, clock } = parts;
-  const guard = createDeletionGuard();
-  let held: { readonly files: number; readonly filesBefore: number } | null = null;
-  const burst = createDeletionBurst();
+  const outgoing = createDeletionGuard();
+  const incoming = createDeletionGuard({ reappearedMs: incomingReappearedMs });
+  const growing = createDeletionBurst();
+  let isOutgoingHeld = false;
+  let wasOutgoingHeld = false;
 
-  /** Also a file that takes the place of a directory: it needs the removals below. */
-  const isRemoval = (step: PublishStep): boolean =>
-    step.kind === 'publish' &&
-    (step.local === null || (step.local.kind !== 'directory' && step.remote?.kind === 'directory'));
+  const isHere = (path: RelPath): boolean => store.row(path)?.local?.kind === 'file';
+
+  // ── what this machine would send ──
 
   async function judge(
     steps: readonly PublishStep[],
     { inDoubt }: { readonly inDoubt: number },
   ): ReturnType<DeletionHold['judge']> {
     const nowMs = clock.monotonicMs();
-    const vanished = steps.flatMap((step) => {
+    const vanished = steps.flatMap((step): FileFact[] => {
       const base = step.kind === 'publish' && step.local === null ? store.row(step.path)?.base : null;
       return base?.kind === 'file' && step.kind === 'publish' ? [{ path: step.path, digest: base.content.digest }] : [];
     });
-    const appeared = steps.flatMap((step) =>
-      step.kind === 'publish' && step.local?.kind === 'file' ? [{ path: step.path, digest: step.local.digest }] : [],
-    );
-    for (const path of guard.vanishedPaths(nowMs)) {
+    const appeared = steps.flatMap(appearedHere);
+    for (const path of outgoing.vanishedPaths(nowMs)) {
       const local = store.row(path)?.local;
-      if (local?.kind === 'file') appeared.push({ path, digest: local.digest });
+      if (local?.kind === 'file') appeared.push({ path, digest: local.digest, isNew: false });
     }
-    if (vanished.length === 0 && held === null) {
-      burst.released();
-      guard.note({ vanished, appeared, gitChanged: false }, nowMs);
+    if (vanished.length === 0 && !isOutgoingHeld) {
+      growing.released();
+      outgoing.note({ vanished, appeared, gitChanged: false }, nowMs);
       return { steps, massDeletion: 'none', waitMs: 0 };
     }
     const gitChanged = (await git.label()) !== '';
-    guard.note({ vanished, appeared, gitChanged }, nowMs);
-    if (parts.allowMassDelete || store.setting('deletion-confirmed') === 'yes') return release(steps, 'confirmed');
-    const explained = await git.explains(guard.vanishedPaths(nowMs));
-    const verdict = guard.judge({ filesNow: store.counts().files, nowMs, explain: () => explained });
-    if (verdict.kind === 'held') {
-      if (held === null)
-        parts.onEvent({
-          event: 'problem',
-          path: '',
-          reason: `${verdict.files} of ${verdict.filesBefore} files are gone: held until confirmed`,
-        });
-      held = { files: verdict.files, filesBefore: verdict.filesBefore };
-      burst.released();
-      return { steps: steps.filter((step) => !isRemoval(step)), massDeletion: 'none', waitMs: 0 };
-    }
+    outgoing.note({ vanished, appeared, gitChanged }, nowMs);
+    const explained = await git.explains(outgoing.vanishedPaths(nowMs));
+    const verdict = outgoing.judge({ filesNow: store.counts().files, nowMs, isHere, explain: () => explained });
+    if (verdict.kind === 'held') return holdBack(steps, verdict, nowMs);
     // What git explains does not wait.
-    const waitMs = explained ? 0 : burst.waitMs(vanished.length + inDoubt, nowMs);
+    const waitMs = explained ? 0 : growing.waitMs(vanished.length + inDoubt, nowMs);
     if (waitMs > 0) return { steps: steps.filter((step) => !isRemoval(step)), massDeletion: 'none', waitMs };
     return release(steps, verdict.kind === 'git' ? 'git' : 'none');
+  }
+
+  /** What appears here by its user: what it holds, and whether its path is a new one. */
+  function appearedHere(step: PublishStep): FileFact[] {
+    if (step.kind === 'publishMove') {
+      const local = store.row(step.toPath)?.local;
+      return local?.kind === 'file' ? [{ path: step.toPath, digest: local.digest, isNew: true }] : [];
+    }
+    if (step.kind !== 'publish' || step.local?.kind !== 'file') return [];
+    return [{ path: step.path, digest: step.local.digest, isNew: store.row(step.path)?.base == null }];
+  }
+
+  /** The whole burst is above the limit: of it goes only what somebody confirmed by name. */
+  function holdBack(
+    steps: readonly PublishStep[],
+    { files, filesBefore }: Extract<DeletionVerdict, { kind: 'held' }>,
+    nowMs: number,
+  ): Awaited<ReturnType<DeletionHold['judge']>> {
+    const isConfirmed = (path: RelPath): boolean =>
+      holds.isConfirmed('deletions-outgoing', path) || holds.isConfirmed('root', path);
+    const unconfirmed = outgoing.vanishedPaths(nowMs).filter((path) => isStillGone(path) && !isConfirmed(path));
+    wasOutgoingHeld = true;
+    if (parts.allowMassDelete || unconfirmed.length === 0) return release(steps, 'confirmed');
+    const reason = `${files} of ${filesBefore} files are gone here; deleting them on every machine is held`;
+    if (!isOutgoingHeld) parts.onEvent({ event: 'problem', path: '', reason });
+    isOutgoingHeld = true;
+    growing.released();
+    holds.set('deletions-outgoing', [
+      {
+        code: 'mass-deletion-held',
+        reason,
+        next: `bring them back, or: driftless confirm ${parts.dir}`,
+        subjects: unconfirmed,
+      },
+    ]);
+    const sendable = steps.filter(
+      (step) => !isRemoval(step) || (step.kind === 'publish' && step.local === null && isConfirmed(step.path)),
+    );
+    return { steps: sendable, massDeletion: sendable.some(isRemoval) ? 'confirmed' : 'none', waitMs: 0 };
+  }
+
+  /** Also a file that takes the place of a directory: it needs the removals below. */
+  const isRemoval = (step: PublishStep): boolean =>
+    step.kind === 'publish' &&
+    (step.local === null || (step.local.kind !== 'directory' && step.remote?.kind === 'directory'));
+
+  function isStillGone(path: RelPath): boolean {
+    const row = store.row(path);
+    return row !== undefined && row.outOfScope === null && row.local === null && row.base?.kind === 'file';
   }
 
   function release(
     steps: readonly PublishStep[],
     massDeletion: MassDeletion,
   ): Awaited<ReturnType<DeletionHold['judge']>> {
-    held = null;
-    burst.released();
+    endOutgoing();
     return { steps, massDeletion, waitMs: 0 };
+  }
+
+  function endOutgoing(): void {
+    isOutgoingHeld = false;
+    growing.released();
+    holds.set('deletions-outgoing', []);
+  }
+
+  /** A confirmation ends with what it was for: published by now, or back on the disk. */
+  function endConfirmedOutgoing(): void {
+    holds.endConfirmed('deletions-outgoing', (path) => !isStillGone(path as RelPath));
+  }
+
+  // ── what this machine would apply ──
+
+  function judgeIncoming({ disk, publish }: Plan): readonly DiskStep[] {
+    const nowMs = clock.monotonicMs();
+    const removals = disk.flatMap((step): FileFact[] =>
+      step.kind === 'apply' && step.to === null && step.row.local?.kind === 'file'
+        ? [{ path: step.path, digest: step.row.local.digest }]
+        : [],
+    );
+    const arriving = disk.flatMap((step): FileFact[] =>
+      step.kind === 'apply' && step.to?.kind === 'file'
+        ? [{ path: step.path, digest: step.to.content.digest, isNew: step.row.local === null }]
+        : [],
+    );
+    const appeared = [...arriving, ...publish.flatMap(appearedHere)];
+    // One that was to go and is edited here by now stays.
+    for (const path of incoming.vanishedPaths(nowMs)) {
+      const local = store.row(path)?.local;
+      if (local?.kind === 'file' && !isToGo(path)) appeared.push({ path, digest: local.digest, isNew: false });
+    }
+    incoming.note({ vanished: removals, appeared, gitChanged: false }, nowMs);
+    // What arrives is no more a part of what was here before than what its user makes.
+    outgoing.note({ vanished: [], appeared: arriving, gitChanged: false }, nowMs);
+    endConfirmedIncoming();
+    if (removals.length === 0 || parts.allowMassDelete) {
+      holds.set('deletions-incoming', []);
+      return disk;
+    }
+    const verdict = incoming.judge({
+      // Those that are to go are still here.
+      filesNow: store.counts().files - removals.length,
+      nowMs,
+      isHere,
+      explain: () => false,
+    });
+    const unconfirmed = incoming
+      .vanishedPaths(nowMs)
+      .filter((path) => isToGo(path) && !holds.isConfirmed('deletions-incoming', path));
+    if (verdict.kind !== 'held' || unconfirmed.length === 0) {
+      holds.set('deletions-incoming', []);
+      return disk;
+    }
+    const author = authorsOf(unconfirmed);
+    holds.set('deletions-incoming', [
+      {
+        code: 'mass-deletion-incoming',
+        reason: `${author ?? 'another device'} deleted ${verdict.files} of ${verdict.filesBefore} files; they are kept here`,
+        next: `to delete them here too: driftless confirm ${parts.dir}; to bring them back everywhere, save or copy them here`,
+        subjects: unconfirmed,
+        author,
+      },
+    ]);
+    const kept = new Set(unconfirmed);
+    return disk.filter(
+      (step) =>
+        !(step.kind === 'apply' && step.to === null && (step.row.local?.kind !== 'file' || kept.has(step.path))),
+    );
+  }
+
+  /** As it was agreed on, and the room has it no more. */
+  function isToGo(path: RelPath): boolean {
+    const row = store.row(path);
+    if (row === undefined || row.outOfScope !== null || row.hold !== null || row.local?.kind !== 'file') return false;
+    return liveEntry(row.remote) === null && row.base?.kind === 'file' && row.base.content.digest === row.local.digest;
+  }
+
+  /** Names of the devices whose records removed these paths, as far as they are known. */
+  function authorsOf(paths: readonly RelPath[]): string | null {
+    const names = new Set<string>();
+    for (const path of paths) {
+      const remote = store.row(path)?.remote;
+      const name = remote?.kind === 'tombstone' ? store.recordMeta(remote.height)?.deviceName : undefined;
+      if (name !== undefined && name !== '') names.add(name);
+      if (names.size > authorsShownMax) break;
+    }
+    return names.size === 0 ? null : [...names].slice(0, authorsShownMax).join(', ');
+  }
+
+  function endConfirmedIncoming(): void {
+    holds.endConfirmed('deletions-incoming', (path) => !isToGo(path as RelPath));
+  }
+
+  function rested(): void {
+    outgoing.rested();
+    incoming.rested();
   }
 
   return {
     judge,
+    judgeIncoming,
     nothingLeft: () => {
-      // The burst itself goes on being counted: a slow deletion has such moments.
-      const isConfirmed = store.setting('deletion-confirmed') === 'yes';
-      if (held !== null || isConfirmed) guard.clear();
-      if (isConfirmed) store.setSetting('deletion-confirmed', null);
-      held = null;
-      burst.released();
+      rested();
+      // The burst itself goes on being counted: a slow deletion has such moments. One that was held, and is confirmed and
+      // done or came back, is over: but only now, since what went after the confirmation belongs to it.
+      if (wasOutgoingHeld) outgoing.clear();
+      wasOutgoingHeld = false;
+      endOutgoing();
+      endConfirmedOutgoing();
+      holds.set('deletions-incoming', []);
+      endConfirmedIncoming();
     },
     published: () => {
-      if (store.setting('deletion-confirmed') === 'yes') {
-        store.setSetting('deletion-confirmed', null);
-        guard.clear();
-      }
-    },
-    holdsIncoming: () => !parts.allowMassDelete && store.setting('incoming-deletion-held') !== undefined,
-    halt: () => {
-      if (held !== null)
-        return {
-          code: 'mass-deletion-held',
-          reason: `${held.files} of ${held.filesBefore} files are gone here; deleting them on every machine is held`,
-          next: `bring them back, or: driftless confirm ${parts.dir}`,
-        };
-      if (!parts.allowMassDelete && store.setting('incoming-deletion-held') !== undefined)
-        return {
-          code: 'mass-deletion-incoming',
-          reason: 'another peer deleted most files without a confirmation; they are kept here',
-          next: `to delete them here too: driftless confirm ${parts.dir}`,
-        };
-      return null;
-    },
-    confirm: () => {
-      if (held !== null) store.setSetting('deletion-confirmed', 'yes');
-      store.setSetting('incoming-deletion-held', null);
-      held = null;
-    },
-    confirmNext: () => {
-      store.setSetting('deletion-confirmed', 'yes');
-      store.setSetting('incoming-deletion-held', null);
+      endConfirmedOutgoing();
+      if (store.counts().pending === 0) rested();
     },
   };
 }

@@ -5,13 +5,12 @@
  */
 import type { RelPath } from '@driftless/protocol';
 import { fingerprintOf } from './core/fingerprint.ts';
-import { parseGitIndex } from './core/git-index.ts';
-import { burstMs } from './core/guards.ts';
+import { gitIndexBytesMax, parseGitIndex } from './core/git-index.ts';
+import { burstMs, gitExplains } from './core/guards.ts';
 import type { PeerContext } from './peer-context.ts';
 
 /** A lock older than this is a leftover of a killed git. */
 const lockMsMax = 30_000;
-const indexBytesMax = 64 * 1024 * 1024;
 const lockPath = '.git/index.lock' as RelPath;
 const headPath = '.git/HEAD' as RelPath;
 const indexPath = '.git/index' as RelPath;
@@ -97,8 +96,8 @@ export function createGitWatch(context: PeerContext): GitWatch {
   async function explains(vanished: readonly RelPath[]): Promise<boolean> {
     await look();
     if (clock.monotonicMs() - changedMs > burstMs) return false;
-    const paths = parseGitIndex(await read(indexPath, indexBytesMax));
-    return paths !== undefined && vanished.every((path) => !paths.has(path));
+    const indexPaths = parseGitIndex(await read(indexPath, gitIndexBytesMax));
+    return gitExplains({ repositories: [{ path: '', changed: true, indexPaths }], vanished });
   }
 
   return {

@@ -1,9 +1,13 @@
 /** What other packages use of the engine: linked folders, their control, and the words for both. */
 export type {
+  ConfirmAnswer,
   ConflictInfo,
   ConflictPolicy,
   ControlAnswer,
   ErrorCode,
+  HoldChoice,
+  HoldInfo,
+  HoldKind,
   Keep,
   PeerControl,
   PeerEvent,

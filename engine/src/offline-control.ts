@@ -6,6 +6,7 @@
 import { createContents } from './contents.ts';
 import type { PeerControl, PeerState } from './control.ts';
 import { type ControlParts, createControl } from './control-service.ts';
+import { createHolds } from './guards/holds.ts';
 import { createPause } from './pause.ts';
 import type { Random } from './ports/random.ts';
 import { createScanner } from './scan.ts';
@@ -60,9 +61,8 @@ export function createOfflineControl(parts: ControlParts & { readonly random: Ra
     },
     session: () => null,
     markDirty: () => {},
-    onConfirm: () => {
-      store.setSetting('confirm-next', 'yes');
-    },
+    holds: createHolds(parts),
+    onConfirmed: () => {},
     onTrustRelay: () => {
       store.setSetting('trust-next', 'yes');
       return true;

@@ -38,6 +38,7 @@ import type { Row } from './core/row.ts';
 import { createDeletionHold } from './deletion-hold.ts';
 import { createDownloads } from './downloads.ts';
 import { createGitWatch } from './git-watch.ts';
+import { createHolds } from './guards/holds.ts';
 import { createPause } from './pause.ts';
 import { createSchedule, type Situation } from './peer/schedule.ts';
 import { diskFullHalt, failureOf } from './peer/turn-failure.ts';
@@ -49,7 +50,7 @@ import { createPublisher } from './publish.ts';
 import { createRecovery, youngerLog } from './recover.ts';
 import { createRelayFeed } from './relay-feed.ts';
 import { createRoomLog } from './room-log.ts';
-import { createRootGuard, RootReplaced } from './root-guard.ts';
+import { createRootGuard } from './root-guard.ts';
 import { createSecondLooks } from './scan/second-look.ts';
 import { createSettler } from './scan/settler.ts';
 import { createScanner, type ScanRequest } from './scan.ts';
@@ -215,8 +216,9 @@ export function createPeer(given: PeerParts): Peer {
   const presence = createPresenceBoard(context);
   const trash = createTrashKeeper(context);
   const git = createGitWatch(context);
-  const rootGuard = createRootGuard(context);
-  const deletions = createDeletionHold(context, git);
+  const holds = createHolds(parts);
+  const rootGuard = createRootGuard(context, holds);
+  const deletions = createDeletionHold(context, { git, holds });
   const conflicts = createConflictKeeper(context);
   const scanner = createScanner({
     folder,
@@ -239,7 +241,7 @@ export function createPeer(given: PeerParts): Peer {
         halt ??
         feed.refusal ??
         quota ??
-        deletions.halt() ??
+        holds.halt() ??
         backOffHalt ??
         (isDiskFull() ? diskFullHalt : null) ??
         (presence.cloned ? clonedHalt : null),
@@ -356,11 +358,11 @@ export function createPeer(given: PeerParts): Peer {
   /** Before anything is believed or changed: false halts. */
   async function isRootThere(): Promise<boolean> {
     schedule.after('root', rootCheckEveryMs, nowMs());
-    let rootHalt = await checkedRoot();
+    let rootHalt = await rootGuard.check();
     if (rootHalt?.code === 'root-emptied' && halt?.code === 'root-emptied') {
       // Files that come back end it by themselves.
       await scanDirty(false);
-      rootHalt = await checkedRoot();
+      rootHalt = await rootGuard.check();
     }
     if (rootHalt !== null) {
       if (halt?.code !== rootHalt.code) isFruitful = true;
@@ -373,16 +375,6 @@ export function createPeer(given: PeerParts): Peer {
       lookAtAll();
     }
     return true;
-  }
-
-  async function checkedRoot(): Promise<Halt | null> {
-    try {
-      return await rootGuard.check();
-    } catch (error) {
-      if (!(error instanceof RootReplaced)) throw error;
-      forgetBases();
-      return rootGuard.check();
-    }
   }
 
   /** When the next comparison is due if nothing asks for one: a path's retry, or a look for what no event told of. */
@@ -609,8 +601,7 @@ export function createPeer(given: PeerParts): Peer {
 
   /** Returns the merges that overlapped: they are published as variants. */
   async function applyDisk(plan: Plan): Promise<PublishStep[]> {
-    const holdDeletions = deletions.holdsIncoming();
-    const steps = plan.disk.filter((step) => !(holdDeletions && step.kind === 'apply' && step.to === null));
+    const steps = deletions.judgeIncoming(plan);
     const ready: DiskStep[] = [];
     const staged = new Map<RelPath, StagedContent>();
     for (const step of steps) {
@@ -874,11 +865,6 @@ export function createPeer(given: PeerParts): Peer {
 
   /** What was asked for while no peer ran. */
   function recall(): void {
-    if (store.setting('confirm-next') !== undefined) {
-      store.setSetting('confirm-next', null);
-      rootGuard.confirmNext();
-      deletions.confirmNext();
-    }
     if (store.setting('trust-next') !== undefined) {
       store.setSetting('trust-next', null);
       feed.trustNextKey();
@@ -924,21 +910,6 @@ export function createPeer(given: PeerParts): Peer {
     if (failures === 1) parts.onEvent({ event: 'problem', path: '', reason: failure.reason });
     // What several turns failed on may be that the trees do not say what the disk holds.
     if (failures >= 3) lookAtAll();
-  }
-
-  /** A confirmed new root: nothing that was agreed on with the old one holds for it. */
-  function forgetBases(): void {
-    store.transaction(() => {
-      for (let from: RelPath | '' = ''; ; ) {
-        const rows = store.rowsFrom(from, 1_000);
-        for (const row of rows) store.setBase(row.path, null);
-        const last = rows.at(-1);
-        if (last === undefined || rows.length < 1_000) break;
-        from = `${last.path}\u0000` as RelPath;
-      }
-      store.setSetting('join', 'first');
-    });
-    lookAtAll();
   }
 
   /** Beside the loop: a large file in the trash may have to be read. */
@@ -995,10 +966,11 @@ export function createPeer(given: PeerParts): Peer {
     markDirty: context.markDirty,
     pause,
     running: true,
-    onConfirm: () => {
-      if (rootGuard.confirm()) deletions.confirmNext();
-      deletions.confirm();
+    holds,
+    // What was confirmed is looked at once more before it is acted on.
+    onConfirmed: () => {
       lookAtAll();
+      schedule.input('root', nowMs());
     },
     onTrustRelay: () => feed.trustRefusedKey(),
   });

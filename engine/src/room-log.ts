@@ -4,7 +4,6 @@
  * advances base for its paths.
  */
 import {
-  type Digest,
   decodeRecordHeader,
   limits,
   noRecordId,
@@ -18,7 +17,6 @@ import {
   type Variant,
 } from '@driftless/protocol';
 import { type AppliedChanges, applyChanges } from './core/apply-changes.ts';
-import { deletionLimitExceeded, judgeIncomingDeletions } from './core/guards.ts';
 import { leafDigest } from './core/leaf-digest.ts';
 import { type PeerContext, RoomHalted } from './peer-context.ts';
 import type { RoomSession } from './ports/room-session.ts';
@@ -130,7 +128,6 @@ export function createRoomLog(context: PeerContext): RoomLog {
         own: sent !== undefined,
       });
     store.transaction(() => {
-      guardDeletions(body, applied.value, sent !== undefined);
       const untracked = untrackedBy(body);
       store.commitRecord(commit);
       for (const path of untracked) store.setBase(path, null);
@@ -241,37 +238,6 @@ export function createRoomLog(context: PeerContext): RoomLog {
       variantsClosed: applied.variantsClosed,
       bytes: record.header.length + record.body.length + header.bodyChunks.length * limits.bodyPieceBytesMax,
     };
-  }
-
-  /** A record that deletes above the guard's limit without saying how that was confirmed is taken in, but its deletions wait for the user. */
-  function guardDeletions(body: RecordBody, applied: AppliedChanges, own: boolean): void {
-    if (own || body.massDeletion !== 'none') return;
-    const vanished: Digest[] = [];
-    for (const update of applied.updates) {
-      if (update.slot?.kind !== 'tombstone') continue;
-      const { local } = store.row(update.path) ?? {};
-      if (local?.kind === 'file') vanished.push(local.digest);
-    }
-    const filesBefore = store.counts().files;
-    if (!deletionLimitExceeded({ vanished: vanished.length, filesBefore })) return;
-    // What lives on elsewhere in the room was moved. Its manifest is read for it: only where so much goes.
-    const reappeared = digestsAfter(applied);
-    const verdict = judgeIncomingDeletions({
-      massDeletion: body.massDeletion,
-      filesBefore,
-      vanishedDigests: vanished,
-      reappearedDigests: vanished.filter((digest) => reappeared.has(digest)),
-    });
-    if (verdict.kind === 'held') store.setSetting('incoming-deletion-held', String(store.head()?.height ?? 0));
-  }
-
-  function digestsAfter(applied: AppliedChanges): ReadonlySet<Digest> {
-    const changed = new Map(applied.updates.map(({ path, slot }) => [path, slot]));
-    const digests = new Set<Digest>();
-    for (const slot of changed.values()) if (slot?.kind === 'file') digests.add(slot.content.digest);
-    for (const { path, slot } of store.manifest.slotsBetween(null, null))
-      if (slot.kind === 'file' && !changed.has(path)) digests.add(slot.content.digest);
-    return digests;
   }
 
   /** An untracked path leaves the room and no disk (rule IG1): nothing is agreed on any more, so nothing follows for the disk. */

@@ -1,11 +1,17 @@
 /**
  * Is this still the folder that was linked? (D3, D4, D5, P17.) A root that vanished, was replaced or unmounted,
  * or was emptied at a stroke halts the peer and asks: no deletion is sent or applied from such a sight.
+ *
+ * A confirmation covers what was seen when it was given: this other root, or these files that are gone.
  */
+import type { RelPath } from '@driftless/protocol';
 import { rootEmptied } from './core/guards.ts';
+import type { HoldDraft } from './core/holds.ts';
 import { emptyRoot } from './core/page-tree.ts';
 import type { Halt } from './core/peer-state.ts';
-import { type PeerContext, RoomHalted } from './peer-context.ts';
+import type { Row } from './core/row.ts';
+import type { Holds } from './guards/holds.ts';
+import type { PeerContext } from './peer-context.ts';
 
 export interface RootGuard {
   /** null: the root is the linked one. */
@@ -14,109 +20,158 @@ export interface RootGuard {
   judgeScan(): Halt | null;
   /** This peer itself changed the disk: what went by a record of the room does not count. */
   noteApplied(): void;
-  /** The user says that what is there is right. True: that every file is gone. */
-  confirm(): boolean;
-  /** As `confirm`, asked for while no peer ran: for whatever the next check finds. */
-  confirmNext(): void;
 }
 
-export function createRootGuard(context: PeerContext): RootGuard {
+/** Rows looked at for files that are gone already when the peer starts: far more than rootEmptied asks for. */
+const lostRowsMax = 50_000;
+const rowsPerPage = 1_000;
+/** Before the identity of a root among the subjects, which else are paths. */
+const rootPrefix = 'root ';
+
+export function createRootGuard(context: PeerContext, holds: Holds): RootGuard {
   const { parts } = context;
   const { folder, store } = parts;
-  let filesBefore = store.counts().files;
-  let emptied: Halt | null = null;
-  let confirmed = false;
-  let seen: Halt | null = null;
+  let filesBefore = store.counts().files + filesLostBefore();
+  /** Every file went: from the scan that saw it until they are back, or somebody let them go. */
+  let emptied: HoldDraft | null = null;
+  /** Everything went, our marker too: seen before any scan. */
+  let wiped: HoldDraft | null = null;
+  /** What is listed among the holds by this guard. */
+  let listed: HoldDraft | null = null;
 
-  function see(halt: Halt): Halt {
-    seen = halt;
-    return halt;
+  /** Files that an earlier run saw gone, and that are not deleted in the room yet: they still were here before. */
+  function filesLostBefore(): number {
+    return store.pendingRows({ limit: lostRowsMax, nowMs: Number.MAX_SAFE_INTEGER }).filter(isLost).length;
   }
 
-  const emptiedHalt = (reason: string): Halt => ({
-    code: 'root-emptied',
-    reason,
-    next: `bring them back, or, to delete them on every machine: driftless confirm ${parts.dir}`,
-  });
+  function hold(draft: HoldDraft | null): Halt | null {
+    if (draft !== listed || draft === null) holds.set('root', draft === null ? [] : [draft]);
+    listed = draft;
+    return draft;
+  }
+
+  function isLetGo({ subjects }: HoldDraft): boolean {
+    return holds.hasConfirmed('root') && subjects.every((subject) => holds.isConfirmed('root', subject));
+  }
+
+  function emptiedDraft(reason: string): HoldDraft {
+    return {
+      code: 'root-emptied',
+      reason,
+      next: `bring them back, or, to delete them on every machine: driftless confirm ${parts.dir}`,
+      subjects: filesKnown(),
+    };
+  }
+
+  /** Files that are here by the last scan, or that room and disk last agreed on. */
+  function filesKnown(): readonly RelPath[] {
+    const paths: RelPath[] = [];
+    for (const row of allRows())
+      if (row.outOfScope === null && (row.local?.kind === 'file' || row.base?.kind === 'file')) paths.push(row.path);
+    return paths;
+  }
+
+  function* allRows(): Iterable<Row> {
+    for (let from: RelPath | '' = ''; ; ) {
+      const rows: Row[] = store.rowsFrom(from, rowsPerPage);
+      yield* rows;
+      const last = rows.at(-1);
+      if (last === undefined || rows.length < rowsPerPage) return;
+      from = `${last.path}\u0000` as RelPath;
+    }
+  }
 
   async function isBare(): Promise<boolean> {
-    const listed = await folder.list('');
+    const entries = await folder.list('');
     return (
-      listed.kind === 'listed' && listed.entries.length + listed.invalidNames.length + listed.problems.length === 0
+      entries.kind === 'listed' && entries.entries.length + entries.invalidNames.length + entries.problems.length === 0
     );
   }
 
   async function check(): Promise<Halt | null> {
     const root = await folder.root();
-    if (root.kind === 'missing' || root.kind === 'not-a-directory')
-      return see({
-        code: 'root-missing',
-        reason: `${parts.dir} is ${root.kind === 'missing' ? 'missing' : 'no longer a folder'}`,
-        next: 'bring it back (mount it, move it back), or unlink it',
-      });
-    if (root.kind === 'problem')
-      return see({
-        code: 'root-missing',
-        reason: `${parts.dir} cannot be read: ${root.reason}`,
-        next: 'make it readable',
-      });
+    if (root.kind !== 'present') {
+      hold(null);
+      return root.kind === 'problem'
+        ? {
+            code: 'root-missing',
+            reason: `${parts.dir} cannot be read: ${root.reason}`,
+            next: 'make it readable',
+          }
+        : {
+            code: 'root-missing',
+            reason: `${parts.dir} is ${root.kind === 'missing' ? 'missing' : 'no longer a folder'}`,
+            next: 'bring it back (mount it, move it back), or unlink it',
+          };
+    }
     const identity = `${root.device}:${root.inode}`;
     const known = store.setting('root-identity');
     const sameMarker = root.marker !== null && root.marker === parts.marker;
     if (!sameMarker && (known === undefined || known === identity) && root.marker === null) {
       // The marker went together with everything else: unmounted at this very place, or wiped.
-      if (
-        known !== undefined &&
-        store.root() !== emptyRoot(parts.hashing.sha256) &&
-        store.setting('emptied-confirmed') !== 'yes' &&
-        (await isBare())
-      )
-        return see(emptiedHalt(`everything in ${parts.dir} is gone`));
+      if (known !== undefined && store.root() !== emptyRoot(parts.hashing.sha256) && (await isBare())) {
+        wiped ??= emptiedDraft(`everything in ${parts.dir} is gone`);
+        if (!isLetGo(wiped)) return hold(wiped);
+      }
+      wiped = null;
       // The same directory: only our marker went (a clean-up of ignored files), or it is the very first start.
       await folder.initialise(parts.marker);
     } else if (!sameMarker) {
-      if (!confirmed)
-        return see({
-          code: 'root-replaced',
-          reason: `${parts.dir} is not the folder that was linked (${root.marker === null ? 'its marker is gone: unmounted or replaced' : 'its marker belongs to another link'})`,
-          next: `bring the linked folder back, or, if this is the right one: driftless confirm ${parts.dir}`,
-        });
-      // What the new folder holds is compared with the room as at a first join: nothing is deleted.
+      const subject = `${rootPrefix}${identity} ${root.marker ?? ''}`;
+      if (!holds.isConfirmed('root', subject))
+        return hold(listed?.subjects[0] === subject ? listed : replaced(subject, root.marker));
+      // What the new folder holds is compared with the room as at a first join: nothing is deleted. That nothing is agreed on any
+      // more must be known before the marker says that all is well.
+      forgetBases();
       await folder.initialise(parts.marker);
-      throw new RootReplaced();
+      holds.endConfirmed('root', (other) => other.startsWith(rootPrefix));
     }
     if (known !== identity) store.setSetting('root-identity', identity);
-    seen = null;
-    confirmed = false;
-    return emptied;
+    if (emptied !== null && isLetGo(emptied)) {
+      emptied = null;
+      filesBefore = 0;
+    }
+    return hold(emptied);
+  }
+
+  const replaced = (subject: string, marker: string | null): HoldDraft => ({
+    code: 'root-replaced',
+    reason: `${parts.dir} is not the folder that was linked (${marker === null ? 'its marker is gone: unmounted or replaced' : 'its marker belongs to another link'})`,
+    next: `bring the linked folder back, or, if this is the right one: driftless confirm ${parts.dir}`,
+    subjects: [subject],
+    paths: [],
+  });
+
+  function forgetBases(): void {
+    store.transaction(() => {
+      for (const { path } of allRows()) store.setBase(path, null);
+      store.setSetting('join', 'first');
+    });
   }
 
   function judgeScan(): Halt | null {
     const files = store.counts().files;
-    if (rootEmptied({ filesBefore, filesNow: files }) && store.setting('emptied-confirmed') !== 'yes')
-      emptied = emptiedHalt(`all ${filesBefore} files in ${parts.dir} are gone`);
-    else {
+    if (files > 0 || (emptied === null && !rootEmptied({ filesBefore, filesNow: files }))) {
       emptied = null;
       filesBefore = files;
-      if (files > 0 && store.setting('emptied-confirmed') !== undefined) store.setSetting('emptied-confirmed', null);
+      endConfirmed();
+    } else {
+      emptied ??= emptiedDraft(`all ${filesBefore} files in ${parts.dir} are gone`);
+      if (isLetGo(emptied)) {
+        emptied = null;
+        filesBefore = 0;
+      }
     }
-    return emptied;
+    return hold(emptied);
   }
 
-  function confirm(): boolean {
-    if (emptied === null && seen?.code !== 'root-emptied') {
-      if (seen !== null) confirmed = true;
-      return false;
-    }
-    store.setSetting('emptied-confirmed', 'yes');
-    emptied = null;
-    filesBefore = 0;
-    return true;
-  }
-
-  function confirmNext(): void {
-    confirmed = true;
-    store.setSetting('emptied-confirmed', 'yes');
+  /** What came back, or is deleted in the room by now, needs no confirmation any more. */
+  function endConfirmed(): void {
+    holds.endConfirmed('root', (subject) => {
+      if (subject.startsWith(rootPrefix)) return false;
+      const row = store.row(subject as RelPath);
+      return row === undefined || !isLost(row);
+    });
   }
 
   return {
@@ -125,15 +180,8 @@ export function createRootGuard(context: PeerContext): RootGuard {
     noteApplied: () => {
       filesBefore = store.counts().files;
     },
-    confirm,
-    confirmNext,
   };
 }
 
-/** The user confirmed a replaced root: the peer forgets its bases and compares anew. */
-export class RootReplaced extends RoomHalted {
-  constructor() {
-    super('internal', 'the root was replaced and confirmed');
-    this.name = 'RootReplaced';
-  }
-}
+/** Agreed on, and gone from this disk. */
+const isLost = (row: Row): boolean => row.outOfScope === null && row.local === null && row.base?.kind === 'file';

@@ -4,9 +4,11 @@
  * environment.
  */
 import type {
+  ConfirmAnswer,
   ConflictInfo,
   ConflictPolicy,
   ControlAnswer,
+  HoldInfo,
   HostErrorCode,
   Keep,
   PeerEvent,
@@ -101,6 +103,13 @@ export const explainRequest = new RequestType<
   { readonly lines: readonly string[] },
   RefusalData
 >('explain');
+export const holdsRequest = new RequestType<{ readonly dir: string }, readonly HoldInfo[], RefusalData>('holds');
+/** Lets one hold go, as it was shown; refused when it is another by now. */
+export const confirmRequest = new RequestType<
+  { readonly dir: string; readonly id: string },
+  ConfirmAnswer,
+  RefusalData
+>('confirm');
 /** Bytes in base64; null for a side that is absent. */
 export interface ConflictSides {
   readonly base: string | null;
@@ -112,7 +121,7 @@ export const conflictSidesRequest = new RequestType<
   ConflictSides,
   RefusalData
 >('conflictSides');
-export type PlainAction = 'pause' | 'resume' | 'confirm' | 'trustRelay';
+export type PlainAction = 'pause' | 'resume' | 'trustRelay';
 export const actionRequest = new RequestType<
   { readonly dir: string; readonly action: PlainAction },
   ControlAnswer,

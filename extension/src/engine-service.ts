@@ -16,11 +16,13 @@ import {
   actionRequest,
   cancelledCode,
   closeRequest,
+  confirmRequest,
   conflictSidesRequest,
   conflictsRequest,
   eventsNotification,
   explainRequest,
   helloRequest,
+  holdsRequest,
   type InvitePreview,
   inviteRequest,
   joinRequest,
@@ -176,6 +178,8 @@ export function serveEngine({ connection, openHost, log, after, previewInvite }:
   connection.onRequest(conflictSidesRequest, ({ dir, path }) =>
     answer(async () => (await control(dir)).conflictSides(path)),
   );
+  connection.onRequest(holdsRequest, ({ dir }) => answer(async () => (await control(dir)).holds()));
+  connection.onRequest(confirmRequest, ({ dir, id }) => answer(async () => (await control(dir)).confirm({ id })));
   connection.onRequest(actionRequest, ({ dir, action }) => answer(async () => (await control(dir))[action]()));
 
   return {

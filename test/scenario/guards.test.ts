@@ -106,6 +106,8 @@ test('of a deletion that is held nothing goes out before it is confirmed', async
   const { 'beside.txt': _beside, ...rest } = treeOf(b.dir);
   expect(rest).toEqual(before);
   await a.control.confirm();
+  await halted(b, 'mass-deletion-incoming');
+  await b.control.confirm();
   await b.until('deleted', () => Object.keys(treeOf(b.dir)).filter((file) => file.endsWith('.txt')).length === 101);
   await world.settled(a, b);
 });
@@ -124,7 +126,8 @@ test('what git took away needs no confirmation, also when it did so while no pee
   for (const [file, text] of Object.entries(many(300))) a.write(file, text);
   git(a.dir, 'add', '-A');
   git(a.dir, 'commit', '-qm', 'two');
-  const b = await world.join('b', a.invite);
+  // A receiver measures for itself: this one was told to let it happen.
+  const b = await world.join('b', a.invite, { allowMassDelete: true });
   await b.until('all files', () => Object.keys(treeOf(b.dir)).length === 308);
   await world.settled(a, b);
   const filesOf = (person: Person): string[] =>

@@ -7,6 +7,9 @@ import { tmpdir } from 'node:os';
 import path from 'node:path';
 import type { RelPath } from '@driftless/protocol';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
+import type { ConfirmAnswer, HoldChoice } from '../../engine/src/control.ts';
+import { createHolds } from '../../engine/src/guards/holds.ts';
+import { nodeHashing } from '../../engine/src/node/node-hashing.ts';
 import { createSmallWorld, type Person, type SmallWorld } from './small-world.ts';
 
 type Tree = Readonly<Record<string, string>>;
@@ -39,6 +42,9 @@ async function pair(
   await world.quiet();
   return [a, b];
 }
+/** As `driftless confirm` does while no peer runs. */
+const confirmStopped = (person: Person, choice: HoldChoice = {}): ConfirmAnswer =>
+  createHolds({ store: person.store, hashing: nodeHashing, clock: world.clock }).confirm(choice);
 const equal = (a: Person, b: Person): void => expect(b.user.tree()).toEqual(a.user.tree());
 const conflictNames = (person: Person): string[] =>
   Object.keys(person.user.tree()).filter((path) => path.includes('.conflict-'));
@@ -86,7 +92,11 @@ describe('guards', () => {
     for (const directory of ['d0', 'd1', 'd2', 'd3', 'd4']) a.user.remove(directory);
     await world.until('halt', () => a.state()?.code === 'root-emptied');
     void a.peer.confirm();
+    // What so many deletions are measured against is each machine's own folder: the receiver asks its user too.
+    await world.until('asked there', () => b.state()?.code === 'mass-deletion-incoming');
+    void b.peer.confirm();
     await world.quiet();
+    expect(a.user.tree()).toEqual({});
     expect(b.user.tree()).toEqual({});
   });
 
@@ -111,6 +121,8 @@ describe('guards', () => {
     await world.until('the edit', () => b.user.read('keep.txt') === 'kept\n');
     expect(Object.keys(b.user.tree()).length).toBe(606);
     void a.peer.confirm();
+    await world.until('asked there', () => b.state()?.code === 'mass-deletion-incoming');
+    void b.peer.confirm();
     await world.quiet();
     equal(a, b);
     write(a, many(600, 'y'));
@@ -162,14 +174,89 @@ describe('guards', () => {
     a.start();
     await world.until('halt', () => a.state()?.code === 'root-replaced');
     await a.stop();
-    a.store.setSetting('confirm-next', 'yes');
+    expect(confirmStopped(a)).toMatchObject({ ok: true, holds: [{ kind: 'root', code: 'root-replaced' }] });
     a.start();
     await world.quiet();
     expect(a.user.tree()).toEqual({ 'a.txt': 'a\n', 'b.txt': 'b\n', 'new.txt': 'new\n' });
     equal(a, b);
   });
 
-  test('a receiver holds a mass deletion that nobody confirmed, does not spin, and goes on with the rest', async () => {
+  test('a confirmed other folder is not the next one: it is asked about again', async () => {
+    const [a, b] = await pair({ 'a.txt': 'a\n', 'b.txt': 'b\n' });
+    const before = b.user.tree();
+    const replaceRoot = (files: Tree): void => {
+      a.memory.disk.rename('/folder', `/elsewhere-${Object.keys(files).join('')}`);
+      a.memory.disk.makeDirectory('/folder', 0o777);
+      write(a, files);
+    };
+    replaceRoot({ 'one.txt': '1' });
+    await world.until('halt', () => a.state()?.code === 'root-replaced');
+    await a.stop();
+    confirmStopped(a);
+    replaceRoot({ 'two.txt': '2' });
+    a.start();
+    await world.until('halt', () => a.state()?.code === 'root-replaced');
+    await world.clock.advance(5_000);
+    expect(b.user.tree()).toEqual(before);
+  });
+
+  test('a root that was emptied, seen, and not confirmed is still held after a restart', async () => {
+    const [a, b] = await pair(many(50, 'x'));
+    const before = b.user.tree();
+    for (const directory of ['d0', 'd1', 'd2', 'd3', 'd4']) a.user.remove(directory);
+    await world.until('halt', () => a.state()?.code === 'root-emptied');
+    a.kill();
+    a.start();
+    await world.until('halt', () => a.state()?.code === 'root-emptied');
+    await world.clock.advance(5_000);
+    expect(b.user.tree()).toEqual(before);
+  });
+
+  test('files that went are measured against what was there before, not against newcomers', async () => {
+    const [a, b] = await pair(many(400, 'x'));
+    for (const directory of ['d0', 'd1', 'd2', 'd3']) a.user.remove(directory);
+    for (let index = 0; index < 400; index += 1) a.user.write(`new/n${index}.txt`, `new ${index}`);
+    await world.until('held', () => a.state()?.code === 'mass-deletion-held');
+    await world.until('the new ones', () => b.user.read('new/n399.txt') === 'new 399');
+    await world.clock.advance(20_000);
+    expect(a.state()?.code).toBe('mass-deletion-held');
+    expect(Object.keys(b.user.tree()).filter((path) => path.startsWith('d') && path.endsWith('.txt')).length).toBe(400);
+  });
+
+  test('a confirmation covers what was listed: what goes after it is held on', async () => {
+    const [a, b] = await pair(many(500, 'x'));
+    for (const directory of ['d0', 'd1', 'd2']) a.user.remove(directory);
+    await world.until('held', () => a.state()?.code === 'mass-deletion-held');
+    const [first] = await a.peer.holds();
+    expect(first).toMatchObject({ kind: 'deletions', direction: 'outgoing', count: 300, author: null });
+    a.user.remove('d3');
+    let second = first;
+    await world.until('another hold', () => {
+      void a.peer.holds().then(([hold]) => {
+        second = hold;
+      });
+      return second?.count === 400;
+    });
+    expect(second?.id).not.toBe(first?.id);
+    expect(await a.peer.confirm({ id: first?.id ?? '' })).toMatchObject({ ok: false, holds: [{ id: second?.id }] });
+    await world.clock.advance(2_000);
+    expect(Object.keys(b.user.tree()).length).toBe(505);
+    // Confirmed while no peer runs: what goes before the next start is not covered.
+    await a.stop();
+    expect(confirmStopped(a)).toMatchObject({ ok: true, holds: [{ count: 400 }] });
+    for (let index = 4; index < 254; index += 5) a.user.remove(`d4/f${index}.txt`);
+    a.start();
+    await world.until('the rest is held', () => a.state()?.code === 'mass-deletion-held');
+    expect(await a.peer.holds()).toMatchObject([{ count: 50 }]);
+    await world.until('the confirmed ones', () => b.state()?.code === 'mass-deletion-incoming');
+    void b.peer.confirm();
+    await world.until(
+      'there too',
+      () => Object.keys(b.user.tree()).filter((path) => path.endsWith('.txt')).length === 100,
+    );
+  });
+
+  test('a mass deletion that its sender confirmed is asked here once, naming it, and goes on with the rest', async () => {
     const a = world.person('a', { allowMassDelete: true });
     const b = world.person('b');
     write(a, { ...many(400, 'x'), 'keep.txt': 'keep\n' });
@@ -177,8 +264,6 @@ describe('guards', () => {
     await world.quiet();
     b.start();
     await world.quiet();
-    // As one who does not say why: several records, each below the limit of the sender, arriving as one.
-    b.store.setSetting('incoming-deletion-held', '1');
     for (const directory of ['d0', 'd1', 'd2', 'd3']) a.user.remove(directory);
     await world.until('held', () => b.state()?.code === 'mass-deletion-incoming' && a.state()?.state === 'idle');
     write(a, { 'keep.txt': 'kept\n' });
@@ -187,9 +272,60 @@ describe('guards', () => {
     await world.clock.advance(20_000);
     expect(b.changes - changes).toBeLessThan(20);
     expect(Object.keys(b.user.tree()).length).toBe(406);
+    expect(await b.peer.holds()).toMatchObject([{ kind: 'deletions', direction: 'incoming', count: 320, author: 'a' }]);
+    // Also after a restart it is known who did it.
+    b.kill();
+    b.start();
+    await world.until('held', () => b.state()?.code === 'mass-deletion-incoming');
+    expect((await b.peer.holds())[0]?.author).toBe('a');
     void b.peer.confirm();
     await world.quiet();
     equal(a, b);
+  });
+
+  test('many small deletions of another machine are measured together', async () => {
+    const a = world.person('a', { allowMassDelete: true });
+    const b = world.person('b');
+    write(a, many(400, 'x'));
+    a.start();
+    await world.quiet();
+    b.start();
+    await world.quiet();
+    for (const directory of ['d0', 'd1', 'd2', 'd3']) {
+      a.user.remove(directory);
+      await world.clock.advance(2_000);
+    }
+    await world.until('held', () => b.state()?.code === 'mass-deletion-incoming');
+    expect(Object.keys(b.user.tree()).filter((path) => path.endsWith('.txt')).length).toBeGreaterThan(199);
+  });
+
+  test('of several holds none is confirmed without saying which', async () => {
+    const a = world.person('a');
+    const b = world.person('b', { allowMassDelete: true });
+    write(a, many(1_000, 'x'));
+    a.start();
+    await world.quiet();
+    b.start();
+    await world.quiet();
+    await b.stop();
+    for (const directory of ['d0', 'd1', 'd2']) a.user.remove(directory);
+    await world.until('held', () => a.state()?.code === 'mass-deletion-held');
+    b.start();
+    for (let index = 0; index < 1_000; index += 1) if (index % 5 > 2) b.user.remove(`d${index % 5}/f${index}.txt`);
+    await world.until('both', () => (a.state()?.reason ?? '').includes('1 more held'));
+    const refused = await a.peer.confirm();
+    expect(refused.ok).toBe(false);
+    expect(refused.holds.map(({ direction }) => direction)).toEqual(['outgoing', 'incoming']);
+    expect(await a.peer.confirm({ kind: 'deletions' })).toMatchObject({ ok: false });
+    expect(await a.peer.confirm({ kind: 'root' })).toMatchObject({ ok: false });
+    const incoming = refused.holds[1];
+    void a.peer.confirm({ id: incoming?.id ?? '' });
+    await world.until(
+      'only those',
+      () => Object.keys(a.user.tree()).filter((path) => path.endsWith('.txt')).length === 0,
+    );
+    expect(a.state()?.code).toBe('mass-deletion-held');
+    expect(Object.keys(b.user.tree()).filter((path) => path.endsWith('.txt')).length).toBe(600);
   });
 });
 

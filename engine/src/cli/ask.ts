@@ -1,6 +1,15 @@
 /** One question to a linked folder's peer, running or not, and its answer in words or as one JSON object. */
 import { isAbsolute, relative, sep } from 'node:path';
-import type { ConflictInfo, ControlAnswer, Keep, PeerControl, Status, VerifyResult } from '../control.ts';
+import type {
+  ConflictInfo,
+  ControlAnswer,
+  HoldChoice,
+  HoldInfo,
+  Keep,
+  PeerControl,
+  Status,
+  VerifyResult,
+} from '../control.ts';
 import type { FolderHost } from '../host-api.ts';
 import { type Output, printable } from './output.ts';
 import { stateText } from './peer-view.ts';
@@ -84,7 +93,21 @@ export const askUntrack = (question: Question, path: string): Promise<number> =>
   act(question, (control) => control.untrack(pathInRoom(question, path)));
 export const askPause = (question: Question): Promise<number> => act(question, (control) => control.pause());
 export const askResume = (question: Question): Promise<number> => act(question, (control) => control.resume());
-export const askConfirm = (question: Question): Promise<number> => act(question, (control) => control.confirm());
+/** What was confirmed is shown; of what is held beside each other, nothing is. */
+export const askConfirm = (question: Question, choice: HoldChoice): Promise<number> =>
+  ask(
+    question,
+    async (control) => {
+      const answer = await control.confirm(choice);
+      if (!answer.ok) question.output.warn(`driftless: ${printable(answer.message)}`);
+      return answer;
+    },
+    (answer) => [
+      ...answer.holds.flatMap((hold) => holdLines(hold, question.dir, { isOpen: !answer.ok })),
+      ...(answer.ok ? [printable(answer.message)] : []),
+    ],
+    (answer) => answer.ok,
+  );
 export const askTrustRelay = (question: Question): Promise<number> => act(question, (control) => control.trustRelay());
 
 /** Paths are relative to the folder; an absolute one below it is taken as well, as shells complete them. */
@@ -110,6 +133,7 @@ function statusLines(status: Status, dir: string): readonly string[] {
     ...(status.lastChange === null
       ? []
       : [`  last      ${status.lastChange.path} by ${status.lastChange.by}, ${status.lastChange.time}`]),
+    ...status.holds.flatMap((hold) => holdLines(hold, dir, { isOpen: true }).map((line) => `  ${line}`)),
     ...listed(
       'conflict',
       status.conflicts.map((conflict) => conflict.path),
@@ -139,6 +163,19 @@ function conflictLines(conflict: ConflictInfo, dir: string): readonly string[] {
       (variant) => `  ${variant.mine ? 'mine' : 'theirs'}  ${variant.device}, ${variant.time}, ${variant.size} bytes`,
     ),
     `  keep one with: driftless resolve '${dir}' '${conflict.path}' --keep mine|theirs|both`,
+  ].map(printable);
+}
+
+/** What is held, how much, by whom, which paths, and how it is let go. */
+function holdLines(hold: HoldInfo, dir: string, { isOpen }: { readonly isOpen: boolean }): readonly string[] {
+  const paths = hold.paths.slice(0, shownMax);
+  const by = hold.author === null ? '' : `, by ${hold.author}`;
+  const count = hold.count === 0 ? '' : `, ${hold.count} path${hold.count === 1 ? '' : 's'}`;
+  return [
+    `${isOpen ? 'held      ' : ''}${hold.id} (${hold.kind}${count}${by}): ${hold.reason}`,
+    ...paths.map((path) => `    ${path}`),
+    ...(hold.count > paths.length ? [`    … and ${hold.count - paths.length} more`] : []),
+    ...(isOpen ? [`    let it go with: driftless confirm '${dir}' ${hold.id}`] : []),
   ].map(printable);
 }
 

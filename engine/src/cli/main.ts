@@ -153,7 +153,7 @@ const actions: Actions = {
   conflicts: asking(askConflicts),
   pause: asking(askPause),
   resume: asking(askResume),
-  confirm: asking(askConfirm),
+  confirm: (dir, flags, choice) => withHost(flags, (host, output) => askConfirm({ host, dir, output }, choice)),
   trustRelay: asking(askTrustRelay),
   explain: (dir, path, flags) => withHost(flags, (host, output) => askExplain({ host, dir, output }, path)),
   untrack: (dir, path, flags) => withHost(flags, (host, output) => askUntrack({ host, dir, output }, path)),

@@ -1,7 +1,7 @@
 /** The command line: what each command takes, in words that people read, and which function carries it out. */
 import { hostname } from 'node:os';
 import { Command, InvalidArgumentError, Option } from 'commander';
-import type { ConflictPolicy, Keep } from '../control.ts';
+import type { ConflictPolicy, HoldChoice, HoldKind, Keep } from '../control.ts';
 import { completionScript } from './completion.ts';
 import { version } from './version.ts';
 
@@ -41,13 +41,14 @@ export interface Actions {
   explain(dir: string, path: string, flags: AskFlags): Promise<number>;
   pause(dir: string, flags: AskFlags): Promise<number>;
   resume(dir: string, flags: AskFlags): Promise<number>;
-  confirm(dir: string, flags: AskFlags): Promise<number>;
+  confirm(dir: string, flags: AskFlags, choice: HoldChoice): Promise<number>;
   untrack(dir: string, path: string, flags: AskFlags): Promise<number>;
   trustRelay(dir: string, flags: AskFlags): Promise<number>;
   completion(script: string): Promise<number>;
 }
 
 const policies: readonly ConflictPolicy[] = ['keep-both', 'newest', 'ask'];
+const holdKinds: readonly HoldKind[] = ['deletions', 'root', 'disk', 'scope', 'growth'];
 const deviceNameBytesMax = 64;
 const defaultPort = 4747;
 
@@ -80,7 +81,11 @@ State and keys lie below $DRIFTLESS_HOME (default: the platform's data directory
       .command(name)
       .description(description)
       .addOption(new Option('--on-conflict <policy>', 'what becomes of overlapping edits').choices(policies))
-      .option('--allow-mass-delete', 'let a deletion of most files through without asking', false)
+      .option(
+        '--allow-mass-delete',
+        'let a deletion of most files through without asking, here and from other machines; nothing else that is held',
+        false,
+      )
       .option('--json', 'one JSON object a line on stdout; words for people on stderr', false)
       .option('--verbose', 'diagnostics on stderr', false);
   const named = (command: Command): Command =>
@@ -173,9 +178,22 @@ State and keys lie below $DRIFTLESS_HOME (default: the platform's data directory
   asking('resume', 'go on after a pause')
     .argument('<dir>')
     .action(async (dir: string, flags: AskFlags) => onExit(await actions.resume(dir, flags)));
-  asking('confirm', 'let a held mass deletion, or a replaced root, go ahead')
+  asking('confirm', 'let one thing that is held go ahead: what it lists, and nothing else')
     .argument('<dir>')
-    .action(async (dir: string, flags: AskFlags) => onExit(await actions.confirm(dir, flags)));
+    .argument('[id]', 'which one, as `driftless status` lists them; needed when several things are held')
+    .addOption(new Option('--kind <kind>', 'which one, by its kind').choices(holdKinds))
+    .addHelpText(
+      'after',
+      '\nShows what is held and confirms it. With several, lists them and confirms none.\n\nExamples:\n  $ driftless confirm ~/notes\n  $ driftless confirm ~/notes 1f3a9c02\n  $ driftless confirm ~/notes --kind deletions',
+    )
+    .action(async (dir: string, id: string | undefined, flags: AskFlags & { readonly kind?: HoldKind }) =>
+      onExit(
+        await actions.confirm(dir, flags, {
+          ...(id === undefined ? {} : { id }),
+          ...(flags.kind === undefined ? {} : { kind: flags.kind }),
+        }),
+      ),
+    );
   asking('untrack', 'take a path out of the room; no disk is touched')
     .argument('<dir>')
     .argument('<path>')

@@ -5,8 +5,8 @@
  */
 import { bytesToUtf8 } from '@driftless/protocol';
 
-/** A larger index is not read: about two million paths. */
-export const gitIndexBytesMax = 256 * 1024 * 1024;
+/** A larger index is not read: about half a million paths. */
+export const gitIndexBytesMax = 64 * 1024 * 1024;
 
 const statBytes = 40;
 const flagsBytes = 2;

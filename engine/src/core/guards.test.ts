@@ -7,7 +7,6 @@ import {
   emptiedFilesMin,
   gitExplains,
   judgeDeletions,
-  judgeIncomingDeletions,
   rootEmptied,
 } from './guards.ts';
 import { digestOf, rel } from './test-support/entries.ts';
@@ -35,32 +34,37 @@ describe('mass deletion', () => {
     const equal = files(over + 5).map(({ path }) => ({ path, digest: digestOf('same') }));
     expect(judge(equal, over + 5, [digestOf('same')])).toBe('held');
   });
-
-  it('an incoming record that does not say how it was confirmed is held', () => {
-    const record = { filesBefore: over, vanishedDigests: digests(files(over)), reappearedDigests: [] };
-    expect(judgeIncomingDeletions({ ...record, massDeletion: 'none' }).kind).toBe('held');
-    expect(judgeIncomingDeletions({ ...record, massDeletion: 'confirmed' }).kind).toBe('ok');
-    expect(judgeIncomingDeletions({ ...record, massDeletion: 'git' }).kind).toBe('ok');
-  });
 });
 
 describe('what git explains', () => {
   const vanished = [rel('src/a'), rel('src/b')];
-  const facts = { gitChanged: true, repository: '' as const, vanished };
-  it('paths that the new index does not hold', () =>
-    expect(gitExplains({ ...facts, indexPaths: new Set(['src/c']) })).toBe(true));
-  it('not a path that it still holds', () =>
-    expect(gitExplains({ ...facts, indexPaths: new Set(['src/a']) })).toBe(false));
-  it('not below a directory of a sparse index', () =>
-    expect(gitExplains({ ...facts, indexPaths: new Set(['src/']) })).toBe(false));
+  const repository = (path: string, ...index: string[]) => ({
+    path: path as RelPath | '',
+    changed: true,
+    indexPaths: new Set(index),
+  });
+  const explains = (...repositories: Parameters<typeof gitExplains>[0]['repositories']): boolean =>
+    gitExplains({ repositories, vanished });
+
+  it('paths that the new index does not hold', () => expect(explains(repository('', 'src/c'))).toBe(true));
+  it('not a path that it still holds', () => expect(explains(repository('', 'src/a'))).toBe(false));
+  it('not below a directory of a sparse index', () => expect(explains(repository('', 'src/'))).toBe(false));
   it('nothing when git did nothing, or the index cannot be read', () => {
-    expect(gitExplains({ ...facts, gitChanged: false, indexPaths: new Set() })).toBe(false);
-    expect(gitExplains({ ...facts, indexPaths: undefined })).toBe(false);
+    expect(explains({ ...repository(''), changed: false })).toBe(false);
+    expect(explains({ ...repository(''), indexPaths: undefined })).toBe(false);
+    expect(explains()).toBe(false);
   });
   it('only inside its repository', () => {
-    expect(gitExplains({ ...facts, repository: rel('src'), indexPaths: new Set(['c']) })).toBe(true);
-    expect(gitExplains({ ...facts, repository: rel('sr'), indexPaths: new Set() })).toBe(false);
+    expect(explains(repository('src', 'c'))).toBe(true);
+    expect(explains(repository('src', 'a'))).toBe(false);
+    expect(explains(repository('sr'))).toBe(false);
   });
+  it('by the innermost repository, not by one around it', () => {
+    expect(explains(repository(''), { ...repository('src'), changed: false })).toBe(false);
+    expect(explains({ ...repository('', 'src/a'), changed: false }, repository('src'))).toBe(true);
+  });
+  it('all of them, or nothing', () =>
+    expect(gitExplains({ repositories: [repository('src')], vanished: [...vanished, rel('other')] })).toBe(false));
 });
 
 describe('an emptied root', () => {
@@ -75,7 +79,7 @@ describe('an emptied root', () => {
 describe('a burst', () => {
   const note = { vanished: [] as Gone[], appeared: [] as Gone[], gitChanged: false };
   const judgeAt = (guard: ReturnType<typeof createDeletionGuard>, nowMs: number, filesNow: number, git = false) =>
-    guard.judge({ filesNow, nowMs, explain: () => git });
+    guard.judge({ filesNow, nowMs, isHere: () => true, explain: () => git });
 
   it('a slow deletion is one burst while it goes on', () => {
     const guard = createDeletionGuard();
@@ -99,6 +103,57 @@ describe('a burst', () => {
     expect(judgeAt(guard, 20, over).kind).toBe('ok');
     guard.note({ ...note, vanished: files(over), appeared: files(over, 'moved/') }, 30);
     expect(judgeAt(guard, 40, over).kind).toBe('ok');
+  });
+  it('is measured against what was there before it, however many files come meanwhile', () => {
+    const guard = createDeletionGuard();
+    const newcomers = files(400, 'new').map(({ path }) => ({ path, digest: digestOf(path), isNew: true }));
+    guard.note({ ...note, appeared: newcomers.slice(0, 390) }, 0);
+    guard.note({ ...note, vanished: files(350) }, 5_000);
+    guard.note({ ...note, appeared: newcomers.slice(390) }, 9_000);
+    expect(judgeAt(guard, 9_000, 450)).toEqual({ kind: 'held', files: 350, filesBefore: 400 });
+  });
+  it('counts as there before what came long before it', () => {
+    const guard = createDeletionGuard();
+    guard.note({ ...note, appeared: files(400, 'new').map((file) => ({ ...file, isNew: true })) }, 0);
+    guard.note(
+      { ...note, vanished: files(350, 'old').map(({ path }) => ({ path, digest: digestOf(path) })) },
+      burstMs + 1,
+    );
+    expect(judgeAt(guard, burstMs + 1, 450)).toEqual({ kind: 'ok' });
+  });
+  it('is measured against the last rest: what was there then may have come just before', () => {
+    const guard = createDeletionGuard();
+    const asNew = (file: Gone) => ({ ...file, isNew: true });
+    guard.note({ ...note, appeared: files(400).map(asNew) }, 0);
+    guard.rested();
+    guard.note(
+      { ...note, appeared: files(400, 'new').map(({ path }) => asNew({ path, digest: digestOf(path) })) },
+      1_000,
+    );
+    guard.note({ ...note, vanished: files(350) }, 1_100);
+    expect(judgeAt(guard, 1_100, 450)).toEqual({ kind: 'held', files: 350, filesBefore: 400 });
+  });
+  it('of many new files some may go again', () => {
+    const guard = createDeletionGuard();
+    const unpacked = files(over * 10).map((file) => ({ ...file, isNew: true }));
+    guard.note({ ...note, appeared: unpacked }, 0);
+    guard.note({ ...note, vanished: unpacked.slice(0, over) }, 100);
+    expect(judgeAt(guard, 100, over * 9)).toEqual({ kind: 'ok' });
+  });
+  it('a folder that came just now is a folder to lose', () => {
+    const guard = createDeletionGuard();
+    const shared = files(400).map((file) => ({ ...file, isNew: true }));
+    guard.note({ ...note, appeared: shared }, 0);
+    guard.note({ ...note, vanished: shared.slice(0, 350) }, 100);
+    expect(judgeAt(guard, 100, 50)).toEqual({ kind: 'held', files: 350, filesBefore: 400 });
+  });
+  it('does not count a file that only came in it', () => {
+    const guard = createDeletionGuard();
+    guard.note({ ...note, vanished: files(1, 'old') }, 0);
+    guard.note({ ...note, appeared: files(over).map((file) => ({ ...file, isNew: true })) }, 50);
+    guard.note({ ...note, vanished: files(over) }, 100);
+    expect(judgeAt(guard, 100, 0)).toEqual({ kind: 'ok' });
+    expect(guard.vanishedPaths(100)).toHaveLength(1);
   });
   it('asks git only above the limit', () => {
     const guard = createDeletionGuard();

@@ -2,7 +2,7 @@
  * Guards against deletions that nobody meant (rule LOG6; D3, D4, D6, F20). They only judge; the loop holds,
  * asks and publishes. Time is given by the caller, from a monotonic clock.
  */
-import type { Digest, MassDeletion, RelPath } from '@driftless/protocol';
+import type { Digest, RelPath } from '@driftless/protocol';
 
 /** A burst: deletions this close together are one act. */
 export const burstMs = 10_000;
@@ -53,38 +53,42 @@ export function deletionLimitExceeded(facts: { readonly vanished: number; readon
   return facts.vanished > deletedFilesMax && facts.vanished * 2 > facts.filesBefore;
 }
 
-export interface IncomingDeletionFacts {
-  readonly massDeletion: MassDeletion;
-  readonly filesBefore: number;
-  readonly vanishedDigests: readonly Digest[];
-  readonly reappearedDigests: readonly Digest[];
-}
-
-/** The receiving side: a record that deletes above the limit and does not say how it was confirmed is held. */
-export function judgeIncomingDeletions(facts: IncomingDeletionFacts): DeletionVerdict {
-  if (facts.massDeletion !== 'none') return { kind: 'ok' };
-  const files = goneFiles(facts.vanishedDigests, facts.reappearedDigests);
-  const { filesBefore } = facts;
-  return deletionLimitExceeded({ vanished: files, filesBefore })
-    ? { kind: 'held', files, filesBefore }
-    : { kind: 'ok' };
+export interface GitRepository {
+  /** Where its work tree lies inside the root: '' or a path. */
+  readonly path: RelPath | '';
+  /** Its HEAD or index changed in the same burst. */
+  readonly changed: boolean;
+  /** undefined: the index could not be read, nothing is explained. */
+  readonly indexPaths: ReadonlySet<string> | undefined;
 }
 
 /**
- * Whether git did it: its HEAD or index changed in the same burst, and no vanished path is in the new index. Paths outside
- * the repository are not explained. `indexPaths` undefined: the index could not be read, nothing is explained.
+ * Whether git did it: each vanished path lies in a repository whose HEAD or index changed in the same burst, and is not in
+ * that one's new index. A path belongs to the innermost repository around it.
  */
 export function gitExplains(facts: {
-  readonly gitChanged: boolean;
-  readonly indexPaths: ReadonlySet<string> | undefined;
-  /** Where the repository lies inside the root: '' or a path. */
-  readonly repository: RelPath | '';
+  readonly repositories: readonly GitRepository[];
   readonly vanished: readonly RelPath[];
 }): boolean {
-  const { gitChanged, indexPaths, repository, vanished } = facts;
-  if (!gitChanged || indexPaths === undefined) return false;
-  const prefix = repository === '' ? '' : `${repository}/`;
-  return vanished.every((path) => path.startsWith(prefix) && !isInIndex(path.slice(prefix.length), indexPaths));
+  const byPath = new Map<string, GitRepository>(facts.repositories.map((repository) => [repository.path, repository]));
+  return facts.vanished.every((path) => {
+    const repository = byPath.get(repositoryOf(path, byPath) ?? '');
+    if (repository === undefined || !repository.changed || repository.indexPaths === undefined) return false;
+    const inside = repository.path === '' ? path : path.slice(repository.path.length + 1);
+    return !isInIndex(inside, repository.indexPaths);
+  });
+}
+
+/** The innermost of these work trees that a path lies in, or undefined. */
+export function repositoryOf(
+  path: RelPath,
+  repositories: { has(path: RelPath | ''): boolean },
+): RelPath | '' | undefined {
+  for (let slash = path.lastIndexOf('/'); slash > 0; slash = path.lastIndexOf('/', slash - 1)) {
+    const directory = path.slice(0, slash) as RelPath;
+    if (repositories.has(directory)) return directory;
+  }
+  return repositories.has('') ? '' : undefined;
 }
 
 /** A sparse index holds a directory, with a slash at its end, for all that is below. */
@@ -106,10 +110,17 @@ export function rootEmptied(facts: { readonly filesBefore: number; readonly file
 
 // ── the burst ────────────────────────────────────────────────────────────────────────────────────────────────────────
 
+export interface FileFact {
+  readonly path: RelPath;
+  readonly digest: Digest;
+  /** Of one that appeared: nothing was agreed on at this path before. */
+  readonly isNew?: boolean;
+}
+
 export interface ScanOutcome {
-  readonly vanished: readonly { readonly path: RelPath; readonly digest: Digest }[];
+  readonly vanished: readonly FileFact[];
   /** Files that were not there before, or have another content. */
-  readonly appeared: readonly { readonly path: RelPath; readonly digest: Digest }[];
+  readonly appeared: readonly FileFact[];
   /** .git/HEAD or .git/index was seen to change. */
   readonly gitChanged: boolean;
 }
@@ -117,12 +128,15 @@ export interface ScanOutcome {
 export interface DeletionGuard {
   /** Takes in what one scan, or one step of it, saw. */
   note(outcome: ScanOutcome, nowMs: number): void;
-  /** What the burst amounts to. `filesNow`: files in scope that exist. */
+  /** What the burst amounts to. `filesNow`: files in scope that exist, newcomers among them; `isHere`: whether a path is one of them. */
   judge(facts: {
     readonly filesNow: number;
     readonly nowMs: number;
+    readonly isHere: (path: RelPath) => boolean;
     readonly explain: (vanished: readonly RelPath[]) => boolean;
   }): DeletionVerdict;
+  /** Nothing is left to do: what appeared until now is a part of the folder that a later burst shrinks. */
+  rested(): void;
   /** Whether git's files changed in the burst. */
   gitChanged(nowMs: number): boolean;
   /** Paths that are gone in the burst: what is held back, or confirmed. */
@@ -133,57 +147,112 @@ export interface DeletionGuard {
 
 /**
  * Counts deletions over a window that lasts until burstMs passed without another one, so that slow `rm -r` is one burst.
- * Appearances count from burstMs before: a program that copies first and deletes afterwards moved its files.
+ * Appearances count as moves from `reappearedMs` before: a program that copies first and deletes afterwards moved its files.
+ *
+ * The burst is measured against what was there before it. What came a moment earlier may belong to the same act, so that it is
+ * measured against several moments: its beginning, burstMs before that, and each rest between the two; the worst counts. A
+ * file that came in the burst is neither a part of the folder that shrank nor, when it goes again, a loss.
  */
-export function createDeletionGuard(): DeletionGuard {
-  const vanished = new Map<RelPath, Digest>();
-  const appeared = new Map<RelPath, { readonly digest: Digest; readonly atMs: number }>();
+export function createDeletionGuard({
+  reappearedMs = burstMs,
+}: {
+  readonly reappearedMs?: number;
+} = {}): DeletionGuard {
+  /** `bornIn`: the rest after which it was new, when it was new a moment before the burst; else null. */
+  const vanished = new Map<RelPath, { readonly digest: Digest; readonly bornIn: number | null }>();
+  const appeared = new Map<RelPath, Appearance>();
+  let firstVanishedMs = Number.POSITIVE_INFINITY;
   let lastVanishedMs = Number.NEGATIVE_INFINITY;
   let gitChangedMs = Number.NEGATIVE_INFINITY;
+  let rests = 0;
+  let hasAppearedSinceRest = false;
 
-  const clear = (): void => {
+  const endBurst = (): void => {
     vanished.clear();
-    appeared.clear();
+    firstVanishedMs = Number.POSITIVE_INFINITY;
     lastVanishedMs = Number.NEGATIVE_INFINITY;
+  };
+  const clear = (): void => {
+    endBurst();
+    appeared.clear();
     gitChangedMs = Number.NEGATIVE_INFINITY;
   };
   /** Forgets what is over. Maps keep insertion order, which is the order of time. */
   const expire = (nowMs: number): void => {
     if (nowMs - lastVanishedMs <= burstMs) return;
-    vanished.clear();
+    endBurst();
     for (const [path, { atMs }] of appeared) {
-      if (nowMs - atMs <= burstMs) break;
+      if (nowMs - atMs <= Math.max(burstMs, reappearedMs)) break;
       appeared.delete(path);
     }
     if (nowMs - gitChangedMs > burstMs) gitChangedMs = Number.NEGATIVE_INFINITY;
   };
+  const isInBurst = (known: Appearance): boolean => known.isNew && known.sinceMs >= firstVanishedMs;
+  const isRecent = (known: Appearance): boolean => known.isNew && known.atMs >= firstVanishedMs - burstMs;
+
+  function noteVanished({ path, digest }: FileFact, nowMs: number): void {
+    const known = appeared.get(path);
+    if (known !== undefined && isInBurst(known)) return;
+    firstVanishedMs = Math.min(firstVanishedMs, nowMs);
+    lastVanishedMs = nowMs;
+    const before = vanished.get(path);
+    const bornIn = known !== undefined && isRecent(known) ? known.bornIn : null;
+    appeared.delete(path);
+    vanished.set(path, { digest, bornIn: before === undefined ? bornIn : before.bornIn });
+  }
+
+  function noteAppeared({ path, digest, isNew = false }: FileFact, nowMs: number): void {
+    const wasHere = vanished.delete(path);
+    const known = appeared.get(path) ?? { isNew: isNew && !wasHere, sinceMs: nowMs, bornIn: rests };
+    hasAppearedSinceRest = true;
+    appeared.delete(path);
+    appeared.set(path, { ...known, digest, atMs: nowMs });
+  }
+
+  /** The moments that the burst is measured against: the files that were there then, and which of them are gone. */
+  function moments(filesNow: number, isHere: (path: RelPath) => boolean) {
+    const bornHere = new Map<number, number>();
+    let oldHere = filesNow;
+    for (const [path, known] of appeared) {
+      if (!(isInBurst(known) || isRecent(known)) || !isHere(path)) continue;
+      oldHere -= 1;
+      if (!isInBurst(known)) bornHere.set(known.bornIn, (bornHere.get(known.bornIn) ?? 0) + 1);
+    }
+    const gone = [...vanished].map(([path, fact]) => ({ path, ...fact }));
+    const births = new Set([...bornHere.keys(), ...gone.flatMap(({ bornIn }) => bornIn ?? [])]);
+    return [null, ...[...births].sort((a, b) => a - b)].map((until) => {
+      const wasThere = (bornIn: number | null): boolean => bornIn === null || (until !== null && bornIn <= until);
+      let here = oldHere;
+      for (const [bornIn, count] of bornHere) if (wasThere(bornIn)) here += count;
+      const goneThen = gone.filter(({ bornIn }) => wasThere(bornIn));
+      return { vanished: goneThen, filesBefore: here + goneThen.length };
+    });
+  }
 
   return {
     note(outcome, nowMs) {
       expire(nowMs);
       if (outcome.gitChanged) gitChangedMs = nowMs;
-      for (const { path, digest } of outcome.vanished) {
-        appeared.delete(path);
-        vanished.set(path, digest);
-        lastVanishedMs = nowMs;
-      }
-      for (const { path, digest } of outcome.appeared) {
-        vanished.delete(path);
-        appeared.delete(path);
-        appeared.set(path, { digest, atMs: nowMs });
-      }
+      for (const fact of outcome.vanished) noteVanished(fact, nowMs);
+      for (const fact of outcome.appeared) noteAppeared(fact, nowMs);
       forgetOldest(vanished);
       forgetOldest(appeared);
     },
-    judge({ filesNow, nowMs, explain }) {
+    judge({ filesNow, nowMs, isHere, explain }) {
       expire(nowMs);
-      const gone = [...vanished].map(([path, digest]) => ({ path, digest }));
-      return judgeDeletions({
-        filesBefore: filesNow + gone.length,
-        vanished: gone,
-        reappearedDigests: [...appeared.values()].map(({ digest }) => digest),
-        gitExplains: gone.length > deletedFilesMax && explain(gone.map(({ path }) => path)),
-      });
+      // Looked into only where it can matter.
+      if (vanished.size <= deletedFilesMax) return { kind: 'ok' };
+      const reappearedDigests = [...appeared.values()].map(({ digest }) => digest);
+      let worst: DeletionVerdict = { kind: 'ok' };
+      for (const moment of moments(filesNow, isHere)) {
+        const verdict = judgeDeletions({ ...moment, reappearedDigests, gitExplains: false });
+        if (verdict.kind === 'held' && (worst.kind !== 'held' || verdict.files > worst.files)) worst = verdict;
+      }
+      return worst.kind === 'held' && explain([...vanished.keys()]) ? { kind: 'git' } : worst;
+    },
+    rested() {
+      if (hasAppearedSinceRest) rests += 1;
+      hasAppearedSinceRest = false;
     },
     gitChanged(nowMs) {
       expire(nowMs);
@@ -195,6 +264,17 @@ export function createDeletionGuard(): DeletionGuard {
     },
     clear,
   };
+}
+
+interface Appearance {
+  readonly digest: Digest;
+  /** Nothing was agreed on at its path when it was first seen. */
+  readonly isNew: boolean;
+  readonly sinceMs: number;
+  /** As last seen: a file that is still being sent goes on appearing. */
+  readonly atMs: number;
+  /** How many rests there were before it. */
+  readonly bornIn: number;
 }
 
 function forgetOldest(paths: Map<RelPath, unknown>): void {

@@ -30,7 +30,8 @@ function fakeControl(calls: unknown[][]): PeerControl {
     explain: noted('explain', { lines: ['because'] }),
     pause: noted('pause', done),
     resume: noted('resume', done),
-    confirm: noted('confirm', done),
+    holds: noted('holds', []),
+    confirm: noted('confirm', { ...done, holds: [] }),
     untrack: noted('untrack', done),
     invite: noted('invite', { invite: 'x' }),
     trustRelay: noted('trustRelay', done),
@@ -68,7 +69,8 @@ describe('the control socket', () => {
     expect(await control.explain('x')).toEqual({ lines: ['because'] });
     expect(await control.conflictSides('x')).toEqual({ base: null, mine: 'YQ==', theirs: null });
     expect(await control.invite()).toEqual({ invite: 'x' });
-    for (const name of ['verify', 'pause', 'resume', 'confirm', 'trustRelay'] as const) await control[name]();
+    for (const name of ['verify', 'pause', 'resume', 'holds', 'confirm', 'trustRelay'] as const) await control[name]();
+    await control.confirm({ id: '0123abcd', kind: 'root' });
     expect(calls).toEqual([
       ['conflicts'],
       ['resolve', 'a b', 'both'],
@@ -78,8 +80,10 @@ describe('the control socket', () => {
       ['verify'],
       ['pause'],
       ['resume'],
-      ['confirm'],
+      ['holds'],
+      ['confirm', {}],
       ['trustRelay'],
+      ['confirm', { id: '0123abcd', kind: 'root' }],
     ]);
     await control.close();
   });
@@ -97,6 +101,8 @@ describe('the control socket', () => {
     raw.listen();
     await expect(raw.sendRequest('resolve', 'a', 'everything')).rejects.toThrow('malformed');
     await expect(raw.sendRequest('resolve', 'a')).rejects.toThrow('malformed');
+    await expect(raw.sendRequest('confirm', { kind: 'everything' })).rejects.toThrow('malformed');
+    await expect(raw.sendRequest('confirm', { ids: ['a'] })).rejects.toThrow('malformed');
     await expect(raw.sendRequest('explain', 'x'.repeat(20_000))).rejects.toThrow('malformed');
     await expect(raw.sendRequest('untrack', 7)).rejects.toThrow('malformed');
     await expect(raw.sendRequest('constructor')).rejects.toThrow('unknown request');

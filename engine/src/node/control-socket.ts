@@ -32,6 +32,12 @@ const failed = -32_000;
 
 const pathSchema = z.string().min(1).max(pathCharactersMax);
 const keepSchema = z.enum(['mine', 'theirs', 'both']);
+const choiceSchema = z
+  .strictObject({
+    id: z.string().max(64).optional(),
+    kind: z.enum(['deletions', 'root', 'disk', 'scope', 'growth']).optional(),
+  })
+  .transform(({ id, kind }) => ({ ...(id === undefined ? {} : { id }), ...(kind === undefined ? {} : { kind }) }));
 
 /** Every request: how its parameters must look, and what it does. The names are those of PeerControl. */
 const methods: {
@@ -45,7 +51,8 @@ const methods: {
   explain: (control, [path]) => control.explain(pathSchema.parse(path)),
   pause: (control) => control.pause(),
   resume: (control) => control.resume(),
-  confirm: (control) => control.confirm(),
+  holds: (control) => control.holds(),
+  confirm: (control, [choice]) => control.confirm(choiceSchema.parse(choice ?? {})),
   untrack: (control, [path]) => control.untrack(pathSchema.parse(path)),
   invite: (control) => control.invite(),
   trustRelay: (control) => control.trustRelay(),
@@ -161,7 +168,7 @@ export async function connectControl(path: string): Promise<RemoteControl | unde
   // Requests race against it; without one under way its rejection concerns nobody.
   ended.catch(() => undefined);
   connection.listen();
-  const call = <Answer>(method: keyof PeerControl, ...parameters: readonly string[]): Promise<Answer> =>
+  const call = <Answer>(method: keyof PeerControl, ...parameters: readonly unknown[]): Promise<Answer> =>
     Promise.race([connection.sendRequest<Answer>(method, ...parameters), ended]);
 
   return {
@@ -173,7 +180,8 @@ export async function connectControl(path: string): Promise<RemoteControl | unde
     explain: (explained) => call('explain', explained),
     pause: () => call('pause'),
     resume: () => call('resume'),
-    confirm: () => call('confirm'),
+    holds: () => call('holds'),
+    confirm: (choice = {}) => call('confirm', choice),
     untrack: (untracked) => call('untrack', untracked),
     invite: () => call('invite'),
     trustRelay: () => call('trustRelay'),

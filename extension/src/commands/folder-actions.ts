@@ -1,9 +1,11 @@
 /** The commands that ask one thing of one folder's peer: pause, resume, confirm, trust, explain, disconnect. */
 import path from 'node:path';
+import type { HoldInfo } from '@driftless/engine';
 import * as vscode from 'vscode';
-import { actionRequest, explainRequest, type PlainAction } from '../channel.ts';
+import { actionRequest, confirmRequest, explainRequest, holdsRequest, type PlainAction } from '../channel.ts';
 import type { CommandContext } from '../context.ts';
 import type { NamedFolder } from '../present/folder-view.ts';
+import { presentHold } from '../present/hold.ts';
 import { messages } from '../present/messages.ts';
 import { isConnected, isRunning, pickFolder } from './pick-folder.ts';
 
@@ -28,20 +30,32 @@ export async function resume(context: CommandContext): Promise<void> {
   else context.folders.retry(folder.dir);
 }
 
+/** Shows what is held, one at a time: what is confirmed is exactly what was shown. */
 export async function confirmHeld(context: CommandContext): Promise<void> {
+  const title = 'Sync: Confirm Held Changes';
+  const nothing = 'Nothing is held for you to confirm.';
   const held = ({ view }: NamedFolder): boolean => view.kind === 'running' && view.state.state === 'error';
-  const folder = await pickFolder(context, {
-    title: 'Sync: Confirm Held Changes',
-    fits: held,
-    nothing: 'Nothing is held for you to confirm.',
-  });
+  const folder = await pickFolder(context, { title, fits: held, nothing });
   if (folder === undefined) return;
-  const go = await vscode.window.showWarningMessage(
-    `Confirm what ${folder.name} holds back?`,
-    { modal: true, detail: reasonOf(folder) },
-    'Confirm',
-  );
-  if (go === 'Confirm') await act(context, folder, 'confirm');
+  const holds = await context.folders.ask(holdsRequest, { dir: folder.dir });
+  if (holds.length === 0) {
+    void vscode.window.showInformationMessage(nothing);
+    return;
+  }
+  const hold = holds.length === 1 ? holds[0] : await pickHold(title, holds);
+  if (hold === undefined) return;
+  const { question, detail } = presentHold(hold, folder.name);
+  const go = await vscode.window.showWarningMessage(question, { modal: true, detail }, 'Confirm');
+  if (go !== 'Confirm') return;
+  const { ok, message } = await context.folders.ask(confirmRequest, { dir: folder.dir, id: hold.id });
+  if (ok) vscode.window.setStatusBarMessage(message, 5_000);
+  else void vscode.window.showWarningMessage(message);
+}
+
+async function pickHold(title: string, holds: readonly HoldInfo[]): Promise<HoldInfo | undefined> {
+  const items = holds.map((hold) => ({ ...presentHold(hold, '').item, hold }));
+  return (await vscode.window.showQuickPick(items, { title, placeHolder: 'Several things are held. Which one?' }))
+    ?.hold;
 }
 
 export async function trustRelay(context: CommandContext): Promise<void> {

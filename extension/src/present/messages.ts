@@ -79,7 +79,9 @@ function stateActions(
     state.code === 'mass-deletion-held' ||
     state.code === 'mass-deletion-incoming' ||
     state.code === 'root-emptied' ||
-    state.code === 'root-replaced'
+    state.code === 'root-replaced' ||
+    state.code === 'disk-held' ||
+    state.code === 'scope-held'
   ) {
     return [{ command: commandIds.confirmHeld, label: 'Confirm Held Changes', ...reason }, ...conflicts, flow];
   }

@@ -19,6 +19,7 @@ export function status(change: Partial<Status> = {}): Status {
     peers: [],
     files: 3,
     problems: [],
+    holds: [],
     head: { height: 7, id: 'abcdef0123456789' },
     root: 'root',
     outOfScope: 0,

@@ -1,0 +1,95 @@
+/**
+ * What waits for a person, as data: a hold has a kind, says what it covers, and has an id that follows from exactly that.
+ * When the set grows or shrinks the id is another one, so that nobody confirms what was never shown.
+ * Pure; which guard holds what, and what a confirmation sets free, is decided elsewhere.
+ */
+import { bytesToHex, comparePaths, type RelPath } from '@driftless/protocol';
+import type { ErrorCode, HoldChoice, HoldInfo, HoldKind } from '../control.ts';
+import type { Sha256 } from './sha256.ts';
+
+/** The guards that hold. Confirmations are kept apart by them. */
+export type HoldSource = 'root' | 'deletions-outgoing' | 'deletions-incoming' | 'disk' | 'scope';
+
+/** What a guard wants held. */
+export interface HoldDraft {
+  readonly code: ErrorCode;
+  readonly reason: string;
+  /** What to do next, e.g. a command line. */
+  readonly next: string;
+  /** What a confirmation sets free: mostly paths, for a root its identity. Not empty. */
+  readonly subjects: readonly string[];
+  /** For people; without it the subjects are the paths. */
+  readonly paths?: readonly string[];
+  readonly author?: string | null;
+}
+
+export interface Held extends Omit<HoldDraft, 'paths'> {
+  readonly id: string;
+  readonly source: HoldSource;
+  readonly paths?: readonly string[];
+}
+
+/** Enough digits that two holds of one folder do not meet, few enough to be typed. */
+const idDigits = 8;
+/** Shown of a hold; it covers all of its paths. */
+const pathsShownMax = 1_000;
+
+const kinds: Readonly<Record<HoldSource, { readonly kind: HoldKind; readonly direction: HoldInfo['direction'] }>> = {
+  root: { kind: 'root', direction: null },
+  'deletions-outgoing': { kind: 'deletions', direction: 'outgoing' },
+  'deletions-incoming': { kind: 'deletions', direction: 'incoming' },
+  disk: { kind: 'disk', direction: 'outgoing' },
+  scope: { kind: 'scope', direction: 'outgoing' },
+};
+
+/** Subjects sorted and once each, with the id that they give. */
+export function holdOf(source: HoldSource, draft: HoldDraft, sha256: Sha256): Held {
+  const subjects = inPathOrder(draft.subjects);
+  const text = ['driftless hold 1', source, draft.code, ...subjects].join('\0');
+  const id = bytesToHex(sha256(new TextEncoder().encode(text))).slice(0, idDigits);
+  return { ...draft, subjects, id, source };
+}
+
+export function holdInfo(held: Held): HoldInfo {
+  const paths = held.paths ?? held.subjects;
+  return {
+    id: held.id,
+    ...kinds[held.source],
+    code: held.code,
+    reason: held.reason,
+    count: paths.length,
+    paths: paths.slice(0, pathsShownMax),
+    author: held.author ?? null,
+  };
+}
+
+export type HoldPick =
+  | { readonly kind: 'one'; readonly held: Held }
+  | { readonly kind: 'refused'; readonly reason: string; readonly holds: readonly Held[] };
+
+/** The one hold that somebody means. More than one fits: none is. */
+export function pickHold(holds: readonly Held[], { id, kind }: HoldChoice): HoldPick {
+  if (holds.length === 0) return { kind: 'refused', reason: 'nothing waits for a confirmation', holds };
+  const fitting = holds.filter(
+    (held) => (id === undefined || held.id === id.toLowerCase()) && (kind === undefined || kindOf(held) === kind),
+  );
+  const [held] = fitting;
+  if (held === undefined) {
+    const wanted = [kind === undefined ? '' : `of kind ${kind}`, id === undefined ? '' : `with the id ${id}`];
+    const words = wanted.filter((word) => word !== '').join(' ');
+    return { kind: 'refused', reason: `nothing ${words} is held; what is held may have changed since`, holds };
+  }
+  if (fitting.length > 1)
+    return {
+      kind: 'refused',
+      reason: `${fitting.length} things are held; confirm one of them by its id`,
+      holds: fitting,
+    };
+  return { kind: 'one', held };
+}
+
+const kindOf = (held: Held): HoldKind => kinds[held.source].kind;
+
+function inPathOrder(subjects: readonly string[]): readonly string[] {
+  return [...new Set(subjects)].sort((a, b) => comparePaths(a as RelPath, b as RelPath));
+}

@@ -1,0 +1,148 @@
+/**
+ * Keeps what waits for a person, and what was confirmed, in the state store: so that a stopped peer's holds can be looked at
+ * and confirmed too, and a restart forgets neither. A confirmation covers the subjects of one hold as it stood, under the
+ * guard that held them, until the guard says that they are over.
+ *
+ * Leaves to the guards what is held, and to core/holds.ts which hold somebody means.
+ */
+import type { ConfirmAnswer, HoldChoice, HoldInfo } from '../control.ts';
+import {
+  type Held,
+  type HoldDraft,
+  type HoldPick,
+  type HoldSource,
+  holdInfo,
+  holdOf,
+  pickHold,
+} from '../core/holds.ts';
+import type { Halt } from '../core/peer-state.ts';
+import type { Clock } from '../ports/clock.ts';
+import type { Hashing } from '../ports/hashing.ts';
+import type { StateStore } from '../ports/state-store.ts';
+
+export interface Holds {
+  /** What a guard holds now, in place of what it held before. */
+  set(source: HoldSource, drafts: readonly HoldDraft[]): void;
+  /** Whether somebody let this subject of that guard go. */
+  isConfirmed(source: HoldSource, subject: string): boolean;
+  hasConfirmed(source: HoldSource): boolean;
+  /** A confirmation is used up by what it was for, and ends when that came back by itself. */
+  endConfirmed(source: HoldSource, isOver: (subject: string) => boolean): void;
+  list(): readonly HoldInfo[];
+  /** What the state of the peer says about it; null while nothing is held. */
+  halt(): Halt | null;
+  /** Which hold a choice means; nothing is let go. */
+  pick(choice: HoldChoice): ConfirmAnswer;
+  /** Lets one hold go: exactly what it lists. */
+  confirm(choice: HoldChoice): ConfirmAnswer;
+}
+
+/** Setting: the holds, as last shown. */
+const heldSetting = 'holds';
+/** Setting: confirmed subjects by source. */
+const confirmedSetting = 'holds-confirmed';
+/** A deletion that goes on grows its hold with every look; it is written down no more often than this. */
+const writeEveryMs = 1_000;
+
+export function createHolds(parts: {
+  readonly store: StateStore;
+  readonly hashing: Hashing;
+  readonly clock: Clock;
+}): Holds {
+  const { store, hashing, clock } = parts;
+  const held = new Map<HoldSource, readonly Held[]>();
+  for (const one of parse<readonly Held[]>(store.setting(heldSetting), []))
+    held.set(one.source, [...(held.get(one.source) ?? []), one]);
+  const confirmed = new Map<HoldSource, Set<string>>();
+  for (const [source, subjects] of Object.entries(
+    parse<Partial<Record<HoldSource, readonly string[]>>>(store.setting(confirmedSetting), {}),
+  ))
+    confirmed.set(source as HoldSource, new Set(subjects));
+  let writtenMs = Number.NEGATIVE_INFINITY;
+  let written = idsOf(all());
+
+  function all(): readonly Held[] {
+    return [...held.values()].flat();
+  }
+
+  function write(isUrgent: boolean): void {
+    const now = idsOf(all());
+    if (now === written) return;
+    // Less than what is written down could be confirmed meanwhile, never more.
+    if (!isUrgent && clock.monotonicMs() - writtenMs < writeEveryMs) return;
+    writtenMs = clock.monotonicMs();
+    written = now;
+    store.setSetting(heldSetting, now === '' ? null : JSON.stringify(all()));
+  }
+
+  function writeConfirmed(): void {
+    const entries = [...confirmed].filter(([, subjects]) => subjects.size > 0);
+    store.setSetting(
+      confirmedSetting,
+      entries.length === 0
+        ? null
+        : JSON.stringify(Object.fromEntries(entries.map(([source, subjects]) => [source, [...subjects]]))),
+    );
+  }
+
+  function set(source: HoldSource, drafts: readonly HoldDraft[]): void {
+    const before = held.get(source) ?? [];
+    if (before.length === 0 && drafts.length === 0) return;
+    held.set(
+      source,
+      drafts.map((draft) => holdOf(source, draft, hashing.sha256)),
+    );
+    write(before.length !== drafts.length);
+  }
+
+  const answerOf = (picked: HoldPick): ConfirmAnswer =>
+    picked.kind === 'one'
+      ? { ok: true, message: 'confirmed', holds: [holdInfo(picked.held)] }
+      : { ok: false, message: picked.reason, holds: picked.holds.map(holdInfo) };
+
+  function confirm(choice: HoldChoice): ConfirmAnswer {
+    const picked = pickHold(all(), choice);
+    if (picked.kind === 'refused') return answerOf(picked);
+    const { source, subjects } = picked.held;
+    const known = confirmed.get(source) ?? new Set();
+    for (const subject of subjects) known.add(subject);
+    confirmed.set(source, known);
+    held.set(
+      source,
+      (held.get(source) ?? []).filter((one) => one !== picked.held),
+    );
+    store.transaction(() => {
+      writeConfirmed();
+      write(true);
+    });
+    return answerOf(picked);
+  }
+
+  return {
+    set,
+    isConfirmed: (source, subject) => confirmed.get(source)?.has(subject) === true,
+    hasConfirmed: (source) => (confirmed.get(source)?.size ?? 0) > 0,
+    endConfirmed: (source, isOver) => {
+      const subjects = confirmed.get(source);
+      if (subjects === undefined || subjects.size === 0) return;
+      const before = subjects.size;
+      for (const subject of subjects) if (isOver(subject)) subjects.delete(subject);
+      if (subjects.size !== before) writeConfirmed();
+    },
+    list: () => all().map(holdInfo),
+    halt: () => {
+      const [first, ...others] = all();
+      if (first === undefined) return null;
+      const { code, reason, next } = first;
+      return { code, reason: others.length === 0 ? reason : `${reason} (and ${others.length} more held)`, next };
+    },
+    pick: (choice) => answerOf(pickHold(all(), choice)),
+    confirm,
+  };
+}
+
+const idsOf = (holds: readonly Held[]): string => holds.map(({ id }) => id).join(' ');
+
+function parse<T>(text: string | undefined, otherwise: T): T {
+  return text === undefined ? otherwise : (JSON.parse(text) as T);
+}

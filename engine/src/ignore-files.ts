@@ -50,12 +50,6 @@ interface LoadedFiles {
 }
 const noFiles: LoadedFiles = { key: ' ', links: [] };
 
-const names: readonly string[] = Object.values(ignoreFileNames);
-
-export function isIgnoreFileName(path: RelPath): boolean {
-  return names.includes(path.slice(path.lastIndexOf('/') + 1));
-}
-
 export function createIgnoreFiles(parts: {
   readonly folder: Folder;
   readonly store: StateStore;

@@ -589,12 +589,9 @@ export function createPeer(given: PeerParts): Peer {
 
   const isMergeable = (row: Row): boolean => {
     const remote = liveEntry(row.remote);
-    return (
-      row.local?.kind === 'file' &&
-      remote?.kind === 'file' &&
-      row.base?.kind === 'file' &&
-      Math.max(row.local.size, remote.content.size, row.base.content.size) <= largeContentBytesMin
-    );
+    if (row.local?.kind !== 'file' || remote?.kind !== 'file') return false;
+    const baseSize = row.base?.kind === 'file' ? row.base.content.size : 0;
+    return Math.max(row.local.size, remote.content.size, baseSize) <= largeContentBytesMin;
   };
 
   // ── disk ──────────────────────────────────────────────────────────────────────────────────────────────────────────

@@ -119,3 +119,72 @@ describe('the rule is named', () => {
     ]);
   });
 });
+
+describe('two machines change an ignore file while apart', () => {
+  async function apart(files: Tree, byA: () => void, byB: () => void, a: Person, b: Person): Promise<void> {
+    write(a, files);
+    a.start();
+    await world.quiet();
+    b.start();
+    await world.quiet();
+    await b.stop();
+    byA();
+    await world.quiet();
+    byB();
+    b.start();
+    await world.quiet();
+  }
+
+  test.each(['keep-both', 'ask', 'newest'] as const)(
+    '%s: each adds a line: both rules hold, and what either left out stays where it is',
+    async (policy) => {
+      const [a, b] = [world.person('a', { policy }), world.person('b', { policy })];
+      await apart(
+        { '.gitignore': '*.log\n', k: 'k' },
+        () => write(a, { '.gitignore': '*.log\nbuild/\n', 'build/secret-a': 'a' }),
+        () => write(b, { '.gitignore': '*.log\ndist/\n', 'dist/big-b': 'b', 'build/from-b': 'b', 'new-b': 'b' }),
+        a,
+        b,
+      );
+      const shared = { '.gitignore': '*.log\nbuild/\ndist/\n', k: 'k', 'new-b': 'b' };
+      expect(a.user.tree()).toEqual({ ...shared, 'build/': '', 'build/secret-a': 'a' });
+      expect(b.user.tree()).toEqual({ ...shared, 'build/': '', 'build/from-b': 'b', 'dist/': '', 'dist/big-b': 'b' });
+      expect([...(await a.peer.conflicts()), ...(await b.peer.conflicts())]).toEqual([]);
+      expect(b.events).toContainEqual(expect.objectContaining({ event: 'note', path: '.gitignore' }));
+      write(a, { 'dist/a': 'a' });
+      write(b, { 'build/b': 'b', 'c.log': 'l' });
+      await world.quiet();
+      for (const path of ['dist/a', 'build/b', 'c.log']) expect([path, isInRoom(a, path)]).toEqual([path, false]);
+    },
+  );
+
+  test('each makes one before they ever met', async () => {
+    const [a, b] = [world.person('a'), world.person('b')];
+    write(a, { '.driftlessignore': 'secret-a\n', 'secret-a': 'a', 'a.txt': 'a' });
+    write(b, { '.driftlessignore': 'secret-b\n!*.log\n', 'secret-b': 'b', 'secret-a': 'of b' });
+    a.start();
+    await world.quiet();
+    b.start();
+    await world.quiet();
+    expect(a.user.read('.driftlessignore')).toBe(b.user.read('.driftlessignore'));
+    expect(a.user.read('.driftlessignore')?.split('\n')).toEqual(
+      expect.arrayContaining(['secret-a', 'secret-b', expect.stringMatching(/^#.*!\*\.log$/)]),
+    );
+    for (const path of ['secret-a', 'secret-b']) expect([path, isInRoom(a, path)]).toEqual([path, false]);
+    expect(b.user.read('secret-a')).toBe('of b');
+    expect(Object.keys(a.user.tree()).sort()).toEqual(['.driftlessignore', 'a.txt', 'secret-a']);
+  });
+
+  test('one deletes a line, the other adds one: nothing comes into scope', async () => {
+    const [a, b] = [world.person('a'), world.person('b')];
+    await apart(
+      { '.gitignore': 'secret\n*.log\n', k: 'k' },
+      () => write(a, { '.gitignore': '*.log\n' }),
+      () => write(b, { '.gitignore': 'secret\n*.log\nx\n', secret: 'b' }),
+      a,
+      b,
+    );
+    expect(a.user.read('.gitignore')).toBe('secret\n*.log\nx\n');
+    expect(isInRoom(a, 'secret')).toBe(false);
+  });
+});

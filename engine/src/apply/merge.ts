@@ -1,13 +1,16 @@
 /**
  * Three-way merge of a text file that both sides edited (rule MERGE): first to the disk with base := remote, then published
  * as an ordinary edit by the next round. Only the peer whose append came second merges; what overlaps is a conflict.
+ * Ignore files never overlap: their lines are united, so that no rule of either side is lost (rule IG1).
  */
 import { bytesToHex, type Digest } from '@driftless/protocol';
 import { ChunksMissing, ContentDamaged } from '../content/content-types.ts';
 import { liveEntry } from '../core/entry-encoding.ts';
 import { modeOf } from '../core/file-mode.ts';
-import { mergeText } from '../core/merge-text.ts';
+import { isIgnoreFileName } from '../core/ignore-rules.ts';
+import { type MergeResult, mergeText } from '../core/merge-text.ts';
 import type { Conflict, Merge } from '../core/plan.ts';
+import { uniteIgnoreFiles } from '../core/scope/unite-ignore-files.ts';
 import type { PeerContext } from '../peer-context.ts';
 import { FolderError } from '../ports/folder.ts';
 import { problemOf } from './disk-entry.ts';
@@ -19,6 +22,7 @@ export type MergeOutcome =
   /** Nothing was changed: reported, or tried again once the path was looked at. */
   | { readonly kind: 'later' };
 
+const unitedNote = 'changed here and by another machine: the lines of both were united, so that both rules hold';
 const later: MergeOutcome = { kind: 'later' };
 
 export async function mergeOne(context: PeerContext, step: Merge): Promise<MergeOutcome> {
@@ -33,7 +37,8 @@ export async function mergeOne(context: PeerContext, step: Merge): Promise<Merge
     kind: 'clash',
     conflict: { kind: 'conflict', path, reason, row },
   });
-  if (base?.kind !== 'file') return clash('create-create');
+  const isRules = isIgnoreFileName(path);
+  if (base?.kind !== 'file' && !isRules) return clash('create-create');
   // Whether base can still be had only the relay can say.
   if (session === null) return later;
 
@@ -50,13 +55,16 @@ export async function mergeOne(context: PeerContext, step: Merge): Promise<Merge
     }
     const oursBytes = ours.prepared.bytes;
     if (oursBytes === null) return clash('too-large');
-    const baseBytes = await contents.bytesOf(base.content, session).catch((error: unknown) => {
-      if (error instanceof ChunksMissing || error instanceof ContentDamaged) return null;
-      throw error;
-    });
-    if (baseBytes === null) return clash('no-base');
+    const baseBytes =
+      base?.kind !== 'file'
+        ? null
+        : await contents.bytesOf(base.content, session).catch((error: unknown) => {
+            if (error instanceof ChunksMissing || error instanceof ContentDamaged) return null;
+            throw error;
+          });
+    if (baseBytes === null && !isRules) return clash('no-base');
     const theirsBytes = await contents.bytesOf(remote.content, session);
-    const merged = mergeText({ base: baseBytes, ours: oursBytes, theirs: theirsBytes });
+    const merged = mergeBytes({ isRules, base: baseBytes, ours: oursBytes, theirs: theirsBytes });
     if (merged.kind === 'overlap') return clash('overlap');
     if (merged.kind === 'unmergeable') return clash('binary');
     stagedName = await contents.stageBytes(path, merged.bytes);
@@ -74,7 +82,10 @@ export async function mergeOne(context: PeerContext, step: Merge): Promise<Merge
       reason: 'merged',
       alongside: () => store.cacheContent(remote.content.digest, theirsBytes, clock.nowMs()),
     });
-    if (outcome.kind === 'done') return { kind: 'merged' };
+    if (outcome.kind === 'done') {
+      if (isRules) parts.onEvent({ event: 'note', path, note: unitedNote });
+      return { kind: 'merged' };
+    }
     if (outcome.kind === 'problem') context.fail(path, outcome);
     else context.markDirty(path, false);
     return later;
@@ -88,4 +99,15 @@ export async function mergeOne(context: PeerContext, step: Merge): Promise<Merge
   } finally {
     if (stagedName !== null && !journal.isCut) await folder.discardStaged(stagedName);
   }
+}
+
+function mergeBytes(input: {
+  readonly isRules: boolean;
+  readonly base: Uint8Array | null;
+  readonly ours: Uint8Array;
+  readonly theirs: Uint8Array;
+}): MergeResult {
+  const { isRules, base, ours, theirs } = input;
+  if (isRules) return { kind: 'merged', bytes: uniteIgnoreFiles({ base, ours, theirs }) };
+  return mergeText({ base: base ?? new Uint8Array(), ours, theirs });
 }

@@ -6,6 +6,7 @@ import type { Entry, FileEntry, FileMode } from '@driftless/protocol';
 import { liveEntry, sameEntry, sameLocal } from './entry-encoding.ts';
 import { mergedMode, modeOf, modeOfFile, sameMode } from './file-mode.ts';
 import type { FolderTraits } from './folder-traits.ts';
+import { isIgnoreFileName } from './ignore-rules.ts';
 import type { LocalEntry } from './local-entry.ts';
 import type { ConflictReason } from './plan.ts';
 import type { Row } from './row.ts';
@@ -26,7 +27,7 @@ export type Decision =
 
 export interface DecideOptions {
   readonly traits: FolderTraits;
-  /** Whether both sides' contents may be merged line by line. Asked only when both changed a file that has a base. */
+  /** Whether both sides' contents may be merged. Asked only when both changed a file that has a base, or an ignore file. */
   readonly mergeable: (row: Row) => boolean;
   /** At a join: the local content is one that the room has had and replaced, so it counts as unchanged (first-join.ts). */
   readonly superseded?: (row: Row) => boolean;
@@ -85,7 +86,11 @@ function decideFiles({ row, local, remote, traits, mergeable }: TwoFiles): Decis
     return { kind: 'apply', to: { ...remote, ...mode } };
   // What is published, merged or set aside from here on bears the room's flags.
   if (!sameMode(mode, localMode)) return applyMode;
-  if (base?.kind !== 'file') return { kind: 'conflict', reason: 'create-create' };
+  if (base?.kind !== 'file') {
+    // Rules are united, also where nobody knows what they began with.
+    const isUnited = isIgnoreFileName(row.path) && mergeable(row);
+    return isUnited ? { kind: 'merge' } : { kind: 'conflict', reason: 'create-create' };
+  }
   // Only the mode changed in the room, to what it is here: the content follows.
   if (remote.content.digest === base.content.digest) return { kind: 'publish', revives: false };
   return mergeable(row) ? { kind: 'merge' } : { kind: 'conflict', reason: 'binary' };

@@ -27,6 +27,11 @@ import {
 export const ignoreFileNames = { driftless: '.driftlessignore', git: '.gitignore' } as const;
 export type IgnoreFileKind = keyof typeof ignoreFileNames;
 
+export function isIgnoreFileName(path: RelPath): boolean {
+  const name = path.slice(path.lastIndexOf('/') + 1);
+  return name === ignoreFileNames.driftless || name === ignoreFileNames.git;
+}
+
 /** Always out: another tool's database, which breaks when it is copied in pieces (F20). `.git` may be a file, too. */
 const versionControlNames: ReadonlySet<string> = new Set(['.git', '.hg', '.svn', '.bzr', '.jj', '_darcs']);
 

@@ -200,18 +200,23 @@ function* linesOf(
  * they hold: leaving out what git would show is the safe one of the two.
  */
 function textOf(bytes: Uint8Array, remark: Remark): string {
-  const [first, second] = bytes;
-  const encoding =
-    first === 0xff && second === 0xfe ? 'utf-16le' : first === 0xfe && second === 0xff ? 'utf-16be' : undefined;
-  if (encoding !== undefined) {
-    remark('encoding', {
-      line: 0,
-      pattern: '',
-      reason: 'is UTF-16: its rules hold here, but git reads none of them; save it as UTF-8',
-    });
-    return bytesToByteText(utf8ToBytes(new TextDecoder(encoding).decode(bytes)));
+  if (utf16Of(bytes) !== undefined) {
+    const reason = 'is UTF-16: its rules hold here, but git reads none of them; save it as UTF-8';
+    remark('encoding', { line: 0, pattern: '', reason });
   }
-  const hasMark = first === 0xef && second === 0xbb && bytes[2] === 0xbf;
+  return ignoreByteText(bytes);
+}
+
+function utf16Of([first, second]: Uint8Array): 'utf-16le' | 'utf-16be' | undefined {
+  if (first === 0xff && second === 0xfe) return 'utf-16le';
+  return first === 0xfe && second === 0xff ? 'utf-16be' : undefined;
+}
+
+/** The text of an ignore file as its rules are read, without a byte-order mark. */
+export function ignoreByteText(bytes: Uint8Array): string {
+  const utf16 = utf16Of(bytes);
+  if (utf16 !== undefined) return bytesToByteText(utf8ToBytes(new TextDecoder(utf16).decode(bytes)));
+  const hasMark = bytes[0] === 0xef && bytes[1] === 0xbb && bytes[2] === 0xbf;
   return bytesToByteText(hasMark ? bytes.subarray(3) : bytes);
 }
 

@@ -43,6 +43,7 @@ const markerBytesMax = 64 * 1024;
 /** A directory that is replaced again and again while it is listed is a problem, not a loop. */
 const listAttemptsMax = 3;
 const copyBytes = 256 * 1024;
+const askedOneByOneMax = 4;
 /** A file whose stamps prove nothing is read while its name is free for a moment; a larger one is left to the next scan. */
 const provenByReadingBytesMax = 16 * 1024 * 1024;
 /** link() does not exist on FAT, exFAT and some network disks, or refuses a file of another owner, or has too many links. */
@@ -92,6 +93,7 @@ export function createDiskFolder(options: DiskFolderOptions): Folder {
 
   /** undefined: every directory above `path` is a real one. */
   const parentHindrance = (path: RelPath | ''): 'absent' | OwnProblemCode | undefined => {
+    if (isDeep(path) && isReal(parentOf(absolute(path)))) return undefined;
     if (disk.lstat(root)?.kind !== 'directory') return 'absent';
     for (const ancestor of ancestorsOf(path)) {
       const kind = disk.lstat(`${root}/${ancestor}`)?.kind;
@@ -99,6 +101,16 @@ export function createDiskFolder(options: DiskFolderOptions): Folder {
       if (kind !== 'directory') return kind === 'symlink' ? 'symlinked-parent' : 'parent-is-no-directory';
     }
     return undefined;
+  };
+
+  /** No link is on the way there. One question, however many directories lie above. */
+  const isReal = (directory: string): boolean => {
+    try {
+      return disk.realPath(directory) === directory;
+    } catch (error) {
+      if (!isDiskError(error)) throw error;
+      return false;
+    }
   };
 
   /**
@@ -109,6 +121,7 @@ export function createDiskFolder(options: DiskFolderOptions): Folder {
   const readyParents = (path: RelPath, doing: string, make: boolean): PathProblem | Absent | undefined => {
     if (!isRelPath(path)) return ownProblem('outside-root', doing);
     if (isReserved(path, traits, disk.platform)) return ownProblem('reserved-name', doing);
+    if (isDeep(path) && isReal(parentOf(absolute(path)))) return undefined;
     if (disk.lstat(root)?.kind !== 'directory') return ownProblem('root-missing', doing);
     for (const ancestor of ancestorsOf(path)) {
       const directory = `${root}/${ancestor}`;
@@ -818,6 +831,13 @@ function traitsOf(disk: Disk, own: OwnDirectory, platformTraits: FolderTraits): 
     if (!isDiskError(error)) throw error;
     return platformTraits;
   }
+}
+
+/** More directories lie above than are asked one by one as fast as for the real path of the last. */
+function isDeep(path: string): boolean {
+  let above = 0;
+  for (let at = path.indexOf('/'); at !== -1; at = path.indexOf('/', at + 1)) above += 1;
+  return above > askedOneByOneMax;
 }
 
 /** Strict ancestors below the root, shortest first. */

@@ -260,12 +260,14 @@ export function createScanner(parts: ScannerParts): Scanner {
     /** The highest directory above `path` that the local tree does not know: its hint was lost, or comes later. */
     function topmostUnknown(path: RelPath): RelPath | undefined {
       let unknown: RelPath | undefined;
-      for (const ancestor of ancestorsOf(path)) {
-        const row = store.row(ancestor);
+      // From below: above a directory that is known all are.
+      for (let above = parentPath(path); above !== undefined; above = parentPath(above)) {
+        const row = store.row(above);
         const known =
           row?.outOfScope === 'directory-of-out-of-scope' ||
           (row?.outOfScope === null && row.local?.kind === 'directory');
-        if (!known) unknown = ancestor;
+        if (known) break;
+        unknown = above;
       }
       return unknown;
     }

@@ -64,7 +64,8 @@ export const nodeDisk: Disk = {
     }
   },
   list: (path) => readdirSync(path, { encoding: 'buffer' }),
-  realPath: (path) => (isWindows ? realpathSync.native(path).replaceAll('\\', '/') : realpathSync.native(path)),
+  realPath: (path) =>
+    isWindows ? realpathSync.native(path).replaceAll('\\', '/') : (realPathByKernel(path) ?? realpathSync.native(path)),
   openForReading: (path) => openFile(path, constants.O_RDONLY | noFollow | noBlock, 0),
   create: (path, mode) => openFile(path, constants.O_WRONLY | constants.O_CREAT | constants.O_EXCL | noFollow, mode),
   readLink: (path) => readlinkSync(path),
@@ -93,6 +94,28 @@ export const nodeDisk: Disk = {
     return bavail * bsize;
   },
 };
+
+/** Linux's flag for a descriptor that only names a place: nothing is opened, no permission to read is needed. */
+const pathOnly = 0o10000000;
+
+/**
+ * What Linux itself calls the place, in two calls however deep it lies; realpath() looks at every directory above, each by its
+ * whole path. undefined: only that can tell.
+ */
+function realPathByKernel(path: string): string | undefined {
+  if (process.platform !== 'linux') return undefined;
+  const descriptor = openSync(path, pathOnly);
+  try {
+    const real = readlinkSync(`/proc/self/fd/${descriptor}`);
+    // Removed meanwhile, or outside of what this process can see.
+    return real.startsWith('/') && !real.endsWith(' (deleted)') ? real : undefined;
+  } catch {
+    // No /proc here.
+    return undefined;
+  } finally {
+    closeSync(descriptor);
+  }
+}
 
 function toDiskStat(stat: BigIntStats): DiskStat {
   return {

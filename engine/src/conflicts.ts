@@ -3,13 +3,12 @@
  * paths that are held, and notices what others resolved. What a choice means is core/resolution.ts; copies are written to
  * the disk first and published, with the resolve, in one record (rule LOG6).
  */
-import type { Entry, FileEntry, RelPath, Variant } from '@driftless/protocol';
-import { problemOf } from './apply/disk-entry.ts';
-import type { Outcome } from './apply/replace-journal.ts';
+import type { Entry, RelPath, Variant } from '@driftless/protocol';
+import { dressFile } from './apply/modes.ts';
+import { createConflictCopies } from './conflicts/copies.ts';
 import { isRetryDue } from './core/backoff.ts';
-import { conflictName } from './core/conflict-name.ts';
 import { liveEntry, sameEntry, sameLocal } from './core/entry-encoding.ts';
-import { modeOf } from './core/file-mode.ts';
+import { mergedMode, modeOf, modeOfFile, sameMode } from './core/file-mode.ts';
 import { ignoreFileNames } from './core/ignore-rules.ts';
 import { leafDigest } from './core/leaf-digest.ts';
 import type { LocalEntry } from './core/local-entry.ts';
@@ -37,6 +36,8 @@ export interface ConflictKeeper {
   hasOrphans(): boolean;
   /** The variant that this disk holds at a path, if it holds one. */
   ownVariant(row: Row): Variant | undefined;
+  /** Paths that `settle` will publish: not to go out as new files before. */
+  copiesUnderWay(): ReadonlySet<RelPath>;
   /** Changes that take untracked paths out of the room. */
   untracks(): Promise<readonly ExtraChange[]>;
   /** Some paths are still to be taken out. */
@@ -44,7 +45,8 @@ export interface ConflictKeeper {
 }
 
 export function createConflictKeeper(context: PeerContext): ConflictKeeper {
-  const { parts, contents, journal } = context;
+  const { parts } = context;
+  const copies = createConflictCopies(context);
   const { folder, store, clock, hashing } = parts;
 
   const ownVariant = (row: Row): Variant | undefined => {
@@ -95,7 +97,7 @@ export function createConflictKeeper(context: PeerContext): ConflictKeeper {
   ): Promise<void> {
     const { path, id, entry } = variant;
     if (!isInFolder(entry) && !sameEntry(liveEntry(store.manifest.slot(path)), entry)) {
-      const copy = await writeCopy(path, variant);
+      const copy = await copies.write(path, variant);
       if (copy === null) return;
       if (copy !== 'there') work.steps.push(copy);
     }
@@ -109,6 +111,7 @@ export function createConflictKeeper(context: PeerContext): ConflictKeeper {
     const { path, hold } = row;
     if (hold === null) return;
     const variants = store.variants(path);
+    if (await followMode(row)) return;
     const own = ownVariant(row);
     if (own === undefined && (hold.variant !== null || variants.length === 0)) {
       release(row);
@@ -133,6 +136,21 @@ export function createConflictKeeper(context: PeerContext): ConflictKeeper {
     };
     const plan = hold.choice === null ? resolveByPolicy(input, parts.policy) : resolveByChoice(input, hold.choice);
     if (plan.length > 0) await carryOut(row, plan, work);
+  }
+
+  /** The mode is no part of the conflict: a held file gets what the room agrees on, before anything else. True: it changed. */
+  async function followMode(row: Row): Promise<boolean> {
+    const { base, local } = row;
+    const remote = liveEntry(row.remote);
+    if (local?.kind !== 'file' || remote?.kind !== 'file' || !folder.traits.executableBit) return false;
+    const mode = mergedMode(modeOfFile(base), local, remote);
+    if (sameMode(mode, local)) return false;
+    const write = await dressFile(context, row, mode);
+    if (write === null) return true;
+    await folder.flushDirectories();
+    store.transaction(write);
+    context.markDirty(row.path, false);
+    return true;
   }
 
   const isInRoom = ({ path, local, remote }: Row, variants: readonly Variant[]): boolean =>
@@ -183,13 +201,13 @@ export function createConflictKeeper(context: PeerContext): ConflictKeeper {
     for (const step of plan) {
       switch (step.kind) {
         case 'write-copy': {
-          const copy = await writeCopy(path, step.variant);
+          const copy = await copies.write(path, step.variant);
           if (copy === null) return;
           if (copy !== 'there') steps.push(copy);
           break;
         }
         case 'take-variant': {
-          const taken = await takeVariant(row, step.variant);
+          const taken = await copies.take(row, step.variant);
           if (taken === null) return;
           local = taken;
           break;
@@ -208,77 +226,6 @@ export function createConflictKeeper(context: PeerContext): ConflictKeeper {
     work.steps.push(...steps);
     work.extra.push(...closing);
     work.resolved.push(path);
-  }
-
-  /** null: could not be written now (reported); 'there': an equal copy lies there already. */
-  async function writeCopy(held: RelPath, variant: Variant): Promise<PublishStep | 'there' | null> {
-    if (variant.entry.kind === 'directory') return null;
-    const isSame = (path: RelPath): boolean => sameLocal(store.row(path)?.local ?? null, variant.entry, folder.traits);
-    const path = conflictName({
-      path: held,
-      peerName: variant.deviceName,
-      timeMs: variant.timeMs,
-      digest: leafDigest(variant.entry, hashing.sha256),
-      taken: (candidate) =>
-        !isSame(candidate) &&
-        (store.row(candidate)?.local != null || liveEntry(store.manifest.slot(candidate)) !== null),
-      traits: folder.traits,
-      sha256: hashing.sha256,
-    });
-    const known = store.row(path)?.local ?? null;
-    if (known !== null && isSame(path))
-      return liveEntry(store.manifest.slot(path)) !== null
-        ? 'there'
-        : { kind: 'publish', path, local: known, remote: null, revives: false };
-    const local = await place(held, path, variant.entry, null, liveEntry(store.manifest.slot(path)));
-    if (local === null) return null;
-    return { kind: 'publish', path, local, remote: null, revives: false };
-  }
-
-  const takeVariant = ({ path, local, remote }: Row, variant: Variant): Promise<LocalEntry | null> =>
-    place(path, path, variant.entry, local, liveEntry(remote));
-
-  /** Brings an entry's bytes to a path that must be as `before` says. What fails is a problem of the held path. */
-  async function place(
-    held: RelPath,
-    path: RelPath,
-    entry: Entry,
-    before: LocalEntry | null,
-    base: Entry | null,
-  ): Promise<LocalEntry | null> {
-    if (entry.kind === 'directory') return null;
-    if (entry.kind === 'symlink')
-      return placed(held, path, await journal.replace({ path, before, incoming: entry, base, reason: 'replaced' }));
-    const stagedName = await stageOne(held, path, entry);
-    if (stagedName === null) return null;
-    try {
-      const incoming = { kind: 'file', stagedName, digest: entry.content.digest, mode: modeOf(entry) } as const;
-      return placed(held, path, await journal.replace({ path, before, incoming, base, reason: 'replaced' }));
-    } finally {
-      // Nothing when it is in its place. A replace that was cut is settled by what is staged.
-      if (!journal.isCut) await folder.discardStaged(stagedName);
-    }
-  }
-
-  async function stageOne(held: RelPath, path: RelPath, entry: FileEntry): Promise<string | null> {
-    let stagedName: string | null = null;
-    await contents.stage([{ path, content: entry.content }], context.session(), {
-      flush: true,
-      signal: context.signal,
-      onStaged: (staged) => {
-        stagedName = staged.stagedName;
-      },
-      onProgress: () => {},
-      onFailed: (_path, problem) => context.fail(held, problemOf(problem)),
-    });
-    return stagedName;
-  }
-
-  function placed(held: RelPath, path: RelPath, outcome: Outcome): LocalEntry | null {
-    if (outcome.kind === 'done') return outcome.local;
-    if (outcome.kind === 'problem') context.fail(held, outcome);
-    context.markDirty(path, false);
-    return null;
   }
 
   /**
@@ -316,6 +263,7 @@ export function createConflictKeeper(context: PeerContext): ConflictKeeper {
 
   return {
     settle,
+    copiesUnderWay: copies.underWay,
     hasOrphans: () => orphans().length > 0,
     ownVariant,
     untracks,

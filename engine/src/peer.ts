@@ -662,7 +662,10 @@ export function createPeer(given: PeerParts): Peer {
   // ── records ───────────────────────────────────────────────────────────────────────────────────────────────────────
 
   async function publishPlan(plan: Plan, clashes: readonly PublishStep[], current: RoomSession): Promise<void> {
-    const steps = [...plan.publish, ...clashes].filter((step) => !('path' in step && publisher.uploading(step.path)));
+    const copies = conflicts.copiesUnderWay();
+    const steps = [...plan.publish, ...clashes].filter(
+      (step) => !('path' in step && (publisher.uploading(step.path) || copies.has(step.path))),
+    );
     const extra = await conflicts.untracks();
     if (steps.length === 0 && extra.length === 0) return;
     if (await git.busy()) {

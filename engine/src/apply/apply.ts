@@ -7,16 +7,16 @@
 import type { Entry, RelPath } from '@driftless/protocol';
 import type { StagedContent } from '../content/content-types.ts';
 import { downloadPrefix } from '../content/stage-large.ts';
-import { agreedAfterMode } from '../core/decide.ts';
 import { liveEntry } from '../core/entry-encoding.ts';
 import { modeOf } from '../core/file-mode.ts';
-import type { Apply, ApplyMode, Conflict, DiskStep } from '../core/plan.ts';
+import type { Apply, Conflict, DiskStep } from '../core/plan.ts';
 import type { PeerContext } from '../peer-context.ts';
 import { FolderError } from '../ports/folder.ts';
-import { dressOf, expectedOf, localFileOf, problemOf } from './disk-entry.ts';
+import { problemOf } from './disk-entry.ts';
 import { mergeOne } from './merge.ts';
+import { dressFile } from './modes.ts';
 import { createMover } from './moves.ts';
-import type { Incoming, Outcome, Replacement, ReplacePass } from './replace-journal.ts';
+import type { Incoming, Outcome, Replacement } from './replace-journal.ts';
 
 export interface ApplyOptions {
   /** Merges and fetches need the relay; null leaves such steps for later. */
@@ -46,7 +46,7 @@ const downloadPartsMax = 4;
 
 export function createApplier(context: PeerContext): Applier {
   const { parts, contents, journal } = context;
-  const { folder, store, clock } = parts;
+  const { folder, store } = parts;
   const mover = createMover(context);
 
   /** One pass over a batch of steps. */
@@ -78,9 +78,13 @@ export function createApplier(context: PeerContext): Applier {
             else refused(step, outcome);
             break;
           }
-          case 'applyMode':
-            if (await applyMode(step, pass)) done.push({ path: step.path, deleted: false });
+          case 'applyMode': {
+            const write = await dressFile(context, step.row, step.mode);
+            if (write === null) break;
+            pass.add(write);
+            done.push({ path: step.path, deleted: false });
             break;
+          }
           case 'applyMove':
             await commit();
             if (await mover.applyMove(step, options.signal))
@@ -193,30 +197,6 @@ export function createApplier(context: PeerContext): Applier {
       store.setOutOfScope(path, 'directory-of-out-of-scope');
     });
     context.markDirty(path, true);
-  }
-
-  async function applyMode(step: ApplyMode, pass: ReplacePass): Promise<boolean> {
-    const { path, row } = step;
-    const { local } = row;
-    const dress = dressOf(path, { mode: step.mode, before: local });
-    const outcome = await folder.setMode({ path, dress, expected: expectedOf(local) });
-    if (outcome.kind === 'problem') context.fail(path, outcome);
-    if (outcome.kind !== 'done') {
-      context.markDirty(path, false);
-      return false;
-    }
-    pass.add(() => {
-      store.setBase(path, agreedAfterMode(row));
-      if (local?.kind === 'file' && outcome.stat !== null) {
-        const { digest } = local;
-        store.setLocal(
-          path,
-          localFileOf(outcome.stat, { digest, mode: step.mode, traits: folder.traits }, clock.nowMs()),
-        );
-      }
-      store.setProblem(path, null);
-    });
-    return true;
   }
 
   async function settleInterrupted(): Promise<void> {

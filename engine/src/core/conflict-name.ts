@@ -41,6 +41,13 @@ export function conflictOriginal(path: RelPath): RelPath | null {
   return stem === name || stem === '' ? null : (`${path.slice(0, start)}${stem}` as RelPath);
 }
 
+/** Where copies of `original` lie in path order, but for those whose names had to be shortened; others may lie among them. */
+export function copiesOf(original: RelPath): { readonly after: RelPath; readonly to: RelPath } {
+  const start = original.lastIndexOf('/') + 1;
+  const before = `${original.slice(0, start)}${splitName(original.slice(start)).stem}.conflict-`;
+  return { after: before as RelPath, to: `${before}\u{10ffff}` as RelPath };
+}
+
 /** A free name beside `path`. Asserts that one of the first attemptsMax names is free. */
 export function conflictName(input: ConflictNameInput): RelPath {
   const original = conflictOriginal(input.path) ?? input.path;

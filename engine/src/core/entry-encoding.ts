@@ -99,6 +99,12 @@ export function sameEntry(a: Entry | null, b: Entry | null): boolean {
   }
 }
 
+/** Equal but for the mode. */
+export function sameContent(a: Entry, b: Entry): boolean {
+  if (a.kind === 'file' && b.kind === 'file') return a.content.digest === b.content.digest;
+  return a.kind !== 'file' && sameEntry(a, b);
+}
+
 /** Whether what the disk holds is the entry. The mode counts only where the disk holds modes (M5). */
 export function sameLocal(local: LocalEntry | null, entry: Entry | null, traits: FolderTraits): boolean {
   if (local === null || entry === null) return local === entry;

@@ -8,7 +8,7 @@
  */
 import type { Digest, Entry, Variant, VariantId } from '@driftless/protocol';
 import type { ConflictPolicy, Keep } from '../control.ts';
-import { sameEntry } from './entry-encoding.ts';
+import { sameContent } from './entry-encoding.ts';
 
 export type ResolutionStep =
   /** The variant's content becomes a file under its conflict name, on disk, and is put into the room by the closing record. */
@@ -70,7 +70,7 @@ export function resolveByPolicy(input: ResolveInput, policy: ConflictPolicy): re
   const close: ResolutionStep = { kind: 'close', variants: [own.id] };
   // Deleted in the room meanwhile: an edit beats a deletion (C5).
   if (remote === null) return [{ kind: 'publish-local' }, close];
-  if (sameEntry(remote, own.entry)) return [{ kind: 'take-remote' }, close];
+  if (sameContent(remote, own.entry)) return [{ kind: 'take-remote' }, close];
   // A directory stands there now: the file moves, never a subtree.
   if (policy === 'keep-both' || remote.kind === 'directory')
     return [{ kind: 'write-copy', variant: own }, { kind: 'take-remote' }, close];
@@ -92,7 +92,7 @@ function copiesOf(variants: readonly Variant[], atPath: Entry): readonly Resolut
   const kept: Entry[] = [atPath];
   const copies: ResolutionStep[] = [];
   for (const variant of variants) {
-    if (kept.some((entry) => sameEntry(entry, variant.entry))) continue;
+    if (kept.some((entry) => sameContent(entry, variant.entry))) continue;
     kept.push(variant.entry);
     copies.push({ kind: 'write-copy', variant });
   }

@@ -1,0 +1,154 @@
+/**
+ * Conflict copies: the file beside a path that holds what lost there. Made on disk first, then published with the change that
+ * closes the conflict. The same bytes make one copy of a path, whoever makes it: two peers that lost with the same edit find
+ * each other's in the room, and the one that comes second takes its own back.
+ */
+import type { Entry, FileEntry, RelPath, Variant } from '@driftless/protocol';
+import { problemOf } from '../apply/disk-entry.ts';
+import type { Outcome } from '../apply/replace-journal.ts';
+import { conflictName, conflictOriginal, copiesOf } from '../core/conflict-name.ts';
+import { liveEntry } from '../core/entry-encoding.ts';
+import { modeOf } from '../core/file-mode.ts';
+import { leafDigest } from '../core/leaf-digest.ts';
+import type { LocalEntry } from '../core/local-entry.ts';
+import type { PublishStep } from '../core/plan.ts';
+import type { Row } from '../core/row.ts';
+import type { PeerContext } from '../peer-context.ts';
+
+export interface ConflictCopies {
+  /** null: could not be written now (reported); 'there': the room has such a copy already. */
+  write(held: RelPath, variant: Variant): Promise<PublishStep | 'there' | null>;
+  /** The held path becomes the variant's content; null as above. */
+  take(row: Row, variant: Variant): Promise<LocalEntry | null>;
+  /** Copies on this disk whose conflict is still open: they go out with what closes it, and not before. */
+  underWay(): ReadonlySet<RelPath>;
+}
+
+export function createConflictCopies(context: PeerContext): ConflictCopies {
+  const { parts, contents, journal } = context;
+  const { folder, store, hashing } = parts;
+  const inRoom = (path: RelPath): Entry | null => liveEntry(store.manifest.slot(path));
+  const localAt = (path: RelPath): LocalEntry | null => store.row(path)?.local ?? null;
+
+  async function write(held: RelPath, variant: Variant): Promise<PublishStep | 'there' | null> {
+    const entry = asPrivateAs(held, variant.entry);
+    if (entry.kind === 'directory') return null;
+    const path = nameOf(held, variant);
+    const known = localAt(path);
+    if (inRoom(path) === null && isInRoom(held, entry)) return (await takeBack(held, path, entry)) ? 'there' : null;
+    if (known !== null && sameBytes(known, entry))
+      return inRoom(path) !== null ? 'there' : { kind: 'publish', path, local: known, remote: null, revives: false };
+    const local = await place({ held, path, entry, before: null, base: inRoom(path) });
+    return local === null ? null : { kind: 'publish', path, local, remote: null, revives: false };
+  }
+
+  const take = (row: Row, variant: Variant): Promise<LocalEntry | null> => {
+    const { path, local, remote } = row;
+    const entry = asPrivateAs(path, variant.entry);
+    return place({ held: path, path, entry, before: local, base: liveEntry(remote) });
+  };
+
+  function underWay(): ReadonlySet<RelPath> {
+    const paths = new Set<RelPath>();
+    for (const row of store.heldRows())
+      for (const variant of store.variants(row.path)) {
+        if (variant.entry.kind === 'directory') continue;
+        const path = nameOf(row.path, variant);
+        if (localAt(path) !== null && inRoom(path) === null) paths.add(path);
+      }
+    return paths;
+  }
+
+  /** The first name that is free, or is this very copy's. */
+  const nameOf = (held: RelPath, variant: Variant): RelPath =>
+    conflictName({
+      path: held,
+      peerName: variant.deviceName,
+      timeMs: variant.timeMs,
+      digest: leafDigest(variant.entry as Exclude<Entry, { kind: 'directory' }>, hashing.sha256),
+      taken: (candidate) =>
+        !sameBytes(localAt(candidate), variant.entry) && (localAt(candidate) !== null || inRoom(candidate) !== null),
+      traits: folder.traits,
+      sha256: hashing.sha256,
+    });
+
+  const sameBytes = (a: Entry | LocalEntry | null, b: Entry): boolean =>
+    a !== null && a.kind === b.kind && leafDigest(a, hashing.sha256) === leafDigest(b, hashing.sha256);
+
+  /** Under whichever device's name, and from whichever time. */
+  function isInRoom(held: RelPath, entry: Entry): boolean {
+    const original = conflictOriginal(held) ?? held;
+    const { after, to } = copiesOf(original);
+    for (const { path, slot } of store.manifest.slotsBetween(after, to))
+      if (conflictOriginal(path) === original && sameBytes(liveEntry(slot), entry)) return true;
+    return false;
+  }
+
+  /** What this peer wrote before it knew of the other one. What was edited since is no copy any more, and stays. */
+  async function takeBack(held: RelPath, path: RelPath, entry: Entry): Promise<boolean> {
+    const before = localAt(path);
+    if (before === null || !sameBytes(before, entry)) return true;
+    const outcome = await journal.replace({
+      path,
+      before,
+      incoming: { kind: 'nothing' },
+      base: null,
+      reason: 'replaced',
+    });
+    if (outcome.kind === 'done') return true;
+    placed(held, path, outcome);
+    return false;
+  }
+
+  /** A copy is never open to more people than its file: a variant may be older than the flag. */
+  function asPrivateAs(held: RelPath, entry: Entry): Entry {
+    const room = inRoom(held);
+    return entry.kind === 'file' && room?.kind === 'file' && room.private ? { ...entry, private: true } : entry;
+  }
+
+  /** Brings an entry's bytes to a path that must be as `before` says. What fails is a problem of the held path. */
+  async function place(options: {
+    readonly held: RelPath;
+    readonly path: RelPath;
+    readonly entry: Entry;
+    readonly before: LocalEntry | null;
+    readonly base: Entry | null;
+  }): Promise<LocalEntry | null> {
+    const { held, path, entry, before, base } = options;
+    if (entry.kind === 'directory') return null;
+    if (entry.kind === 'symlink')
+      return placed(held, path, await journal.replace({ path, before, incoming: entry, base, reason: 'replaced' }));
+    const stagedName = await stageOne(held, path, entry);
+    if (stagedName === null) return null;
+    try {
+      const incoming = { kind: 'file', stagedName, digest: entry.content.digest, mode: modeOf(entry) } as const;
+      return placed(held, path, await journal.replace({ path, before, incoming, base, reason: 'replaced' }));
+    } finally {
+      // Nothing when it is in its place. A replace that was cut is settled by what is staged.
+      if (!journal.isCut) await folder.discardStaged(stagedName);
+    }
+  }
+
+  async function stageOne(held: RelPath, path: RelPath, entry: FileEntry): Promise<string | null> {
+    let stagedName: string | null = null;
+    await contents.stage([{ path, content: entry.content }], context.session(), {
+      flush: true,
+      signal: context.signal,
+      onStaged: (staged) => {
+        stagedName = staged.stagedName;
+      },
+      onProgress: () => {},
+      onFailed: (_path, problem) => context.fail(held, problemOf(problem)),
+    });
+    return stagedName;
+  }
+
+  function placed(held: RelPath, path: RelPath, outcome: Outcome): LocalEntry | null {
+    if (outcome.kind === 'done') return outcome.local;
+    if (outcome.kind === 'problem') context.fail(held, outcome);
+    context.markDirty(path, false);
+    return null;
+  }
+
+  return { write, take, underWay };
+}

@@ -64,12 +64,12 @@ export function createDeletionHold(
     }
     if (vanished.length === 0 && !isOutgoingHeld) {
       growing.released();
-      outgoing.note({ vanished, appeared, gitChanged: false }, nowMs);
+      outgoing.note({ vanished, appeared }, nowMs);
       return { steps, massDeletion: 'none', waitMs: 0 };
     }
-    const gitChanged = (await git.label()) !== '';
-    outgoing.note({ vanished, appeared, gitChanged }, nowMs);
-    const explained = await git.explains(outgoing.vanishedPaths(nowMs));
+    outgoing.note({ vanished, appeared }, nowMs);
+    // What is held already git did not do: what it is told later, such as a commit of what is left, is no confirmation.
+    const explained = !isOutgoingHeld && (await git.explains(outgoing.vanishedPaths(nowMs)));
     const verdict = outgoing.judge({ filesNow: store.counts().files, nowMs, isHere, explain: () => explained });
     if (verdict.kind === 'held') return holdBack(steps, verdict, nowMs);
     // What git explains does not wait.
@@ -166,9 +166,9 @@ export function createDeletionHold(
       const local = store.row(path)?.local;
       if (local?.kind === 'file' && !isToGo(path)) appeared.push({ path, digest: local.digest, isNew: false });
     }
-    incoming.note({ vanished: removals, appeared, gitChanged: false }, nowMs);
+    incoming.note({ vanished: removals, appeared }, nowMs);
     // What arrives is no more a part of what was here before than what its user makes.
-    outgoing.note({ vanished: [], appeared: arriving, gitChanged: false }, nowMs);
+    outgoing.note({ vanished: [], appeared: arriving }, nowMs);
     endConfirmedIncoming();
     if (removals.length === 0 || parts.allowMassDelete) {
       holds.set('deletions-incoming', []);

@@ -424,6 +424,7 @@ export function createPeer(given: PeerParts): Peer {
       for (const request of result.unstable) settler.unstable(request);
       secondLooks.judge({ ...result, requests: full ? [] : paths, lookedMs });
       for (const { path, reason } of result.problems) parts.onEvent({ event: 'problem', path, reason });
+      await git.noteRepositories(result.repositories);
       // Files can be gone because the folder is: looked at once more before anybody hears of it (D5).
       const rootHalt = result.vanished.length > 0 ? await rootGuard.check() : null;
       // Nor is it said of files that may be back in a moment.
@@ -668,11 +669,12 @@ export function createPeer(given: PeerParts): Peer {
     );
     const extra = await conflicts.untracks();
     if (steps.length === 0 && extra.length === 0) return;
-    if (await git.busy()) {
+    const paths = steps.map((step) => ('path' in step ? step.path : step.toPath));
+    if (await git.busy(paths)) {
       planAfter(100);
       return;
     }
-    const label = await git.label();
+    const label = await git.label(paths);
     // A checkout is one record: what it touched last is looked at first (rule DISK2).
     if (label !== '' && settler.size > 0) {
       gitWaitMs ??= clock.monotonicMs();

@@ -60,6 +60,8 @@ export interface ScanResult {
   readonly problems: readonly { readonly path: RelPath | ''; readonly reason: string }[];
   /** What changed while it was read: nothing was recorded, look again, as deep as before. */
   readonly unstable: readonly (ScanRequest & { readonly path: RelPath })[];
+  /** Directories in which a `.git` was listed: the work trees of repositories. */
+  readonly repositories: readonly (RelPath | '')[];
 }
 
 export interface ArrivalsResult {
@@ -173,6 +175,7 @@ export function createScanner(parts: ScannerParts): Scanner {
     const problems: { path: RelPath | ''; reason: string }[] = [];
     /** With how deep to look again. */
     const unstable = new Map<RelPath, boolean>();
+    const repositories = new Set<RelPath | ''>();
     const names = createNames();
     let toHash: ToHash[] = [];
     let files = 0;
@@ -285,6 +288,7 @@ export function createScanner(parts: ScannerParts): Scanner {
       if (path !== '' && listed.entries.length === 0) emptied(path);
       if (path !== '') await look.load(parentPathOf(path));
       await look.loadListed(path, listed);
+      if (listed.entries.some(({ name }) => name === '.git')) repositories.add(path);
       const descends = deep || ignoreFiles.stale().includes(path);
       if (descends) ignoreFiles.judged(path);
       const rows = new Map(store.localChildren(path).map((row) => [row.path, row]));
@@ -657,6 +661,7 @@ export function createScanner(parts: ScannerParts): Scanner {
         emptied: [...writer.emptied],
         problems,
         unstable: [...unstable].map(([path, deep]) => ({ path, deep })),
+        repositories: [...repositories],
       };
     }
 

@@ -112,37 +112,85 @@ test('of a deletion that is held nothing goes out before it is confirmed', async
   await world.settled(a, b);
 });
 
-test('what git took away needs no confirmation, also when it did so while no peer ran', async () => {
-  const git = (dir: string, ...rest: string[]): void =>
-    void execFileSync('git', ['-c', 'user.name=a', '-c', 'user.email=a@example.org', ...rest], {
-      cwd: dir,
-      stdio: 'ignore',
-    });
+const git = (dir: string, ...rest: string[]): void =>
+  void execFileSync('git', ['-c', 'user.name=a', '-c', 'user.email=a@example.org', ...rest], {
+    cwd: dir,
+    stdio: 'ignore',
+  });
+/** A branch `main` with one file, and `big`, checked out, with 300 more. */
+function makeTwoBranches(person: Person, below: string, ...initOptions: string[]): void {
+  const dir = path.join(person.dir, below);
+  git(dir, 'init', '-q', '-b', 'main', ...initOptions);
+  git(dir, 'add', '-A');
+  git(dir, 'commit', '-qm', 'one');
+  git(dir, 'checkout', '-qb', 'big');
+  for (const [file, text] of Object.entries(many(300))) person.write(path.join(below, file), text);
+  git(dir, 'add', '-A');
+  git(dir, 'commit', '-qm', 'two');
+}
+const textFilesOf = (person: Person): number =>
+  Object.keys(treeOf(person.dir)).filter((file) => /^(?!\.git\/).*\.(txt|md)$/.test(file)).length;
+const hadErrors = (...people: Person[]): boolean =>
+  people.some(({ events }) => events.some((event) => event.event === 'state' && event.state === 'error'));
+
+// In the folder itself, in a repository inside it, and in one whose `.git` is a file, as a submodule's is.
+for (const [where, below, initOptions] of [
+  ['', '', []],
+  [' in a repository inside the folder', 'inner', []],
+  [' in a submodule', 'module', ['--separate-git-dir', '../.git/modules/module']],
+] as const)
+  test(`what git took away${where} needs no confirmation, also when it did so while no peer ran`, async () => {
+    const a = await world.share('a', { files: { [path.join(below, 'readme.md')]: 'hello\n' } });
+    if (below === 'module') mkdirSync(path.join(a.dir, '.git/modules'), { recursive: true });
+    makeTwoBranches(a, below, ...initOptions);
+    // A receiver measures for itself: this one was told to let it happen.
+    const b = await world.join('b', a.invite, { allowMassDelete: true });
+    await b.until('all files', () => textFilesOf(b) === 301);
+    await world.settled(a, b);
+    const inside = path.join(a.dir, below);
+    git(inside, 'checkout', '-q', 'main');
+    await b.until('main', () => textFilesOf(b) === 1);
+    git(inside, 'checkout', '-q', 'big');
+    await b.until('big', () => textFilesOf(b) === 301);
+    await world.settled(a, b);
+    await a.stop();
+    git(inside, 'checkout', '-q', 'main');
+    await a.start();
+    await b.until('main again', () => textFilesOf(b) === 1);
+    await world.settled(a, b);
+    expect(hadErrors(a, b)).toBe(false);
+  });
+
+// git keeps these files: its index names each of them, or a directory for all of them.
+for (const flag of ['--no-sparse-index', '--sparse-index'])
+  test(`what a sparse checkout hides is not deleted for all (${flag})`, async () => {
+    const files = Object.fromEntries(Array.from({ length: 300 }, (_, index) => [`docs/f${index}.txt`, `${index}\n`]));
+    const a = await world.share('a', { files: { ...files, 'src/x.txt': 'x\n' } });
+    git(a.dir, 'init', '-q', '-b', 'main');
+    git(a.dir, 'add', '-A');
+    git(a.dir, 'commit', '-qm', 'one');
+    const b = await world.join('b', a.invite, { allowMassDelete: true });
+    await world.settled(a, b);
+    git(a.dir, 'sparse-checkout', 'set', '--cone', flag, 'src');
+    await halted(a, 'mass-deletion-held');
+    expect(textFilesOf(b)).toBe(301);
+    expect(await a.control.holds()).toMatchObject([{ kind: 'deletions', direction: 'outgoing', count: 300 }]);
+  });
+
+test('a commit of what is left after a held deletion is no confirmation of it', async () => {
   const a = await world.share('a', { files: { 'readme.md': 'hello\n' } });
-  git(a.dir, 'init', '-q', '-b', 'main');
-  git(a.dir, 'add', '-A');
-  git(a.dir, 'commit', '-qm', 'one');
-  git(a.dir, 'checkout', '-qb', 'big');
-  for (const [file, text] of Object.entries(many(300))) a.write(file, text);
-  git(a.dir, 'add', '-A');
-  git(a.dir, 'commit', '-qm', 'two');
-  // A receiver measures for itself: this one was told to let it happen.
+  makeTwoBranches(a, '');
   const b = await world.join('b', a.invite, { allowMassDelete: true });
-  await b.until('all files', () => Object.keys(treeOf(b.dir)).length === 308);
+  await b.until('all files', () => textFilesOf(b) === 301);
   await world.settled(a, b);
-  const filesOf = (person: Person): string[] =>
-    Object.keys(treeOf(person.dir)).filter((file) => !file.startsWith('.git'));
-  git(a.dir, 'checkout', '-q', 'main');
-  await b.until('main', () => filesOf(b).length === 1);
-  git(a.dir, 'checkout', '-q', 'big');
-  await b.until('big', () => filesOf(b).length === 308);
-  await world.settled(a, b);
-  await a.stop();
-  git(a.dir, 'checkout', '-q', 'main');
-  await a.start();
-  await b.until('main again', () => filesOf(b).length === 1);
-  await world.settled(a, b);
-  expect([...a.events, ...b.events].filter((event) => event.event === 'state' && event.state === 'error')).toEqual([]);
+  for (let index = 0; index < 7; index += 1) rmSync(path.join(a.dir, `dir${index}`), { recursive: true });
+  await halted(a, 'mass-deletion-held');
+  git(a.dir, 'add', '-A');
+  git(a.dir, 'commit', '-qm', 'three');
+  a.write('beside.txt', 'goes on\n');
+  await b.until('the rest goes on', () => 'beside.txt' in treeOf(b.dir));
+  expect(textFilesOf(b)).toBe(302);
+  expect(a.state()?.code).toBe('mass-deletion-held');
 });
 
 test('a start without .driftless goes on', async () => {

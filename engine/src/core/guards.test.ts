@@ -77,7 +77,7 @@ describe('an emptied root', () => {
 });
 
 describe('a burst', () => {
-  const note = { vanished: [] as Gone[], appeared: [] as Gone[], gitChanged: false };
+  const note = { vanished: [] as Gone[], appeared: [] as Gone[] };
   const judgeAt = (guard: ReturnType<typeof createDeletionGuard>, nowMs: number, filesNow: number, git = false) =>
     guard.judge({ filesNow, nowMs, isHere: () => true, explain: () => git });
 
@@ -157,11 +157,9 @@ describe('a burst', () => {
   });
   it('asks git only above the limit', () => {
     const guard = createDeletionGuard();
-    guard.note({ ...note, vanished: files(over), gitChanged: true }, 0);
-    expect(guard.gitChanged(1)).toBe(true);
+    guard.note({ ...note, vanished: files(over) }, 0);
     expect(judgeAt(guard, 1, 0, true).kind).toBe('git');
     guard.clear();
     expect(judgeAt(guard, 2, 0)).toEqual({ kind: 'ok' });
-    expect(guard.gitChanged(2)).toBe(false);
   });
 });

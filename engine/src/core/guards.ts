@@ -121,8 +121,6 @@ export interface ScanOutcome {
   readonly vanished: readonly FileFact[];
   /** Files that were not there before, or have another content. */
   readonly appeared: readonly FileFact[];
-  /** .git/HEAD or .git/index was seen to change. */
-  readonly gitChanged: boolean;
 }
 
 export interface DeletionGuard {
@@ -137,8 +135,6 @@ export interface DeletionGuard {
   }): DeletionVerdict;
   /** Nothing is left to do: what appeared until now is a part of the folder that a later burst shrinks. */
   rested(): void;
-  /** Whether git's files changed in the burst. */
-  gitChanged(nowMs: number): boolean;
   /** Paths that are gone in the burst: what is held back, or confirmed. */
   vanishedPaths(nowMs: number): readonly RelPath[];
   /** The user confirmed, or the files came back: the burst is over. */
@@ -163,7 +159,6 @@ export function createDeletionGuard({
   const appeared = new Map<RelPath, Appearance>();
   let firstVanishedMs = Number.POSITIVE_INFINITY;
   let lastVanishedMs = Number.NEGATIVE_INFINITY;
-  let gitChangedMs = Number.NEGATIVE_INFINITY;
   let rests = 0;
   let hasAppearedSinceRest = false;
 
@@ -175,7 +170,6 @@ export function createDeletionGuard({
   const clear = (): void => {
     endBurst();
     appeared.clear();
-    gitChangedMs = Number.NEGATIVE_INFINITY;
   };
   /** Forgets what is over. Maps keep insertion order, which is the order of time. */
   const expire = (nowMs: number): void => {
@@ -185,7 +179,6 @@ export function createDeletionGuard({
       if (nowMs - atMs <= Math.max(burstMs, reappearedMs)) break;
       appeared.delete(path);
     }
-    if (nowMs - gitChangedMs > burstMs) gitChangedMs = Number.NEGATIVE_INFINITY;
   };
   const isInBurst = (known: Appearance): boolean => known.isNew && known.sinceMs >= firstVanishedMs;
   const isRecent = (known: Appearance): boolean => known.isNew && known.atMs >= firstVanishedMs - burstMs;
@@ -232,7 +225,6 @@ export function createDeletionGuard({
   return {
     note(outcome, nowMs) {
       expire(nowMs);
-      if (outcome.gitChanged) gitChangedMs = nowMs;
       for (const fact of outcome.vanished) noteVanished(fact, nowMs);
       for (const fact of outcome.appeared) noteAppeared(fact, nowMs);
       forgetOldest(vanished);
@@ -253,10 +245,6 @@ export function createDeletionGuard({
     rested() {
       if (hasAppearedSinceRest) rests += 1;
       hasAppearedSinceRest = false;
-    },
-    gitChanged(nowMs) {
-      expire(nowMs);
-      return gitChangedMs !== Number.NEGATIVE_INFINITY;
     },
     vanishedPaths(nowMs) {
       expire(nowMs);

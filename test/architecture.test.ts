@@ -156,6 +156,26 @@ describe('imports', () => {
   });
 });
 
+describe('writing into a linked folder', () => {
+  const adapters = /^engine\/src\/(disk-folder|folder|own-directory|node|testing)/;
+  const callersOf = (call: RegExp): readonly string[] =>
+    production.filter(({ path, code }) => !adapters.test(path) && call.test(code)).map(({ path }) => path);
+
+  test('only the replace journal puts one thing in the place of another (INTENT)', () => {
+    const calls =
+      /\.(?:swapIn|settleSwap|removeFile|makeSymlink)\(|\bfolder\s*\.\s*(?:makeDirectory|removeDirectory)\(/;
+    expect(callersOf(calls)).toEqual(['engine/src/apply/replace-journal.ts']);
+  });
+
+  test("renames and what comes back from the trash are apply's; a mode can be repeated and needs no journal", () => {
+    expect(callersOf(/\bfolder\s*\.\s*rename\(/)).toEqual(['engine/src/apply/moves.ts']);
+    expect(callersOf(/\.restoreTrash\(/)).toEqual([
+      'engine/src/apply/replace-journal.ts',
+      'engine/src/apply/trash-keeper.ts',
+    ]);
+  });
+});
+
 describe('cryptography', () => {
   test.each([
     ['weak hashes and ciphers', /['"`](md5|sha-?1|rc4|des|3des|des-ede3[\w-]*|bf-[\w-]+)['"`]/i],

@@ -9,13 +9,11 @@ import { createConflictCopies } from './conflicts/copies.ts';
 import { isRetryDue } from './core/backoff.ts';
 import { liveEntry, sameEntry, sameLocal } from './core/entry-encoding.ts';
 import { mergedMode, modeOf, modeOfFile, sameMode } from './core/file-mode.ts';
-import { ignoreFileNames } from './core/ignore-rules.ts';
 import { leafDigest } from './core/leaf-digest.ts';
 import type { LocalEntry } from './core/local-entry.ts';
 import type { PublishStep } from './core/plan.ts';
 import { type ResolutionStep, resolveByChoice, resolveByPolicy } from './core/resolution.ts';
 import type { Row } from './core/row.ts';
-import { ancestorsOf } from './core/tree-paths.ts';
 import type { PeerContext } from './peer-context.ts';
 import type { ExtraChange } from './publish.ts';
 
@@ -38,10 +36,6 @@ export interface ConflictKeeper {
   ownVariant(row: Row): Variant | undefined;
   /** Paths that `settle` will publish: not to go out as new files before. */
   copiesUnderWay(): ReadonlySet<RelPath>;
-  /** Changes that take untracked paths out of the room. */
-  untracks(): Promise<readonly ExtraChange[]>;
-  /** Some paths are still to be taken out. */
-  hasUntracks(): boolean;
 }
 
 export function createConflictKeeper(context: PeerContext): ConflictKeeper {
@@ -228,46 +222,11 @@ export function createConflictKeeper(context: PeerContext): ConflictKeeper {
     work.resolved.push(path);
   }
 
-  /**
-   * What an ignored path leaves in the room is taken out by an explicit command only (rule IG1). The command has put it into
-   * an ignore file first; here it waits until that is so.
-   */
-  async function untracks(): Promise<readonly ExtraChange[]> {
-    const wanted = JSON.parse(store.setting('untracks') ?? '[]') as RelPath[];
-    if (wanted.length === 0) return [];
-    const left: RelPath[] = [];
-    const changes: ExtraChange[] = [];
-    for (const path of wanted) {
-      const entry = liveEntry(store.manifest.slot(path));
-      if (entry === null) continue;
-      left.push(path);
-      // The others must have the rule before the path leaves the room, or they would put it back.
-      if ((store.row(path)?.outOfScope ?? null) === null || !areRulesInRoom(path)) continue;
-      changes.push({ change: { kind: 'untrack', path, subtree: entry.kind === 'directory' }, outcome: [] });
-    }
-    if (left.length !== wanted.length) store.setSetting('untracks', left.length === 0 ? null : JSON.stringify(left));
-    return changes;
-  }
-
-  /** Whether every ignore file above `path` is in the room as it is here. */
-  function areRulesInRoom(path: RelPath): boolean {
-    return [...ancestorsOf(path), ''].every((directory) =>
-      Object.values(ignoreFileNames).every((name) => {
-        const row = store.row((directory === '' ? name : `${directory}/${name}`) as RelPath);
-        return (
-          row === undefined || row.outOfScope !== null || sameLocal(row.local, liveEntry(row.remote), folder.traits)
-        );
-      }),
-    );
-  }
-
   return {
     settle,
     copiesUnderWay: copies.underWay,
     hasOrphans: () => orphans().length > 0,
     ownVariant,
-    untracks,
-    hasUntracks: () => store.setting('untracks') !== undefined,
   };
 }
 

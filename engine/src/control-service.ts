@@ -3,7 +3,7 @@
  * stopped one. Requests that change something are recorded in the store, and carried out by the loop, now or at its next run.
  */
 import { bytesToHex, comparePaths, type FileMode, parseRelPath, type RelPath } from '@driftless/protocol';
-import { dressOf } from './apply/disk-entry.ts';
+import { ownIgnoreFile, type Untracks } from './conflicts/untracks.ts';
 import type { Contents } from './contents.ts';
 import type {
   ConfirmAnswer,
@@ -19,11 +19,10 @@ import type {
   VerifyResult,
 } from './control.ts';
 import { liveEntry, sameLocal } from './core/entry-encoding.ts';
-import { modeOfFile, plainMode, scannedMode } from './core/file-mode.ts';
+import { modeOfFile, scannedMode } from './core/file-mode.ts';
 import { fingerprintOf } from './core/fingerprint.ts';
 import type { LocalEntry } from './core/local-entry.ts';
 import type { OutOfScopeReason, Row } from './core/row.ts';
-import { ignoreLineFor } from './core/scope/ignore-words.ts';
 import type { Holds } from './guards/holds.ts';
 import type { Pause } from './pause.ts';
 import type { PeerParts } from './peer-api.ts';
@@ -44,7 +43,6 @@ const outOfScopeWords: Readonly<Record<OutOfScopeReason, string>> = {
   'special-file': 'a pipe, socket or device, or a link that may lead out of the folder',
   'directory-of-out-of-scope': 'it holds only what is out of scope',
 };
-const ignoreFile = '.driftlessignore' as RelPath;
 
 export type ControlParts = Pick<
   PeerParts,
@@ -55,6 +53,7 @@ export type ControlParts = Pick<
 export interface LiveParts {
   readonly scanner: Scanner;
   readonly contents: Contents;
+  readonly untracks: Pick<Untracks, 'request'>;
   readonly running: boolean;
   readonly pause: Pause;
   /** Runs between two turns of the loop; a stopped peer runs it at once. */
@@ -62,7 +61,6 @@ export interface LiveParts {
   state(): PeerState;
   peers(): readonly PeerInfo[];
   session(): RoomSession | null;
-  markDirty(path: RelPath | '', deep: boolean): void;
   readonly holds: Holds;
   /** Something that was held may go: the loop looks again. */
   onConfirmed(): void;
@@ -367,15 +365,15 @@ export function createControl(parts: ControlParts, live: LiveParts): PeerControl
     const path = pathOf(text);
     if (path === undefined || liveEntry(store.manifest.slot(path)) === null)
       return answer(`${text} is not in the room`, false);
-    const isDirectory = liveEntry(store.manifest.slot(path))?.kind === 'directory';
     const ignored = store.row(path)?.outOfScope === 'ignored';
-    await live.command(async () => {
-      if (!ignored) await addIgnoreLine(ignoreLineFor(path, isDirectory));
-      const wanted = new Set(JSON.parse(store.setting('untracks') ?? '[]') as string[]);
-      store.setSetting('untracks', JSON.stringify([...wanted.add(path)]));
-    });
+    try {
+      await live.command(() => live.untracks.request(path));
+    } catch (error) {
+      if (!(error instanceof Error)) throw error;
+      return answer(`${path} stays in the room: ${error.message}`, false);
+    }
     return answer(
-      `${path} leaves the room and stays on every disk${ignored ? '' : '; it is now listed in .driftlessignore'}`,
+      `${path} leaves the room and stays on every disk${ignored ? '' : `; it is now listed in ${ownIgnoreFile}`}`,
     );
   }
 
@@ -390,32 +388,6 @@ export function createControl(parts: ControlParts, live: LiveParts): PeerControl
     });
     if (!confirmed.ok || live.running) return confirmed;
     return { ...confirmed, message: `${confirmed.message}; it takes effect when sync runs` };
-  }
-
-  async function addIgnoreLine(line: string): Promise<void> {
-    const stat = await folder.stat(ignoreFile);
-    const before =
-      stat === null ? '' : new TextDecoder().decode(Buffer.from((await diskBytes(ignoreFile)) ?? '', 'base64'));
-    const text = `${before}${before === '' || before.endsWith('\n') ? '' : '\n'}${line}\n`;
-    const stagedName = await live.contents.stageBytes(ignoreFile, new TextEncoder().encode(text));
-    // What was read just now is what may be replaced, scanned or not.
-    const expected =
-      stat !== null && 'links' in stat ? ({ kind: 'file', fingerprint: fingerprintOf(stat) } as const) : null;
-    const local = store.row(ignoreFile)?.local ?? null;
-    const dress = dressOf(ignoreFile, { mode: modeOfFile(local) ?? plainMode, before: local });
-    const outcome = await folder.swapIn({
-      path: ignoreFile,
-      stagedName,
-      asideName: `${stagedName}-old`,
-      expected,
-      dress,
-    });
-    if (outcome.kind !== 'done') {
-      await folder.discardStaged(stagedName);
-      throw new Error('.driftlessignore is being edited; try again');
-    }
-    live.markDirty(ignoreFile, false);
-    live.markDirty('', true);
   }
 
   return {

@@ -3,6 +3,8 @@
  * carried out by the next run.
  */
 
+import { createReplaceJournal } from './apply/replace-journal.ts';
+import { createUntracks } from './conflicts/untracks.ts';
 import { createContents } from './contents.ts';
 import type { PeerControl, PeerState } from './control.ts';
 import { type ControlParts, createControl } from './control-service.ts';
@@ -34,17 +36,31 @@ export function createOfflineControl(parts: ControlParts & { readonly random: Ra
     watchingByRescan: false,
     waitingForUnsavedEdits: false,
   });
-  return createControl(parts, {
-    scanner: createScanner({
-      folder: parts.folder,
-      store,
-      clock,
-      hashing: parts.hashing,
-      log: parts.log,
-      fileBytesMax: Number.POSITIVE_INFINITY,
-      pause,
-    }),
+  const scanner = createScanner({
+    folder: parts.folder,
+    store,
+    clock,
+    hashing: parts.hashing,
+    log: parts.log,
+    fileBytesMax: Number.POSITIVE_INFINITY,
+    pause,
+  });
+  const untracks = createUntracks({
+    folder: parts.folder,
+    store,
+    clock,
+    hashing: parts.hashing,
     contents,
+    journal: createReplaceJournal(parts),
+    isIgnored: async (path) => (await scanner.explain(path)).length > 0,
+    markDirty: () => {},
+    onProblem: () => {},
+    onNote: () => {},
+  });
+  return createControl(parts, {
+    scanner,
+    contents,
+    untracks,
     running: false,
     pause,
     command: (work) => work(),
@@ -60,7 +76,6 @@ export function createOfflineControl(parts: ControlParts & { readonly random: Ra
       }));
     },
     session: () => null,
-    markDirty: () => {},
     holds: createHolds(parts),
     onConfirmed: () => {},
     onTrustRelay: () => {

@@ -12,9 +12,11 @@
  */
 import { clipText, limits, type MassDeletion, type RelPath } from '@driftless/protocol';
 import { createApplier } from './apply/apply.ts';
+import { problemOf } from './apply/disk-entry.ts';
 import { createReplaceJournal } from './apply/replace-journal.ts';
 import { createTrashKeeper } from './apply/trash-keeper.ts';
 import { createCheckpoints } from './checkpoints.ts';
+import { createUntracks } from './conflicts/untracks.ts';
 import { createConflictKeeper } from './conflicts.ts';
 import { largeContentBytesMin, type StagedContent } from './content/content-types.ts';
 import { createContents } from './contents.ts';
@@ -230,6 +232,18 @@ export function createPeer(given: PeerParts): Peer {
     pause,
   });
   const secondLooks = createSecondLooks({ clock, store, settler, isIgnored: scanner.isIgnored });
+  const untracks = createUntracks({
+    folder,
+    store,
+    clock,
+    hashing: parts.hashing,
+    contents,
+    journal,
+    isIgnored: async (path) => (await scanner.explain(path)).length > 0,
+    markDirty: context.markDirty,
+    onProblem: (path, error) => context.fail(path, problemOf(error)),
+    onNote: (path, note) => parts.onEvent({ event: 'note', path, note }),
+  });
 
   // ── state ─────────────────────────────────────────────────────────────────────────────────────────────────────────
 
@@ -255,6 +269,7 @@ export function createPeer(given: PeerParts): Peer {
         feed.headMoved ||
         feed.hasPushed ||
         publisher.uploadsUnderWay > 0 ||
+        untracks.hasAny() ||
         downloads.size > 0,
       pending: counts.pending + settler.size,
       conflicts: Math.max(counts.held, open.size),
@@ -318,6 +333,7 @@ export function createPeer(given: PeerParts): Peer {
       await git.begin();
       isSettled = true;
     }
+    await untracks.resume();
     if (due.has('trash')) sweepTrash();
     if (halt !== null) return;
     if (isPaused()) {
@@ -496,7 +512,7 @@ export function createPeer(given: PeerParts): Peer {
         (row?.local?.kind === 'file' && row.local.digest === digest)
       );
     });
-    if (rows.length === 0 && held.length === 0 && !conflicts.hasUntracks() && !conflicts.hasOrphans()) {
+    if (rows.length === 0 && held.length === 0 && !untracks.hasAny() && !conflicts.hasOrphans()) {
       deletions.nothingLeft();
       // What still fails is tried again later: it is no part of the join any more.
       if (store.setting('join') !== undefined) {
@@ -667,7 +683,7 @@ export function createPeer(given: PeerParts): Peer {
     const steps = [...plan.publish, ...clashes].filter(
       (step) => !('path' in step && (publisher.uploading(step.path) || copies.has(step.path))),
     );
-    const extra = await conflicts.untracks();
+    const extra = await untracks.changes();
     if (steps.length === 0 && extra.length === 0) return;
     const paths = steps.map((step) => ('path' in step ? step.path : step.toPath));
     if (await git.busy(paths)) {
@@ -961,11 +977,11 @@ export function createPeer(given: PeerParts): Peer {
   const control = createControl(parts, {
     scanner,
     contents,
+    untracks,
     command,
     state: peerState,
     peers: () => presence.peers(),
     session: () => context.session(),
-    markDirty: context.markDirty,
     pause,
     running: true,
     holds,

@@ -4,8 +4,11 @@
  * files only, nothing of ours is left over, everybody ends equal, and another run changes nothing (P1–P3, C21, Q1; rules SENT,
  * OWN, INTENT, MERGE, DISK1; invariants 1, 2, 5, 8, 10, 16).
  */
+
+import type { RelPath } from '@driftless/protocol';
 import { expect, test } from 'vitest';
 import type { Keep } from '../../engine/src/control.ts';
+import { liveEntry } from '../../engine/src/core/entry-encoding.ts';
 import { createSmallWorld, type Person, type SmallWorld } from './small-world.ts';
 
 type Tree = Readonly<Record<string, string>>;
@@ -22,6 +25,8 @@ interface CrashCase {
   readonly act: (world: SmallWorld, a: Person, b: Person) => Promise<void>;
   /** What both folders hold afterwards; names of conflict copies are cut to `name.conflict`. */
   readonly expected: Tree;
+  /** What only one of them holds. */
+  readonly own?: Readonly<Record<string, Tree>>;
 }
 
 const write = (person: Person, files: Tree): void => {
@@ -67,7 +72,7 @@ async function crashEverywhere(crashCase: CrashCase, how: 'kill' | 'power-cut'):
           victim.start();
           await crashCase.act(world, a, b);
         }
-        await check(world, [a, b], crashCase.expected);
+        await check(world, [a, b], crashCase);
       } catch (error) {
         const events = victim.events.filter(({ event }) => event !== 'state').slice(-12);
         throw new Error(
@@ -82,10 +87,11 @@ async function crashEverywhere(crashCase: CrashCase, how: 'kill' | 'power-cut'):
   }
 }
 
-async function check(world: SmallWorld, people: readonly Person[], expected: Tree): Promise<void> {
+async function check(world: SmallWorld, people: readonly Person[], { expected, own }: CrashCase): Promise<void> {
   await world.quiet();
+  const treeOf = (one: Person): Tree => ({ ...expected, ...own?.[one.name] });
   for (const one of people) {
-    expect(withoutStamps(one.user.tree()), `folder of ${one.name}`).toEqual(expected);
+    expect(withoutStamps(one.user.tree()), `folder of ${one.name}`).toEqual(treeOf(one));
     expect(await one.folder.stagedNames(), `staged by ${one.name}`).toEqual([]);
     expect(one.store.intents(), `intents of ${one.name}`).toEqual([]);
     expect(one.store.problemRows(10), `problems of ${one.name}`).toEqual([]);
@@ -103,7 +109,7 @@ async function check(world: SmallWorld, people: readonly Person[], expected: Tre
       .slice(traces[index])
       .filter((change) => !change.startsWith('store.') && !change.includes('.driftless'));
     expect(touched, `second run of ${one.name}`).toEqual([]);
-    expect(withoutStamps(one.user.tree())).toEqual(expected);
+    expect(withoutStamps(one.user.tree())).toEqual(treeOf(one));
   }
 }
 
@@ -221,6 +227,55 @@ const cases: Readonly<Record<string, CrashCase>> = {
     act: startAndRest('b'),
     expected: { 'a.txt': 'by a\n', 'a.conflict.txt': 'by b\n' },
   },
+  'keeps both links': {
+    before: async (world, a, b) => {
+      a.user.symlink('link', 'base');
+      await inStep(world, a, b, { base: 'base\n' });
+      await b.stop();
+      a.user.remove('link');
+      a.user.symlink('link', 'by-a');
+      await world.quiet();
+      b.user.remove('link');
+      b.user.symlink('link', 'by-b');
+    },
+    victim: 'b',
+    act: startAndRest('b'),
+    expected: { base: 'base\n', link: '-> by-a', 'link.conflict': '-> by-b' },
+  },
+  'takes a path out of the room': {
+    before: async (world, a, b) => {
+      await inStep(world, a, b, { '.driftlessignore': 'secret.env\n', 'build/out': 'x\n' });
+      write(a, { 'secret.env': 'KEY OF A\n' });
+      write(b, { 'secret.env': 'KEY OF B\n' });
+      await world.quiet();
+    },
+    victim: 'a',
+    act: async (world, a) => {
+      if (a.isDead) a.start();
+      await atRestOrDead(world, a);
+      // Who was refused, or was not answered and still sees it in the room, asks again.
+      while (!a.isDead && liveEntry(a.store.manifest.slot('build' as RelPath)) !== null) {
+        let isDone: boolean | undefined;
+        void a.peer.untrack('build').then(
+          ({ ok }) => {
+            isDone = ok;
+          },
+          () => {
+            isDone = false;
+          },
+        );
+        await world.until('an answer or death', () => a.isDead || isDone !== undefined);
+        if (isDone === true) break;
+      }
+      await world.until(
+        'gone from the room, or dead',
+        () => a.isDead || a.store.manifest.slot('build' as RelPath) === null,
+      );
+      await atRestOrDead(world, a);
+    },
+    expected: { '.driftlessignore': 'secret.env\n/build/\n', 'build/': '', 'build/out': 'x\n' },
+    own: { a: { 'secret.env': 'KEY OF A\n' }, b: { 'secret.env': 'KEY OF B\n' } },
+  },
   'follows a move with an edit of its own': {
     before: async (world, a, b) => {
       await inStep(world, a, b, {
@@ -312,7 +367,7 @@ const cases: Readonly<Record<string, CrashCase>> = {
 };
 
 /** Where the disk is changed a power cut differs from a kill. */
-const isOnDisk = (name: string): boolean => /applies|merges|keeps|follows|replaces|joins with/.test(name);
+const isOnDisk = (name: string): boolean => /applies|merges|keeps|follows|replaces|joins with|takes/.test(name);
 for (const how of ['kill', 'power-cut'] as const) {
   test.each(Object.entries(cases).filter(([name]) => how === 'kill' || isOnDisk(name)))(
     `${how}: a peer that %s`,
@@ -324,7 +379,7 @@ for (const how of ['kill', 'power-cut'] as const) {
 }
 
 /** One change fails and the process goes on: the disk says EIO, or the state store has no room (D2, D10). */
-test.each(Object.entries(cases).filter(([name]) => /applies|publishes|merges|keeps|joins with/.test(name)))(
+test.each(Object.entries(cases).filter(([name]) => /applies|publishes|merges|keeps|joins with|takes/.test(name)))(
   'a failure at any change: a peer that %s',
   async (_name, crashCase) => {
     for (let n = 1; ; n += 2) {
@@ -340,7 +395,7 @@ test.each(Object.entries(cases).filter(([name]) => /applies|publishes|merges|kee
           expect(n).toBeGreaterThan(5);
           return;
         }
-        await check(world, [a, b], crashCase.expected);
+        await check(world, [a, b], crashCase);
       } catch (error) {
         throw new Error(
           `failure at change ${n}: ${b.trace.slice(-60).join(' · ')}\n${JSON.stringify(b.events.slice(-12))}\n${error instanceof Error ? error.message : String(error)}`,
@@ -354,26 +409,46 @@ test.each(Object.entries(cases).filter(([name]) => /applies|publishes|merges|kee
   caseMsMax,
 );
 
-const resolutions: readonly (readonly ['a' | 'b', Keep, Tree])[] = [
-  ['b', 'mine', { 'a.txt': 'by b\n' }],
-  ['b', 'theirs', { 'a.txt': 'by a\n' }],
-  ['b', 'both', { 'a.txt': 'by a\n', 'a.conflict.txt': 'by b\n' }],
-  ['a', 'mine', { 'a.txt': 'by a\n' }],
-  ['a', 'theirs', { 'a.txt': 'by b\n' }],
-  ['a', 'both', { 'a.txt': 'by a\n', 'a.conflict.txt': 'by b\n' }],
+const resolutions: readonly (readonly ['a' | 'b', Keep, { readonly main: 'a' | 'b'; readonly copy?: 'b' }])[] = [
+  ['b', 'mine', { main: 'b' }],
+  ['b', 'theirs', { main: 'a' }],
+  ['b', 'both', { main: 'a', copy: 'b' }],
+  ['a', 'mine', { main: 'a' }],
+  ['a', 'theirs', { main: 'b' }],
+  ['a', 'both', { main: 'a', copy: 'b' }],
 ];
-test.each(resolutions)(
-  'kill: %s, who answers a conflict with %s',
-  async (victimName, keep, expected) => {
+/** What the two sides made of one name, and how a tree shows it. */
+const sides = {
+  files: {
+    make: ({ user }: Person, by: string) => user.write('a.txt', `by ${by}\n`),
+    shown: (by: string) => `by ${by}\n`,
+  },
+  links: {
+    make: ({ user }: Person, by: string) => {
+      if (user.read('a.txt') !== undefined || 'a.txt' in user.tree()) user.remove('a.txt');
+      user.symlink('a.txt', `by-${by}`);
+    },
+    shown: (by: string) => `-> by-${by}`,
+  },
+} as const;
+test.each(
+  (['files', 'links'] as const).flatMap((kind) =>
+    resolutions.map(([victim, keep, left]) => [victim, keep, kind, left] as const),
+  ),
+)(
+  'kill: %s, who answers a conflict with %s, of %s',
+  async (victimName, keep, kind, left) => {
+    const { make, shown } = sides[kind];
     const died = await crashEverywhere(
       {
         policy: 'ask',
         before: async (world, a, b) => {
-          await inStep(world, a, b, { 'a.txt': 'base\n', 'other.txt': 'x\n' });
+          make(a, 'both');
+          await inStep(world, a, b, { 'other.txt': 'x\n' });
           await b.stop();
-          write(a, { 'a.txt': 'by a\n' });
+          make(a, 'a');
           await world.quiet();
-          write(b, { 'a.txt': 'by b\n' });
+          make(b, 'b');
           b.start();
           await world.until(
             'the conflict on both',
@@ -399,7 +474,11 @@ test.each(resolutions)(
           );
           if (!victim.isDead) await world.quiet();
         },
-        expected: { ...expected, 'other.txt': 'x\n' },
+        expected: {
+          'a.txt': shown(left.main),
+          ...(left.copy === undefined ? {} : { 'a.conflict.txt': shown(left.copy) }),
+          'other.txt': 'x\n',
+        },
       },
       'kill',
     );

@@ -447,6 +447,33 @@ describe('caches', () => {
     store.close();
   });
 
+  test.each([
+    ['shorter', `substr(value, 1, length(value) - 5)`],
+    ['other bytes', `CAST(substr(value, 1, 4) || X'00FF00FF00FF' || substr(value, 11) AS BLOB)`],
+    ['nothing', `X''`],
+  ])('a damaged row is a miss: %s (P10)', (_, value) => {
+    const before = open();
+    const bytes = bytesOf('some bytes that are long enough');
+    const chunk = { id: digestOf('chunk'), sealed: bytes } as unknown as Parameters<StateStore['cacheChunk']>[0];
+    commit(before, 'one');
+    before.cacheContent(contentDigest(bytes), bytes, 0);
+    before.cacheChunk(chunk);
+    before.cacheChunkIds(digestOf('x'), [chunk.id, chunk.id]);
+    before.close();
+    const db = openSqlDb(dbFile);
+    const tables = ['cached_records', 'cached_contents', 'cached_chunks', 'cached_chunk_ids'];
+    for (const table of tables) db.exec(`UPDATE ${table} SET value = ${value}`);
+    db.close();
+    const store = open();
+    expect(store.cachedRecordsAfter(0)).toBeUndefined();
+    expect(store.cachedContent(contentDigest(bytes))).toBeUndefined();
+    expect(store.cachedChunk(chunk.id)).toBeUndefined();
+    expect(store.cachedChunkIds(digestOf('x'))).toBeUndefined();
+    store.cacheChunk(chunk);
+    expect(Buffer.from(store.cachedChunk(chunk.id)?.sealed ?? [])).toEqual(Buffer.from(bytes));
+    store.close();
+  });
+
   test('chunk ids and history', () => {
     const store = open();
     const ids = [digestOf('1'), digestOf('2')] as unknown as Parameters<StateStore['cacheChunkIds']>[1];

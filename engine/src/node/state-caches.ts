@@ -1,9 +1,11 @@
 /**
- * The bounded caches of the state store. Each may be emptied at any time without harm; the oldest goes first.
+ * The bounded caches of the state store. Each may be emptied at any time without harm; the oldest goes first. A row that does not
+ * hold what was put into it is a miss, and goes: what it was for is fetched or made again.
  */
 import { hash } from 'node:crypto';
 import { deflateRawSync, inflateRawSync } from 'node:zlib';
 import type { ChunkId, Digest, RelPath, SealedChunk, SealedRecord } from '@driftless/protocol';
+import { StateStoreError } from '../ports/state-store.ts';
 import type { SqlDb } from './sql-db.ts';
 import { asBuffer, packBytes, unpackBytes } from './state-codec.ts';
 import type { Transactions } from './state-transactions.ts';
@@ -31,7 +33,12 @@ export function createStateCaches(db: SqlDb, transactions: Transactions) {
     countMax: cachedRecordsMax,
   });
   const chunks = createBlobCache(db, transactions, { table: 'cached_chunks', bytesMax: cachedChunksBytesMax });
-  const contents = createBlobCache(db, transactions, { table: 'cached_contents', bytesMax: cachedContentsBytesMax });
+  const contents = createBlobCache(db, transactions, {
+    table: 'cached_contents',
+    bytesMax: cachedContentsBytesMax,
+    // Each value is checked by its digest.
+    withSums: false,
+  });
   const chunkIds = createBlobCache(db, transactions, { table: 'cached_chunk_ids', bytesMax: cachedChunkIdsBytesMax });
   const deleteRecordsAfter = db.prepare('DELETE FROM cached_records WHERE key > ?');
 
@@ -112,9 +119,14 @@ export function createStateCaches(db: SqlDb, transactions: Transactions) {
 function createBlobCache(
   db: SqlDb,
   transactions: Transactions,
-  options: { readonly table: string; readonly bytesMax: number; readonly countMax?: number },
+  options: {
+    readonly table: string;
+    readonly bytesMax: number;
+    readonly countMax?: number;
+    readonly withSums?: boolean;
+  },
 ) {
-  const { table, bytesMax, countMax = Number.POSITIVE_INFINITY } = options;
+  const { table, bytesMax, countMax = Number.POSITIVE_INFINITY, withSums = true } = options;
   const selectTotals = db.prepare<{ readonly bytes: number | null; readonly count: number }>(
     `SELECT SUM(bytes) AS bytes, COUNT(*) AS count FROM ${table}`,
   );
@@ -161,13 +173,19 @@ function createBlobCache(
   }
 
   return {
-    get: (key: Uint8Array): Uint8Array | undefined => selectValue.get(key)?.value,
-    put(key: Uint8Array, value: Uint8Array, atMs: number): void {
-      if (value.length > bytesMax) return;
+    get(key: Uint8Array): Uint8Array | undefined {
+      const stored = readable(() => selectValue.get(key)?.value);
+      const value = stored === undefined || !withSums ? stored : withoutSum(stored);
+      if (stored !== undefined && value === undefined) readable(() => deleteKey(key));
+      return value;
+    },
+    put(key: Uint8Array, given: Uint8Array, atMs: number): void {
+      if (given.length > bytesMax) return;
+      const value = withSums ? withSum(given) : given;
       transactions.run(() => {
         deleteKey(key);
-        insert.run(key, value.length, atMs, value);
-        totals = { bytes: totals.bytes + value.length, count: totals.count + 1 };
+        insert.run(key, given.length, atMs, value);
+        totals = { bytes: totals.bytes + given.length, count: totals.count + 1 };
         removeOldestWhile(() => totals.bytes > bytesMax || totals.count > countMax);
       });
     },
@@ -175,6 +193,24 @@ function createBlobCache(
     dropOlderThan: (atMs: number) => transactions.run(() => removeOldestWhile((oldestAtMs) => oldestAtMs < atMs)),
     recount,
   };
+}
+
+/** undefined: that part of the database is damaged. Another failure is not this row's. */
+function readable<Value>(read: () => Value): Value | undefined {
+  try {
+    return read();
+  } catch (error) {
+    if (error instanceof StateStoreError && error.code === 'damaged') return undefined;
+    throw error;
+  }
+}
+
+const sumBytes = 8;
+const sumOf = (bytes: Uint8Array): Uint8Array => hash('sha256', bytes, 'buffer').subarray(0, sumBytes);
+const withSum = (bytes: Uint8Array): Uint8Array => Buffer.concat([bytes, sumOf(bytes)]);
+function withoutSum(stored: Uint8Array): Uint8Array | undefined {
+  const bytes = stored.subarray(0, Math.max(0, stored.length - sumBytes));
+  return Buffer.compare(sumOf(bytes), stored.subarray(bytes.length)) === 0 ? bytes : undefined;
 }
 
 function inflated(value: Uint8Array): Uint8Array | undefined {

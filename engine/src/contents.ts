@@ -17,6 +17,7 @@ import {
   type StageRequest,
   type UploadOptions,
 } from './content/content-types.ts';
+import { createDownloadParts } from './content/download-parts.ts';
 import { orFail } from './content/or-fail.ts';
 import { createVerifiedReader } from './content/read-verified.ts';
 import { createContentSealer } from './content/seal-content.ts';
@@ -36,12 +37,16 @@ export interface Contents {
   uploadLarge(path: RelPath, local: LocalFile, session: RoomSession, options: UploadOptions): Promise<PrepareOutcome>;
   /** Offers chunks to the relay and stores those that it lacks. */
   upload(chunks: readonly SealedChunk[], session: RoomSession, signal?: AbortSignal): Promise<void>;
+  /** After a refusal: whether the relay takes again what it refused, before anything is prepared for it. Throws RequestRefused if not. */
+  askAgain(session: RoomSession, signal?: AbortSignal): Promise<void>;
   /** Every chunk id of a content, list-chunks included. */
   idsOf(content: Content, session: RoomSession | null): Promise<readonly ChunkId[]>;
   /** The whole bytes of a small content, from caches, disk or relay. */
   bytesOf(content: Content, session: RoomSession | null): Promise<Uint8Array>;
-  /** Fetches, verifies and stages; `onStaged` is called per finished file. Throws ChunksMissing, ContentDamaged, FolderError, SessionEnded. */
+  /** Fetches, verifies and stages; `onStaged` is called per finished file. What one file fails for goes to `onFailed`; throws SessionEnded. */
   stage(requests: readonly StageRequest[], session: RoomSession | null, options: StageOptions): Promise<void>;
+  /** Removes what is left of downloads whose contents the room holds no more, or this disk by now. */
+  discardUnwantedParts(): Promise<void>;
   /** Stages bytes that are at hand (merges). */
   stageBytes(path: RelPath, bytes: Uint8Array): Promise<string>;
   /** Takes chunks that came along with a pushed record. */
@@ -63,7 +68,8 @@ export function createContents(parts: ContentsParts): Contents {
   const uploader = createUploader(parts, reader, sealer);
   const writer = createStagedFileWriter(parts);
   const stageSmall = createSmallStager(parts, reader, source, writer);
-  const stageLarge = createLargeStager(parts, source, writer);
+  const downloads = createDownloadParts(parts);
+  const stageLarge = createLargeStager(parts, source, writer, downloads);
 
   const stage: Contents['stage'] = async (requests, session, options) => {
     let group: StageRequest[] = [];
@@ -91,9 +97,11 @@ export function createContents(parts: ContentsParts): Contents {
     prepareSmall: sealer.prepareSmall,
     uploadLarge: uploader.uploadLarge,
     upload: uploader.upload,
+    askAgain: uploader.askAgain,
     idsOf: source.idsOf,
     bytesOf: source.bytesOf,
     stage,
+    discardUnwantedParts: downloads.discardUnwanted,
     stageBytes: writer.stageBytes,
     takePushed: source.takePushed,
     chunksFromDisk: sealer.chunksFromDisk,

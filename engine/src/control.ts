@@ -16,6 +16,9 @@ export type ErrorCode =
   | 'wrong-key'
   | 'relay-key-changed'
   | 'refused'
+  | 'relay-full'
+  | 'relay-busy'
+  | 'relay-failed'
   | 'update-needed'
   | 'cloned'
   | 'internal';

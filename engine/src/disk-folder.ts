@@ -618,16 +618,18 @@ export function createDiskFolder(options: DiskFolderOptions): Folder {
       }
     },
 
-    stage: async ({ name, near }) => {
+    stage: async ({ name, near, continueAt }) => {
       assertOwnName(name);
       try {
         own.ensure();
         const parent = nearestDirectory(disk, root, near);
-        const path = isOnRootDevice(parent) ? own.locate('stage', name) : own.locateBeside('stage', name, parent);
+        const isNew = continueAt === undefined;
+        const path =
+          isNew && !isOnRootDevice(parent) ? own.locateBeside('stage', name, parent) : own.locate('stage', name);
         return createStagedWriter({
           disk,
           name,
-          file: disk.create(path, 0o600),
+          file: isNew ? disk.create(path, 0o600) : disk.openToContinue(path, continueAt),
           remove: () => own.remove('stage', name),
         });
       } catch (error) {

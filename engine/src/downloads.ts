@@ -3,11 +3,12 @@
  * lies staged until the loop puts it in its place; one that nobody waits for any more is dropped.
  */
 import type { RelPath } from '@driftless/protocol';
-import { problemOf } from './apply/disk-entry.ts';
 import type { StagedContent } from './content/content-types.ts';
+import { problemOf } from './content/or-fail.ts';
 import type { PeerState } from './control.ts';
 import type { Apply } from './core/plan.ts';
 import type { PeerContext } from './peer-context.ts';
+import { SessionEnded } from './ports/room-session.ts';
 
 const atOnceMax = 2;
 
@@ -76,8 +77,13 @@ export function createDownloads(
           },
         })
         .catch((error: unknown) => {
-          if (!download.abort.signal.aborted) parts.log.info('download-ended', { reason: String(error) });
+          if (download.abort.signal.aborted || context.signal.aborted) return;
+          parts.log.info('download-ended', { reason: String(error) });
+          // With the session it begins again; anything else is the matter of this path, which waits before it is tried again.
+          if (!(error instanceof SessionEnded) && isCurrent()) context.fail(path, problemOf(error));
         })
+        .then(() => contents.discardUnwantedParts())
+        .catch((error: unknown) => parts.log.info('parts-not-discarded', { reason: String(error) }))
         .finally(() => {
           onProgress(null);
           if (download.stagedName === null && isCurrent()) downloads.delete(path);

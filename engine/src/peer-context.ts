@@ -1,10 +1,12 @@
 /** What the verbs of one running peer share. Built by peer.ts; holds no decisions. */
 import type { RelPath } from '@driftless/protocol';
 import type { ReplaceJournal } from './apply/replace-journal.ts';
+import type { PathFault } from './content/or-fail.ts';
 import type { Contents } from './contents.ts';
 import type { Pause } from './pause.ts';
 import type { PeerParts } from './peer-api.ts';
 import type { RoomSession } from './ports/room-session.ts';
+import type { Refusals } from './room/refusals.ts';
 
 export interface PeerContext {
   readonly parts: PeerParts;
@@ -16,8 +18,12 @@ export interface PeerContext {
   session(): RoomSession | null;
   /** Asks for a scan of a path: a hint, like a watcher's. */
   markDirty(path: RelPath | '', deep: boolean): void;
-  /** One path failed: it is shown and tried again with growing pauses (M8). A full disk is the state of the whole peer until it has been (D1). */
-  fail(path: RelPath, problem: { readonly reason: string; readonly diskFull: boolean } | string): void;
+  /**
+   * One path failed: it is shown and tried again with growing pauses (M8). A full disk, or a relay that refuses, is the state of
+   * the whole peer until it has been (D1, REFUSED).
+   */
+  fail(path: RelPath, problem: PathFault | string): void;
+  readonly refusals: Refusals;
 }
 
 /** The room cannot go on here (rule LOG3, or a fault of ours): shown as state `error`. */

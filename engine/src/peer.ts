@@ -12,13 +12,13 @@
  */
 import { clipText, limits, type MassDeletion, type RelPath } from '@driftless/protocol';
 import { createApplier } from './apply/apply.ts';
-import { problemOf } from './apply/disk-entry.ts';
 import { createReplaceJournal } from './apply/replace-journal.ts';
 import { createTrashKeeper } from './apply/trash-keeper.ts';
 import { createCheckpoints } from './checkpoints.ts';
 import { createUntracks } from './conflicts/untracks.ts';
 import { createConflictKeeper } from './conflicts.ts';
 import { largeContentBytesMin, type StagedContent } from './content/content-types.ts';
+import { type PathFault, problemOf } from './content/or-fail.ts';
 import { createContents } from './contents.ts';
 import type { PeerState } from './control.ts';
 import { createControl } from './control-service.ts';
@@ -35,8 +35,9 @@ import { leafDigest } from './core/leaf-digest.ts';
 import { derivePeerState, type Halt } from './core/peer-state.ts';
 import { type Apply, conflictWords, type DiskStep, type Plan, type PublishStep } from './core/plan.ts';
 import { reconcile } from './core/reconcile.ts';
-import { recordBatches } from './core/record-batches.ts';
+import { recordBatches, stepBytes, stepPath } from './core/record-batches.ts';
 import type { Row } from './core/row.ts';
+import { smallFirst } from './core/small-first.ts';
 import { createDeletionHold } from './deletion-hold.ts';
 import { createDownloads } from './downloads.ts';
 import { createGitWatch } from './git-watch.ts';
@@ -46,11 +47,12 @@ import { createSchedule, type Situation } from './peer/schedule.ts';
 import { diskFullHalt, failureOf } from './peer/turn-failure.ts';
 import type { Peer, PeerParts } from './peer-api.ts';
 import type { PeerContext } from './peer-context.ts';
-import type { RoomSession } from './ports/room-session.ts';
+import { RequestRefused, type RoomSession } from './ports/room-session.ts';
 import { createPresenceBoard } from './presence.ts';
 import { createPublisher } from './publish.ts';
 import { createRecovery, youngerLog } from './recover.ts';
 import { createRelayFeed } from './relay-feed.ts';
+import { createRefusals, type RefusableWork } from './room/refusals.ts';
 import { createRoomLog } from './room-log.ts';
 import { createRootGuard } from './root-guard.ts';
 import { createSecondLooks } from './scan/second-look.ts';
@@ -83,8 +85,9 @@ const trashEveryMsMin = 5_000;
 const trashEveryMsMax = 60_000;
 /** After a checkpoint that failed. */
 const checkpointRetryMs = 60_000;
-/** How long a room without space is left alone. */
-const quotaRetryMs = 15_000;
+/** Paths that wait for room at the relay and are not asked with: the smallest are, and let the others go on (rule REFUSED). */
+const refusedRetryMs = pathBackoff.maxMs;
+const refusedAskedWithMax = 32;
 /** No longer than a local network's; a slower one makes peers meet once more, not for ever. */
 const roundTripMsGuess = 10;
 
@@ -98,7 +101,6 @@ export function createPeer(given: PeerParts): Peer {
   // ── what the turns share ──────────────────────────────────────────────────────────────────────────────────────────
 
   let halt: Halt | null = null;
-  let quota: Halt | null = null;
   /** What is shown while failed turns are tried again. */
   let backOffHalt: Halt | null = null;
   /** Paths that failed for want of room, and have not been tried with success since. */
@@ -156,7 +158,12 @@ export function createPeer(given: PeerParts): Peer {
       wake();
     },
     onPresence: wake,
-    onOnline: () => presence.reset(),
+    onOnline: () => {
+      presence.reset();
+      // Another relay perhaps, or the same with more room: whatever was refused is asked for anew.
+      context.refusals.forget();
+      commands.push(async () => roomFound());
+    },
     onOffline: () => {
       try {
         tellState();
@@ -183,12 +190,21 @@ export function createPeer(given: PeerParts): Peer {
     markDirty: (path, deep) => {
       settler.hint(path, deep);
     },
+    refusals: createRefusals({
+      clock,
+      random: parts.random,
+      hasProblem: (path) => store.row(path)?.problem != null,
+    }),
     fail: (path, problem) => {
-      const { reason, diskFull: isFull } = typeof problem === 'string' ? { reason: problem, diskFull: false } : problem;
-      if (isFull) withoutRoom.add(path);
+      const { reason, ...fault }: PathFault =
+        typeof problem === 'string' ? { reason: problem, diskFull: false } : problem;
+      if (fault.diskFull) withoutRoom.add(path);
       else withoutRoom.delete(path);
       const attempts = (store.row(path)?.problem?.attempts ?? 0) + 1;
-      const delayMs = backoffDelayMs(attempts - 1, parts.random.fraction(), pathBackoff);
+      const delayMs =
+        fault.refused === undefined
+          ? backoffDelayMs(attempts - 1, parts.random.fraction(), pathBackoff)
+          : context.refusals.refusedPath(path, fault.refused.work, fault.refused.refusal);
       if (store.row(path)?.problem?.reason !== reason) parts.onEvent({ event: 'problem', path, reason });
       store.setProblem(path, { reason, attempts, retryAtMs: clock.nowMs() + delayMs });
     },
@@ -254,7 +270,7 @@ export function createPeer(given: PeerParts): Peer {
       halt:
         halt ??
         feed.refusal ??
-        quota ??
+        context.refusals.halt() ??
         holds.halt() ??
         backOffHalt ??
         (isDiskFull() ? diskFullHalt : null) ??
@@ -347,9 +363,12 @@ export function createPeer(given: PeerParts): Peer {
       if (halt !== null) return;
     }
     if (!looked && !due.has('plan')) return;
+    // A room whose log is refused is left alone; the disk is not (rule RUN).
+    if (!context.refusals.mayTry('room')) return;
     const startMs = nowMs();
     if (context.session() !== null) await takeIn();
     if (context.session() !== null && feed.caughtUp) await carryOut();
+    context.refusals.done('room');
     planLater(nowMs() - startMs);
   }
 
@@ -439,6 +458,7 @@ export function createPeer(given: PeerParts): Peer {
       if (full) schedule.after('all', degraded === null ? rescanEveryMs : degradedRescanEveryMs, nowMs());
       for (const request of result.unstable) settler.unstable(request);
       secondLooks.judge({ ...result, requests: full ? [] : paths, lookedMs });
+      tryAnew(result.changed);
       for (const { path, reason } of result.problems) parts.onEvent({ event: 'problem', path, reason });
       await git.noteRepositories(result.repositories);
       // Files can be gone because the folder is: looked at once more before anybody hears of it (D5).
@@ -449,6 +469,12 @@ export function createPeer(given: PeerParts): Peer {
       scanning = false;
       progress = null;
     }
+  }
+
+  /** What failed with other bytes says nothing about these: a new save has its own first try. */
+  function tryAnew(changed: readonly RelPath[]): void {
+    if (store.problemRows(1).length === 0) return;
+    for (const path of changed) if (store.row(path)?.problem != null) store.setProblem(path, null);
   }
 
   /** Brings the remote tree to the relay's head. */
@@ -683,7 +709,7 @@ export function createPeer(given: PeerParts): Peer {
     const steps = [...plan.publish, ...clashes].filter(
       (step) => !('path' in step && (publisher.uploading(step.path) || copies.has(step.path))),
     );
-    const extra = await untracks.changes();
+    const extra = context.refusals.mayTry('extra') ? await untracks.changes() : [];
     if (steps.length === 0 && extra.length === 0) return;
     const paths = steps.map((step) => ('path' in step ? step.path : step.toPath));
     if (await git.busy(paths)) {
@@ -701,7 +727,9 @@ export function createPeer(given: PeerParts): Peer {
     }
     gitWaitMs = null;
     const judged = await deletions.judge(steps, { inDoubt: settler.doubted().length });
-    const sendable = judged.steps;
+    const sendable = context.refusals.isSendingRefused
+      ? smallFirst(judged.steps, { bytesMax: limits.appendChunkBytesMax / 2, largeBytesMin: largeContentBytesMin })
+      : judged.steps;
     if (judged.waitMs > 0) planAfter(judged.waitMs);
     const whole = label !== '' && sendable.length > 1;
     const batches = [...recordBatches(sendable, { whole })];
@@ -720,6 +748,11 @@ export function createPeer(given: PeerParts): Peer {
         judged.massDeletion,
         whole,
       );
+      if (published === 'refused') {
+        const sent = new Set(sendable);
+        const leftOut = judged.steps.filter((step) => !sent.has(step));
+        return waitForRoom([...batches.slice(index).flat(), ...leftOut]);
+      }
       if (published === 'again') return;
       lastRecordMs = clock.monotonicMs();
       // Saves made meanwhile overtake the rest of a first share.
@@ -728,8 +761,48 @@ export function createPeer(given: PeerParts): Peer {
         return;
       }
     }
+    // The next smallest, until one is refused.
+    if (sendable.length < judged.steps.length) planAgain();
     git.settled();
     deletions.published();
+  }
+
+  /** Nothing of these went out. The smallest are what the relay is asked with again, and what they find takes the others along. */
+  function waitForRoom(steps: readonly PublishStep[]): void {
+    const refusal = context.refusals.latest('send');
+    if (refusal === undefined) return;
+    const { reason } = problemOf(refusal);
+    const isRemoval = (step: PublishStep): boolean => step.kind === 'publish' && step.local === null;
+    const last = (step: PublishStep): number => (isRemoval(step) ? Number.POSITIVE_INFINITY : stepBytes(step));
+    const waiting = [...steps].sort((a, b) => (last(a) === last(b) ? 0 : last(a) < last(b) ? -1 : 1));
+    store.transaction(() => {
+      for (const [index, step] of waiting.entries()) {
+        const askedMs = context.refusals.refusedPath(stepPath(step), 'send', refusal);
+        const retryAtMs = clock.nowMs() + (index < refusedAskedWithMax && !isRemoval(step) ? askedMs : refusedRetryMs);
+        for (const path of step.kind === 'publishMove' ? [step.fromPath, step.toPath] : [step.path])
+          store.setProblem(path, { reason, attempts: (store.row(path)?.problem?.attempts ?? 0) + 1, retryAtMs });
+      }
+    });
+  }
+
+  /** There is room again: everything that waited for it is tried at once. */
+  function roomFound(): void {
+    const paths = context.refusals.release();
+    if (paths.length === 0) return;
+    store.transaction(() => {
+      for (const path of paths) {
+        const problem = store.row(path)?.problem;
+        if (problem != null) store.setProblem(path, { ...problem, retryAtMs: 0 });
+      }
+    });
+    planAgain();
+  }
+
+  /** Told once, when it begins. */
+  function refused(work: RefusableWork, refusal: RequestRefused): number {
+    if (context.refusals.latest(work)?.message !== refusal.message)
+      parts.onEvent({ event: 'problem', path: '', reason: problemOf(refusal).reason });
+    return context.refusals.refused(work, refusal);
   }
 
   async function publishBatch(
@@ -740,7 +813,8 @@ export function createPeer(given: PeerParts): Peer {
     massDeletion: MassDeletion,
     whole: boolean,
     allOrNothing = false,
-  ): Promise<'appended' | 'nothing' | 'again'> {
+  ): Promise<'appended' | 'nothing' | 'again' | 'refused'> {
+    const waitedForRoom = batch.some((step) => context.refusals.isRefused(stepPath(step)));
     const outcome = await publisher.publish(batch, extra, {
       session: current,
       label,
@@ -755,8 +829,10 @@ export function createPeer(given: PeerParts): Peer {
     progress = null;
     switch (outcome.kind) {
       case 'appended':
-        quota = null;
         isFruitful = true;
+        context.refusals.done('send');
+        if (allOrNothing || extra.length > 0) context.refusals.done('extra');
+        if (waitedForRoom) roomFound();
         for (const { path, deleted } of outcome.paths)
           parts.onEvent(deleted ? { event: 'sent', path, deleted } : { event: 'sent', path });
         for (const step of batch)
@@ -780,18 +856,15 @@ export function createPeer(given: PeerParts): Peer {
       case 'gap':
         feed.caughtUp = false;
         return 'again';
-      case 'over-quota':
-        quota = {
-          code: 'refused',
-          reason: `the relay has no room left: ${outcome.what}`,
-          next: 'make room at the relay or raise its quota; this peer tries again',
-        };
-        planAfter(quotaRetryMs);
-        return 'again';
+      case 'refused':
+        if (!allOrNothing) planAfter(refused('send', outcome.refusal));
+        if (allOrNothing || extra.length > 0) planAfter(refused('extra', outcome.refusal));
+        return 'refused';
     }
   }
 
   async function settleConflicts(current: RoomSession): Promise<void> {
+    if (!context.refusals.mayTry('extra')) return;
     const work = await conflicts.settle((path) => !settler.has(path));
     if (work.extra.length === 0 && work.steps.length === 0) return;
     if ((await publishBatch(work.steps, work.extra, current, '', 'none', true, true)) === 'appended') planAgain();
@@ -801,18 +874,19 @@ export function createPeer(given: PeerParts): Peer {
   async function afterwards(current: RoomSession): Promise<void> {
     if (store.counts().pending > 0) return;
     wholeRecord = false;
-    if (tombstonesDue) {
-      tombstonesDue = false;
+    if (tombstonesDue && context.refusals.mayTry('extra')) {
       const aged = await agedTombstones(context);
-      if (aged.length > 0) await publishBatch([], aged, current, '', 'none', true, true);
+      const forgotten = aged.length === 0 || (await publishBatch([], aged, current, '', 'none', true, true));
+      tombstonesDue = forgotten === 'again' || forgotten === 'refused';
     }
-    if (checkpointing || clock.monotonicMs() < checkpointDueMs) return;
+    if (checkpointing || clock.monotonicMs() < checkpointDueMs || !context.refusals.mayTry('checkpoint')) return;
     checkpointing = true;
     // Beside the loop: saves do not wait for it (rule CP4).
     runBeside(
       checkpoints
         .makeIfDue(current)
         .then((made) => {
+          context.refusals.done('checkpoint');
           if (!made) return;
           diagnostics.info('checkpoint-made');
           tombstonesDue = true;
@@ -820,6 +894,7 @@ export function createPeer(given: PeerParts): Peer {
         })
         .catch((error: unknown) => {
           checkpointDueMs = clock.monotonicMs() + checkpointRetryMs;
+          if (error instanceof RequestRefused) refused('checkpoint', error);
           if (!closing.signal.aborted) diagnostics.warn('checkpoint-failed', { reason: String(error) });
         })
         .finally(() => {
@@ -912,6 +987,13 @@ export function createPeer(given: PeerParts): Peer {
 
   function onTurnFailed(error: unknown, failures: number): void {
     if (closing.signal.aborted) return;
+    if (error instanceof RequestRefused) {
+      // The journal and pushed records may have been cut short by it; the disk goes on being looked at.
+      isSettled = false;
+      feed.headMoved = true;
+      schedule.failed(nowMs(), 0);
+      return planAfter(refused('room', error));
+    }
     const failure = failureOf(error, failures);
     if (failure.settlesJournal) isSettled = false;
     if (failure.asksLogAgain) feed.caughtUp = false;

@@ -9,6 +9,7 @@ import {
   type Change,
   type ChunkId,
   type Content,
+  closeCodes,
   type Digest,
   decodeRecordHeader,
   type Entry,
@@ -20,6 +21,7 @@ import {
   type SealedChunk,
 } from '@driftless/protocol';
 import { isProblem, type LocalFile, largeContentBytesMin, type PreparedContent } from './content/content-types.ts';
+import { problemOf } from './content/or-fail.ts';
 import { applyChanges } from './core/apply-changes.ts';
 import { conflictName } from './core/conflict-name.ts';
 import { entryTag, liveEntry, sameLocal } from './core/entry-encoding.ts';
@@ -27,13 +29,18 @@ import { modeOf, modeOfFile, sameMode } from './core/file-mode.ts';
 import { leafDigest } from './core/leaf-digest.ts';
 import type { PublishStep } from './core/plan.ts';
 import { type PeerContext, RoomHalted } from './peer-context.ts';
-import type { RoomSession } from './ports/room-session.ts';
+import { RequestRefused, type RoomSession, SessionEnded } from './ports/room-session.ts';
 import type { SentAppend } from './ports/state-store.ts';
 import type { RoomLog } from './room-log.ts';
 
 /** Prepared small contents are kept over a stale answer, so that the retry only reseals a small body (rule PR2). */
-const preparedBytesMax = 32 * 1024 * 1024;
+const preparedBytesMax = 8 * 1024 * 1024;
 const preparedMax = 20_000;
+/** Sealed chunks of a record that is being drafted; beyond, they go to the relay before the rest is read: its size is no bound. */
+const draftChunkBytesMax = 2 * 1024 * 1024;
+/** Contents of a record that are kept as merge bases (rule BASE): an edit has few, a git switch is none. */
+const baseFilesMax = 50;
+const baseBytesMax = 8 * 1024 * 1024;
 /** Uploads asked for again when the relay names missing chunks; then the path is shown as a problem. */
 const missingRoundsMax = 3;
 
@@ -60,7 +67,7 @@ export type PublishOutcome =
   /** `isBehind`: the answer did not hold all records up to the head. */
   | { readonly kind: 'stale'; readonly isBehind: boolean }
   | { readonly kind: 'gap' }
-  | { readonly kind: 'over-quota'; readonly what: string };
+  | { readonly kind: 'refused'; readonly refusal: RequestRefused };
 
 export interface Publisher {
   publish(
@@ -80,10 +87,17 @@ export interface Publisher {
 interface Draft {
   readonly changes: Change[];
   readonly outcome: { path: RelPath; entry: Entry | null }[];
-  readonly chunks: SealedChunk[];
+  /** Not yet at the relay, as far as this draft knows. */
+  chunks: SealedChunk[];
+  chunkBytes: number;
+  /** Digests that `chunks` belong to. */
+  digests: Digest[];
+  /** Chunks went to the relay before the record was complete. */
+  isUploaded: boolean;
   readonly adds: Set<ChunkId>;
   readonly paths: { path: RelPath; deleted: boolean }[];
-  readonly baseBytes: { digest: Digest; bytes: Uint8Array }[];
+  readonly bases: { digest: Digest; bytes: Uint8Array }[];
+  baseBytes: number;
   /** A step moved, failed, or went to the background. */
   isIncomplete: boolean;
 }
@@ -106,15 +120,19 @@ export function createPublisher(context: PeerContext, log: RoomLog, wake: () => 
     uploadQueue = uploadQueue
       .then(async () => {
         if (signal.aborted) return;
+        const waitsFor = context.refusals.mayTry('send') ? undefined : context.refusals.latest('send');
+        if (waitsFor !== undefined) throw waitsFor;
         const outcome = await contents.uploadLarge(path, local, session, { signal, onProgress: () => {} });
         if (signal.aborted) return;
         if (outcome.kind === 'prepared') keep(local.digest, outcome.prepared);
         else if (outcome.kind === 'moved') context.markDirty(path, false);
-        else context.fail(path, outcome.reason);
+        else context.fail(path, outcome);
       })
       .catch((error: unknown) => {
-        // A cut link ends the upload; the next session starts it again and skips what is stored.
-        if (!signal.aborted) parts.log.info('upload-ended', { reason: String(error) });
+        if (signal.aborted) return;
+        parts.log.info('upload-ended', { reason: String(error) });
+        // A cut link ends the upload; the next session starts it again and skips what is stored. Anything else would only happen again.
+        if (!(error instanceof SessionEnded)) context.fail(path, problemOf(error, 'send'));
       })
       .finally(() => {
         if (uploads.get(path) === abort) uploads.delete(path);
@@ -124,15 +142,25 @@ export function createPublisher(context: PeerContext, log: RoomLog, wake: () => 
 
   function keep(digest: Digest, content: PreparedContent): void {
     if (prepared.has(digest)) return;
+    // Without room for its bytes it is prepared once more where a stale answer asks for them: rarely, and then it is one file's work.
+    if (preparedBytes + weightOf(content) > preparedBytesMax && content.chunks.length > 0) return;
     prepared.set(digest, content);
-    preparedBytes += content.bytes?.length ?? 0;
+    preparedBytes += weightOf(content);
+  }
+  /** Its chunks are durable at the relay: a retry needs only to name them. */
+  function dropChunks(digest: Digest): void {
+    const content = prepared.get(digest);
+    if (content === undefined) return;
+    const light = { ...content, chunks: [], bytes: null };
+    prepared.set(digest, light);
+    preparedBytes += weightOf(light) - weightOf(content);
   }
   /** What was sent is known to the room now; a large content that was uploaded meanwhile waits for its own record. */
   function forgetPrepared(sent?: readonly { readonly entry: Entry | null }[]): void {
     if (sent === undefined) prepared.clear();
     else for (const { entry } of sent) if (entry?.kind === 'file') prepared.delete(entry.content.digest);
     preparedBytes = 0;
-    for (const content of prepared.values()) preparedBytes += content.bytes?.length ?? 0;
+    for (const content of prepared.values()) preparedBytes += weightOf(content);
   }
 
   // ── a record ──────────────────────────────────────────────────────────────────────────────────────────────────────
@@ -142,14 +170,32 @@ export function createPublisher(context: PeerContext, log: RoomLog, wake: () => 
     extra: readonly ExtraChange[],
     options: PublishOptions,
   ): Promise<PublishOutcome> {
+    try {
+      return await draftAndAppend(steps, extra, options);
+    } catch (error) {
+      // Whatever part of it the relay refused: an answer, and no failure of this peer (rule REFUSED).
+      if (error instanceof RequestRefused) return { kind: 'refused', refusal: error };
+      throw error;
+    }
+  }
+
+  async function draftAndAppend(
+    steps: readonly PublishStep[],
+    extra: readonly ExtraChange[],
+    options: PublishOptions,
+  ): Promise<PublishOutcome> {
     if (preparedBytes > preparedBytesMax || prepared.size > preparedMax) forgetPrepared();
     const draft: Draft = {
       changes: [],
       outcome: [],
       chunks: [],
+      chunkBytes: 0,
+      digests: [],
+      isUploaded: false,
       adds: new Set(),
       paths: [],
-      baseBytes: [],
+      bases: [],
+      baseBytes: 0,
       isIncomplete: false,
     };
     for (const step of steps) {
@@ -265,17 +311,37 @@ export function createPublisher(context: PeerContext, log: RoomLog, wake: () => 
               : [...(store.cachedChunkIds(replaced.digest) ?? []), ...replaced.refs.ids],
           );
     for (const id of content.ids) if (!before.has(id)) draft.adds.add(id);
-    draft.chunks.push(...content.chunks.filter((chunk) => !before.has(chunk.id)));
-    if (content.bytes !== null && content.chunks.length > 0)
-      draft.baseBytes.push({ digest: local.digest, bytes: content.bytes });
+    const fresh = content.chunks.filter((chunk) => !before.has(chunk.id));
+    draft.chunks.push(...fresh);
+    draft.chunkBytes += bytesOf(fresh);
+    draft.digests.push(local.digest);
+    if (content.bytes !== null && content.chunks.length > 0) keepBase(local.digest, content.bytes, draft);
+    if (draft.chunkBytes > draftChunkBytesMax) await uploadDrafted(draft, options);
     return content.content;
+  }
+
+  function keepBase(digest: Digest, bytes: Uint8Array, draft: Draft): void {
+    if (draft.bases.length >= baseFilesMax || draft.baseBytes + bytes.length > baseBytesMax) return;
+    draft.bases.push({ digest, bytes });
+    draft.baseBytes += bytes.length;
+  }
+
+  /** What is drafted so far goes to the relay and out of memory. The record names it, whenever it comes. */
+  async function uploadDrafted(draft: Draft, options: PublishOptions): Promise<void> {
+    const { chunks, digests } = draft;
+    draft.chunks = [];
+    draft.chunkBytes = 0;
+    draft.digests = [];
+    draft.isUploaded = true;
+    await contents.upload(chunks, options.session, context.signal);
+    for (const digest of digests) dropChunks(digest);
   }
 
   function notPrepared(
     path: RelPath,
     outcome: { readonly kind: 'moved' } | { readonly kind: 'problem'; readonly reason: string },
   ): null {
-    if (isProblem(outcome)) context.fail(path, outcome.reason);
+    if (isProblem(outcome)) context.fail(path, outcome);
     else context.markDirty(path, false);
     return null;
   }
@@ -366,11 +432,9 @@ export function createPublisher(context: PeerContext, log: RoomLog, wake: () => 
 
     const chunks = [...new Map([...sealed.chunks, ...draft.chunks].map((chunk) => [chunk.id, chunk])).values()];
     let inline = chunks;
-    if (
-      chunks.reduce((bytes, chunk) => bytes + chunk.sealed.length, 0) > limits.appendChunkBytesMax ||
-      chunks.length > limits.chunksPerFrameMax
-    ) {
+    if (bytesOf(chunks) > limits.appendChunkBytesMax || chunks.length > limits.chunksPerFrameMax) {
       await contents.upload(chunks, options.session, context.signal);
+      for (const digest of draft.digests) dropChunks(digest);
       inline = [];
     }
     const sent: SentAppend = {
@@ -382,12 +446,20 @@ export function createPublisher(context: PeerContext, log: RoomLog, wake: () => 
     };
     store.putSent(sent);
     for (let round = 0; ; round += 1) {
-      const answer = await options.session.append(sealed.record, inline);
+      const answer = await options.session.append(sealed.record, inline).catch(async (error: unknown) => {
+        if (error instanceof RequestRefused) await forgetRefused(sent, error, options.session);
+        throw error;
+      });
       switch (answer.kind) {
         case 'appended':
-          log.commitOwn({ sent, header: header.value, body, applied, chunks });
-          for (const { digest, bytes } of draft.baseBytes.slice(0, 50))
-            store.cacheContent(digest, bytes, clock.nowMs());
+          log.commitOwn({
+            sent,
+            header: header.value,
+            body,
+            applied,
+            chunks: draft.isUploaded ? sealed.chunks : chunks,
+          });
+          for (const { digest, bytes } of draft.bases) store.cacheContent(digest, bytes, clock.nowMs());
           forgetPrepared(draft.outcome);
           return { kind: 'appended', paths: draft.paths };
         case 'stale': {
@@ -396,7 +468,7 @@ export function createPublisher(context: PeerContext, log: RoomLog, wake: () => 
         }
         case 'overQuota':
           store.deleteSent(sent.id);
-          return { kind: 'over-quota', what: answer.what };
+          throw new RequestRefused(closeCodes.overQuota.code, answer.what);
         case 'missingChunks': {
           if (round >= missingRoundsMax)
             throw new Error('the relay keeps asking for chunks that this peer does not have');
@@ -407,6 +479,18 @@ export function createPublisher(context: PeerContext, log: RoomLog, wake: () => 
     }
   }
 
+  /**
+   * A refused append is in no log, or so it seems: where a store failed under it, the log is asked, so that what was sent is
+   * neither believed lost nor remembered for ever (rule SENT).
+   */
+  async function forgetRefused(sent: SentAppend, refusal: RequestRefused, session: RoomSession): Promise<void> {
+    if (refusal.code === closeCodes.storeFailed.code) {
+      const page = await session.fetchRecords(sent.height - 1, 1).catch(() => null);
+      if (page === null || (page.head?.height ?? 0) >= sent.height) return;
+    }
+    store.deleteSent(sent.id);
+  }
+
   /** The relay lost chunks that it was believed to hold: from what is at hand, else from the files themselves. */
   async function refill(
     ids: readonly ChunkId[],
@@ -415,22 +499,21 @@ export function createPublisher(context: PeerContext, log: RoomLog, wake: () => 
     session: RoomSession,
   ): Promise<void> {
     const wanted = new Set(ids);
-    const found = chunks.filter((chunk) => wanted.has(chunk.id));
+    const give = async (found: readonly SealedChunk[]): Promise<void> => {
+      for (const chunk of found) wanted.delete(chunk.id);
+      if (found.length > 0) await session.put(found);
+    };
+    await give(chunks.filter((chunk) => wanted.has(chunk.id)));
     for (const id of ids) {
-      const cached = store.cachedChunk(id);
-      if (cached !== undefined) found.push(cached);
+      const cached = wanted.has(id) ? store.cachedChunk(id) : undefined;
+      if (cached !== undefined) await give([cached]);
     }
-    for (const chunk of found) wanted.delete(chunk.id);
+    // A file at a time: what one holds is all that is in memory.
     for (const { path } of draft.paths) {
       if (wanted.size === 0) break;
       const local = store.row(path)?.local;
-      if (local?.kind !== 'file') continue;
-      for (const chunk of await contents.chunksFromDisk(path, local, wanted)) {
-        found.push(chunk);
-        wanted.delete(chunk.id);
-      }
+      if (local?.kind === 'file') await give(await contents.chunksFromDisk(path, local, wanted));
     }
-    await session.put(found);
   }
 
   return {
@@ -445,6 +528,10 @@ export function createPublisher(context: PeerContext, log: RoomLog, wake: () => 
     },
   };
 }
+
+const bytesOf = (chunks: readonly SealedChunk[]): number =>
+  chunks.reduce((bytes, chunk) => bytes + chunk.sealed.length, 0);
+const weightOf = (content: PreparedContent): number => (content.bytes?.length ?? 0) + bytesOf(content.chunks);
 
 /** The drafted changes do not fit the manifest together: the loop drafts them otherwise. */
 export class DraftVoid extends Error {

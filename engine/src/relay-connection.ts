@@ -8,8 +8,9 @@
  * slow link in the middle of a big frame lives. Bulk frames wait while much is queued in the socket: small ones overtake.
  */
 import assert from 'node:assert/strict';
-import { closeCodes, decodeFrame, encodeFrame, limits, type Message } from '@driftless/protocol';
+import { decodeFrame, encodeFrame, limits, type Message } from '@driftless/protocol';
 import { backoffDelayMs, reconnectBackoff } from './core/backoff.ts';
+import { meaningOf, withDetail } from './core/refusal.ts';
 import type { Clock, Timer } from './ports/clock.ts';
 import type { Log } from './ports/log.ts';
 import type { Random } from './ports/random.ts';
@@ -281,7 +282,7 @@ export function createRelayConnection(options: RelayConnectionOptions): RelayCon
 
   function connectionMessage(message: Message): void {
     if (message.kind === 'pong') return;
-    if (message.kind === 'channelError') fail(describeError(message.code, message.detail));
+    if (message.kind === 'channelError') fail(withDetail(meaningOf(message.code), message.detail));
     else fail('the relay sent a message that has no place');
   }
 
@@ -384,13 +385,6 @@ export function createRelayConnection(options: RelayConnectionOptions): RelayCon
       });
     },
   };
-}
-
-/** A sentence for people from a code of close-codes.ts. */
-export function describeError(code: number, detail: string): string {
-  const known = Object.values(closeCodes).find((entry) => entry.code === code);
-  const meaning = known?.meaning ?? `the relay's code ${code}`;
-  return detail === '' ? meaning : `${meaning} (${detail})`;
 }
 
 function freeChannel(rooms: ReadonlyMap<number, unknown>): number {

@@ -12,6 +12,9 @@ const pushedBytesMax = 8 * 1024 * 1024;
 /** Presences waiting for their turn; each says again soon what it said. */
 const presencesMax = 1_000;
 
+/** Refusals that end with the relay's trouble. */
+const passing: readonly Halt['code'][] = ['relay-full', 'relay-busy', 'relay-failed'];
+
 export interface PushedRecord {
   readonly record: SealedRecord;
   readonly chunks: readonly SealedChunk[];
@@ -108,6 +111,8 @@ export function createRelayFeed(parts: PeerParts, options: RelayFeedOptions): Re
         onOffline: (reason) => {
           responsive = false;
           offlineReason = reason;
+          // A relay that is away refuses nothing; who is not let in, or does not trust it, stays so.
+          if (refusal !== null && passing.includes(refusal.code)) refusal = null;
           options.onOffline();
           onNews();
         },
@@ -119,7 +124,10 @@ export function createRelayFeed(parts: PeerParts, options: RelayFeedOptions): Re
           session = null;
           responsive = false;
           trustedKey = null;
-          refusal = refusalHalt(refused, parts.dir);
+          refusal =
+            refused.code === 'relay-key-changed'
+              ? { ...refused, next: `if you know why the relay has a new identity: driftless trust-relay ${parts.dir}` }
+              : refused;
           refusedKey = refused.relayKey ?? null;
           if (trustsNext && refusedKey !== null) options.command(async () => void trustRefusedKey());
           onNews();
@@ -176,22 +184,4 @@ export function createRelayFeed(parts: PeerParts, options: RelayFeedOptions): Re
     },
   };
   return feed;
-}
-
-function refusalHalt(
-  refused: { readonly code: 'refused' | 'relay-key-changed' | 'update-needed'; readonly reason: string },
-  dir: string,
-): Halt {
-  switch (refused.code) {
-    case 'relay-key-changed':
-      return {
-        code: 'relay-key-changed',
-        reason: refused.reason,
-        next: `if you know why the relay has a new identity: driftless trust-relay ${dir}`,
-      };
-    case 'update-needed':
-      return { code: 'update-needed', reason: refused.reason, next: 'update Driftless' };
-    case 'refused':
-      return { code: 'refused', reason: refused.reason, next: 'check the invite, or ask for a new one and join again' };
-  }
 }

@@ -21,12 +21,13 @@ import {
   verifyEd25519,
 } from '@driftless/protocol';
 import { backoffDelayMs } from './core/backoff.ts';
+import { meaningOf, refusalHalt, withDetail } from './core/refusal.ts';
 import type { Clock, Timer } from './ports/clock.ts';
 import type { Log } from './ports/log.ts';
 import type { Random } from './ports/random.ts';
 import type { RoomCipher } from './ports/room-cipher.ts';
 import type { RoomSessionHandlers } from './ports/room-session.ts';
-import { type ConnectedRoom, describeError, type RelayConnection } from './relay-connection.ts';
+import type { ConnectedRoom, RelayConnection } from './relay-connection.ts';
 import { createRoomSession, type OpenRoomSession } from './room-session.ts';
 
 /** Silence of the server within the handshake after which it is taken for something else (W10). */
@@ -98,13 +99,14 @@ export function createRoomChannel(options: RoomChannelOptions): ConnectedRoom {
       connection.send(channel, { kind: 'leave' });
       rest(refusedPause);
       const reason = `the relay's identity is not the one this room was linked to (${bytesToHex(challenge.relayKey).slice(0, 16)}…)`;
-      handlers.onRefused({ code: 'relay-key-changed', reason, relayKey: challenge.relayKey });
+      handlers.onRefused({ code: 'relay-key-changed', reason, next: '', relayKey: challenge.relayKey });
       return;
     }
     if (challenge.version !== protocolVersion) {
       connection.send(channel, { kind: 'leave' });
       rest(refusedPause);
-      handlers.onRefused({ code: 'update-needed', reason: `the relay speaks protocol version ${challenge.version}` });
+      const reason = `the relay speaks protocol version ${challenge.version}`;
+      handlers.onRefused({ code: 'update-needed', reason, next: 'update Driftless' });
       return;
     }
     const { readerKey, writerKey } = cipher;
@@ -163,19 +165,21 @@ export function createRoomChannel(options: RoomChannelOptions): ConnectedRoom {
       if (state.kind === 'online' && !state.session.answer(error)) misplaced(error);
       return;
     }
-    const reason = describeError(error.code, error.detail);
+    const reason = withDetail(meaningOf(error.code), error.detail);
     endSession(reason);
     switch (error.code) {
-      case closeCodes.refused.code:
-        rest(refusedPause);
-        return handlers.onRefused({ code: 'refused', reason });
-      case closeCodes.version.code:
-      case closeCodes.unknownCritical.code:
-        rest(refusedPause);
-        return handlers.onRefused({ code: 'update-needed', reason });
-      default:
+      case closeCodes.shutdown.code:
+      case closeCodes.timeout.code:
+      case closeCodes.slow.code:
         rest(endedPause);
-        tellOffline(reason);
+        return tellOffline(reason);
+      default: {
+        // It answers, and does not want to: not to be shown as a relay that is away (rule REFUSED).
+        const refusal = refusalHalt(error);
+        rest(refusal.code === 'refused' || refusal.code === 'update-needed' ? refusedPause : endedPause);
+        toldOffline = undefined;
+        handlers.onRefused(refusal);
+      }
     }
   }
 

@@ -2,7 +2,7 @@
  * A relay within the process: the real room store and record checks, without sockets, handshake and time. Every answer comes
  * in a later turn; a link can be cut before or after an append took effect.
  */
-import type { SealedChunk, SealedRecord } from '@driftless/protocol';
+import { type ChunkId, closeCodes, type SealedChunk, type SealedRecord } from '@driftless/protocol';
 import { memoryRoomStore } from '@driftless/relay';
 import type { RoomCipher } from '../../engine/src/ports/room-cipher.ts';
 import {
@@ -24,8 +24,16 @@ export interface MemoryRelay {
   returns(): void;
   /** Refuses chunks to readers, as a relay that has lost them. */
   losesChunks: boolean;
+  /** Sealed bytes that the room, and the relay, may hold. */
+  readonly quotas: { roomBytesMax: number; totalBytesMax: number };
+  /** Asked before each request is dealt with: what it returns is the answer instead. */
+  refuses: (request: RelayRequest, ids: readonly ChunkId[]) => RequestRefused | undefined;
+  /** Requests so far, by kind. */
+  readonly requests: ReadonlyMap<RelayRequest, number>;
   readonly appends: number;
 }
+
+export type RelayRequest = Exclude<keyof RoomSession, 'welcome' | 'relayKey' | 'sendPresence' | 'grantPushCredit'>;
 
 interface Member {
   readonly handlers: RoomSessionHandlers;
@@ -33,7 +41,9 @@ interface Member {
 }
 
 export function createMemoryRelay(): MemoryRelay {
-  const store = memoryRoomStore({ storeId: new Uint8Array(16).fill(7) });
+  const quotas = { roomBytesMax: Number.MAX_SAFE_INTEGER, totalBytesMax: Number.MAX_SAFE_INTEGER };
+  const store = memoryRoomStore({ storeId: new Uint8Array(16).fill(7), quotas });
+  const requests = new Map<RelayRequest, number>();
   const members = new Set<Member>();
   let isAway = false;
   const kept: (() => void)[] = [];
@@ -43,6 +53,9 @@ export function createMemoryRelay(): MemoryRelay {
 
   const relay: MemoryRelay = {
     losesChunks: false,
+    quotas,
+    refuses: () => undefined,
+    requests,
     get appends() {
       return appends;
     },
@@ -116,9 +129,16 @@ export function createMemoryRelay(): MemoryRelay {
     let self: Member | undefined;
     const keys = { reader: cipher.readerKey, writer: cipher.writerKey };
     const { room } = cipher;
-    const ask = async <Answer>(act: () => Promise<Answer>): Promise<Answer> => {
+    const ask = async <Answer>(
+      request: RelayRequest,
+      act: () => Promise<Answer>,
+      ids: readonly ChunkId[] = [],
+    ): Promise<Answer> => {
       await turn();
       if (ended !== undefined) throw new SessionEnded(ended);
+      requests.set(request, (requests.get(request) ?? 0) + 1);
+      const refusal = relay.refuses(request, ids);
+      if (refusal !== undefined) throw refusal;
       const answer = await act();
       await turn();
       if (ended !== undefined) throw new SessionEnded(ended);
@@ -134,7 +154,7 @@ export function createMemoryRelay(): MemoryRelay {
       welcome,
       relayKey: new Uint8Array(32),
       append: (record, chunks) =>
-        ask(async () => {
+        ask('append', async () => {
           hooks.before('append');
           const checked = checkRecord(record, { room, writerKey: cipher.writerKey });
           if (!checked.ok) throw new RequestRefused(1, checked.error.detail);
@@ -148,34 +168,44 @@ export function createMemoryRelay(): MemoryRelay {
           return { request: 0, ...outcome };
         }),
       fetchRecords: (after, bytesMax) =>
-        ask(async () => ({ kind: 'recordsPage', request: 0, ...(await store.records(room, { after, bytesMax })) })),
-      locate: (heads) => ask(async () => ({ kind: 'located', request: 0, ...(await store.locate(room, heads)) })),
-      have: (ids) => ask(() => store.have(room, ids)),
+        ask('fetchRecords', async () => ({
+          kind: 'recordsPage',
+          request: 0,
+          ...(await store.records(room, { after, bytesMax })),
+        })),
+      locate: (heads) =>
+        ask('locate', async () => ({ kind: 'located', request: 0, ...(await store.locate(room, heads)) })),
+      have: (ids) => ask('have', () => store.have(room, ids)),
       put: (chunks) =>
-        ask(async () => {
+        ask('put', async () => {
           hooks.before('put');
-          await store.put({ room, keys, chunks, nowMs });
+          const outcome = await store.put({ room, keys, chunks, nowMs });
+          if (outcome.kind === 'overQuota') throw new RequestRefused(closeCodes.overQuota.code, outcome.what);
         }),
       get: (ids, onChunk) =>
-        ask(async () => {
-          if (relay.losesChunks) return ids;
-          const missing = [];
-          for (let rest = ids; rest.length > 0; ) {
-            const found = await store.get(room, rest, 1024 * 1024);
-            for (const chunk of found.chunks) await onChunk(chunk);
-            missing.push(...found.missing);
-            rest = rest.slice(found.chunks.length + found.missing.length);
-          }
-          return missing;
-        }),
+        ask(
+          'get',
+          async () => {
+            if (relay.losesChunks) return ids;
+            const missing = [];
+            for (let rest = ids; rest.length > 0; ) {
+              const found = await store.get(room, rest, 1024 * 1024);
+              for (const chunk of found.chunks) await onChunk(chunk);
+              missing.push(...found.missing);
+              rest = rest.slice(found.chunks.length + found.missing.length);
+            }
+            return missing;
+          },
+          ids,
+        ),
       putCheckpoint: (checkpoint) =>
-        ask(async () => {
+        ask('putCheckpoint', async () => {
           await store.putCheckpoint({ room, checkpoint, nowMs });
           return [];
         }),
-      getCheckpoint: (atMost) => ask(() => store.checkpoint(room, atMost)),
+      getCheckpoint: (atMost) => ask('getCheckpoint', () => store.checkpoint(room, atMost)),
       seed: () =>
-        ask(async () => {
+        ask('seed', async () => {
           throw new RequestRefused(1, 'this relay never loses its rooms');
         }),
       sendPresence: (sealed) => {

@@ -6,13 +6,13 @@
  */
 import type { Entry, RelPath } from '@driftless/protocol';
 import type { StagedContent } from '../content/content-types.ts';
-import { downloadPrefix } from '../content/stage-large.ts';
+import { downloadPrefix } from '../content/download-parts.ts';
+import { problemOf } from '../content/or-fail.ts';
 import { liveEntry } from '../core/entry-encoding.ts';
 import { modeOf } from '../core/file-mode.ts';
 import type { Apply, Conflict, DiskStep } from '../core/plan.ts';
 import type { PeerContext } from '../peer-context.ts';
 import { FolderError } from '../ports/folder.ts';
-import { problemOf } from './disk-entry.ts';
 import { mergeOne } from './merge.ts';
 import { dressFile } from './modes.ts';
 import { createMover } from './moves.ts';
@@ -40,9 +40,6 @@ export interface Applier {
   /** Settles what a crash or an error interrupted. Called before the first scan of a run. */
   settleInterrupted(): Promise<void>;
 }
-
-/** Parts of large downloads that a new run finds and keeps. */
-const downloadPartsMax = 4;
 
 export function createApplier(context: PeerContext): Applier {
   const { parts, contents, journal } = context;
@@ -203,9 +200,9 @@ export function createApplier(context: PeerContext): Applier {
     const settled = await journal.settle();
     await mover.settle();
     // What was staged by a run before belongs to nobody any more; parts of large downloads are gone on from.
-    let partsKept = 0;
     for (const name of await folder.stagedNames())
-      if (!name.startsWith(downloadPrefix) || ++partsKept > downloadPartsMax) await folder.discardStaged(name);
+      if (!name.startsWith(downloadPrefix)) await folder.discardStaged(name);
+    await contents.discardUnwantedParts();
     for (const path of settled) context.markDirty(path, false);
   }
 

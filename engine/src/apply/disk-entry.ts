@@ -5,7 +5,7 @@ import { modeOf } from '../core/file-mode.ts';
 import { fingerprintOf } from '../core/fingerprint.ts';
 import type { FolderTraits } from '../core/folder-traits.ts';
 import type { LocalEntry } from '../core/local-entry.ts';
-import { type Dress, type Expected, FolderError, type Stat } from '../ports/folder.ts';
+import type { Dress, Expected, Stat } from '../ports/folder.ts';
 
 /** What the folder must still hold for a change to go ahead: what the last scan saw. */
 export function expectedOf(local: LocalEntry | null): Expected {
@@ -53,9 +53,3 @@ export const dressOf = (
  * into the same tick of the file system's clock. Whole seconds tell of a coarse one (FAT, HFS+).
  */
 const tickMs = (stat: Stat): number => (stat.mtimeNs % 1_000_000_000n === 0n ? 2_000 : 50);
-
-/** What a path's failure is shown as. */
-export const problemOf = (error: unknown): { readonly reason: string; readonly diskFull: boolean } =>
-  error instanceof FolderError
-    ? error.problem
-    : { reason: error instanceof Error ? error.message : String(error), diskFull: false };

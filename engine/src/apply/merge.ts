@@ -5,6 +5,7 @@
  */
 import { bytesToHex, type Digest } from '@driftless/protocol';
 import { ChunksMissing, ContentDamaged } from '../content/content-types.ts';
+import { isOfOnePath, problemOf } from '../content/or-fail.ts';
 import { liveEntry } from '../core/entry-encoding.ts';
 import { modeOf } from '../core/file-mode.ts';
 import { isIgnoreFileName } from '../core/ignore-rules.ts';
@@ -12,8 +13,6 @@ import { type MergeResult, mergeText } from '../core/merge-text.ts';
 import type { Conflict, Merge } from '../core/plan.ts';
 import { uniteIgnoreFiles } from '../core/scope/unite-ignore-files.ts';
 import type { PeerContext } from '../peer-context.ts';
-import { FolderError } from '../ports/folder.ts';
-import { problemOf } from './disk-entry.ts';
 
 export type MergeOutcome =
   | { readonly kind: 'merged' }
@@ -92,8 +91,7 @@ export async function mergeOne(context: PeerContext, step: Merge): Promise<Merge
   } catch (error) {
     // A replace that was cut is settled like after a crash: its staged file says how far it came.
     if (journal.isCut) throw error;
-    if (!(error instanceof ChunksMissing || error instanceof ContentDamaged || error instanceof FolderError))
-      throw error;
+    if (!isOfOnePath(error)) throw error;
     context.fail(path, problemOf(error));
     return later;
   } finally {

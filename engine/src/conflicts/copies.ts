@@ -4,8 +4,8 @@
  * each other's in the room, and the one that comes second takes its own back.
  */
 import type { Entry, FileEntry, RelPath, Variant } from '@driftless/protocol';
-import { problemOf } from '../apply/disk-entry.ts';
 import type { Outcome } from '../apply/replace-journal.ts';
+import { problemOf } from '../content/or-fail.ts';
 import { conflictName, conflictOriginal, copiesOf } from '../core/conflict-name.ts';
 import { liveEntry } from '../core/entry-encoding.ts';
 import { modeOf } from '../core/file-mode.ts';

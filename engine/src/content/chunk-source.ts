@@ -4,17 +4,23 @@
  */
 import { bytesToHex, type ChunkId, type Content, concatBytes, type SealedChunk } from '@driftless/protocol';
 import { type ExpandedRefs, expandRefs } from '../core/content-refs.ts';
-import type { RoomSession } from '../ports/room-session.ts';
+import { RequestRefused, type RoomSession } from '../ports/room-session.ts';
 import { ChunksMissing, ContentDamaged, type ContentsParts } from './content-types.ts';
 
 /** Chunks that came along with pushed records, kept until they are applied. */
 const pushedChunkBytesMax = 8 * 1024 * 1024;
+/** So many refusals in a row are no matter of single chunks: for a moment nothing more is asked for. */
+const refusalsInARowMax = 16;
+const refusedForMs = 1_000;
 
 export type ChunkSource = ReturnType<typeof createChunkSource>;
 
-export function createChunkSource({ store, cipher, hashing }: ContentsParts) {
+export function createChunkSource({ store, cipher, hashing, clock }: ContentsParts) {
   const pushed = new Map<ChunkId, SealedChunk>();
   let pushedBytes = 0;
+  let refusalsInARow = 0;
+  let refusedUntilMs = Number.NEGATIVE_INFINITY;
+  let lastRefusal: unknown;
 
   function takePushed(chunks: readonly SealedChunk[]): void {
     for (const chunk of chunks) {
@@ -48,14 +54,25 @@ export function createChunkSource({ store, cipher, hashing }: ContentsParts) {
     }
     if (wanted.length === 0) return plain;
     if (session === null) throw new ChunksMissing(wanted);
-    await session.get(
-      wanted,
-      (chunk) => {
-        const opened = cipher.openChunk(chunk);
-        if (opened !== undefined) plain.set(chunk.id, opened);
-      },
-      signal,
-    );
+    if (refusalsInARow >= refusalsInARowMax && clock.monotonicMs() < refusedUntilMs) throw lastRefusal;
+    try {
+      await session.get(
+        wanted,
+        (chunk) => {
+          const opened = cipher.openChunk(chunk);
+          if (opened !== undefined) plain.set(chunk.id, opened);
+        },
+        signal,
+      );
+      refusalsInARow = 0;
+    } catch (error) {
+      if (error instanceof RequestRefused) {
+        refusalsInARow += 1;
+        refusedUntilMs = clock.monotonicMs() + refusedForMs;
+        lastRefusal = error;
+      }
+      throw error;
+    }
     const missing = wanted.filter((id) => !plain.has(id));
     if (missing.length > 0) throw new ChunksMissing(missing);
     return plain;

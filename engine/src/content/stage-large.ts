@@ -1,65 +1,90 @@
-/** Stages one large content as a stream: resumes where it was cut, and fetches only chunks that no local file holds (F16). */
+/**
+ * Stages one large content as a stream: goes on where it was cut, and fetches only chunks that no local file holds (F16). In
+ * memory are one window of chunks and the list of their ids.
+ */
 import type { ChunkId } from '@driftless/protocol';
 import type { RoomSession } from '../ports/room-session.ts';
 import type { ChunkSource } from './chunk-source.ts';
 import type { ContentsParts, StageOptions, StageRequest } from './content-types.ts';
+import type { DownloadParts } from './download-parts.ts';
 import { createLocalChunkFinder, type LocalChunks } from './local-chunks.ts';
 import type { StagedFileWriter } from './staged-writer.ts';
 
-/** Staged names of large contents begin so: what is left of one is gone on from. */
-export const downloadPrefix = 'dl-';
 /** Chunks of a large content fetched at a time: at most 8 MiB in memory. */
 const fetchWindowChunks = 64;
 
-export function createLargeStager(parts: ContentsParts, { load, leavesOf }: ChunkSource, { write }: StagedFileWriter) {
-  const { folder, store, pause } = parts;
-  const { indexChunks, fromSources } = createLocalChunkFinder(parts);
+export function createLargeStager(
+  contentsParts: ContentsParts,
+  { load, leavesOf }: ChunkSource,
+  { write }: StagedFileWriter,
+  parts: DownloadParts,
+) {
+  const { folder, store, pause } = contentsParts;
+  const { indexChunks, fromSources } = createLocalChunkFinder(contentsParts);
 
   async function stageLarge(request: StageRequest, session: RoomSession | null, options: StageOptions): Promise<void> {
-    const prefix = `${downloadPrefix}${request.content.digest.slice(0, 24)}-`;
     const leaves = await leavesOf(request.content, session);
-    const wanted = new Set(leaves);
-    const parts = (await folder.stagedNames()).filter((name) => name.startsWith(prefix));
+    const found = await parts.find(request.content, leaves);
+    const name = found?.name ?? parts.newName(request.content);
     const sources: LocalChunks[] = [];
     try {
-      for (const name of parts) sources.push(await indexChunks(() => folder.openStaged(name), wanted));
-      const here = store.row(request.path)?.local;
-      const twin = store.localFilesByDigest(request.content.digest, 1)[0];
-      for (const path of new Set([
-        ...(twin === undefined ? [] : [twin.path]),
-        ...(here?.kind === 'file' ? [request.path] : []),
-      ]))
-        sources.push(await indexChunks(() => folder.openFile(path), wanted));
+      const left = leaves.slice(found?.chunks ?? 0);
+      await openSources(request, new Set(left), sources);
+      options.onProgress(found?.bytes ?? 0);
       await write(
         request,
-        prefix,
-        options.flush,
-        async (put) => {
-          for (let start = 0; start < leaves.length; start += fetchWindowChunks) {
-            options.signal.throwIfAborted();
-            const window = leaves.slice(start, start + fetchWindowChunks);
-            const plain = new Map<ChunkId, Uint8Array>();
-            for (const id of window) {
-              if (plain.has(id)) continue;
-              const bytes = await fromSources(sources, id);
-              if (bytes !== undefined) plain.set(id, bytes);
-            }
-            const rest = window.filter((id) => !plain.has(id));
-            if (rest.length > 0)
-              for (const [id, bytes] of await load(rest, session, options.signal)) plain.set(id, bytes);
-            for (const id of window) {
-              const bytes = plain.get(id) ?? new Uint8Array(0);
-              await put(bytes);
-              options.onProgress(bytes.length);
-            }
-            await pause();
-          }
-        },
+        { flush: options.flush, part: { name, found } },
+        (put) => copy(left, sources, session, options, put),
         options.onStaged,
       );
-      for (const name of parts) await folder.discardStaged(name);
+    } catch (error) {
+      parts.release(name);
+      throw error;
     } finally {
       for (const source of sources) await source.handle?.close();
+    }
+  }
+
+  /** The file as it is here, an older version perhaps, and another that holds the same bytes. */
+  async function openSources(
+    request: StageRequest,
+    wanted: ReadonlySet<ChunkId>,
+    sources: LocalChunks[],
+  ): Promise<void> {
+    if (wanted.size === 0) return;
+    const here = store.row(request.path)?.local;
+    const twin = store.localFilesByDigest(request.content.digest, 1)[0];
+    for (const path of new Set([
+      ...(twin === undefined ? [] : [twin.path]),
+      ...(here?.kind === 'file' ? [request.path] : []),
+    ]))
+      sources.push(await indexChunks(() => folder.openFile(path), wanted));
+  }
+
+  async function copy(
+    leaves: readonly ChunkId[],
+    sources: readonly LocalChunks[],
+    session: RoomSession | null,
+    options: StageOptions,
+    put: (bytes: Uint8Array) => Promise<void>,
+  ): Promise<void> {
+    for (let start = 0; start < leaves.length; start += fetchWindowChunks) {
+      options.signal.throwIfAborted();
+      const window = leaves.slice(start, start + fetchWindowChunks);
+      const plain = new Map<ChunkId, Uint8Array>();
+      for (const id of window) {
+        if (plain.has(id)) continue;
+        const bytes = await fromSources(sources, id);
+        if (bytes !== undefined) plain.set(id, bytes);
+      }
+      const rest = window.filter((id) => !plain.has(id));
+      if (rest.length > 0) for (const [id, bytes] of await load(rest, session, options.signal)) plain.set(id, bytes);
+      for (const id of window) {
+        const bytes = plain.get(id) ?? new Uint8Array(0);
+        await put(bytes);
+        options.onProgress(bytes.length);
+      }
+      await pause();
     }
   }
 

@@ -1,6 +1,6 @@
 /** Stages groups of small contents: fetched together, each verified and flushed as a file of its own (rules DISK1, BASE). */
 import { type ChunkId, concatBytes } from '@driftless/protocol';
-import type { RoomSession } from '../ports/room-session.ts';
+import { RequestRefused, type RoomSession } from '../ports/room-session.ts';
 import type { ChunkSource } from './chunk-source.ts';
 import { ChunksMissing, type ContentsParts, type StageOptions, type StageRequest } from './content-types.ts';
 import { orFail } from './or-fail.ts';
@@ -51,8 +51,7 @@ export function createSmallStager(
       const pieces = await piecesOf(request);
       await write(
         request,
-        '',
-        options.flush,
+        { flush: options.flush },
         async (put) => {
           for (const piece of pieces) await put(piece);
         },
@@ -83,6 +82,8 @@ export function createSmallStager(
     try {
       return await load(ids, session, signal);
     } catch (error) {
+      // One chunk that the relay cannot read refuses all that are asked for with it: each file then asks for its own.
+      if (error instanceof RequestRefused) return new Map();
       if (!(error instanceof ChunksMissing)) throw error;
       const gone = new Set(error.ids);
       const rest = ids.filter((id) => !gone.has(id));

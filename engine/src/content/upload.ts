@@ -1,7 +1,7 @@
 /** Brings chunks to the relay: what it lacks of a set, and a large file as a stream (rule FAST5). */
 import type { ChunkId, RelPath, SealedChunk } from '@driftless/protocol';
 import { limits } from '@driftless/protocol';
-import type { RoomSession } from '../ports/room-session.ts';
+import { RequestRefused, type RoomSession } from '../ports/room-session.ts';
 import type { ContentsParts, LocalFile, PrepareOutcome, UploadOptions } from './content-types.ts';
 import type { VerifiedReader } from './read-verified.ts';
 import type { ContentSealer } from './seal-content.ts';
@@ -14,6 +14,16 @@ export function createUploader(
   { readChunks }: VerifiedReader,
   { sealRefs }: ContentSealer,
 ) {
+  /** A chunk that the relay did not take: asked with alone before anything is read, cut and sealed for it again. */
+  let refused: SealedChunk | null = null;
+
+  /** Throws RequestRefused while the relay still refuses. */
+  async function askAgain(session: RoomSession, signal?: AbortSignal): Promise<void> {
+    if (refused === null) return;
+    await session.put([refused], signal === undefined ? {} : { signal });
+    refused = null;
+  }
+
   async function uploadLarge(
     path: RelPath,
     local: LocalFile,
@@ -23,6 +33,7 @@ export function createUploader(
     const known = store.contentByDigest(local.digest);
     if (known !== undefined && known.epoch === cipher.epoch && options.evenIfKnown !== true)
       return { kind: 'prepared', prepared: { content: known, chunks: [], ids: [], bytes: null } };
+    await askAgain(session, options.signal);
     const ids: ChunkId[] = [];
     let window: SealedChunk[] = [];
     let windowBytes = 0;
@@ -58,6 +69,7 @@ export function createUploader(
   }
 
   async function upload(chunks: readonly SealedChunk[], session: RoomSession, signal?: AbortSignal): Promise<void> {
+    if (chunks.length > 0) await askAgain(session, signal);
     const unique = [...new Map(chunks.map((chunk) => [chunk.id, chunk])).values()];
     for (let start = 0; start < unique.length; start += limits.idsPerRequestMax) {
       const batch = unique.slice(start, start + limits.idsPerRequestMax);
@@ -66,9 +78,16 @@ export function createUploader(
         signal,
       );
       const missing = batch.filter((_, index) => held[index] !== true);
-      if (missing.length > 0) await session.put(missing, signal === undefined ? {} : { signal });
+      if (missing.length === 0) continue;
+      try {
+        await session.put(missing, signal === undefined ? {} : { signal });
+      } catch (error) {
+        // The last one: those before it may have been taken.
+        if (error instanceof RequestRefused) refused = missing.at(-1) ?? null;
+        throw error;
+      }
     }
   }
 
-  return { uploadLarge, upload };
+  return { uploadLarge, upload, askAgain };
 }

@@ -23,7 +23,7 @@ export function recordBatches(
   let batch: PublishStep[] = [];
   let bytes = 0;
   for (const step of inPublishOrder(steps)) {
-    const size = bytesOf(step);
+    const size = stepBytes(step);
     if (batch.length > 0 && (batch.length >= stepsMax || bytes + size > bytesMax)) {
       batches.push(batch);
       batch = [];
@@ -59,7 +59,7 @@ export function inPublishOrder(steps: readonly PublishStep[]): readonly PublishS
         return 6;
     }
   };
-  const ranked = steps.map((step) => ({ step, rank: rankOf(step), path: pathOf(step) }));
+  const ranked = steps.map((step) => ({ step, rank: rankOf(step), path: stepPath(step) }));
   ranked.sort((a, b) => {
     if (a.rank !== b.rank) return a.rank - b.rank;
     const order = comparePaths(a.path, b.path);
@@ -68,7 +68,8 @@ export function inPublishOrder(steps: readonly PublishStep[]): readonly PublishS
   return ranked.map(({ step }) => step);
 }
 
-function bytesOf(step: PublishStep): number {
+/** Bytes of the content that a step sends. */
+export function stepBytes(step: PublishStep): number {
   switch (step.kind) {
     case 'publish':
       return step.local?.kind === 'file' ? step.local.size : 0;
@@ -80,7 +81,7 @@ function bytesOf(step: PublishStep): number {
   }
 }
 
-function pathOf(step: PublishStep): RelPath {
+export function stepPath(step: PublishStep): RelPath {
   return step.kind === 'publishMove' ? step.toPath : step.path;
 }
 

@@ -23,6 +23,7 @@ import {
   rmdirSync,
   statfs,
   symlinkSync,
+  truncateSync,
   unlinkSync,
   utimesSync,
   write,
@@ -68,6 +69,10 @@ export const nodeDisk: Disk = {
     isWindows ? realpathSync.native(path).replaceAll('\\', '/') : (realPathByKernel(path) ?? realpathSync.native(path)),
   openForReading: (path) => openFile(path, constants.O_RDONLY | noFollow | noBlock, 0),
   create: (path, mode) => openFile(path, constants.O_WRONLY | constants.O_CREAT | constants.O_EXCL | noFollow, mode),
+  openToContinue: (path, size) => {
+    truncateSync(path, size);
+    return openFile(path, constants.O_WRONLY | constants.O_APPEND | noFollow, 0);
+  },
   readLink: (path) => readlinkSync(path),
   rename: isWindows ? renameWithPatience : (from, to) => renameSync(from, to),
   link: (from, to) => linkSync(from, to),

@@ -94,5 +94,8 @@ function messageOf(error: unknown): string {
   if (!(error instanceof Error)) return String(error);
   // Happy-eyeballs failures come as an AggregateError whose own message is empty.
   if (error instanceof AggregateError && error.message === '') return error.errors.map(messageOf).join(', ');
-  return error.message;
+  const status = /^Unexpected server response: (\d+)$/.exec(error.message)?.[1];
+  if (status === undefined) return error.message;
+  // What a relay answers that has as many connections as it takes, or is about to stop; a proxy before it says the same.
+  return status === '503' ? 'it takes no more connections at present (HTTP 503)' : `it answered with HTTP ${status}`;
 }

@@ -45,6 +45,8 @@ export interface Disk {
   openForReading(path: string): DiskFile;
   /** A new file, never one that exists (EEXIST). */
   create(path: string, mode: number): DiskFile;
+  /** A file that exists, cut to its first `size` bytes: what is written goes behind them. */
+  openToContinue(path: string, size: number): DiskFile;
   readLink(path: string): string;
   /** Overwrites a file at `to`. A promise where the system may refuse for a moment (open files on Windows). */
   rename(from: string, to: string): void | Promise<void>;

@@ -134,8 +134,15 @@ export interface Folder {
   openFile(path: RelPath): Promise<ReadHandle | { readonly kind: 'absent' } | PathProblem>;
   readLink(path: RelPath): Promise<string | null | PathProblem>;
 
-  /** A new file in `.driftless/stage` (or beside `near` on a mount point inside the root). Rejects with PathProblem-like FolderError. */
-  stage(options: { readonly name: string; readonly near: RelPath }): Promise<StagedWriter>;
+  /**
+   * A new file in `.driftless/stage` (or beside `near` on a mount point inside the root); with `continueAt`, the one that lies
+   * there under that name, cut to so many bytes. Rejects with PathProblem-like FolderError.
+   */
+  stage(options: {
+    readonly name: string;
+    readonly near: RelPath;
+    readonly continueAt?: number;
+  }): Promise<StagedWriter>;
   /** A copy of a file of the folder, staged near another path: for a disk that refuses to rename it there. */
   stageCopy(options: {
     readonly path: RelPath;

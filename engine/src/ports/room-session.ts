@@ -16,6 +16,7 @@ import type {
   Stale,
   Welcome,
 } from '@driftless/protocol';
+import type { Halt } from '../core/peer-state.ts';
 
 export interface RoomSession {
   readonly welcome: Welcome;
@@ -64,12 +65,8 @@ export interface RoomSessionHandlers {
   onOffline(reason: string): void;
   /** Answering again on the same connection after onOffline. */
   onResponsive(): void;
-  /** Refused for good, until `retry`: wrong key, relay key changed, version. */
-  onRefused(refusal: {
-    readonly code: 'refused' | 'relay-key-changed' | 'update-needed';
-    readonly reason: string;
-    readonly relayKey?: Uint8Array;
-  }): void;
+  /** The relay answers and does not let this room in, or not on: wrong key, another relay key, version, a store that failed. */
+  onRefused(refusal: Halt & { readonly relayKey?: Uint8Array }): void;
   /** The newest (height, id) that this peer knows, for the hello. */
   known(): Head | null;
 }

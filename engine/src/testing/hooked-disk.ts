@@ -59,6 +59,7 @@ export function hookDisk(disk: Disk, before: (call: DiskCall) => void): Disk {
     realPath: one('realPath', (path) => disk.realPath(path)),
     openForReading: one('openForReading', (path) => hookFile(disk.openForReading(path), path)),
     create: moded('create', (path, mode) => hookFile(disk.create(path, mode), path)),
+    openToContinue: moded('openToContinue', (path, size) => hookFile(disk.openToContinue(path, size), path)),
     readLink: one('readLink', (path) => disk.readLink(path)),
     rename: (path, toPath) => {
       before({ operation: 'rename', path, toPath });

@@ -211,8 +211,8 @@ export function createMemoryDisk(options: MemoryDiskOptions): MemoryDisk {
     undo = [];
   };
 
-  const openNode = (node: Node, path: string): DiskFile => {
-    let position = 0;
+  const openNode = (node: Node, path: string, startAt = 0): DiskFile => {
+    let position = startAt;
     const readAt = (into: Uint8Array, start: number): number => {
       const part = node.bytes.subarray(start, start + into.length);
       into.set(part);
@@ -281,6 +281,12 @@ export function createMemoryDisk(options: MemoryDiskOptions): MemoryDisk {
         addNode(path, (parent) => makeNode('file', parent.device, mode)),
         path,
       ),
+    openToContinue: (path, size) => {
+      const node = existing(path);
+      if (node.kind !== 'file') throw failure('ELOOP', path);
+      setBytes(node, node.bytes.slice(0, size), path);
+      return openNode(node, path, size);
+    },
     readLink: (path) => {
       const node = existing(path);
       if (node.kind !== 'symlink') throw failure('EINVAL', path);

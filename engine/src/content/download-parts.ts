@@ -1,0 +1,107 @@
+/**
+ * What is left of a large download that was cut: one staged file a content, which the next try goes on with where it ends. It
+ * holds a beginning of the content, verified chunk by chunk, and goes when the content is wanted no more, so that the stage
+ * never holds more than the files that are to come (rule DISK1).
+ */
+import { bytesToHex, type ChunkId, type Content, type Digest } from '@driftless/protocol';
+import { createChunker } from '../core/chunker.ts';
+import type { Sha256Stream } from '../ports/hashing.ts';
+import { type ContentsParts, readBytes } from './content-types.ts';
+
+/** Staged names of large contents begin so; the digest follows, and some digits that make the name unique. */
+export const downloadPrefix = 'dl-';
+const nameShape = /^dl-([0-9a-f]{64})-[0-9a-f]+$/;
+
+export interface DownloadPart {
+  readonly name: string;
+  /** Leading chunks of the content that it holds. */
+  readonly chunks: number;
+  readonly bytes: number;
+  /** Over exactly these bytes, to be gone on with. */
+  readonly hash: Sha256Stream;
+}
+
+export type DownloadParts = ReturnType<typeof createDownloadParts>;
+
+export function createDownloadParts({ folder, store, cipher, hashing, random, pause }: ContentsParts) {
+  /** Being written, or whole and waiting for their place: two paths may need one content. */
+  const inUse = new Set<string>();
+
+  function newName({ digest }: Content): string {
+    const name = `${downloadPrefix}${digest}-${bytesToHex(random.bytes(8))}`;
+    inUse.add(name);
+    return name;
+  }
+
+  /** The longest beginning that lies staged; null when there is none. Shorter ones go. */
+  async function find(content: Content, leaves: readonly ChunkId[]): Promise<DownloadPart | null> {
+    const names = await folder.stagedNames();
+    for (const name of inUse) if (!names.includes(name)) inUse.delete(name);
+    let best: DownloadPart | null = null;
+    for (const name of names) {
+      if (inUse.has(name) || nameShape.exec(name)?.[1] !== content.digest) continue;
+      inUse.add(name);
+      const part = await read(name, leaves);
+      const worse = part === null || (best !== null && part.bytes <= best.bytes) ? name : best?.name;
+      if (part !== null && worse !== name) best = part;
+      if (worse !== undefined) await folder.discardStaged(worse);
+    }
+    return best;
+  }
+
+  async function read(name: string, leaves: readonly ChunkId[]): Promise<DownloadPart | null> {
+    const handle = await folder.openStaged(name);
+    if ('kind' in handle) return null;
+    const hash = hashing.createSha256();
+    const cutter = createChunker(cipher.gearTable);
+    let chunks = 0;
+    let bytes = 0;
+    /** False at the first chunk that is not the content's: from there on the part is of no use. */
+    const take = (pieces: Iterable<Uint8Array>): boolean => {
+      for (const piece of pieces) {
+        if (cipher.chunkId(piece) !== leaves[chunks]) return false;
+        hash.update(piece);
+        chunks += 1;
+        bytes += piece.length;
+      }
+      return true;
+    };
+    try {
+      for (;;) {
+        const next = await handle.read(readBytes);
+        if (next.length === 0) {
+          const last = cutter.finish();
+          if (last !== null) take([last]);
+          break;
+        }
+        if (!take(cutter.push(next))) break;
+        await pause();
+      }
+    } finally {
+      await handle.close();
+    }
+    return chunks === 0 ? null : { name, chunks, bytes, hash };
+  }
+
+  /** The room holds it, and no file here does. */
+  const isWanted = (digest: Digest): boolean =>
+    store.contentByDigest(digest) !== undefined && store.localFilesByDigest(digest, 1).length === 0;
+
+  async function discardUnwanted(): Promise<void> {
+    for (const name of await folder.stagedNames()) {
+      if (!name.startsWith(downloadPrefix) || inUse.has(name)) continue;
+      const digest = nameShape.exec(name)?.[1] as Digest | undefined;
+      if (digest === undefined || !isWanted(digest)) await folder.discardStaged(name);
+    }
+  }
+
+  return {
+    newName,
+    find,
+    /** It was cut: the next try may go on with it. */
+    release: (name: string): void => {
+      inUse.delete(name);
+    },
+    discardUnwanted,
+  };
+}

@@ -131,6 +131,8 @@ export function createControl(parts: ControlParts, live: LiveParts): PeerControl
       head,
       root: store.root(),
       outOfScope: counts.outOfScope,
+      outOfScopeByReason: Object.fromEntries(store.outOfScopeCounts()),
+      conflictCopies: store.conflictCopies(listedMax),
       outOfScopePaths,
       relay: parts.urls.join(' '),
       running: live.running,
@@ -340,9 +342,14 @@ export function createControl(parts: ControlParts, live: LiveParts): PeerControl
     const localSame = sameLocal(row.local, row.base, folder.traits);
     const remoteSame = sameLocal(row.local, liveEntry(row.remote), folder.traits);
     if (row.outOfScope === null && row.hold === null)
-      lines.push(remoteSame ? 'in sync' : localSame ? 'to be applied here' : 'to be sent from here');
+      lines.push(remoteSame ? 'in sync' : localSame ? toApply(row) : toSend(row));
     return lines;
   }
+
+  const toApply = ({ remote }: Row): string =>
+    liveEntry(remote) === null ? 'deleted in the room: to be deleted here' : 'to be applied here';
+  const toSend = ({ local }: Row): string =>
+    local === null ? 'deleted here: the deletion is to be sent' : 'to be sent from here';
 
   const modeWords = (mode: FileMode): string =>
     `${mode.executable ? ', executable' : ''}${mode.private ? ', private' : ''}`;

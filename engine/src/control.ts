@@ -113,6 +113,10 @@ export interface Status extends Omit<PeerState, 'conflicts' | 'progress'> {
   readonly head: { readonly height: number; readonly id: string } | null;
   readonly root: string;
   readonly outOfScope: number;
+  /** The same by reason. */
+  readonly outOfScopeByReason: Readonly<Record<string, number>>;
+  /** Conflict copies that lie beside their files, until somebody merges and deletes them; the first 1,000. */
+  readonly conflictCopies: readonly string[];
   /** The first 1,000, with reasons. */
   readonly outOfScopePaths: readonly ProblemInfo[];
   readonly relay: string;

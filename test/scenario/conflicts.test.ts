@@ -44,6 +44,12 @@ test('overlapping edits: keep-both leaves the loser under a conflict name on bot
   expect(a.read(copy ?? '')).toBe('by b\n');
   expect(treeOf(b.dir)).toEqual(treeOf(a.dir));
   expect(b.events.some((event) => event.event === 'conflict' && event.path === 'a.txt')).toBe(true);
+  // Nothing is open any more, but somebody has still to look at the copy: it is listed until it is gone.
+  expect(await a.control.status()).toMatchObject({ state: 'idle', conflicts: [], conflictCopies: [copy] });
+  rmSync(path.join(a.dir, copy ?? ''));
+  await b.until('the deletion', () => conflictNames(b.dir).length === 0);
+  await world.settled(a, b);
+  expect((await b.control.status()).conflictCopies).toEqual([]);
 });
 
 test('ask: the local file stays, the conflict is open on both, and theirs resolves it everywhere', async () => {

@@ -1,22 +1,10 @@
 /** One question to a linked folder's peer, running or not, and its answer in words or as one JSON object. */
 import { isAbsolute, relative, sep } from 'node:path';
-import type {
-  ConflictInfo,
-  ControlAnswer,
-  HoldChoice,
-  HoldInfo,
-  Keep,
-  PeerControl,
-  Status,
-  VerifyResult,
-} from '../control.ts';
+import type { ConflictInfo, ControlAnswer, HoldChoice, Keep, PeerControl, VerifyResult } from '../control.ts';
 import type { FolderHost } from '../host-api.ts';
 import { type Output, printable } from './output.ts';
-import { stateText } from './peer-view.ts';
+import { holdLines, listed, statusLines } from './status-view.ts';
 import { exitCodes } from './usage-error.ts';
-
-/** Enough to see what is wrong; `--json` gives all. */
-const shownMax = 20;
 
 export interface Question {
   readonly host: FolderHost;
@@ -73,11 +61,17 @@ export const askVerify = (question: Question): Promise<number> =>
 export const askConflicts = (question: Question): Promise<number> =>
   ask(
     question,
-    async (control) => ({ conflicts: await control.conflicts() }),
-    ({ conflicts }) =>
-      conflicts.length === 0
+    async (control) => ({
+      conflicts: await control.conflicts(),
+      copies: (await control.status()).conflictCopies,
+    }),
+    ({ conflicts, copies }) => [
+      ...(conflicts.length === 0
         ? ['no open conflicts']
-        : conflicts.flatMap((conflict) => conflictLines(conflict, question.dir)),
+        : conflicts.flatMap((conflict) => conflictLines(conflict, question.dir))),
+      ...(copies.length === 0 ? [] : ['copies that were kept beside their files, until you merge and delete them:']),
+      ...listed('copy', copies).map(printable),
+    ],
   );
 
 export const askExplain = (question: Question, path: string): Promise<number> =>
@@ -117,34 +111,6 @@ function pathInRoom({ dir }: Question, path: string): string {
   return slashed.replace(/^(\.\/+)+/, '').replace(/\/+$/, '');
 }
 
-function statusLines(status: Status, dir: string): readonly string[] {
-  const now = stateText({ ...status, conflicts: status.conflicts.length }, dir);
-  const here = status.peers.map(
-    (peer) =>
-      `${peer.name} (${peer.online ? 'here' : peer.lastSeen === null ? 'never seen' : `last seen ${peer.lastSeen}`})`,
-  );
-  return [
-    `${status.dir}`,
-    `  state     ${now === '' ? `${status.state}, ${status.pending} pending` : now}${status.running ? '' : ' (no peer runs; stored state)'}`,
-    `  files     ${status.files}${status.outOfScope === 0 ? '' : `, ${status.outOfScope} left out`}`,
-    `  head      ${status.head === null ? 'none yet' : `${status.head.height}, root ${status.root.slice(0, 16)}`}`,
-    `  relay     ${status.relay}`,
-    `  peers     ${here.length === 0 ? 'none seen' : here.join(', ')}`,
-    ...(status.lastChange === null
-      ? []
-      : [`  last      ${status.lastChange.path} by ${status.lastChange.by}, ${status.lastChange.time}`]),
-    ...status.holds.flatMap((hold) => holdLines(hold, dir, { isOpen: true }).map((line) => `  ${line}`)),
-    ...listed(
-      'conflict',
-      status.conflicts.map((conflict) => conflict.path),
-    ),
-    ...listed(
-      'problem',
-      status.problems.map((problem) => `${problem.path}: ${problem.reason}`),
-    ),
-  ].map(printable);
-}
-
 function verifyLines(result: VerifyResult): readonly string[] {
   const verdict = result.ok ? 'the folder is exactly the room' : `${result.differences.length} differences`;
   return [
@@ -164,22 +130,4 @@ function conflictLines(conflict: ConflictInfo, dir: string): readonly string[] {
     ),
     `  keep one with: driftless resolve '${dir}' '${conflict.path}' --keep mine|theirs|both`,
   ].map(printable);
-}
-
-/** What is held, how much, by whom, which paths, and how it is let go. */
-function holdLines(hold: HoldInfo, dir: string, { isOpen }: { readonly isOpen: boolean }): readonly string[] {
-  const paths = hold.paths.slice(0, shownMax);
-  const by = hold.author === null ? '' : `, by ${hold.author}`;
-  const count = hold.count === 0 ? '' : `, ${hold.count} path${hold.count === 1 ? '' : 's'}`;
-  return [
-    `${isOpen ? 'held      ' : ''}${hold.id} (${hold.kind}${count}${by}): ${hold.reason}`,
-    ...paths.map((path) => `    ${path}`),
-    ...(hold.count > paths.length ? [`    … and ${hold.count - paths.length} more`] : []),
-    ...(isOpen ? [`    let it go with: driftless confirm '${dir}' ${hold.id}`] : []),
-  ].map(printable);
-}
-
-function listed(word: string, lines: readonly string[]): readonly string[] {
-  const shown = lines.slice(0, shownMax).map((line) => `  ${word.padEnd(9)} ${line}`);
-  return lines.length > shownMax ? [...shown, `  … and ${lines.length - shownMax} more`] : shown;
 }

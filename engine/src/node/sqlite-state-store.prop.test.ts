@@ -280,6 +280,13 @@ function expectEqual(store: StateStore, model: Model): void {
   expect(store.pendingRows({ limit: 1_000, nowMs: 1_000 })).toEqual(rows.filter(isPending));
   expect(store.heldRows()).toEqual(rows.filter((row) => row.hold !== null));
   expect(store.outOfScopeRows(1_000)).toEqual(rows.filter((row) => row.outOfScope !== null));
+  expect(Object.fromEntries(store.outOfScopeCounts())).toEqual(
+    Object.fromEntries(
+      [...Map.groupBy(rows, (row) => row.outOfScope)].flatMap(([reason, { length }]) =>
+        reason === null ? [] : [[reason, length]],
+      ),
+    ),
+  );
   expect(store.problemRows(1_000)).toEqual(rows.filter((row) => row.problem !== null));
   for (const directory of ['', 'a', 'a/b'] as const) {
     const prefix = directory === '' ? '' : `${directory}/`;

@@ -4,6 +4,7 @@
  */
 import type { Content, Digest, Entry, RelPath, Slot } from '@driftless/protocol';
 import { pathBackoff } from '../core/backoff.ts';
+import { conflictOriginal } from '../core/conflict-name.ts';
 import type { LocalEntry } from '../core/local-entry.ts';
 import type { Hold, OutOfScopeReason, Row, RowProblem } from '../core/row.ts';
 import { movedPath } from '../core/tree-paths.ts';
@@ -87,6 +88,12 @@ export function createStateTree(db: SqlDb, transactions: Transactions, options: 
     'WHERE pending = 1 AND (retry_at IS NULL OR retry_at <= ? OR retry_at > ?) ORDER BY path LIMIT ?',
   );
   const selectHeld = rowsSql('WHERE hold IS NOT NULL ORDER BY path');
+  const selectScopeCounts = db.prepare<{ scope: number; count: number }>(
+    'SELECT scope, count(*) AS count FROM tree WHERE scope <> 0 GROUP BY scope',
+  );
+  const selectMarked = db.prepare<{ path: string }>(
+    "SELECT path FROM tree WHERE instr(path, '.conflict-') > 0 AND local IS NOT NULL AND scope = 0 ORDER BY path",
+  );
   const selectOutOfScope = rowsSql('WHERE scope <> 0 ORDER BY path LIMIT ?');
   const selectProblems = rowsSql('WHERE problem IS NOT NULL ORDER BY path LIMIT ?');
   const selectNextRetry = db.prepare<{ readonly at: number | null }>(
@@ -394,6 +401,21 @@ export function createStateTree(db: SqlDb, transactions: Transactions, options: 
       rowsOf(selectPending.all(nowMs, nowMs + pathBackoff.maxMs, limit)),
     heldRows: () => rowsOf(selectHeld.all()),
     outOfScopeRows: (limit: number) => rowsOf(selectOutOfScope.all(limit)),
+    outOfScopeCounts: (): ReadonlyMap<OutOfScopeReason, number> =>
+      new Map(
+        selectScopeCounts.all().flatMap(({ scope, count }) => {
+          const reason = scopeReasons[scope];
+          return reason == null ? [] : [[reason, count] as const];
+        }),
+      ),
+    conflictCopies: (limit: number): RelPath[] => {
+      const copies: RelPath[] = [];
+      for (const { path } of selectMarked.iterate()) {
+        if (conflictOriginal(path as RelPath) !== null) copies.push(path as RelPath);
+        if (copies.length === limit) break;
+      }
+      return copies;
+    },
     problemRows: (limit: number) => rowsOf(selectProblems.all(limit)),
     nextRetryAtMs: (nowMs: number) => selectNextRetry.get(nowMs)?.at ?? undefined,
     localChildren,

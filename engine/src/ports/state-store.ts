@@ -123,6 +123,10 @@ export interface StateStore extends RowView {
   pendingRows(options: { readonly limit: number; readonly nowMs: number }): Row[];
   heldRows(): Row[];
   outOfScopeRows(limit: number): Row[];
+  /** How many paths are out of scope, by reason; reasons without paths are left out. O(paths out of scope). */
+  outOfScopeCounts(): ReadonlyMap<OutOfScopeReason, number>;
+  /** Paths on this disk, in scope, whose name looks like a conflict copy's; at most `limit`. O(rows): for people's questions only. */
+  conflictCopies(limit: number): RelPath[];
   problemRows(limit: number): Row[];
   /** Earliest retry time after `nowMs` of a row that failed and is not at rest, or undefined: those before it have been looked at. */
   nextRetryAtMs(nowMs: number): number | undefined;

@@ -23,6 +23,8 @@ export function status(change: Partial<Status> = {}): Status {
     head: { height: 7, id: 'abcdef0123456789' },
     root: 'root',
     outOfScope: 0,
+    outOfScopeByReason: {},
+    conflictCopies: [],
     outOfScopePaths: [],
     relay: 'ws://127.0.0.1:4747',
     running: true,

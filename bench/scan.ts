@@ -7,6 +7,8 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { monitorEventLoopDelay } from 'node:perf_hooks';
 import type { RelPath } from '@driftless/protocol';
+import { createHolds } from '../engine/src/guards/holds.ts';
+import { createMounts } from '../engine/src/guards/mounts.ts';
 import { nodeClock } from '../engine/src/node/node-clock.ts';
 import { createNodeFolder } from '../engine/src/node/node-folder.ts';
 import { nodeHashing } from '../engine/src/node/node-hashing.ts';
@@ -40,7 +42,17 @@ try {
   // A minute ahead: the files just made count as settled.
   const clock = { ...nodeClock, nowMs: () => nodeClock.nowMs() + 60_000 };
   const folder = createNodeFolder(root);
-  const scanner = createScanner({ folder, store, clock, hashing, log, fileBytesMax, pause: createPause(clock) });
+  const mounts = createMounts({ dir: root, folder, store, holds: createHolds({ store, hashing, clock }) });
+  const scanner = createScanner({
+    folder,
+    store,
+    clock,
+    hashing,
+    log,
+    fileBytesMax,
+    pause: createPause(clock),
+    mounts,
+  });
   const delay = monitorEventLoopDelay({ resolution: 1 });
   const scan = async (paths: readonly ScanRequest[] | 'all') => {
     reads = 0;

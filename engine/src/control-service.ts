@@ -42,6 +42,7 @@ const outOfScopeWords: Readonly<Record<OutOfScopeReason, string>> = {
   'invalid-name': 'its name cannot travel',
   'special-file': 'a pipe, socket or device, or a link that may lead out of the folder',
   'directory-of-out-of-scope': 'it holds only what is out of scope',
+  unmounted: 'it lies on a disk that is not mounted',
 };
 
 export type ControlParts = Pick<
@@ -113,7 +114,7 @@ export function createControl(parts: ControlParts, live: LiveParts): PeerControl
     }
     // Whoever looks for trouble finds paths that are left out for a reason other than the user's own wish beside the failed ones.
     for (const { path, reason } of outOfScopePaths)
-      if (reason !== 'ignored' && reason !== 'directory-of-out-of-scope')
+      if (reason !== 'ignored' && reason !== 'directory-of-out-of-scope' && reason !== 'unmounted')
         problems.push({ path, reason: outOfScopeWords[reason as OutOfScopeReason] });
     // Names that no path can spell have no row.
     problems.push(...live.scanner.skipped());

@@ -95,7 +95,7 @@ export function createDeletionHold(
     nowMs: number,
   ): Awaited<ReturnType<DeletionHold['judge']>> {
     const isConfirmed = (path: RelPath): boolean =>
-      holds.isConfirmed('deletions-outgoing', path) || holds.isConfirmed('root', path);
+      (['deletions-outgoing', 'root', 'disk'] as const).some((source) => holds.isConfirmed(source, path));
     const unconfirmed = outgoing.vanishedPaths(nowMs).filter((path) => isStillGone(path) && !isConfirmed(path));
     wasOutgoingHeld = true;
     if (parts.allowMassDelete || unconfirmed.length === 0) return release(steps, 'confirmed');

@@ -9,6 +9,7 @@ import { createContents } from './contents.ts';
 import type { PeerControl, PeerState } from './control.ts';
 import { type ControlParts, createControl } from './control-service.ts';
 import { createHolds } from './guards/holds.ts';
+import { createMounts } from './guards/mounts.ts';
 import { createPause } from './pause.ts';
 import type { Random } from './ports/random.ts';
 import { createScanner } from './scan.ts';
@@ -27,6 +28,7 @@ export function createOfflineControl(parts: ControlParts & { readonly random: Ra
     // The next run begins with a scan.
     onDistrusted: () => {},
   });
+  const holds = createHolds(parts);
   const state = (): PeerState => ({
     state: store.setting('paused') === 'yes' ? 'paused' : 'offline',
     reason: 'sync does not run',
@@ -43,6 +45,7 @@ export function createOfflineControl(parts: ControlParts & { readonly random: Ra
     hashing: parts.hashing,
     log: parts.log,
     fileBytesMax: Number.POSITIVE_INFINITY,
+    mounts: createMounts({ ...parts, holds }),
     pause,
   });
   const untracks = createUntracks({
@@ -76,7 +79,7 @@ export function createOfflineControl(parts: ControlParts & { readonly random: Ra
       }));
     },
     session: () => null,
-    holds: createHolds(parts),
+    holds,
     onConfirmed: () => {},
     onTrustRelay: () => {
       store.setSetting('trust-next', 'yes');

@@ -42,6 +42,7 @@ import { createDeletionHold } from './deletion-hold.ts';
 import { createDownloads } from './downloads.ts';
 import { createGitWatch } from './git-watch.ts';
 import { createHolds } from './guards/holds.ts';
+import { createMounts } from './guards/mounts.ts';
 import { createPause } from './pause.ts';
 import { createSchedule, type Situation } from './peer/schedule.ts';
 import { diskFullHalt, failureOf } from './peer/turn-failure.ts';
@@ -235,6 +236,7 @@ export function createPeer(given: PeerParts): Peer {
   const trash = createTrashKeeper(context);
   const git = createGitWatch(context);
   const holds = createHolds(parts);
+  const mounts = createMounts({ ...parts, holds });
   const rootGuard = createRootGuard(context, holds);
   const deletions = createDeletionHold(context, { git, holds });
   const conflicts = createConflictKeeper(context);
@@ -246,6 +248,7 @@ export function createPeer(given: PeerParts): Peer {
     log: diagnostics,
     fileBytesMax: parts.fileBytesMax,
     pause,
+    mounts,
   });
   const secondLooks = createSecondLooks({ clock, store, settler, isIgnored: scanner.isIgnored });
   const untracks = createUntracks({
@@ -409,6 +412,8 @@ export function createPeer(given: PeerParts): Peer {
       isFruitful = true;
       lookAtAll();
     }
+    // Mounting and unmounting make no events.
+    for (const path of await mounts.changed()) settler.hint(path, true);
     return true;
   }
 
@@ -461,6 +466,7 @@ export function createPeer(given: PeerParts): Peer {
       tryAnew(result.changed);
       for (const { path, reason } of result.problems) parts.onEvent({ event: 'problem', path, reason });
       await git.noteRepositories(result.repositories);
+      for (const path of mounts.judge()) settler.hint(path, true);
       // Files can be gone because the folder is: looked at once more before anybody hears of it (D5).
       const rootHalt = result.vanished.length > 0 ? await rootGuard.check() : null;
       // Nor is it said of files that may be back in a moment.
@@ -521,7 +527,9 @@ export function createPeer(given: PeerParts): Peer {
     if (current === null) return;
     // What the room brought and this machine leaves out must be known before it is applied; ignore files come first (rules IG1, IG2).
     const { ignoreFiles } = await scanner.scopeArrivals({ nowMs: clock.nowMs() });
-    const pending = store.pendingRows({ limit: rowsPerPlanMax, nowMs: clock.nowMs() });
+    const pending = store
+      .pendingRows({ limit: rowsPerPlanMax, nowMs: clock.nowMs() })
+      .filter(({ path }) => !mounts.isHeld(path));
     const rows =
       ignoreFiles.length === 0
         ? pending

@@ -51,7 +51,8 @@ export function createRootGuard(context: PeerContext, holds: Holds): RootGuard {
   }
 
   function isLetGo({ subjects }: HoldDraft): boolean {
-    return holds.hasConfirmed('root') && subjects.every((subject) => holds.isConfirmed('root', subject));
+    if (!holds.hasConfirmed('root') && !holds.hasConfirmed('disk')) return false;
+    return subjects.every((subject) => holds.isConfirmed('root', subject) || holds.isConfirmed('disk', subject));
   }
 
   function emptiedDraft(reason: string): HoldDraft {
@@ -157,7 +158,8 @@ export function createRootGuard(context: PeerContext, holds: Holds): RootGuard {
       endConfirmed();
     } else {
       emptied ??= emptiedDraft(`all ${filesBefore} files in ${parts.dir} are gone`);
-      if (isLetGo(emptied)) {
+      // Files that take no part any more, such as those of a disk that is away, are not gone.
+      if (isLetGo(emptied) || !rootEmptied({ filesBefore: emptied.subjects.length, filesNow: files })) {
         emptied = null;
         filesBefore = 0;
       }

@@ -17,6 +17,8 @@ import { join } from 'node:path';
 import { noRecordId, type RecordId, type RelPath, type Slot } from '@driftless/protocol';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import { directory, file, link } from './core/test-support/entries.ts';
+import { createHolds } from './guards/holds.ts';
+import { createMounts } from './guards/mounts.ts';
 import { nodeClock } from './node/node-clock.ts';
 import { createNodeFolder } from './node/node-folder.ts';
 import { nodeHashing } from './node/node-hashing.ts';
@@ -62,7 +64,8 @@ function scannerOver(of: Folder): Scanner {
       return nodeHashing.createSha256();
     },
   };
-  return createScanner({ folder: of, store, clock, hashing, log, fileBytesMax: 1_000, pause: async () => {} });
+  const mounts = createMounts({ dir: root, folder: of, store, holds: createHolds({ store, hashing, clock }) });
+  return createScanner({ folder: of, store, clock, hashing, log, fileBytesMax: 1_000, pause: async () => {}, mounts });
 }
 
 const rel = (path: string) => path as RelPath;

@@ -19,7 +19,8 @@ import { isIgnoreFileName } from './core/ignore-rules.ts';
 import type { Fingerprint, LocalEntry } from './core/local-entry.ts';
 import type { OutOfScopeReason, Row } from './core/row.ts';
 import { ruleWords, verdictWords } from './core/scope/ignore-words.ts';
-import { ancestorsOf, parentPath } from './core/tree-paths.ts';
+import { ancestorsOf, isAtOrBelow, parentPath } from './core/tree-paths.ts';
+import { deviceOf, isBoundaryNow, type MountScan } from './guards/mounts.ts';
 import { createIgnoreFiles } from './ignore-files.ts';
 import type { Pause } from './pause.ts';
 import type { Clock } from './ports/clock.ts';
@@ -94,6 +95,7 @@ export interface ScannerParts {
   /** Files above this are out of scope here (F18). */
   readonly fileBytesMax: number;
   readonly pause: Pause;
+  readonly mounts: MountScan;
 }
 
 const readBytes = 256 * 1024;
@@ -130,7 +132,7 @@ interface Vanished {
 }
 
 export function createScanner(parts: ScannerParts): Scanner {
-  const { folder, store, clock, hashing, log, fileBytesMax, pause } = parts;
+  const { folder, store, clock, hashing, log, fileBytesMax, pause, mounts } = parts;
   const { traits } = folder;
   const folds = !traits.caseSensitive || traits.foldsUnicode;
   const ignoreFiles = createIgnoreFiles({ folder, store, log });
@@ -185,11 +187,36 @@ export function createScanner(parts: ScannerParts): Scanner {
       signal.throwIfAborted();
     }
 
+    /** Devices of directories, and which boundaries are mounted, as this run finds them. */
+    const devices = new Map<RelPath | '', bigint | undefined>();
+    const mounted = new Map<RelPath, boolean>();
+
+    /** Below a boundary that is not what it was there is nothing to see: the boundary itself is looked at instead. */
+    async function isWithinReach(path: RelPath): Promise<boolean> {
+      const boundary = mounts.around(path);
+      if (boundary === undefined) return true;
+      const isMounted = mounted.get(boundary) ?? (await isBoundaryNow(folder, boundary));
+      mounted.set(boundary, isMounted);
+      if (isMounted !== mounts.isAway(boundary)) return isMounted;
+      await lookAt({ path: boundary, deep: true });
+      return false;
+    }
+
+    async function isBoundary(path: RelPath, stat: Stat): Promise<boolean | undefined> {
+      const parent = parentPathOf(path);
+      if (!devices.has(parent)) devices.set(parent, await deviceOf(folder, parent));
+      devices.set(path, stat.device);
+      const above = devices.get(parent);
+      return above === undefined ? undefined : above !== stat.device;
+    }
+
     async function requests(paths: readonly ScanRequest[]): Promise<void> {
       const present: ScanRequest[] = [];
       // What is gone first: then a file found under another name can be recognised.
       for (const request of outermost(paths)) {
         signal.throwIfAborted();
+        if (request.path !== '' && mounts.around(request.path) !== request.path && !(await isWithinReach(request.path)))
+          continue;
         if (!(await isGone(request))) present.push(request);
       }
       for (const request of present) await lookAt(request);
@@ -278,6 +305,7 @@ export function createScanner(parts: ScannerParts): Scanner {
     async function directory(path: RelPath | '', deep: boolean, inodes: readonly string[]): Promise<void> {
       await breathe();
       if (writer.isFull()) writer.flushSome();
+      if (path !== '' && !(await isWithinReach(path))) return;
       const listed = await folder.list(path);
       if (listed.kind === 'problem') return unreadable(path, listed);
       if (listed.kind !== 'listed') {
@@ -356,6 +384,7 @@ export function createScanner(parts: ScannerParts): Scanner {
       readonly inodes: readonly string[];
     }): Promise<void> {
       const { path, stat, row } = found;
+      if (stat.kind !== 'directory' && mounts.around(path) === path) return boundaryGone(path, row);
       const { kind } = ignoreFiles.judge(path, stat.kind === 'directory');
       if (kind === 'out' || (kind === 'unknown' && stat.kind !== 'directory' && staysUnpublished(path, row)))
         return leaveOut(path, 'ignored', row);
@@ -386,12 +415,21 @@ export function createScanner(parts: ScannerParts): Scanner {
         );
         return leaveOut(path, 'special-file', row);
       }
+      const onOtherDisk = await isBoundary(path, stat);
+      if (onOtherDisk === undefined) {
+        unstable.set(path, found.deep);
+        return;
+      }
+      mounted.set(path, onOtherDisk);
+      const seen = mounts.see(path, onOtherDisk);
+      if (seen === 'away') return leaveOut(path, 'unmounted', row);
+      const deep = found.deep || seen === 'look-deep';
       const isNew = row === undefined || row.outOfScope !== null || row.local?.kind !== 'directory';
       // Rule IG3: reconcile put it out of scope, and takes it back when something in scope needs it.
       if (row?.outOfScope !== 'directory-of-out-of-scope' && isNew) await record(path, { kind: 'directory' }, row);
       // Whether what lies below takes part is asked of the store.
       if (row !== undefined && row.outOfScope !== null) await drain();
-      if (found.deep || found.requested || isNew) await directory(path, found.deep || isNew, [...inodes, identity]);
+      if (deep || found.requested || isNew) await directory(path, deep || isNew, [...inodes, identity]);
     }
 
     async function symlink(path: RelPath, row: Row | undefined): Promise<void> {
@@ -479,12 +517,25 @@ export function createScanner(parts: ScannerParts): Scanner {
     /** Nothing is on disk at `path`, so nothing below it either. */
     async function vanished(path: RelPath, known?: Row): Promise<void> {
       const row = known ?? store.row(path);
+      if (mounts.around(path) === path) return boundaryGone(path, row);
+      // Whether what lies below takes part is asked of the store.
+      if (row !== undefined && row.outOfScope !== null) await drain();
       if (row !== undefined) rowVanished(row);
+      if (row !== undefined && row.outOfScope !== null) await drain();
       await belowVanished(path);
     }
 
+    /** Where a disk was mounted there is no directory any more: what was on it is as little gone as when it is empty. */
+    async function boundaryGone(path: RelPath, row: Row | undefined): Promise<void> {
+      mounts.seeGone(path);
+      await leaveOut(path, 'unmounted', row);
+    }
+
     async function belowVanished(path: RelPath): Promise<void> {
+      const away = new Set(mounts.within(path));
+      for (const boundary of away) await boundaryGone(boundary, store.row(boundary));
       await eachBelow(path, (below) => {
+        if (isAtOrBelow(below.path, away)) return;
         if (below.local !== null || below.outOfScope !== null) rowVanished(below);
       });
     }
@@ -794,7 +845,8 @@ export function createScanner(parts: ScannerParts): Scanner {
       reasonAbove(path: RelPath): OutOfScopeReason | null {
         for (const ancestor of ancestorsOf(path)) {
           const reason = store.row(ancestor)?.outOfScope ?? null;
-          if (reason === 'unstorable' || reason === 'special-file' || reason === 'unreadable') return reason;
+          if (reason === 'unstorable' || reason === 'special-file' || reason === 'unreadable' || reason === 'unmounted')
+            return reason;
         }
         return null;
       },

@@ -13,7 +13,9 @@ export type OutOfScopeReason =
   | 'unreadable'
   | 'invalid-name'
   | 'special-file'
-  | 'directory-of-out-of-scope';
+  | 'directory-of-out-of-scope'
+  /** On a disk that is mounted inside the folder, and is away. */
+  | 'unmounted';
 
 /** An open conflict at this peer: the local content `variant` has been, or is about to be, published; the path waits. */
 export interface Hold {

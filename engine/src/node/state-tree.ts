@@ -35,6 +35,7 @@ const scopeReasons: readonly (OutOfScopeReason | null)[] = [
   'invalid-name',
   'special-file',
   'directory-of-out-of-scope',
+  'unmounted',
 ];
 /** Rule IG2: what comes back after one of these is create/create, so nothing is remembered as agreed. */
 const baseForgetters: ReadonlySet<OutOfScopeReason> = new Set(['ignored', 'unstorable', 'invalid-name']);

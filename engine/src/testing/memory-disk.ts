@@ -30,6 +30,8 @@ export interface MemoryDisk extends Disk {
   userPipe(path: string): void;
   /** Makes an existing directory a mount point: another device. */
   mount(path: string): void;
+  /** Takes the disk away that is mounted there: an empty directory of the disk below shows. Returns what mounts it again, under another number. Makes no event. */
+  unmount(path: string): () => void;
   /** Bytes that can still be written; null = no limit. */
   setFreeBytes(bytes: number | null): void;
   /** In place, as an editor does that does not rename; makes the file when it is absent. Durable at once. */
@@ -384,6 +386,17 @@ export function createMemoryDisk(options: MemoryDiskOptions): MemoryDisk {
         for (const entry of node.entries.values()) adopt(entry.node);
       };
       adopt(existing(path));
+    },
+    unmount: (path) => {
+      const { parent, name, node } = resolve(path, false);
+      if (node === undefined) throw failure('ENOENT', path);
+      const below = makeNode('directory', parent.device, 0o777);
+      below.links = 1;
+      parent.entries.set(fold(name), { name, node: below });
+      return () => {
+        parent.entries.set(fold(name), { name, node });
+        disk.mount(path);
+      };
     },
     setFreeBytes: (bytes) => {
       freeBytes = bytes;

@@ -1,0 +1,222 @@
+/**
+ * Disks that are mounted inside the folder (rule IG1). A directory is a boundary while its device differs from its parent's;
+ * only that it is one is remembered, never a number, which changes at boot. What lies below a boundary takes no part while the disk
+ * is away: a directory that shows nothing then is no deletion, and nothing is written beneath the mount. A disk that comes
+ * (back), to where files were known, is compared before anything follows from it: when most of them are missing or older, it
+ * may be another disk or an old copy. Both are held, said, and end by themselves when the disk is as it was.
+ *
+ * The scan asks what a directory is, the loop what may be done below it.
+ */
+import type { RelPath } from '@driftless/protocol';
+import type { HoldDraft } from '../core/holds.ts';
+import type { Row } from '../core/row.ts';
+import { ancestorsOf, isAtOrBelow, parentPath } from '../core/tree-paths.ts';
+import type { Folder } from '../ports/folder.ts';
+import type { StateStore } from '../ports/state-store.ts';
+import type { Holds } from './holds.ts';
+
+/**
+ * `away`: nothing is mounted there any more. `returned`: it is, and what it holds has not been judged since. A boundary that
+ * is met for the first time begins as `returned`: a disk may have been mounted over files that were known.
+ */
+type BoundaryState = 'here' | 'away' | 'returned';
+
+/** What the scan asks and tells. */
+export interface MountScan {
+  /** Boundaries at or below a path. */
+  within(path: RelPath): readonly RelPath[];
+  /** The boundary that a path is, or lies below; the innermost. */
+  around(path: RelPath): RelPath | undefined;
+  isAway(boundary: RelPath): boolean;
+  /** What a directory turned out to be: may it be looked into, and must all of it be? */
+  see(path: RelPath, isBoundary: boolean): 'look' | 'look-deep' | 'away';
+  /** Nothing, or no directory, is at a boundary. */
+  seeGone(path: RelPath): void;
+}
+
+export interface Mounts extends MountScan {
+  /** Boundaries that are not any more what they were at the last scan: to be looked at again. A look at two names each. */
+  changed(): Promise<readonly RelPath[]>;
+  /** After a scan: what of it is to be held. Returns the paths that may be looked at again because somebody confirmed. */
+  judge(): readonly RelPath[];
+  /** Nothing may follow from what the disk shows here, nor be done to it. */
+  isHeld(path: RelPath): boolean;
+}
+
+/** Setting: boundaries and their states. */
+const boundariesSetting = 'mount-boundaries';
+/** More are looked at by scans alone. */
+const watchedMax = 64;
+
+export function createMounts(parts: {
+  readonly dir: string;
+  readonly folder: Folder;
+  readonly store: StateStore;
+  readonly holds: Holds;
+}): Mounts {
+  const { dir, folder, store, holds } = parts;
+  const boundaries = new Map<RelPath, BoundaryState>(
+    JSON.parse(store.setting(boundariesSetting) ?? '[]') as [RelPath, BoundaryState][],
+  );
+  /** What is held of each, so that it is counted once. */
+  const drafts = new Map<RelPath, HoldDraft>();
+  /** What a look at each found last, so that one look follows from it and no more. */
+  const lastFound = new Map<RelPath, boolean>();
+  /** As listed among the holds; null: what is listed there is from the run before. */
+  let judged: ReadonlyMap<RelPath, HoldDraft> | null = null;
+
+  function put(path: RelPath, state: BoundaryState | null): void {
+    if (boundaries.get(path) === (state ?? undefined)) return;
+    if (state === null) boundaries.delete(path);
+    else boundaries.set(path, state);
+    drafts.delete(path);
+    store.setSetting(boundariesSetting, boundaries.size === 0 ? null : JSON.stringify([...boundaries]));
+  }
+
+  function see(path: RelPath, isBoundary: boolean): 'look' | 'look-deep' | 'away' {
+    const state = boundaries.get(path);
+    if (isBoundary) {
+      if (state !== 'here') put(path, 'returned');
+      return state === 'here' ? 'look' : 'look-deep';
+    }
+    if (state === undefined) return 'look';
+    put(path, 'away');
+    return 'away';
+  }
+
+  function around(path: RelPath): RelPath | undefined {
+    if (boundaries.size === 0) return undefined;
+    for (let at: RelPath | undefined = path; at !== undefined; at = parentPath(at)) if (boundaries.has(at)) return at;
+    return undefined;
+  }
+
+  async function changed(): Promise<readonly RelPath[]> {
+    const paths: RelPath[] = [];
+    for (const [path, state] of [...boundaries].slice(0, watchedMax)) {
+      const isMounted = await isBoundaryNow(folder, path);
+      if (isMounted !== (state !== 'away') && lastFound.get(path) !== isMounted) paths.push(path);
+      lastFound.set(path, isMounted);
+    }
+    return paths;
+  }
+
+  // ── what is held ──
+
+  function judge(): readonly RelPath[] {
+    const released: RelPath[] = [];
+    for (const [path, state] of [...boundaries]) {
+      if (state === 'here') continue;
+      if (holds.isConfirmed('disk', path)) {
+        // What is there now counts; of what it lacks, the files that were listed may be deleted.
+        holds.endConfirmed('disk', (subject) => subject === path);
+        put(path, state === 'away' ? null : 'here');
+        released.push(path);
+      } else if (state === 'away') drafts.set(path, drafts.get(path) ?? awayDraft(path));
+      else judgeReturned(path);
+    }
+    if (!isSameAs(judged)) {
+      holds.set('disk', [...drafts.values()]);
+      judged = new Map(drafts);
+    }
+    endConfirmed();
+    return released;
+  }
+
+  function judgeReturned(path: RelPath): void {
+    const found = contentsOf(path);
+    if (found === null) return;
+    const { known, suspect } = found;
+    if (suspect.length * 2 <= known) put(path, 'here');
+    else if (drafts.get(path)?.subjects.length !== suspect.length + 1)
+      drafts.set(path, returnedDraft(path, { known, suspect }));
+  }
+
+  /** null: not all of it has been looked at yet. Files that were agreed on below a boundary, and those of them that the disk lacks or has in an earlier form. */
+  function contentsOf(path: RelPath): { readonly known: number; readonly suspect: readonly RelPath[] } | null {
+    let known = 0;
+    const suspect: RelPath[] = [];
+    for (const row of store.rowsUnder(path)) {
+      if (row.outOfScope === 'unmounted') return null;
+      if (row.base?.kind !== 'file' || row.outOfScope !== null) continue;
+      known += 1;
+      if (isMissingOrOlder(row)) suspect.push(row.path);
+    }
+    return { known, suspect };
+  }
+
+  function isMissingOrOlder({ path, local, base, remoteMtimeMs }: Row): boolean {
+    if (local?.kind !== 'file' || base?.kind !== 'file') return true;
+    if (local.digest === base.content.digest) return false;
+    return store.inHistory(path, local.digest) || (remoteMtimeMs > 0 && local.mtimeMs < remoteMtimeMs);
+  }
+
+  function awayDraft(path: RelPath): HoldDraft {
+    const files: RelPath[] = [];
+    for (const row of store.rowsUnder(path)) if (row.base?.kind === 'file') files.push(row.path);
+    return {
+      code: 'disk-held',
+      reason: `the disk that was mounted at ${path} is not mounted; ${files.length} files on it are neither deleted nor changed anywhere`,
+      next: `mount it, or, if it is gone for good: driftless confirm ${dir}`,
+      subjects: [path, ...files],
+      paths: [path, ...files],
+    };
+  }
+
+  function returnedDraft(
+    path: RelPath,
+    { known, suspect }: { readonly known: number; readonly suspect: readonly RelPath[] },
+  ): HoldDraft {
+    return {
+      code: 'disk-held',
+      reason: `of ${known} files at ${path}, ${suspect.length} are missing or older on the disk that is mounted there: nothing of it is sent or changed`,
+      next: `mount the right disk, or, if this is what shall be: driftless confirm ${dir}`,
+      subjects: [path, ...suspect],
+      paths: [path, ...suspect],
+    };
+  }
+
+  function isSameAs(before: ReadonlyMap<RelPath, HoldDraft> | null): boolean {
+    return (
+      before !== null && before.size === drafts.size && [...drafts].every(([path, draft]) => before.get(path) === draft)
+    );
+  }
+
+  function endConfirmed(): void {
+    holds.endConfirmed('disk', (subject) => {
+      const row = store.row(subject as RelPath);
+      return row === undefined || row.base?.kind !== 'file' || row.local !== null;
+    });
+  }
+
+  return {
+    within: (path) => [...boundaries.keys()].filter((boundary) => isAtOrBelow(boundary, new Set([path]))),
+    around,
+    isAway: (boundary) => boundaries.get(boundary) === 'away',
+    see,
+    seeGone: (path) => put(path, 'away'),
+    changed,
+    judge,
+    isHeld: (path) => {
+      if (boundaries.size === 0) return false;
+      for (const at of [path, ...ancestorsOf(path)]) if ((boundaries.get(at) ?? 'here') !== 'here') return true;
+      return false;
+    },
+  };
+}
+
+/** Whether a directory lies on another disk than its parent, at this moment. */
+export async function isBoundaryNow(folder: Folder, path: RelPath): Promise<boolean> {
+  const stat = await folder.stat(path);
+  if (stat === null || stat.kind !== 'directory') return false;
+  return stat.device !== (await deviceOf(folder, parentPath(path) ?? ''));
+}
+
+/** undefined: there is no such directory. */
+export async function deviceOf(folder: Folder, path: RelPath | ''): Promise<bigint | undefined> {
+  if (path === '') {
+    const root = await folder.root();
+    return root.kind === 'present' ? BigInt(root.device) : undefined;
+  }
+  const stat = await folder.stat(path);
+  return stat === null || stat.kind !== 'directory' ? undefined : stat.device;
+}

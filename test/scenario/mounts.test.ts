@@ -1,0 +1,198 @@
+/** Disks that are mounted inside the folder and go, come back, or come back as another one (D4, IG1): nothing of it is lost for anybody. */
+import { afterEach, beforeEach, expect, test } from 'vitest';
+import type { HoldChoice } from '../../engine/src/control.ts';
+import { createHolds } from '../../engine/src/guards/holds.ts';
+import { nodeHashing } from '../../engine/src/node/node-hashing.ts';
+import { createSmallWorld, type Person, type SmallWorld } from './small-world.ts';
+
+let world: SmallWorld;
+beforeEach(() => {
+  world = createSmallWorld();
+});
+afterEach(async () => {
+  await world.close();
+});
+
+const photos = 25;
+const write = (person: Person, files: Readonly<Record<string, string>>): void => {
+  for (const [path, text] of Object.entries(files)) person.user.write(path, text);
+};
+const photosOf = (person: Person): number =>
+  Object.keys(person.user.tree()).filter((path) => /^data\/.*p\d+\.txt$/.test(path)).length;
+const confirmStopped = (person: Person, choice: HoldChoice) =>
+  createHolds({ store: person.store, hashing: nodeHashing, clock: world.clock }).confirm(choice);
+
+/** A folder of `a` with a disk at `data`, and all of it at `b` too. */
+async function withDisk(): Promise<readonly [Person, Person]> {
+  const a = world.person('a');
+  const b = world.person('b');
+  write(a, { 'top.txt': 'top\n', 'data/sub/p0.txt': 'photo 0\n' });
+  for (let index = 1; index < photos; index += 1) a.user.write(`data/p${index}.txt`, `photo ${index}\n`);
+  a.memory.disk.mount('/folder/data');
+  a.start();
+  await world.quiet();
+  b.start();
+  await world.quiet();
+  expect(photosOf(b)).toBe(photos);
+  return [a, b];
+}
+const heldDisk = (person: Person): Promise<void> => world.until('held', () => person.state()?.code === 'disk-held');
+
+for (const how of ['while it runs', 'while it is stopped'] as const)
+  test(`a disk that goes ${how} is no deletion; what others do meanwhile is there when it is back`, async () => {
+    const [a, b] = await withDisk();
+    if (how === 'while it is stopped') await a.stop();
+    const mountAgain = a.memory.disk.unmount('/folder/data');
+    if (how === 'while it is stopped') a.start();
+    await heldDisk(a);
+    expect(await a.peer.holds()).toMatchObject([{ kind: 'disk', count: photos + 1 }]);
+    // Work goes on elsewhere, and beneath the mount nothing is written, sent or taken away.
+    write(b, { 'data/p3.txt': 'worked on at b\n', 'data/new.txt': 'new at b\n', 'top.txt': 'edited at b\n' });
+    b.user.remove('data/p4.txt');
+    await world.until('the rest goes on', () => a.user.read('top.txt') === 'edited at b\n');
+    write(a, { 'data/beneath.txt': 'beneath\n', 'top.txt': 'edited at a\n' });
+    await world.until('the rest goes on', () => b.user.read('top.txt') === 'edited at a\n');
+    await world.clock.advance(30_000);
+    expect(photosOf(b)).toBe(photos - 1);
+    expect(b.user.read('data/beneath.txt')).toBeUndefined();
+    expect(Object.keys(a.user.tree()).filter((path) => path.startsWith('data/'))).toEqual([
+      'data/',
+      'data/beneath.txt',
+    ]);
+    if (how === 'while it is stopped') await a.stop();
+    mountAgain();
+    if (how === 'while it is stopped') a.start();
+    await world.until('back', () => a.state()?.code === undefined && a.user.read('data/new.txt') === 'new at b\n');
+    await world.quiet();
+    expect(a.user.read('data/p3.txt')).toBe('worked on at b\n');
+    // On the disk itself what was replaced lies beside its place for a moment.
+    await world.clock.advance(60_000);
+    expect(a.user.tree()).toEqual(b.user.tree());
+    expect(photosOf(b)).toBe(photos - 1);
+    expect(await a.peer.holds()).toEqual([]);
+  });
+
+test('a mount point that goes with its disk, or that a file replaces, is no deletion either', async () => {
+  const [a, b] = await withDisk();
+  a.memory.disk.unmount('/folder/data');
+  a.user.remove('data');
+  await heldDisk(a);
+  a.user.write('data', 'a file now\n');
+  await world.clock.advance(30_000);
+  expect(a.state()?.code).toBe('disk-held');
+  expect(photosOf(b)).toBe(photos);
+});
+
+test('hints for what was on it come before anybody saw that it is away: nothing is deleted', async () => {
+  const [a, b] = await withDisk();
+  a.memory.disk.unmount('/folder/data');
+  for (let index = 1; index < photos; index += 1)
+    a.memory.onHint({ path: `data/p${index}.txt` as Parameters<typeof a.memory.onHint>[0]['path'], deep: false });
+  await heldDisk(a);
+  await world.clock.advance(5_000);
+  expect(photosOf(b)).toBe(photos);
+});
+
+test('a disk inside a directory that goes is not deleted with it', async () => {
+  const a = world.person('a');
+  const b = world.person('b');
+  write(a, { 'media/readme.txt': 'r', 'media/disk/p0.txt': 'photo\n' });
+  a.memory.disk.mount('/folder/media/disk');
+  a.start();
+  b.start();
+  await world.until('there', () => b.user.read('media/disk/p0.txt') === 'photo\n');
+  await world.quiet();
+  a.memory.disk.unmount('/folder/media/disk');
+  a.user.remove('media');
+  await heldDisk(a);
+  await world.until('the rest goes', () => b.user.read('media/readme.txt') === undefined);
+  await world.clock.advance(5_000);
+  expect(b.user.read('media/disk/p0.txt')).toBe('photo\n');
+});
+
+test('a disk that is gone for good is let go by name, also while no peer runs', async () => {
+  const [a, b] = await withDisk();
+  a.memory.disk.unmount('/folder/data');
+  await heldDisk(a);
+  await a.stop();
+  expect(confirmStopped(a, { kind: 'disk' })).toMatchObject({ ok: true, holds: [{ count: photos + 1 }] });
+  a.start();
+  await world.until('gone', () => photosOf(b) === 0);
+  await world.quiet();
+  expect(a.user.tree()).toEqual(b.user.tree());
+  // An ordinary directory from here on.
+  write(a, { 'data/plain.txt': 'plain\n' });
+  await world.until('plain', () => b.user.read('data/plain.txt') === 'plain\n');
+});
+
+test('another disk in its place is held: empty, or with an old copy; the right one ends it', async () => {
+  const [a, b] = await withDisk();
+  const before = b.user.tree();
+  const mountAgain = a.memory.disk.unmount('/folder/data');
+  await heldDisk(a);
+  a.memory.disk.mount('/folder/data');
+  await world.until('another reason', () => /missing or older/.test(a.state()?.reason ?? ''));
+  await world.clock.advance(30_000);
+  expect(b.user.tree()).toEqual(before);
+  a.memory.disk.unmount('/folder/data');
+  await world.until('away again', () => /is not mounted/.test(a.state()?.reason ?? ''));
+  mountAgain();
+  await world.quiet();
+  expect(a.user.tree()).toEqual(before);
+  expect(b.user.tree()).toEqual(before);
+});
+
+test('a disk that comes back with the contents of an earlier day does not overwrite', async () => {
+  const [a, b] = await withDisk();
+  const old = a.user.tree();
+  for (let index = 1; index < photos; index += 1) b.user.write(`data/p${index}.txt`, `photo ${index}, better\n`);
+  await world.quiet();
+  const newer = b.user.tree();
+  const mountAgain = a.memory.disk.unmount('/folder/data');
+  await heldDisk(a);
+  mountAgain();
+  // As restored from a backup, in the same moment.
+  for (const [path, text] of Object.entries(old))
+    if (path.startsWith('data/') && !path.endsWith('/')) a.user.write(path, text);
+  await world.until('held', () => /missing or older/.test(a.state()?.reason ?? ''));
+  await world.clock.advance(30_000);
+  expect(b.user.tree()).toEqual(newer);
+  // Confirmed, it is what its user says.
+  const [hold] = await a.peer.holds();
+  void a.peer.confirm({ id: hold?.id ?? '' });
+  await world.until('as said', () => b.user.read('data/p1.txt') === 'photo 1\n');
+  await world.quiet();
+  expect(b.user.tree()).toEqual(old);
+});
+
+test('a disk mounted over files that were known hides them, and deletes nothing', async () => {
+  const [a, b] = await withDisk();
+  for (let index = 0; index < 30; index += 1) a.user.write(`plain/p${index}.txt`, `${index}`);
+  await world.quiet();
+  const before = b.user.tree();
+  a.memory.disk.unmount('/folder/plain');
+  a.memory.disk.mount('/folder/plain');
+  a.memory.onHint({ path: '', deep: true });
+  await heldDisk(a);
+  await world.clock.advance(30_000);
+  expect(b.user.tree()).toEqual(before);
+});
+
+test('a crash while a disk is looked at again leaves nothing half believed', async () => {
+  const [a, b] = await withDisk();
+  const before = b.user.tree();
+  a.memory.disk.unmount('/folder/data');
+  await heldDisk(a);
+  await a.stop();
+  a.memory.disk.mount('/folder/data');
+  for (let n = 1; n <= 8; n += 1) {
+    a.start();
+    a.killBefore(n, 'kill');
+    await world.clock.advance(3_000);
+    a.kill();
+  }
+  a.start();
+  await world.until('held', () => /missing or older/.test(a.state()?.reason ?? ''));
+  await world.clock.advance(5_000);
+  expect(b.user.tree()).toEqual(before);
+});

@@ -1,18 +1,25 @@
 /**
- * Looks after what was moved aside (rule DISK4, F25). For 30 s an old inode may still be written through a handle that was
- * open when it was replaced: then its bytes come back as a file of their own. After that, bytes that are in the room's
- * history go; bytes that are in no record stay, for 30 days or until 1 GiB, and never vanish without a word.
+ * Looks after what was moved aside (rule DISK4, F25). For 30 s at least an old inode may still be written through a handle that
+ * was open when it was replaced or deleted; before it is let go its bytes are read once more, and what was written comes back as
+ * a file of its own. It comes back as the same inode, so that what the program writes from then on is in that file too.
+ * Bytes that are in the room's history go then; bytes that are in no record stay, for 30 days or until 1 GiB, and never
+ * vanish without a word.
+ *
+ * Works beside the loop, because a large file may have to be read. Everything is noted before or after the fact, so that
+ * another sweep, also of a later run, goes on from wherever this one ended.
  */
 import { bytesToHex, type Digest, type RelPath } from '@driftless/protocol';
 import { conflictName } from '../core/conflict-name.ts';
-import { fingerprintOf, sameButChangeTime } from '../core/fingerprint.ts';
-import type { Fingerprint } from '../core/local-entry.ts';
+import { fingerprintOf } from '../core/fingerprint.ts';
 import type { PeerContext } from '../peer-context.ts';
+import type { Stat } from '../ports/folder.ts';
 import type { TrashRow } from '../ports/state-store.ts';
 
 const handleGraceMs = 30_000;
 const keepMs = 30 * 24 * 60 * 60 * 1000;
 const bytesMax = 1024 * 1024 * 1024;
+/** A wall clock that moved by more against the monotonic one tells no ages. */
+const clockStepMsMax = 1_000;
 
 export interface TrashKeeper {
   /** Lets go of what may go; returns the delay until the next item is due, or null. */
@@ -22,92 +29,130 @@ export interface TrashKeeper {
 export function createTrashKeeper(context: PeerContext): TrashKeeper {
   const { parts } = context;
   const { folder, store, clock, hashing } = parts;
+  const startMs = clock.nowMs();
+  const startOffsetMs = startMs - clock.monotonicMs();
+  /** By the monotonic clock: when this run first saw an item. */
+  const seenMs = new Map<string, number>();
+  /** Items of which it was said that they cannot come back. */
+  const told = new Set<string>();
 
   async function sweep(): Promise<number | null> {
-    const nowMs = clock.nowMs();
-    const known = store.trash();
+    const rows = [...store.trash()].sort((a, b) => b.atMs - a.atMs);
+    const stats = new Map((await folder.trashItems()).map(({ name, stat }) => [name, stat]));
     let nextMs: number | null = null;
     let keptBytes = 0;
-    const sizes = new Map((await folder.trashItems()).map((item) => [item.name, item.stat]));
     // Newest first, so that the byte bound lets the oldest go.
-    for (const item of [...known].sort((a, b) => b.atMs - a.atMs)) {
-      const stat = sizes.get(item.name);
+    for (const item of rows) {
+      const stat = stats.get(item.name);
       if (stat === undefined) {
-        store.deleteTrash(item.name);
+        forget(item.name);
         continue;
       }
-      const dueMs = item.atMs + handleGraceMs;
-      // A clock that was set back must not keep an item for ever.
-      if (dueMs > nowMs && item.atMs <= nowMs) {
-        nextMs = Math.min(nextMs ?? Number.POSITIVE_INFINITY, dueMs - nowMs);
+      const waitMs = handleGraceMs - ageMs(item);
+      if (waitMs > 0) {
+        nextMs = Math.min(nextMs ?? Number.POSITIVE_INFINITY, waitMs);
         continue;
       }
-      if (
-        item.digest !== null &&
-        !sameButChangeTime(fingerprintOf(stat), item.fingerprint as Fingerprint) &&
-        (await digestOf(item.name)) !== item.digest
-      ) {
-        await bringBack(item);
-        continue;
-      }
+      if (!(await isAsNoted(item, stat))) continue;
       if (item.inRecord) await discard(item.name);
       else {
         keptBytes += stat.size;
-        if (nowMs - item.atMs > keepMs || keptBytes > bytesMax) {
-          parts.onEvent({
-            event: 'note',
-            path: item.path,
-            note: `a replaced version that was in no record is dropped from the trash after ${nowMs - item.atMs > keepMs ? '30 days' : '1 GiB'}`,
-          });
-          await discard(item.name);
-        }
+        await keepWithinBounds(item, keptBytes);
       }
       await context.pause();
     }
-    // A crash between moving aside and noting it leaves items that nobody knows: they are kept as being in no record.
-    const names = new Set(known.map((item) => item.name));
-    const intents = new Set(store.intents().map((intent) => intent.asideName));
-    for (const [name, stat] of sizes)
-      if (!names.has(name) && !intents.has(name))
-        store.putTrash({
-          name,
-          path: '' as RelPath,
-          digest: null,
-          fingerprint: fingerprintOf(stat),
-          inRecord: false,
-          reason: 'found',
-          atMs: nowMs,
-        });
+    noteUnknown(stats);
     return nextMs;
   }
 
-  async function discard(name: string): Promise<void> {
-    await folder.discardTrash(name);
-    store.deleteTrash(name);
+  /** By the wall clock while it runs evenly, which also tells of items from between two sweeps; else since this run saw it. */
+  function ageMs({ name, atMs }: TrashRow): number {
+    const monotonicMs = clock.monotonicMs();
+    const firstMs = seenMs.get(name) ?? monotonicMs;
+    seenMs.set(name, firstMs);
+    const isEven = Math.abs(clock.nowMs() - monotonicMs - startOffsetMs) < clockStepMsMax;
+    return isEven && atMs >= startMs ? clock.nowMs() - atMs : monotonicMs - firstMs;
   }
 
+  /** False: it was written after it was moved aside, and is dealt with, or cannot be read now. */
+  async function isAsNoted(item: TrashRow, stat: Stat): Promise<boolean> {
+    // No journal knows what it should hold; a file that was in the way is somebody's, whatever it holds.
+    if (item.digest === null && !(item.reason === 'displaced' && stat.kind === 'file')) return true;
+    // Nothing of ours touches it here, so that all stamps count. None are noted before it was read once (see the journal).
+    const fingerprint = fingerprintOf(stat);
+    if (item.fingerprint === fingerprint) return true;
+    const digest = await digestOf(item.name);
+    if (digest === null) return false;
+    if (digest === item.digest) {
+      if (!item.inRecord) store.putTrash({ ...item, fingerprint });
+      return true;
+    }
+    await bringBack(item, stat, digest);
+    return false;
+  }
+
+  /** null: it cannot be read, or is written at this moment: the next sweep looks again. */
   async function digestOf(name: string): Promise<Digest | null> {
     const handle = await folder.openTrash(name);
     if ('kind' in handle) return null;
     try {
+      const before = fingerprintOf(await handle.stat());
       const hash = hashing.createSha256();
       for (;;) {
         const bytes = await handle.read(256 * 1024);
-        if (bytes.length === 0) return bytesToHex(hash.digest()) as Digest;
+        if (bytes.length === 0) break;
         hash.update(bytes);
         await context.pause();
+        context.signal.throwIfAborted();
       }
+      return fingerprintOf(await handle.stat()) === before ? (bytesToHex(hash.digest()) as Digest) : null;
     } finally {
       await handle.close();
     }
   }
 
   /** Somebody wrote into the old inode after it was replaced: what was written is shown beside the new file. */
-  async function bringBack(item: TrashRow): Promise<void> {
-    const digest = await digestOf(item.name);
-    if (digest === null) return;
-    const path = conflictName({
-      path: item.path,
+  async function bringBack(item: TrashRow, stat: Stat, digest: Digest): Promise<void> {
+    const local = store.row(item.path)?.local;
+    if (local?.kind === 'file' && local.digest === digest) return discard(item.name);
+    // Emptied, and perhaps about to be filled: given its time again.
+    if (stat.size === 0) {
+      seenMs.delete(item.name);
+      store.putTrash({ ...item, digest, atMs: clock.nowMs() });
+      return;
+    }
+    const path = (await comesBackAlready(item, stat)) ?? freeName(item.path, digest);
+    // Noted first: a run that ends in the middle must not give it two names.
+    store.putTrash({ ...item, comesBackAs: path });
+    const outcome = await folder.restoreTrash({ name: item.name, path, like: item.path });
+    const isThere =
+      outcome.kind === 'changed' && (await comesBackAlready({ ...item, comesBackAs: path }, stat)) === path;
+    if (outcome.kind !== 'done' && !isThere) {
+      if (outcome.kind === 'problem' && !told.has(item.name)) {
+        told.add(item.name);
+        note(
+          item.path,
+          `a program wrote into its ${wordOf(item)} version, which cannot be brought back: ${outcome.reason}`,
+        );
+      }
+      return;
+    }
+    note(item.path, `a program wrote into its ${wordOf(item)} version; what it wrote is kept as ${path}`);
+    context.markDirty(path, false);
+    await discard(item.name);
+  }
+
+  /** The name that a sweep before gave it, if it has it. */
+  async function comesBackAlready({ comesBackAs }: TrashRow, { inode, device }: Stat): Promise<RelPath | null> {
+    if (comesBackAs === undefined) return null;
+    const stat = await folder.stat(comesBackAs);
+    const has = stat !== null && stat.kind !== 'problem' && stat.inode === inode && stat.device === device;
+    return has ? comesBackAs : null;
+  }
+
+  const freeName = (path: RelPath, digest: Digest): RelPath =>
+    conflictName({
+      path,
       peerName: parts.deviceName,
       timeMs: clock.nowMs(),
       digest,
@@ -115,18 +160,45 @@ export function createTrashKeeper(context: PeerContext): TrashKeeper {
       traits: folder.traits,
       sha256: hashing.sha256,
     });
-    const outcome = await folder.restoreTrash({ name: item.name, path, like: item.path });
-    if (outcome.kind !== 'done') {
-      store.putTrash({ ...item, inRecord: false, digest: null });
-      return;
-    }
-    parts.onEvent({
-      event: 'note',
-      path: item.path,
-      note: `a program wrote into the replaced version; what it wrote is kept as ${path}`,
-    });
-    context.markDirty(path, false);
+
+  const wordOf = ({ reason }: TrashRow): string => (reason === 'deleted' ? 'deleted' : 'replaced');
+  const note = (path: RelPath, text: string): void => parts.onEvent({ event: 'note', path, note: text });
+
+  async function keepWithinBounds(item: TrashRow, keptBytes: number): Promise<void> {
+    const isOld = clock.nowMs() - item.atMs > keepMs;
+    if (!isOld && keptBytes <= bytesMax) return;
+    const bound = isOld ? '30 days' : '1 GiB';
+    note(item.path, `a replaced version that was in no record is dropped from the trash after ${bound}`);
     await discard(item.name);
+  }
+
+  async function discard(name: string): Promise<void> {
+    await folder.discardTrash(name);
+    forget(name);
+  }
+
+  function forget(name: string): void {
+    store.deleteTrash(name);
+    seenMs.delete(name);
+    told.delete(name);
+  }
+
+  /** A power cut between moving aside and noting it leaves items that nobody knows: they are kept as being in no record. */
+  function noteUnknown(stats: ReadonlyMap<string, Stat>): void {
+    // Asked now: the loop went on meanwhile, and whatever it moved aside is in one journal or the other.
+    const known = new Set(store.trash().map(({ name }) => name));
+    for (const { asideName } of store.intents()) known.add(asideName);
+    for (const [name, stat] of stats)
+      if (!known.has(name))
+        store.putTrash({
+          name,
+          path: '' as RelPath,
+          digest: null,
+          fingerprint: fingerprintOf(stat),
+          inRecord: false,
+          reason: 'found',
+          atMs: clock.nowMs(),
+        });
   }
 
   return { sweep };

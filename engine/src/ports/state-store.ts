@@ -75,11 +75,15 @@ export type TrashReason =
 export interface TrashRow {
   readonly name: string;
   readonly path: RelPath;
+  /** Of what is known to be in it. */
   readonly digest: Digest | null;
+  /** All its stamps when its bytes were last found to be that; '' = not since it was moved aside. */
   readonly fingerprint: string;
   readonly inRecord: boolean;
   readonly reason: TrashReason;
   readonly atMs: number;
+  /** It was written meanwhile, and is given this name in the folder. */
+  readonly comesBackAs?: RelPath;
 }
 
 /** What a record did, kept for the last 4,096 heights: to undo it after a fork (rule RB3) and to name times. */

@@ -170,6 +170,7 @@ describe('writing into a linked folder', () => {
   test("renames and what comes back from the trash are apply's; a mode can be repeated and needs no journal", () => {
     expect(callersOf(/\bfolder\s*\.\s*rename\(/)).toEqual(['engine/src/apply/moves.ts']);
     expect(callersOf(/\.restoreTrash\(/)).toEqual([
+      'engine/src/apply/moves.ts',
       'engine/src/apply/replace-journal.ts',
       'engine/src/apply/trash-keeper.ts',
     ]);

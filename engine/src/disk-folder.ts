@@ -18,6 +18,7 @@ import {
   FolderError,
   type ListedEntry,
   type ListResult,
+  moveAsidePrefix,
   type PathProblem,
   type ReadHandle,
   type RootState,
@@ -48,6 +49,8 @@ const askedOneByOneMax = 4;
 const provenByReadingBytesMax = 16 * 1024 * 1024;
 /** link() does not exist on FAT, exFAT and some network disks, or refuses a file of another owner, or has too many links. */
 const linkUnsupportedCodes: readonly string[] = ['EPERM', 'ENOTSUP', 'EOPNOTSUPP', 'ENOSYS', 'EMLINK', 'EINVAL'];
+/** There something else may be moved to, but not this. */
+const elsewhereCodes: readonly string[] = ['EXDEV', 'EACCES', 'EPERM', 'EROFS'];
 const existsCodes: readonly string[] = ['EEXIST', 'ENOTEMPTY'];
 
 const changed: SwapOutcome = { kind: 'changed' };
@@ -265,14 +268,28 @@ export function createDiskFolder(options: DiskFolderOptions): Folder {
         if (diskErrorCode(error) !== 'EXDEV') throw error;
       }
     }
-    const beside = own.locateBeside('trash', asideName, parent);
-    try {
-      await disk.rename(target, beside);
-    } catch (error) {
-      own.remove('trash', asideName);
-      throw error;
+    for (const directory of placesBeside(parent)) {
+      const beside = own.locateBeside('trash', asideName, directory);
+      try {
+        await disk.rename(target, beside);
+        changedDirectories.add(directory);
+        return beside;
+      } catch (error) {
+        own.remove('trash', asideName);
+        if (directory === parent || !elsewhereCodes.includes(diskErrorCode(error))) throw error;
+      }
     }
-    return beside;
+    throw Object.assign(new Error('no directory above it'), { code: 'ENOENT' });
+  };
+
+  /**
+   * Directories on the disk of `parent`, the highest first: what lies in the directory itself would keep it from being removed
+   * with everything else in it.
+   */
+  const placesBeside = (parent: string): readonly string[] => {
+    const device = disk.lstat(parent)?.device;
+    const above = [...ancestorsOf(parent.slice(root.length + 1))].map((path) => `${root}/${path}`);
+    return [...above.filter((directory) => disk.lstat(directory)?.device === device), parent];
   };
 
   /** Back from the trash to its place; false when a third thing took the place meanwhile: then both stay. */
@@ -517,7 +534,7 @@ export function createDiskFolder(options: DiskFolderOptions): Folder {
       if (disk.lstat(from)?.inode === moved.inode || stat.kind === 'symlink') disk.unlink(to);
     };
     lastMoveNumber += 1;
-    const asideName = `move-${nowMs()}-${lastMoveNumber}`;
+    const asideName = `${moveAsidePrefix}${nowMs()}-${lastMoveNumber}`;
     let asidePath: string;
     try {
       asidePath = await moveAside(from, asideName);

@@ -2,9 +2,10 @@
  * What every Folder must do, real or simulated: the promises in `engine/src/ports/folder.ts` and the situations of files, names,
  * modes and links that it answers for (F14, F22, F23, M5–M15, N9, S2, INTENT, DISK3, DISK4, IG4, NAME).
  */
-import { type FileMode, parseRelPath, type RelPath } from '@driftless/protocol';
+import { bytesToHex, type Digest, type FileMode, parseRelPath, type RelPath } from '@driftless/protocol';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import { fingerprintOf } from '../../engine/src/core/fingerprint.ts';
+import { nodeHashing } from '../../engine/src/node/node-hashing.ts';
 import type { Dress, Expected, Folder, ReadHandle, Stat, SwapOutcome } from '../../engine/src/ports/folder.ts';
 import { type DiskCall, systemError } from '../../engine/src/testing/hooked-disk.ts';
 import type { FolderUser } from '../../engine/src/testing/memory-folder.ts';
@@ -64,6 +65,7 @@ export function describeFolderContract(name: string, createWorld: () => Promise<
       kind: 'file',
       fingerprint: fingerprintOf(await statOf(path)),
     });
+    const digestOf = (text: string): Digest => bytesToHex(nodeHashing.sha256(new TextEncoder().encode(text))) as Digest;
     const stage = async (stagedName: string, content: string, options: { near: string }): Promise<void> => {
       const writer = await folder.stage({ name: stagedName, near: relPath(options.near) });
       await writer.write(new TextEncoder().encode(content));
@@ -210,6 +212,41 @@ export function describeFolderContract(name: string, createWorld: () => Promise<
         expect(await swap('file', 'new', expected)).toEqual({ kind: 'changed' });
         expect(world.user.tree()).toEqual(tree);
         expect(await world.trashContents()).toEqual([]);
+      });
+
+      test('a rewrite of the same length with its modification time restored is seen, by whichever operation', async () => {
+        const at = Date.UTC(2020, 0, 1);
+        world.user.write('file', 'old');
+        world.user.setModificationTime('file', at);
+        const expected = { ...(await asScanned('file')), digest: digestOf('old') } as Expected;
+        world.user.write('file', 'OLD');
+        world.user.setModificationTime('file', at);
+        expect(await swap('file', 'new', expected)).toEqual({ kind: 'changed' });
+        const removal = { path: relPath('file'), asideName: 'aside-2', expected };
+        expect(await folder.removeFile(removal)).toEqual({ kind: 'changed' });
+        expect(await folder.makeSymlink({ ...removal, target: 'elsewhere' })).toEqual({ kind: 'changed' });
+        expect(world.user.tree()).toEqual({ file: 'OLD' });
+        expect(await world.trashContents()).toEqual([]);
+      });
+
+      test('where stamps prove nothing the bytes do: another mode, another name, or a scan within one tick', async () => {
+        world.user.write('file', 'old');
+        const scanned = await asScanned('file');
+        const racy = { ...scanned, isRacy: true } as Expected;
+        expect(await swap('file', 'new', racy)).toEqual({ kind: 'changed' });
+        await folder.discardStaged('staged-1');
+        expect(await swap('file', 'new', { ...racy, digest: digestOf('OLD') } as Expected)).toEqual({
+          kind: 'changed',
+        });
+        await folder.discardStaged('staged-1');
+        world.user.setMode('file', 0o600);
+        expect(await swap('file', 'new', scanned)).toEqual({ kind: 'changed' });
+        await folder.discardStaged('staged-1');
+        expect(world.user.read('file')).toBe('old');
+        expect(await swap('file', 'new', { ...scanned, digest: digestOf('old') } as Expected)).toMatchObject({
+          kind: 'done',
+        });
+        expect(await world.trashContents()).toEqual(['old']);
       });
 
       test('what appeared where nothing was is left alone', async () => {
@@ -641,6 +678,44 @@ export function describeFolderContract(name: string, createWorld: () => Promise<
           'new/place': 'x',
           taken: 'z',
         });
+        expect(await world.trashContents()).toEqual([]);
+      });
+
+      test('a rename that this disk refuses changes nothing, and says so', async () => {
+        world.user.write('file', 'x');
+        world.user.write('dir/inner', 'y');
+        const tree = world.user.tree();
+        world.onCall(({ operation, path }) => {
+          if ((operation === 'rename' || operation === 'link') && !path.includes('.driftless'))
+            throw systemError('EXDEV');
+        });
+        const move = (from: string, expected: Expected): Promise<SwapOutcome> =>
+          folder.rename({ fromPath: relPath(from), toPath: relPath('new'), expected });
+        expect(await move('file', await asScanned('file'))).toMatchObject({ kind: 'problem', code: 'EXDEV' });
+        expect(await move('dir', { kind: 'directory' })).toMatchObject({ kind: 'problem', code: 'EXDEV' });
+        expect(world.user.tree()).toEqual(tree);
+        expect(await folder.stageCopy({ path: relPath('file'), name: 'copy-1', near: relPath('new') })).toEqual({
+          kind: 'copied',
+          digest: digestOf('x'),
+        });
+        expect(await folder.stageCopy({ path: relPath('gone'), name: 'copy-2', near: relPath('new') })).toEqual({
+          kind: 'absent',
+        });
+        expect(await folder.stagedNames()).toEqual(['copy-1']);
+      });
+
+      test('a rename that was cut between its two names is finished by another', async () => {
+        world.user.write('from', 'x');
+        const expected = await asScanned('from');
+        world.onCall(({ operation, path }) => {
+          if (operation === 'rename' && path.endsWith('/from')) throw new Killed();
+        });
+        const names = { fromPath: relPath('from'), toPath: relPath('to'), expected };
+        await expect(folder.rename(names)).rejects.toBeInstanceOf(Killed);
+        expect(world.user.tree()).toEqual({ from: 'x', to: 'x' });
+        folder = world.reopen();
+        expect((await folder.rename(names)).kind).toBe('done');
+        expect(world.user.tree()).toEqual({ to: 'x' });
         expect(await world.trashContents()).toEqual([]);
       });
 

@@ -5,7 +5,7 @@
  *
  * Known at every moment, also after a crash: a file is under its old name, under its new one, or under both; never under none.
  */
-import { bytesToHex, type RelPath } from '@driftless/protocol';
+import { bytesToHex, type Entry, type RelPath } from '@driftless/protocol';
 import { conflictName } from '../core/conflict-name.ts';
 import { modeOf } from '../core/file-mode.ts';
 import { fingerprintOf } from '../core/fingerprint.ts';
@@ -14,7 +14,7 @@ import type { LocalEntry } from '../core/local-entry.ts';
 import type { ApplyMove, MoveAside } from '../core/plan.ts';
 import type { Row } from '../core/row.ts';
 import type { PeerContext } from '../peer-context.ts';
-import type { SwapOutcome } from '../ports/folder.ts';
+import { moveAsidePrefix, type Stat, type SwapOutcome } from '../ports/folder.ts';
 import { expectedOf, localFileOf } from './disk-entry.ts';
 
 export interface Mover {
@@ -31,6 +31,8 @@ type LocalFile = Extract<LocalEntry, { kind: 'file' }>;
 interface Names {
   readonly fromPath: RelPath;
   readonly toPath: RelPath;
+  /** The trees do not follow: what was agreed on stays with the old name. */
+  readonly isAside?: true;
 }
 
 export function createMover(context: PeerContext): Mover {
@@ -38,17 +40,19 @@ export function createMover(context: PeerContext): Mover {
   const { folder, store, clock, random, hashing } = parts;
 
   async function applyMove(step: ApplyMove, signal: AbortSignal): Promise<boolean> {
-    const row = store.row(step.fromPath);
+    const { fromPath, toPath } = step;
+    const row = store.row(fromPath);
     if (row === undefined || row.local === null) return false;
-    const outcome = await rename(step, row.local);
+    const outcome = await rename({ fromPath, toPath }, row.local);
     if (outcome.kind === 'problem' && outcome.code === 'EXDEV' && row.local.kind === 'directory')
       return moveEntries(step, row, signal);
     return follow(step, outcome);
   }
 
   /** Journaled until the trees follow. A file that cannot be renamed is copied; a directory is refused. */
-  async function rename({ fromPath, toPath }: Names, local: LocalEntry): Promise<SwapOutcome> {
-    store.setSetting(moveUnderWay, JSON.stringify({ fromPath, toPath } satisfies Names));
+  async function rename(names: Names, local: LocalEntry): Promise<SwapOutcome> {
+    const { fromPath, toPath } = names;
+    store.setSetting(moveUnderWay, JSON.stringify(names));
     const outcome = await folder.rename({ fromPath, toPath, expected: expectedOf(local) });
     if (outcome.kind !== 'done') store.setSetting(moveUnderWay, null);
     else await folder.flushDirectories();
@@ -129,11 +133,11 @@ export function createMover(context: PeerContext): Mover {
           path: toPath,
           before: null,
           incoming: { kind: 'file', stagedName, digest: local.digest, mode: modeOf(local), like: fromPath },
-          base,
+          base: names.isAside === true ? null : base,
           reason: 'replaced',
         });
         if (made.kind === 'problem') context.fail(fromPath, made);
-        if (made.kind === 'done') return await removeOld(names, local);
+        if (made.kind === 'done') return await removeOld(names, local, base);
       }
       context.markDirty(fromPath, false);
       context.markDirty(toPath, false);
@@ -146,14 +150,19 @@ export function createMover(context: PeerContext): Mover {
     }
   }
 
-  async function removeOld({ fromPath, toPath }: Names, local: LocalFile): Promise<boolean> {
+  /** Until it is over base stays with the old name too: `settle` moves it along as after any rename. */
+  async function removeOld(names: Names, local: LocalFile, base: Entry | null): Promise<boolean> {
+    const { fromPath, toPath } = names;
     const removed = await journal.replace({
       path: fromPath,
       before: local,
       incoming: { kind: 'nothing' },
-      base: null,
+      base,
       reason: 'replaced',
-      alongside: () => store.setSetting(moveUnderWay, null),
+      alongside: () => {
+        store.setSetting(moveUnderWay, null);
+        if (names.isAside !== true) store.setBase(fromPath, null);
+      },
     });
     if (removed.kind === 'problem') context.fail(fromPath, removed);
     context.markDirty(fromPath, false);
@@ -175,9 +184,16 @@ export function createMover(context: PeerContext): Mover {
       traits: folder.traits,
       sha256: hashing.sha256,
     });
-    const outcome = await folder.rename({ fromPath: step.path, toPath, expected: expectedOf(local) });
-    if (outcome.kind === 'problem') context.fail(step.path, outcome);
-    if (outcome.kind === 'done') {
+    const names: Names = { fromPath: step.path, toPath, isAside: true };
+    const outcome = await rename(names, local);
+    const isCopied =
+      outcome.kind === 'problem' &&
+      outcome.code === 'EXDEV' &&
+      local.kind === 'file' &&
+      (await moveByCopy(names, local));
+    if (outcome.kind === 'problem' && outcome.code !== 'EXDEV') context.fail(step.path, outcome);
+    if (outcome.kind === 'done') store.setSetting(moveUnderWay, null);
+    if (outcome.kind === 'done' || isCopied) {
       store.setHold(step.path, null);
       parts.onEvent({
         event: 'note',
@@ -196,13 +212,25 @@ export function createMover(context: PeerContext): Mover {
     if (text === undefined) return;
     const names = JSON.parse(text) as Names;
     const isDone = await isMoved(names);
+    for (const { name, stat } of await folder.trashItems())
+      if (name.startsWith(moveAsidePrefix)) await settleOldName(name, stat, names.fromPath);
     await folder.flushDirectories();
     store.transaction(() => {
-      if (isDone) store.moveLocalAndBase(names.fromPath, names.toPath);
+      if (isDone && names.isAside !== true) store.moveLocalAndBase(names.fromPath, names.toPath);
       store.setSetting(moveUnderWay, null);
     });
     context.markDirty(names.fromPath, true);
     context.markDirty(names.toPath, true);
+  }
+
+  /** An old name that a rename moved aside: of the moved file itself, or of what somebody saved over it in that moment. */
+  async function settleOldName(name: string, stat: Stat, path: RelPath): Promise<void> {
+    if (stat.kind === 'symlink' || (stat.kind === 'file' && stat.links > 1)) return folder.discardTrash(name);
+    const restored = await folder.restoreTrash({ name, path });
+    if (restored.kind === 'done') return;
+    // The name is taken again: it comes back beside it.
+    const item = { name, path, digest: null, fingerprint: '', inRecord: false, atMs: clock.nowMs() };
+    store.putTrash({ ...item, reason: 'displaced' });
   }
 
   async function isMoved({ fromPath, toPath }: Names): Promise<boolean> {
@@ -216,7 +244,10 @@ export function createMover(context: PeerContext): Mover {
       const expected = { kind: 'file', fingerprint: fingerprintOf(from) } as const;
       return (await folder.rename({ fromPath, toPath, expected })).kind === 'done';
     }
-    if (store.row(toPath)?.local != null || (await digestAt(toPath)) !== local.digest) return false;
+    // A copy, known to the trees already or not.
+    const known = store.row(toPath)?.local ?? null;
+    if (known !== null && !(known.kind === 'file' && known.digest === local.digest)) return false;
+    if ((await digestAt(toPath)) !== local.digest) return false;
     const removed = await journal.replace({
       path: fromPath,
       before: local,

@@ -111,6 +111,9 @@ export type RootState =
   | { readonly kind: 'not-a-directory' }
   | PathProblem;
 
+/** Names in the trash of old names that a rename has yet to take away: of no interest once it is over. */
+export const moveAsidePrefix = 'move-';
+
 export interface TrashItem {
   readonly name: string;
   readonly stat: Stat;

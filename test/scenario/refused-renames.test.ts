@@ -1,0 +1,118 @@
+/**
+ * A disk may refuse a rename that others allow: an overlay's directory of a lower layer, a bind mount, another disk inside the
+ * folder (EXDEV). What the room moved moves all the same, edits made here go along, and nothing is tried for ever.
+ */
+import { afterEach, beforeEach, expect, test } from 'vitest';
+import { createSmallWorld, type Person, type SmallWorld } from './small-world.ts';
+
+let world: SmallWorld;
+let a: Person;
+let b: Person;
+beforeEach(() => {
+  world = createSmallWorld();
+  a = world.person('a');
+  b = world.person('b');
+});
+afterEach(() => world.close());
+
+const never = Number.POSITIVE_INFINITY;
+async function pair(files: Readonly<Record<string, string>>): Promise<void> {
+  for (const [path, text] of Object.entries(files)) a.user.write(path, text);
+  a.start();
+  await world.quiet();
+  b.start();
+  await world.quiet();
+}
+/** Work that does not end shows as changes that go on. */
+async function atRest(): Promise<void> {
+  await world.quiet();
+  const before = b.trace.length;
+  await world.clock.advance(120_000);
+  expect(b.trace.slice(before).filter((what) => !/driftless.trash|Trash/.test(what))).toEqual([]);
+  expect(b.state()).toMatchObject({ state: 'idle', pending: 0, conflicts: 0 });
+  expect(b.store.problemRows(10)).toEqual([]);
+  expect(b.store.setting('move-under-way')).toBeUndefined();
+}
+
+test('a directory: its entries move one by one, edits with them; what this machine leaves out stays', async () => {
+  await pair({
+    '.driftlessignore': 'out/\n',
+    'old/a.txt': 'a\n',
+    'old/deep/b.txt': 'b\n',
+    'old/empty.txt': '',
+    top: 'x\n',
+  });
+  b.folder.addFault({ operation: 'rename', path: 'old', code: 'EXDEV', times: never });
+  b.user.write('old/out/local', 'stays\n');
+  a.user.rename('old', 'new');
+  b.user.write('old/deep/b.txt', 'edited by b\n');
+  await atRest();
+  const moved = {
+    '.driftlessignore': 'out/\n',
+    'new/': '',
+    'new/a.txt': 'a\n',
+    'new/deep/': '',
+    'new/deep/b.txt': 'edited by b\n',
+    'new/empty.txt': '',
+    top: 'x\n',
+  };
+  expect(a.user.tree()).toEqual(moved);
+  expect(b.user.tree()).toEqual({ ...moved, 'old/': '', 'old/out/': '', 'old/out/local': 'stays\n' });
+});
+
+test('a directory and every file in it', async () => {
+  await pair({ 'old/a.txt': 'a\n', 'old/run.sh': 'echo\n', 'old/same 1': 'same\n', 'old/same 2': 'same\n' });
+  a.user.setMode('old/run.sh', 0o755);
+  await world.quiet();
+  b.folder.addFault({ operation: 'rename', code: 'EXDEV', times: never });
+  a.user.rename('old', 'new');
+  b.user.write('old/a.txt', 'edited by b\n');
+  await atRest();
+  expect(b.user.tree()).toEqual(a.user.tree());
+  expect(a.user.tree()).toMatchObject({ 'new/a.txt': 'edited by b\n', 'new/same 2': 'same\n' });
+  expect(b.user.mode('new/run.sh')).toBe(0o755);
+  expect(Object.keys(b.user.tree()).filter((path) => path.startsWith('old'))).toEqual([]);
+});
+
+test('from a disk inside the folder to another and back, of files and directories', async () => {
+  await pair({
+    'mnt/file.txt': 'file\n',
+    'mnt/dir/in.txt': 'in\n',
+    'home/back.txt': 'back\n',
+    'home/stays': 'x\n',
+    'mnt/stays': 'x\n',
+  });
+  await b.stop();
+  b.memory.disk.mount('/folder/mnt');
+  b.start();
+  await world.quiet();
+  a.user.rename('mnt/file.txt', 'home/file.txt');
+  a.user.rename('mnt/dir', 'home/dir');
+  a.user.rename('home/back.txt', 'mnt/back.txt');
+  b.user.write('mnt/dir/in.txt', 'edited by b\n');
+  await atRest();
+  expect(b.user.tree()).toEqual(a.user.tree());
+  expect(a.user.tree()).toMatchObject({
+    'home/dir/in.txt': 'edited by b\n',
+    'home/file.txt': 'file\n',
+    'mnt/back.txt': 'back\n',
+  });
+});
+
+test('a file that makes way for a directory', async () => {
+  await pair({ name: 'a file\n', other: 'x\n' });
+  await b.stop();
+  a.user.remove('name');
+  a.user.write('name/inside', 'x\n');
+  await world.quiet();
+  b.user.write('name', 'edited by b\n');
+  b.start();
+  b.folder.addFault({ operation: 'rename', code: 'EXDEV', times: never });
+  await atRest();
+  expect(b.user.tree()).toEqual(a.user.tree());
+  expect(
+    Object.entries(b.user.tree())
+      .filter(([path]) => path.includes('.conflict-'))
+      .map(([, text]) => text),
+  ).toEqual(['edited by b\n']);
+});

@@ -36,14 +36,17 @@ import { derivePeerState, type Halt } from './core/peer-state.ts';
 import { type Apply, conflictWords, type DiskStep, type Plan, type PublishStep } from './core/plan.ts';
 import { reconcile } from './core/reconcile.ts';
 import { recordBatches, stepBytes, stepPath } from './core/record-batches.ts';
+import { firstRecordSize, nextRecordSize } from './core/record-pace.ts';
 import type { Row } from './core/row.ts';
 import { smallFirst } from './core/small-first.ts';
+import { parentPath } from './core/tree-paths.ts';
 import { createDeletionHold } from './deletion-hold.ts';
 import { createDownloads } from './downloads.ts';
 import { createGitWatch } from './git-watch.ts';
 import { createHolds } from './guards/holds.ts';
 import { createMounts } from './guards/mounts.ts';
 import { createPause } from './pause.ts';
+import { createGivingWay } from './peer/giving-way.ts';
 import { createSchedule, type Situation } from './peer/schedule.ts';
 import { diskFullHalt, failureOf } from './peer/turn-failure.ts';
 import type { Peer, PeerParts } from './peer-api.ts';
@@ -78,6 +81,10 @@ const rescanEveryMs = 10 * 60_000;
 const planEveryMsMin = 2_000;
 const planEveryMsMax = 60_000;
 const planRestPerWork = 500;
+/** So many steps take a while: what a person just did goes ahead of them. */
+const largePlanMin = 500;
+/** A look that found more than this is no save. */
+const freshMax = 20;
 /** Without hints (no watches left, a network file system) the disk is looked at more often. */
 const degradedRescanEveryMs = 10_000;
 const rootCheckEveryMs = 2_000;
@@ -121,6 +128,10 @@ export function createPeer(given: PeerParts): Peer {
   let checkpointDueMs = 0;
   let sweepingTrash = false;
   let lastRecordMs = Number.NEGATIVE_INFINITY;
+  let recordSize = firstRecordSize;
+  /** Saves not sent yet. */
+  const fresh = new Set<RelPath>();
+  let gaveWayToSaves = false;
   /** A labelled record was taken in: its large contents are not left behind (rule DISK1). */
   let wholeRecord = false;
   /** Since when a checkout waits for its last paths. */
@@ -143,6 +154,7 @@ export function createPeer(given: PeerParts): Peer {
     wakeUp?.();
   };
   const schedule = createSchedule();
+  const givingWay = createGivingWay(clock);
   const nowMs = (): number => clock.monotonicMs();
   /** The loop's own wish: what it did is to be gone on with. */
   const planAgain = (): void => {
@@ -159,6 +171,7 @@ export function createPeer(given: PeerParts): Peer {
       wake();
     },
     onPresence: wake,
+    asTurnsSeeIt: (session) => givingWay.session(session),
     onOnline: () => {
       presence.reset();
       // Another relay perhaps, or the same with more room: whatever was refused is asked for anew.
@@ -174,6 +187,7 @@ export function createPeer(given: PeerParts): Peer {
     },
     command: (work) => {
       commands.push(work);
+      givingWay.ask();
     },
   });
   const settler = createSettler(clock);
@@ -343,10 +357,10 @@ export function createPeer(given: PeerParts): Peer {
     if (!isRecalled) recall();
     isRecalled = true;
     for (const sealed of feed.takePresences()) presence.take(sealed);
-    await runCommands();
+    const isAsked = await runCommands();
     const beginMs = nowMs();
     const due = schedule.begin(beginMs, situation(beginMs));
-    if (due.size === 0 || !(await isRootThere())) return;
+    if ((due.size === 0 && !isAsked) || schedule.isBackingOff(beginMs) || !(await isRootThere())) return;
     if (!isSettled || journal.isCut) {
       await applier.settleInterrupted();
       await git.begin();
@@ -375,12 +389,17 @@ export function createPeer(given: PeerParts): Peer {
     planLater(nowMs() - startMs);
   }
 
-  async function runCommands(): Promise<void> {
-    for (const command of commands.splice(0)) {
+  async function runCommands(): Promise<boolean> {
+    const taken = commands.splice(0);
+    for (const command of taken) {
       await command();
       isFruitful = true;
       schedule.input('plan', nowMs());
     }
+    // Those who ask from here on wait for what follows.
+    givingWay.begin();
+    if (commands.length > 0) givingWay.ask();
+    return taken.length > 0;
   }
 
   function situation(atMs: number): Situation {
@@ -416,6 +435,8 @@ export function createPeer(given: PeerParts): Peer {
     for (const path of await mounts.changed()) settler.hint(path, true);
     return true;
   }
+
+  const turnSignal = (): AbortSignal => AbortSignal.any([closing.signal, givingWay.signal]);
 
   /** When the next comparison is due if nothing asks for one: a path's retry, or a look for what no event told of. */
   function planLater(tookMs: number): void {
@@ -454,12 +475,13 @@ export function createPeer(given: PeerParts): Peer {
       const lookedMs = clock.monotonicMs();
       const result = await scanner.scan({
         paths,
-        signal: closing.signal,
+        signal: turnSignal(),
         onProgress: (files) => {
           progress = { phase: 'scanning', done: files, total: Math.max(files, store.counts().files), unit: 'files' };
           if (files > 1_000) tellProgress();
         },
       });
+      if (!full && result.changed.length <= freshMax) for (const path of result.changed) fresh.add(path);
       if (full) schedule.after('all', degraded === null ? rescanEveryMs : degradedRescanEveryMs, nowMs());
       for (const request of result.unstable) settler.unstable(request);
       secondLooks.judge({ ...result, requests: full ? [] : paths, lookedMs });
@@ -671,7 +693,7 @@ export function createPeer(given: PeerParts): Peer {
       const batch = ready.slice(start, start + applyFilesPerPass);
       start += batch.length;
       const result = await applier.apply(batch, {
-        signal: closing.signal,
+        signal: turnSignal(),
         staged,
         onProgress: (files) => {
           progress = { phase: 'applying', done: start - batch.length + files, total: ready.length, unit: 'files' };
@@ -692,7 +714,7 @@ export function createPeer(given: PeerParts): Peer {
         noteLastChange(lastApplied.path, roomLog.authorOf(lastApplied.path) ?? '');
       }
       clashes.push(...result.conflicts);
-      if (settler.due() || context.session() === null) {
+      if (settler.due() || commands.length > 0 || context.session() === null) {
         planAgain();
         break;
       }
@@ -740,37 +762,52 @@ export function createPeer(given: PeerParts): Peer {
       : judged.steps;
     if (judged.waitMs > 0) planAfter(judged.waitMs);
     const whole = label !== '' && sendable.length > 1;
-    const batches = [...recordBatches(sendable, { whole })];
-    if (batches.length === 0 && extra.length > 0) batches.push([]);
-    for (const [index, batch] of batches.entries()) {
-      const sinceMs = clock.monotonicMs() - lastRecordMs;
-      if (sinceMs < recordIntervalMs && batch.length < 500) {
-        planAfter(recordIntervalMs - sinceMs);
-        return;
-      }
+    if (sendable.length === 0 && extra.length === 0) return sentAll();
+    const sinceMs = nowMs() - lastRecordMs;
+    if (sinceMs < recordIntervalMs && sendable.length < largePlanMin) {
+      planAfter(recordIntervalMs - sinceMs);
+      return;
+    }
+    // A save that came while so much was looked at is looked at before it is sent, once.
+    if (sendable.length >= largePlanMin && !whole && settler.due() && !gaveWayToSaves) {
+      gaveWayToSaves = true;
+      planAgain();
+      return;
+    }
+    gaveWayToSaves = false;
+    const sent = new Set<PublishStep>();
+    let isFirst = true;
+    for (const batch of batchesOf(sendable, whole)) {
+      const startMs = nowMs();
       const published = await publishBatch(
         batch,
-        index === 0 ? extra : [],
+        isFirst ? extra : [],
         current,
         whole || label !== '' ? label : '',
         judged.massDeletion,
         whole,
       );
       if (published === 'refused') {
-        const sent = new Set(sendable);
-        const leftOut = judged.steps.filter((step) => !sent.has(step));
-        return waitForRoom([...batches.slice(index).flat(), ...leftOut]);
+        return waitForRoom(judged.steps.filter((step) => !sent.has(step)));
       }
       if (published === 'again') return;
-      lastRecordMs = clock.monotonicMs();
+      for (const step of batch) sent.add(step);
+      isFirst = false;
+      lastRecordMs = nowMs();
+      if (!whole && batch.length > 1) recordSize = nextRecordSize(recordSize, lastRecordMs - startMs);
       // Saves made meanwhile overtake the rest of a first share.
-      if (index < batches.length - 1 && (settler.due() || feed.hasPushed)) {
+      if (sent.size < sendable.length && (settler.due() || commands.length > 0 || feed.hasPushed)) {
         planAgain();
         return;
       }
     }
     // The next smallest, until one is refused.
     if (sendable.length < judged.steps.length) planAgain();
+    sentAll();
+  }
+
+  function sentAll(): void {
+    fresh.clear();
     git.settled();
     deletions.published();
   }
@@ -812,6 +849,23 @@ export function createPeer(given: PeerParts): Peer {
       parts.onEvent({ event: 'problem', path: '', reason: problemOf(refusal).reason });
     return context.refusals.refused(work, refusal);
   }
+
+  /** Saves that were just made go first when much else is to be sent: they depend on none of it. */
+  function* batchesOf(steps: readonly PublishStep[], whole: boolean): Generator<readonly PublishStep[], void> {
+    const isFirst = whole || steps.length < largePlanMin ? () => false : isFreshSave;
+    const saves = steps.filter(isFirst);
+    // No steps at all: what else goes into the record has to have one.
+    if (saves.length > 0 || steps.length === 0) yield saves;
+    const rest = saves.length === 0 ? steps : steps.filter((step) => !isFirst(step));
+    yield* recordBatches(rest, { whole, size: () => recordSize });
+  }
+
+  const isFreshSave = (step: PublishStep): boolean => {
+    if (step.kind !== 'publish' || !fresh.has(step.path)) return false;
+    if (step.local === null || step.local.kind === 'directory' || step.remote?.kind === 'directory') return false;
+    const parent = parentPath(step.path);
+    return parent === undefined || liveEntry(store.manifest.slot(parent))?.kind === 'directory';
+  };
 
   async function publishBatch(
     batch: readonly PublishStep[],
@@ -922,6 +976,7 @@ export function createPeer(given: PeerParts): Peer {
       let delayMs = 0;
       try {
         await turn();
+        givingWay.ended();
         const endMs = nowMs();
         schedule.ended(endMs, situation(endMs), { fruitless: !isFruitful });
         working = false;
@@ -934,9 +989,9 @@ export function createPeer(given: PeerParts): Peer {
         }
         delayMs = sleepMs();
       } catch (error) {
-        failures += 1;
+        givingWay.ended();
         working = false;
-        onTurnFailed(error, failures);
+        failures = onTurnFailed(error, failures);
         turnSession = null;
         progress = null;
         if (closing.signal.aborted) break;
@@ -993,15 +1048,18 @@ export function createPeer(given: PeerParts): Peer {
     for (const work of ['root', 'all', 'trash'] as const) schedule.input(work, nowMs());
   }
 
-  function onTurnFailed(error: unknown, failures: number): void {
-    if (closing.signal.aborted) return;
+  /** Returns how many turns in a row have failed. */
+  function onTurnFailed(error: unknown, failuresBefore: number): number {
+    if (closing.signal.aborted) return failuresBefore;
     if (error instanceof RequestRefused) {
       // The journal and pushed records may have been cut short by it; the disk goes on being looked at.
       isSettled = false;
       feed.headMoved = true;
       schedule.failed(nowMs(), 0);
-      return planAfter(refused('room', error));
+      planAfter(refused('room', error));
+      return failuresBefore;
     }
+    const failures = failuresBefore + 1;
     const failure = failureOf(error, failures);
     if (failure.settlesJournal) isSettled = false;
     if (failure.asksLogAgain) feed.caughtUp = false;
@@ -1010,7 +1068,7 @@ export function createPeer(given: PeerParts): Peer {
     schedule.failed(nowMs(), failure.backOffMs);
     // The session that this turn worked with: another may have begun meanwhile.
     if (failure.kind === 'session-ended' && feed.session === turnSession) feed.dropSession();
-    if (failure.kind !== 'internal') return;
+    if (failure.kind !== 'internal') return failure.backOffMs > 0 ? failures : failuresBefore;
     diagnostics.error('turn-failed', {
       reason: error instanceof Error ? (error.stack ?? error.message) : String(error),
       failures,
@@ -1018,6 +1076,7 @@ export function createPeer(given: PeerParts): Peer {
     if (failures === 1) parts.onEvent({ event: 'problem', path: '', reason: failure.reason });
     // What several turns failed on may be that the trees do not say what the disk holds.
     if (failures >= 3) lookAtAll();
+    return failures;
   }
 
   /** Beside the loop: a large file in the trash may have to be read. */
@@ -1056,10 +1115,14 @@ export function createPeer(given: PeerParts): Peer {
 
   const command = (work: () => Promise<void>): Promise<void> =>
     new Promise((resolve, reject) => {
-      closing.signal.addEventListener('abort', () => reject(new Error('sync of this folder has ended')), {
-        once: true,
-      });
-      commands.push(() => work().then(resolve, reject));
+      const end = (): void => reject(new Error('sync of this folder has ended'));
+      closing.signal.addEventListener('abort', end, { once: true });
+      commands.push(() =>
+        work()
+          .then(resolve, reject)
+          .finally(() => closing.signal.removeEventListener('abort', end)),
+      );
+      givingWay.ask();
       wake();
       feed.nudge();
     });

@@ -55,6 +55,8 @@ export interface RelayFeedOptions {
   readonly onOnline: () => void;
   /** Told at once, however long the turn under way takes. */
   readonly onOffline: () => void;
+  /** What turns wait for at the relay ends with them. */
+  readonly asTurnsSeeIt: (session: RoomSession) => RoomSession;
   /** Runs between two turns. */
   readonly command: (work: () => Promise<void>) => void;
 }
@@ -79,7 +81,7 @@ export function createRelayFeed(parts: PeerParts, options: RelayFeedOptions): Re
       {
         known: () => parts.store.head(),
         onOnline: (next) => {
-          session = next;
+          session = options.asTurnsSeeIt(next);
           responsive = true;
           refusal = null;
           trustsNext = false;

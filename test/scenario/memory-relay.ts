@@ -22,6 +22,8 @@ export interface MemoryRelay {
   /** Ends every open session; peers come back when it `returns`. */
   goesAway(): void;
   returns(): void;
+  /** Takes what it is sent, and answers nothing until it is false again. */
+  set isSilent(silent: boolean);
   /** Refuses chunks to readers, as a relay that has lost them. */
   losesChunks: boolean;
   /** Sealed bytes that the room, and the relay, may hold. */
@@ -47,6 +49,8 @@ export function createMemoryRelay(): MemoryRelay {
   const members = new Set<Member>();
   let isAway = false;
   const kept: (() => void)[] = [];
+  let isSilent = false;
+  const unanswered: (() => void)[] = [];
   let appends = 0;
   const nowMs = 0;
   const turn = (): Promise<void> => new Promise((resolve) => setImmediate(resolve));
@@ -65,6 +69,10 @@ export function createMemoryRelay(): MemoryRelay {
     goesAway: () => {
       isAway = true;
       relay.cut();
+    },
+    set isSilent(silent: boolean) {
+      isSilent = silent;
+      if (!silent) for (const answer of unanswered.splice(0)) answer();
     },
     returns: () => {
       isAway = false;
@@ -140,6 +148,7 @@ export function createMemoryRelay(): MemoryRelay {
       const refusal = relay.refuses(request, ids);
       if (refusal !== undefined) throw refusal;
       const answer = await act();
+      if (isSilent) await new Promise<void>((resolve) => unanswered.push(resolve));
       await turn();
       if (ended !== undefined) throw new SessionEnded(ended);
       return answer;

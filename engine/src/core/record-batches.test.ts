@@ -90,6 +90,15 @@ describe('records (LOG5)', () => {
     ['a labelled one stays whole', many(20_000, mib), true, [20_000]],
     ['up to the largest record', many(250_001), true, [250_000, 1]],
   ])('%s', (_, steps, whole, expected) => {
-    expect(recordBatches(steps, { whole }).map((batch) => batch.length)).toEqual(expected);
+    const size = () => ({ files: 2_000, bytes: 16 * mib });
+    expect(Array.from(recordBatches(steps, { whole, size }), (batch) => batch.length)).toEqual(expected);
+  });
+
+  it('each record has the size that is right when it is begun', () => {
+    const sizes = [1, 2, 3];
+    const size = () => ({ files: sizes.shift() ?? 4, bytes: mib });
+    expect(Array.from(recordBatches(many(12), { whole: false, size }), (batch) => batch.length)).toEqual([
+      1, 2, 3, 4, 2,
+    ]);
   });
 });

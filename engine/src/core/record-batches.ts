@@ -8,32 +8,33 @@
  */
 import { comparePaths, limits, type RelPath } from '@driftless/protocol';
 import type { PublishStep } from './plan.ts';
+import type { RecordSize } from './record-pace.ts';
 
 /**
  * `whole`: one git switch or directory rename stays one record, up to limits.changesMax steps. Otherwise a record is closed at
- * limits.recordFilesAimed steps or limits.recordBytesAimed bytes of files; one larger file is a record of its own.
+ * the number of files, or bytes of files, that `size` gives when it is begun; one larger file is a record of its own.
  */
-export function recordBatches(
+export function* recordBatches(
   steps: readonly PublishStep[],
-  options: { readonly whole: boolean },
-): readonly (readonly PublishStep[])[] {
-  const stepsMax = options.whole ? limits.changesMax : limits.recordFilesAimed;
-  const bytesMax = options.whole ? Number.POSITIVE_INFINITY : limits.recordBytesAimed;
-  const batches: PublishStep[][] = [];
+  options: { readonly whole: boolean; readonly size: () => RecordSize },
+): Generator<readonly PublishStep[], void> {
+  const sizeMax = (): RecordSize =>
+    options.whole ? { files: limits.changesMax, bytes: Number.POSITIVE_INFINITY } : options.size();
+  let most = sizeMax();
   let batch: PublishStep[] = [];
   let bytes = 0;
   for (const step of inPublishOrder(steps)) {
     const size = stepBytes(step);
-    if (batch.length > 0 && (batch.length >= stepsMax || bytes + size > bytesMax)) {
-      batches.push(batch);
+    if (batch.length > 0 && (batch.length >= most.files || bytes + size > most.bytes)) {
+      yield batch;
+      most = sizeMax();
       batch = [];
       bytes = 0;
     }
     batch.push(step);
     bytes += size;
   }
-  if (batch.length > 0) batches.push(batch);
-  return batches;
+  if (batch.length > 0) yield batch;
 }
 
 /** Every prefix of the result is valid on the manifest before it, if the whole is. */

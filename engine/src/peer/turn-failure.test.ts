@@ -3,6 +3,7 @@ import { RoomHalted } from '../peer-context.ts';
 import { FolderError } from '../ports/folder.ts';
 import { SessionEnded } from '../ports/room-session.ts';
 import { StateStoreError } from '../ports/state-store.ts';
+import { GaveWay } from './giving-way.ts';
 import { failureOf } from './turn-failure.ts';
 
 const fullFolder = new FolderError({ kind: 'problem', code: 'ENOSPC', reason: 'no room', diskFull: true });
@@ -13,6 +14,11 @@ describe('what a failed turn leads to', () => {
       'the relay went away',
       new SessionEnded('cut'),
       { kind: 'session-ended', backOffMs: 0, halt: null, isFinal: false },
+    ],
+    [
+      'a command waited',
+      new GaveWay(),
+      { kind: 'gave-way', backOffMs: 0, halt: null, settlesJournal: true, asksLogAgain: true },
     ],
     [
       'an unknown kind of change',

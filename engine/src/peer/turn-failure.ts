@@ -1,7 +1,8 @@
 /**
  * What a failed turn leads to: one table, from the kind of failure to what the peer does next and shows meanwhile. Pure.
  *
- * A turn that ended because its relay went away is no failure: the link has a back-off of its own. Everything else either
+ * A turn that ended because its relay went away is no failure: the link has a back-off of its own. Nor is one that gave way
+ * to a command; what it had begun is settled, and the log asked for what was under way. Everything else either
  * halts, because trying again could not help, or backs off, and says so: never silent, never a tight loop.
  */
 import type { Halt } from '../core/peer-state.ts';
@@ -9,8 +10,9 @@ import { RoomHalted } from '../peer-context.ts';
 import { FolderError } from '../ports/folder.ts';
 import { SessionEnded } from '../ports/room-session.ts';
 import { StateStoreError } from '../ports/state-store.ts';
+import { GaveWay } from './giving-way.ts';
 
-export type FailureKind = 'session-ended' | 'halted' | 'disk-full' | 'internal';
+export type FailureKind = 'session-ended' | 'gave-way' | 'halted' | 'disk-full' | 'internal';
 
 export interface Failure {
   readonly kind: FailureKind;
@@ -46,6 +48,8 @@ export function failureOf(error: unknown, failures: number): Failure {
   switch (kind) {
     case 'session-ended':
       return { kind, reason, backOffMs: 0, halt: null, isFinal: false, settlesJournal: false, asksLogAgain: false };
+    case 'gave-way':
+      return { kind, reason, backOffMs: 0, halt: null, isFinal: false, settlesJournal: true, asksLogAgain: true };
     case 'halted':
       return {
         kind,
@@ -83,6 +87,7 @@ export function failureOf(error: unknown, failures: number): Failure {
 
 function kindOf(error: unknown): FailureKind {
   if (error instanceof SessionEnded) return 'session-ended';
+  if (error instanceof GaveWay) return 'gave-way';
   if (error instanceof RoomHalted) return 'halted';
   const isDiskFull =
     (error instanceof FolderError && error.problem.diskFull) ||

@@ -222,7 +222,11 @@ export function createCheckpoints(context: PeerContext): Checkpoints {
   function forgetBasesWithoutTombstone(): void {
     for (let from: Row['path'] | '' = ''; ; ) {
       const rows = store.rowsFrom(from, 1_000);
-      for (const { path, base, remote } of rows) if (base !== null && remote === null) store.setBase(path, null);
+      for (const { path, base, remote, outOfScope } of rows) {
+        if (base !== null && remote === null) store.setBase(path, null);
+        // Judged by what the room has there, too.
+        if (outOfScope !== null && remote !== null) context.markDirty(path, false);
+      }
       const last = rows.at(-1);
       if (last === undefined || rows.length < 1_000) return;
       from = `${last.path}\u0000` as Row['path'];

@@ -40,10 +40,14 @@ const outOfScopeWords: Readonly<Record<OutOfScopeReason, string>> = {
   'too-large': 'it is too large',
   unreadable: 'it cannot be read',
   'invalid-name': 'its name cannot travel',
-  'special-file': 'a pipe, socket or device, or a link that may lead out of the folder',
+  'special-file': 'a pipe, socket or device',
+  'outside-link': 'a link that leads out of the folder',
   'directory-of-out-of-scope': 'it holds only what is out of scope',
   unmounted: 'it lies on a disk that is not mounted',
 };
+/** Left out by a rule of the user's, or by making a link that leads elsewhere: listed, but no trouble. A disk that is away is a hold. */
+const isWished = (reason: OutOfScopeReason): boolean =>
+  reason === 'ignored' || reason === 'outside-link' || reason === 'directory-of-out-of-scope' || reason === 'unmounted';
 
 export type ControlParts = Pick<
   PeerParts,
@@ -107,15 +111,16 @@ export function createControl(parts: ControlParts, live: LiveParts): PeerControl
     const problems: ProblemInfo[] = store
       .problemRows(listedMax)
       .map((row) => ({ path: row.path, reason: row.problem?.reason ?? '' }));
+    const leftOut = store.outOfScopeRows(listedMax);
     const outOfScopePaths: ProblemInfo[] = [];
-    for (const { path, outOfScope } of store.outOfScopeRows(listedMax)) {
+    for (const { path, outOfScope } of leftOut) {
       const rule = outOfScope === 'ignored' ? await live.scanner.ruleFor(path) : null;
       outOfScopePaths.push({ path, reason: outOfScope ?? '', ...(rule === null ? {} : { rule }) });
     }
     // Whoever looks for trouble finds paths that are left out for a reason other than the user's own wish beside the failed ones.
-    for (const { path, reason } of outOfScopePaths)
-      if (reason !== 'ignored' && reason !== 'directory-of-out-of-scope' && reason !== 'unmounted')
-        problems.push({ path, reason: outOfScopeWords[reason as OutOfScopeReason] });
+    for (const { path, outOfScope, problem } of leftOut)
+      if (outOfScope !== null && problem === null && !isWished(outOfScope))
+        problems.push({ path, reason: outOfScopeWords[outOfScope] });
     // Names that no path can spell have no row.
     problems.push(...live.scanner.skipped());
     return {
@@ -163,7 +168,10 @@ export function createControl(parts: ControlParts, live: LiveParts): PeerControl
         const path = parseRelPath(dir === '' ? name : `${dir}/${name}`);
         if (path === undefined) continue;
         const row = store.row(path);
-        if (row !== undefined && row.outOfScope !== null) continue;
+        if (row !== undefined && row.outOfScope !== null) {
+          if (row.problem !== null) differ(path, row.problem.reason);
+          continue;
+        }
         const room = liveEntry(store.manifest.slot(path));
         if (room === null) {
           if (row?.local !== undefined && row.local !== null) differ(path, 'here, and not in the room');
@@ -336,7 +344,8 @@ export function createControl(parts: ControlParts, live: LiveParts): PeerControl
   function verdicts(row: Row): string[] {
     const lines: string[] = [];
     if (row.hold !== null) lines.push('held: an open conflict; see driftless conflicts');
-    if (row.problem !== null)
+    if (row.problem !== null && row.outOfScope !== null) lines.push(row.problem.reason);
+    else if (row.problem !== null)
       lines.push(
         `failed ${row.problem.attempts} times: ${row.problem.reason}; tried again at ${new Date(row.problem.retryAtMs).toISOString()}`,
       );

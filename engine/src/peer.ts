@@ -211,6 +211,8 @@ export function createPeer(given: PeerParts): Peer {
       hasProblem: (path) => store.row(path)?.problem != null,
     }),
     fail: (path, problem) => {
+      // It takes no part any more: a problem of such a row would mean that it is in the way of the room's.
+      if (store.row(path)?.outOfScope != null) return;
       const { reason, ...fault }: PathFault =
         typeof problem === 'string' ? { reason: problem, diskFull: false } : problem;
       if (fault.diskFull) withoutRoom.add(path);
@@ -502,7 +504,10 @@ export function createPeer(given: PeerParts): Peer {
   /** What failed with other bytes says nothing about these: a new save has its own first try. */
   function tryAnew(changed: readonly RelPath[]): void {
     if (store.problemRows(1).length === 0) return;
-    for (const path of changed) if (store.row(path)?.problem != null) store.setProblem(path, null);
+    for (const path of changed) {
+      const row = store.row(path);
+      if (row?.problem != null && row.outOfScope === null) store.setProblem(path, null);
+    }
   }
 
   /** Brings the remote tree to the relay's head. */

@@ -187,6 +187,7 @@ export function createRecovery(context: PeerContext, log: RoomLog, checkpoints: 
         const row = store.row(path);
         // What the disk lacks comes back rather than being deleted for all.
         store.setBase(path, row === undefined || row.local === null ? null : liveEntry(row.remote));
+        if (row?.outOfScope != null) context.markDirty(path, false);
       }
       for (const sent of store.allSent()) store.deleteSent(sent.id);
       return true;

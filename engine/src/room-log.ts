@@ -136,6 +136,7 @@ export function createRoomLog(context: PeerContext): RoomLog {
       if (sent !== undefined) acknowledge(sent, applied.value.variantsOpened);
       dropOvertaken(header.height);
     });
+    lookAtLeftOut(applied.value.touched);
     if (sent === undefined)
       for (const variant of applied.value.variantsOpened)
         parts.onEvent({
@@ -251,6 +252,11 @@ export function createRoomLog(context: PeerContext): RoomLog {
     return paths;
   }
 
+  /** What takes no part here is judged by what the room has there, too: whether it is in the way, or whether it may come now. */
+  function lookAtLeftOut(touched: readonly RelPath[]): void {
+    for (const path of touched) if (store.row(path)?.outOfScope != null) context.markDirty(path, false);
+  }
+
   function noteAuthor(body: RecordBody, touched: readonly RelPath[]): void {
     for (const path of touched) {
       authors.delete(path);
@@ -336,6 +342,7 @@ export function createRoomLog(context: PeerContext): RoomLog {
       if (chunks.reduce((bytes, chunk) => bytes + chunk.sealed.length, 0) <= cachedRecordChunkBytesMax)
         for (const chunk of chunks) store.cacheChunk(chunk);
     });
+    lookAtLeftOut(applied.touched);
   }
 
   return { take, pull, commitOwn, authorOf: (path) => authors.get(path) };

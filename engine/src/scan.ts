@@ -9,13 +9,22 @@
  * Leaves to others: which directories are kept alive only by what is out of scope (reconcile, rule IG3), whether a burst of
  * deletions is believed (guards), and the root itself (root guard): a root that is not there changes nothing here.
  */
-import { bytesToHex, comparePaths, type Digest, type FileMode, isRelPath, type RelPath } from '@driftless/protocol';
+import {
+  bytesToHex,
+  comparePaths,
+  type Digest,
+  type Entry,
+  type FileMode,
+  isRelPath,
+  type RelPath,
+} from '@driftless/protocol';
 import { staysOutOfScope } from './core/directory-scope.ts';
 import { liveEntry, sameEntry } from './core/entry-encoding.ts';
 import { modeOfFile, plainMode, sameMode, scannedMode } from './core/file-mode.ts';
 import { fingerprintOf, isRacy, provesSameContent, sameButChangeTime } from './core/fingerprint.ts';
 import { clashKey, linkReason, storableReason } from './core/folder-name.ts';
 import { isIgnoreFileName } from './core/ignore-rules.ts';
+import { forgetsBaseWhenGone, inTheWay } from './core/in-the-way.ts';
 import type { Fingerprint, LocalEntry } from './core/local-entry.ts';
 import type { OutOfScopeReason, Row } from './core/row.ts';
 import { ruleWords, verdictWords } from './core/scope/ignore-words.ts';
@@ -174,11 +183,11 @@ export function createScanner(parts: ScannerParts): Scanner {
     const { signal } = options;
     const look = ignoreFiles.look();
     const writer = createWriter();
+    const names = createNames(writer);
     const problems: { path: RelPath | ''; reason: string }[] = [];
     /** With how deep to look again. */
     const unstable = new Map<RelPath, boolean>();
     const repositories = new Set<RelPath | ''>();
-    const names = createNames();
     let toHash: ToHash[] = [];
     let files = 0;
 
@@ -243,7 +252,21 @@ export function createScanner(parts: ScannerParts): Scanner {
       }
       await look.load(parentPathOf(path));
       await vanished(path);
+      if (parent !== undefined) freed.add(parent);
     }
+
+    /** What takes no part may have been all that kept a directory, or that kept the room's file from its place. */
+    async function lookAtFreed(): Promise<void> {
+      await drain();
+      for (const path of freed) {
+        const row = store.row(path);
+        if (row === undefined) continue;
+        if (row.outOfScope === 'directory-of-out-of-scope') await directory(path, false, noInodes);
+        else if (row.problem !== null && row.local?.kind === 'directory') writer.setProblem(path, null);
+      }
+    }
+    /** Directories from which something went. */
+    const freed = new Set<RelPath>();
 
     async function lookAt(request: ScanRequest): Promise<void> {
       await breathe();
@@ -259,7 +282,7 @@ export function createScanner(parts: ScannerParts): Scanner {
       const unknownParent = topmostUnknown(path);
       const wanted = unknownParent ?? path;
       const stat = await folder.stat(wanted);
-      if (stat === null) return vanished(wanted);
+      if (stat === null) return gone(wanted);
       if (stat.kind === 'problem') return unreadable(wanted, stat);
       const row = store.row(wanted);
       await entry({
@@ -278,6 +301,7 @@ export function createScanner(parts: ScannerParts): Scanner {
       if (parent !== '' && store.row(parent)?.local?.kind !== 'directory') return pathFromParent(parent, true);
       if (deep) deepWithin.add(path);
       await directory(parent, false, noInodes);
+      if (parent !== '') freed.add(parent);
     }
     /** Entries that a shallow listing of their parent must descend into. */
     const deepWithin = new Set<RelPath>();
@@ -344,7 +368,11 @@ export function createScanner(parts: ScannerParts): Scanner {
       }
       tellUnnameable(path, cannotTravel);
       // Vanished rows before new files: then a moved file is recognised.
-      for (const row of rows.values()) if (!seen.has(row.path)) await vanished(row.path, row);
+      for (const row of rows.values()) {
+        if (seen.has(row.path)) continue;
+        await vanished(row.path, row);
+        if (path !== '') freed.add(path);
+      }
       for (const { name, stat } of listed.entries) {
         const child = childPath(path, name);
         if (child === undefined || stat.kind === 'directory') continue;
@@ -371,6 +399,16 @@ export function createScanner(parts: ScannerParts): Scanner {
         return;
       writer.setOutOfScope(path, null);
       writer.setLocal(path, { kind: 'directory' }, row);
+      // Nothing is left of what it was made for, and the room has a file above it: it goes as if the room had known and deleted it.
+      if (row.remote === null && isBelowLeafOfRoom(path)) writer.setBase(path, { kind: 'directory' });
+    }
+
+    function isBelowLeafOfRoom(path: RelPath): boolean {
+      for (const ancestor of ancestorsOf(path)) {
+        const above = liveEntry(store.row(ancestor)?.remote ?? null);
+        if (above !== null && above.kind !== 'directory') return true;
+      }
+      return false;
     }
 
     /** One thing on disk, whatever it is. */
@@ -426,7 +464,10 @@ export function createScanner(parts: ScannerParts): Scanner {
       const deep = found.deep || seen === 'look-deep';
       const isNew = row === undefined || row.outOfScope !== null || row.local?.kind !== 'directory';
       // Rule IG3: reconcile put it out of scope, and takes it back when something in scope needs it.
-      if (row?.outOfScope !== 'directory-of-out-of-scope' && isNew) await record(path, { kind: 'directory' }, row);
+      const staysOut =
+        row?.outOfScope === 'directory-of-out-of-scope' &&
+        staysOutOfScope({ local: 'directory', hasChildren: true, remote: row.remote });
+      if (isNew && !staysOut) await record(path, { kind: 'directory' }, row);
       // Whether what lies below takes part is asked of the store.
       if (row !== undefined && row.outOfScope !== null) await drain();
       if (deep || found.requested || isNew) await directory(path, deep || isNew, [...inodes, identity]);
@@ -441,8 +482,8 @@ export function createScanner(parts: ScannerParts): Scanner {
       if (typeof target !== 'string') return unreadable(path, target, row);
       const reason = linkReason(path, target, traits);
       if (reason !== null) {
-        tellOnce(row, path, 'special-file', `${path} is left alone: ${reason}.`);
-        return leaveOut(path, 'special-file', row);
+        tellOnce(row, path, 'outside-link', `${path} is left alone: ${reason}.`);
+        return leaveOut(path, 'outside-link', row);
       }
       if (row?.outOfScope === null && row.local?.kind === 'symlink' && row.local.target === target) return;
       await record(path, { kind: 'symlink', target }, row);
@@ -501,6 +542,11 @@ export function createScanner(parts: ScannerParts): Scanner {
 
     async function leaveOut(path: RelPath, reason: OutOfScopeReason, row: Row | undefined): Promise<void> {
       if (row?.outOfScope !== reason) writer.setOutOfScope(path, reason);
+      const problem = row === undefined ? null : inTheWay(row, reason, arrivalScope(row, names) === null);
+      if ((row?.outOfScope === reason ? (row.problem?.reason ?? null) : null) !== problem) {
+        writer.setProblem(path, problem);
+        if (problem !== null) tell(path, problem);
+      }
       // Nothing below it is looked at any more, so what was known there is neither deleted nor applied (rule IG1).
       await eachBelow(path, (below) => {
         if (below.outOfScope !== reason) writer.setOutOfScope(below.path, reason);
@@ -564,7 +610,12 @@ export function createScanner(parts: ScannerParts): Scanner {
         return;
       }
       const scope = arrivalScope(row, names);
-      if (scope !== row.outOfScope) writer.setOutOfScope(row.path, scope);
+      if (scope === row.outOfScope) {
+        if (row.problem !== null) writer.setProblem(row.path, null);
+        return;
+      }
+      writer.setOutOfScope(row.path, scope);
+      if (forgetsBaseWhenGone(row)) writer.setBase(row.path, null);
     }
 
     // ── reading contents ──
@@ -704,6 +755,7 @@ export function createScanner(parts: ScannerParts): Scanner {
     }
 
     async function finish(): Promise<ScanResult> {
+      await lookAtFreed();
       await hashAll();
       options.onProgress?.(files);
       return {
@@ -758,6 +810,8 @@ export function createScanner(parts: ScannerParts): Scanner {
     const emptied = new Set<RelPath>();
     const appeared = new Set<Digest>();
     const writes: (() => void)[] = [];
+    /** Those that are still to be written. */
+    const scopes = new Map<RelPath, OutOfScopeReason | null>();
 
     function note(path: RelPath, local: LocalEntry | null, before: LocalEntry | null): void {
       changed.add(path);
@@ -791,7 +845,20 @@ export function createScanner(parts: ScannerParts): Scanner {
       },
       setOutOfScope(path: RelPath, reason: OutOfScopeReason | null): void {
         changed.add(path);
+        scopes.set(path, reason);
         writes.push(() => store.setOutOfScope(path, reason));
+      },
+      /** What lies below a path is judged by what was just found there. */
+      scopeOf(path: RelPath): OutOfScopeReason | null {
+        const found = scopes.get(path);
+        return found === undefined ? (store.row(path)?.outOfScope ?? null) : found;
+      },
+      /** Of a row that is not tried again by the clock. */
+      setProblem(path: RelPath, reason: string | null): void {
+        writes.push(() => store.setProblem(path, reason === null ? null : { reason, attempts: 0, retryAtMs: 0 }));
+      },
+      setBase(path: RelPath, base: Entry | null): void {
+        writes.push(() => store.setBase(path, base));
       },
       /** One transaction; false when there was nothing to write. */
       flushSome(): boolean {
@@ -800,6 +867,7 @@ export function createScanner(parts: ScannerParts): Scanner {
         store.transaction(() => {
           for (const write of slice) write();
         });
+        if (writes.length === 0) scopes.clear();
         return true;
       },
     };
@@ -819,7 +887,7 @@ export function createScanner(parts: ScannerParts): Scanner {
   }
 
   /** Which spelling of a name the disk holds, or will hold, when it takes several for one (N2, N6). */
-  function createNames() {
+  function createNames(writer: Writer) {
     const spellings = new Map<RelPath | '', Map<string, RelPath>>();
     const ofDirectory = (directory: RelPath | ''): Map<string, RelPath> => {
       let known = spellings.get(directory);
@@ -841,12 +909,11 @@ export function createScanner(parts: ScannerParts): Scanner {
         if (holder === undefined) known.set(key, path);
         return holder === undefined || holder === path;
       },
-      /** There is no directory for it here: a link, an unreadable directory or a name that this disk cannot hold lies above it. */
+      /** There is no directory for it here: something that takes no part, or a name that this disk cannot hold, lies above it. */
       reasonAbove(path: RelPath): OutOfScopeReason | null {
         for (const ancestor of ancestorsOf(path)) {
-          const reason = store.row(ancestor)?.outOfScope ?? null;
-          if (reason === 'unstorable' || reason === 'special-file' || reason === 'unreadable' || reason === 'unmounted')
-            return reason;
+          const reason = writer.scopeOf(ancestor);
+          if (reason !== null && reason !== 'directory-of-out-of-scope') return reason;
         }
         return null;
       },
@@ -857,8 +924,8 @@ export function createScanner(parts: ScannerParts): Scanner {
     const seen = `${store.head()?.id ?? ''} ${ignoreFiles.version()}`;
     if (seen === arrivalsSeen) return { changed: [], ignoreFiles: [] };
     const look = ignoreFiles.look();
-    const names = createNames();
     const writer = createWriter();
+    const names = createNames(writer);
     const pendingIgnoreFiles: RelPath[] = [];
     for (const row of store.pendingRows({ limit: arrivalsMax, nowMs })) {
       const entry = liveEntry(row.remote);
@@ -868,8 +935,7 @@ export function createScanner(parts: ScannerParts): Scanner {
       await look.load(parentPathOf(row.path));
       const scope = arrivalScope(row, names);
       if (scope !== null) writer.setOutOfScope(row.path, scope);
-      // What lies below it must see it.
-      if (scope === 'unstorable' || writer.isFull()) while (writer.flushSome());
+      if (writer.isFull()) while (writer.flushSome());
       await pause();
     }
     while (writer.flushSome()) await pause();
@@ -903,6 +969,7 @@ export function createScanner(parts: ScannerParts): Scanner {
   }
 }
 
+type Writer = { scopeOf(path: RelPath): OutOfScopeReason | null };
 type Names = { claim(path: RelPath): boolean; reasonAbove(path: RelPath): OutOfScopeReason | null };
 
 /** A scan that begins inside the tree does not know the directories above; a loop is then found one round later. */

@@ -22,14 +22,16 @@ test('a directory that is a link to elsewhere is left out with all that arrives 
   renameSync(path.join(b.dir, 'd'), path.join(elsewhere, 'd'));
   symlinkSync(path.join(elsewhere, 'd'), path.join(b.dir, 'd'));
   await b.start();
-  await world.settled(a, b);
+  const isShown = async (): Promise<boolean> =>
+    (await b.control.status()).problems.some(({ path, reason }) => path === 'd' && reason.includes('leads out'));
+  await b.until('it is shown, and no longer in sync', () => b.state()?.state === 'syncing' && b.state()?.pending === 1);
+  expect(await isShown()).toBe(true);
   a.write('d/old.txt', '2\n');
   a.write('d/new.txt', 'new\n');
   a.write('last.txt', 'last\n');
   await b.until('the rest goes on', () => existsSync(path.join(b.dir, 'last.txt')));
-  await world.settled(a, b);
   expect(readdirSync(path.join(elsewhere, 'd'))).toEqual(['old.txt']);
-  expect((await b.control.status()).problems.map((problem) => problem.path)).toContain('d/new.txt');
+  expect((await b.control.status()).outOfScopePaths).toContainEqual({ path: 'd/new.txt', reason: 'outside-link' });
   unlinkSync(path.join(b.dir, 'd'));
   renameSync(path.join(elsewhere, 'd'), path.join(b.dir, 'd'));
   await b.until('what waited', () => existsSync(path.join(b.dir, 'd/new.txt')));

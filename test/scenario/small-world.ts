@@ -53,13 +53,17 @@ export interface Person {
   withStateFile(act: (file: string) => void): void;
 }
 
+export interface PersonOptions {
+  readonly policy?: ConflictPolicy;
+  readonly allowMassDelete?: boolean;
+  readonly stateFile?: string;
+  readonly fileBytesMax?: number;
+}
+
 export interface SmallWorld {
   readonly clock: FakeClock;
   readonly relay: MemoryRelay;
-  person(
-    name: string,
-    options?: { readonly policy?: ConflictPolicy; readonly allowMassDelete?: boolean; readonly stateFile?: string },
-  ): Person;
+  person(name: string, options?: PersonOptions): Person;
   until(what: string, condition: () => boolean, withinMs?: number): Promise<void>;
   /** Everybody who runs is at rest at one head, and stays so. */
   quiet(): Promise<void>;
@@ -126,10 +130,7 @@ export function createSmallWorld(): SmallWorld {
   const secret = new Uint8Array(32).fill(3);
   const log = process.env['DRIFTLESS_TEST_LOG'] === undefined ? quietLog : loudLog;
 
-  function person(
-    name: string,
-    options: { readonly policy?: ConflictPolicy; readonly allowMassDelete?: boolean; readonly stateFile?: string } = {},
-  ): Person {
+  function person(name: string, options: PersonOptions = {}): Person {
     const memory = createMemoryFolder({ nowMs: clock.nowMs });
     const watcher = createManualWatcher();
     memory.onHint = ({ path, deep }) => watcher.hint(path, { deep });
@@ -280,7 +281,7 @@ export function createSmallWorld(): SmallWorld {
           marker: `marker of ${name}`,
           rejoin: isRejoin,
           leftAtMs: null,
-          fileBytesMax: 1024 ** 3,
+          fileBytesMax: options.fileBytesMax ?? 1024 ** 3,
           onEvent: (event) => {
             if (run !== alive) return;
             events.push(event);

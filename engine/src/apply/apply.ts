@@ -10,6 +10,7 @@ import { downloadPrefix } from '../content/download-parts.ts';
 import { problemOf } from '../content/or-fail.ts';
 import { liveEntry } from '../core/entry-encoding.ts';
 import { modeOf } from '../core/file-mode.ts';
+import { leftoversInTheWay } from '../core/in-the-way.ts';
 import type { Apply, Conflict, DiskStep } from '../core/plan.ts';
 import type { PeerContext } from '../peer-context.ts';
 import { FolderError } from '../ports/folder.ts';
@@ -181,7 +182,10 @@ export function createApplier(context: PeerContext): Applier {
     }
   }
 
-  /** A directory that the room deleted still holds something here: out of scope things keep it (rule IG3), new ones are scanned. */
+  /**
+   * A directory that the room deleted or replaced still holds something here: new things are scanned; what is out of scope keeps
+   * it (rule IG3), and keeps the room's file from its place (rule IG1). Neither is agreed on while the directory is here.
+   */
   function keepDirectory(step: Apply): void {
     const { path } = step;
     for (const row of store.rowsUnder(path))
@@ -189,11 +193,19 @@ export function createApplier(context: PeerContext): Applier {
         context.markDirty(path, true);
         return;
       }
-    store.transaction(() => {
-      store.setBase(path, liveEntry(store.manifest.slot(path)));
-      store.setOutOfScope(path, 'directory-of-out-of-scope');
-    });
+    if (step.to === null) store.setOutOfScope(path, 'directory-of-out-of-scope');
+    else {
+      // Whoever made the directory: from here on it is one that the room replaces, as soon as it is empty.
+      store.setBase(path, { kind: 'directory' });
+      context.fail(path, leftoversInTheWay(step.to, firstLeftOut(path)));
+    }
     context.markDirty(path, true);
+  }
+
+  function firstLeftOut(directory: RelPath): { readonly path: RelPath; readonly reason: string } | null {
+    for (const { path, outOfScope } of store.rowsUnder(directory))
+      if (outOfScope !== null && outOfScope !== 'directory-of-out-of-scope') return { path, reason: outOfScope };
+    return null;
   }
 
   async function settleInterrupted(): Promise<void> {

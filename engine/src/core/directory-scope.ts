@@ -17,7 +17,8 @@ export interface DirectoryScopeFacts {
 
 /** False: outOfScope := null and local := what the disk has; the next round judges it as create/create (rule IG2). */
 export function staysOutOfScope({ local, hasChildren, remote }: DirectoryScopeFacts): boolean {
-  if (local === 'directory') return hasChildren;
+  // Once the room has something there, the directory is one that it knows, or stands in the way of it.
+  if (local === 'directory') return hasChildren && liveEntry(remote) === null;
   // A file or link has taken its place: work like any other.
   if (local !== null) return false;
   // Gone here; the room may still hold it for others.

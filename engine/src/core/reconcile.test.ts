@@ -256,6 +256,16 @@ describe('directories', () => {
       ['publishMoveAside d'],
     ],
     [
+      'with nothing but ignored things here, a file there: the file is not renamed for it',
+      { d: { local: directory, remote: one }, 'd/log': { outOfScope: 'ignored' } },
+      ['apply d file'],
+    ],
+    [
+      'the same with something made in it',
+      { d: { local: directory, remote: one }, 'd/log': { outOfScope: 'ignored' }, 'd/f': { local: one } },
+      ['publishMoveAside d'],
+    ],
+    [
       'became a file there: its children go first',
       { d: { base: directory, local: directory, remote: one }, 'd/f': { base: one, local: one } },
       ['apply d/f nothing', 'apply d file'],

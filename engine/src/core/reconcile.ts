@@ -40,6 +40,7 @@ export interface ReconcileInput {
 export function reconcile(input: ReconcileInput): Plan {
   const round = beginRound({ ...input, view: rememberingView(input) });
   leaveOutDirectoriesOfOutOfScope(round);
+  giveWayWithLeftovers(round);
   keepDirectoriesThatAreNeeded(round, diskSide);
   keepDirectoriesThatAreNeeded(round, roomSide);
   bringParents(round);
@@ -285,6 +286,25 @@ function leaveOutDirectoriesOfOutOfScope({ input, operations, scope }: Round): v
     if (outOfScope === 0 || inScope > 0) continue;
     operations.delete(path);
     scope.set(path, 'leaves');
+  }
+}
+
+/**
+ * A directory here in which nothing takes part stands where the room has a file: it is nobody's work that the room's file
+ * should make way for. The file is applied; what lies in the directory keeps it from its place until somebody clears it (rule IG1).
+ */
+function giveWayWithLeftovers({ input, operations }: Round): void {
+  for (const [path, operation] of operations) {
+    if (operation.kind !== 'publishMoveAside') continue;
+    let leftOut = 0;
+    let inScope = 0;
+    for (const row of input.view.rowsUnder(path)) {
+      if (row.outOfScope !== null) leftOut += 1;
+      else if (row.local !== null) inScope += 1;
+      if (inScope > 0) break;
+    }
+    if (leftOut > 0 && inScope === 0)
+      operations.set(path, { kind: 'apply', to: liveEntry(input.view.row(path)?.remote ?? null) });
   }
 }
 

@@ -12,7 +12,10 @@ export type OutOfScopeReason =
   | 'too-large'
   | 'unreadable'
   | 'invalid-name'
+  /** A pipe, socket, device, or a directory that contains itself. */
   | 'special-file'
+  /** A symbolic link whose target may lie outside the root. */
+  | 'outside-link'
   | 'directory-of-out-of-scope'
   /** On a disk that is mounted inside the folder, and is away. */
   | 'unmounted';
@@ -25,7 +28,10 @@ export interface Hold {
   readonly choice: 'mine' | 'theirs' | 'both' | null;
 }
 
-/** A path that failed and will be tried again (M8, D1). Its row stays pending. */
+/**
+ * A path that failed and will be tried again (M8, D1): its row stays pending. On a row that is out of scope: something lies
+ * where the room has an entry (rule IG1); it counts as pending, is not tried, and ends when the path is looked at again.
+ */
 export interface RowProblem {
   readonly reason: string;
   readonly attempts: number;

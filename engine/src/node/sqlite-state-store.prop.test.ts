@@ -271,7 +271,7 @@ function expectEqual(store: StateStore, model: Model): void {
   expect(store.counts()).toEqual({
     files: present.filter((row) => row.local?.kind === 'file').length,
     entries: present.length,
-    pending: rows.filter(isPending).length,
+    pending: rows.filter((row) => isPending(row) || (row.outOfScope !== null && row.problem !== null)).length,
     held: rows.filter((row) => row.hold !== null).length,
     outOfScope: rows.filter((row) => row.outOfScope !== null).length,
   });

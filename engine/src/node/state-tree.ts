@@ -36,6 +36,7 @@ const scopeReasons: readonly (OutOfScopeReason | null)[] = [
   'special-file',
   'directory-of-out-of-scope',
   'unmounted',
+  'outside-link',
 ];
 /** Rule IG2: what comes back after one of these is create/create, so nothing is remembered as agreed. */
 const baseForgetters: ReadonlySet<OutOfScopeReason> = new Set(['ignored', 'unstorable', 'invalid-name']);
@@ -218,11 +219,16 @@ export function createStateTree(db: SqlDb, transactions: Transactions, options: 
     return !sameState(row.local, row.base, options) || !sameState(row.remote, row.base, { executableBit: true });
   }
 
+  /** Something out of scope lies where the room has an entry (rule IG1). */
+  function isBlocked(row: RowContent): boolean {
+    return row.scope !== 0 && row.problem !== null;
+  }
+
   function count(row: RowContent, step: 1 | -1): void {
     const present = row.scope === 0 && row.local !== null;
     const files = present && row.local !== null && isStoredFile(row.local) ? step : 0;
     const entries = present ? step : 0;
-    const pending = isPending(row) ? step : 0;
+    const pending = isPending(row) || isBlocked(row) ? step : 0;
     const held = row.hold !== null ? step : 0;
     const outOfScope = row.scope !== 0 ? step : 0;
     if (files === 0 && entries === 0 && pending === 0 && held === 0 && outOfScope === 0) return;

@@ -28,7 +28,7 @@ export interface Counts {
   readonly files: number;
   /** In-scope entries of all kinds that exist locally. */
   readonly entries: number;
-  /** Rows that are not at rest (local ≠ base or remote ≠ base), in scope and not held. */
+  /** Rows that are not at rest (local ≠ base or remote ≠ base), in scope and not held; and rows out of scope that have a problem. */
   readonly pending: number;
   readonly held: number;
   readonly outOfScope: number;

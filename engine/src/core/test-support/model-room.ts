@@ -95,6 +95,7 @@ export class ModelPeer {
   readonly base = new Map<RelPath, Entry>();
   readonly holds = new Map<RelPath, Entry>();
   readonly outOfScope = new Map<RelPath, OutOfScopeReason>();
+  private readonly blocked = new Set<RelPath>();
   readonly notes: string[] = [];
   pulled = 0;
   conflicts = 0;
@@ -151,7 +152,14 @@ export class ModelPeer {
   }
 
   pending(): readonly Row[] {
-    return this.rows().filter((row) => row.outOfScope === null && row.hold === null && !isAtRest(row));
+    return this.rows().filter(
+      (row) => row.outOfScope === null && row.hold === null && !isAtRest(row) && !this.isBlocked(row.path),
+    );
+  }
+
+  /** The room has a file where this disk has a directory of nothing but what is left out: a problem until that is cleared (rule IG1). */
+  isBlocked(path: RelPath): boolean {
+    return this.blocked.has(path) && this.isKept(path) && liveEntry(this.manifest.slot(path))?.kind !== 'directory';
   }
 
   plan(settled?: (path: RelPath) => boolean): Plan {
@@ -207,8 +215,11 @@ export class ModelPeer {
       case 'apply':
         must(sameNode(localOf(this.disk.get(step.path)), step.row.local), `${step.path} is not as it was`);
         if (step.to?.kind !== 'directory' && this.isKept(step.path)) {
-          this.setBase(step.path, liveEntry(step.row.remote));
-          this.outOfScope.set(step.path, 'directory-of-out-of-scope');
+          if (step.to === null) this.outOfScope.set(step.path, 'directory-of-out-of-scope');
+          else {
+            this.setBase(step.path, { kind: 'directory' });
+            this.blocked.add(step.path);
+          }
           return;
         }
         this.write(step.path, step.to);

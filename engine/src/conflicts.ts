@@ -34,8 +34,6 @@ export interface ConflictKeeper {
   hasOrphans(): boolean;
   /** The variant that this disk holds at a path, if it holds one. */
   ownVariant(row: Row): Variant | undefined;
-  /** Paths that `settle` will publish: not to go out as new files before. */
-  copiesUnderWay(): ReadonlySet<RelPath>;
 }
 
 export function createConflictKeeper(context: PeerContext): ConflictKeeper {
@@ -224,7 +222,6 @@ export function createConflictKeeper(context: PeerContext): ConflictKeeper {
 
   return {
     settle,
-    copiesUnderWay: copies.underWay,
     hasOrphans: () => orphans().length > 0,
     ownVariant,
   };

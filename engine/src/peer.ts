@@ -594,6 +594,7 @@ export function createPeer(given: PeerParts): Peer {
       settled: (path) => !settler.has(path),
     });
     store.transaction(() => {
+      for (const { path, base } of plan.bases) store.setBase(path, base);
       for (const { kind, path } of plan.scope) scopeStep(kind, path);
       for (const { path } of plan.agree) agree(path);
     });
@@ -740,10 +741,7 @@ export function createPeer(given: PeerParts): Peer {
   // ── records ───────────────────────────────────────────────────────────────────────────────────────────────────────
 
   async function publishPlan(plan: Plan, clashes: readonly PublishStep[], current: RoomSession): Promise<void> {
-    const copies = conflicts.copiesUnderWay();
-    const steps = [...plan.publish, ...clashes].filter(
-      (step) => !('path' in step && (publisher.uploading(step.path) || copies.has(step.path))),
-    );
+    const steps = [...plan.publish, ...clashes].filter((step) => !('path' in step && publisher.uploading(step.path)));
     const extra = context.refusals.mayTry('extra') ? await untracks.changes() : [];
     if (steps.length === 0 && extra.length === 0) return;
     const paths = steps.map((step) => ('path' in step ? step.path : step.toPath));

@@ -59,6 +59,31 @@ test('the same, with the second of them ended at every moment', async () => {
   expect(died).toBeGreaterThan(10);
 });
 
+test('the same, with the first of them ended at every moment, and the other one there before it is back', async () => {
+  let died = 0;
+  for (let n = 1; ; n += 1) {
+    await world.close();
+    world = createSmallWorld();
+    const people = await threeApart();
+    const [, b, c] = people;
+    c.killBefore(n, 'kill');
+    c.start();
+    await world.quiet();
+    if (!c.isDead) break;
+    died += 1;
+    b.start();
+    await world.quiet();
+    c.start();
+    await world.quiet();
+    for (const one of people)
+      expect(Object.values(one.user.tree()).sort(), `change ${n}: ${c.trace.at(-1)}`).toEqual([
+        'by a\n',
+        'the same twice\n',
+      ]);
+  }
+  expect(died).toBeGreaterThan(10);
+});
+
 test('a conflict on a conflict copy makes a copy of the file, with one mark', async () => {
   const [a, b] = [world.person('a'), world.person('b')];
   a.user.write('todo.md', 'one\n');

@@ -1,7 +1,7 @@
 /**
  * Conflict copies: the file beside a path that holds what lost there. Made on disk first, then published with the change that
- * closes the conflict. The same bytes make one copy of a path, whoever makes it: two peers that lost with the same edit find
- * each other's in the room, and the one that comes second takes its own back.
+ * closes the conflict. The same bytes make one copy of a path, whoever makes it: a peer that lost with the bytes of another
+ * finds that one's copy in the room.
  */
 import type { Entry, FileEntry, RelPath, Variant } from '@driftless/protocol';
 import type { Outcome } from '../apply/replace-journal.ts';
@@ -20,8 +20,6 @@ export interface ConflictCopies {
   write(held: RelPath, variant: Variant): Promise<PublishStep | 'there' | null>;
   /** The held path becomes the variant's content; null as above. */
   take(row: Row, variant: Variant): Promise<LocalEntry | null>;
-  /** Copies on this disk whose conflict is still open: they go out with what closes it, and not before. */
-  underWay(): ReadonlySet<RelPath>;
 }
 
 export function createConflictCopies(context: PeerContext): ConflictCopies {
@@ -35,9 +33,9 @@ export function createConflictCopies(context: PeerContext): ConflictCopies {
     if (entry.kind === 'directory') return null;
     const path = nameOf(held, variant);
     const known = localAt(path);
-    if (inRoom(path) === null && isInRoom(held, entry)) return (await takeBack(held, path, entry)) ? 'there' : null;
+    if (isInRoom(held, entry)) return 'there';
     if (known !== null && sameBytes(known, entry))
-      return inRoom(path) !== null ? 'there' : { kind: 'publish', path, local: known, remote: null, revives: false };
+      return { kind: 'publish', path, local: known, remote: null, revives: false };
     const local = await place({ held, path, entry, before: null, base: inRoom(path) });
     return local === null ? null : { kind: 'publish', path, local, remote: null, revives: false };
   }
@@ -47,17 +45,6 @@ export function createConflictCopies(context: PeerContext): ConflictCopies {
     const entry = asPrivateAs(path, variant.entry);
     return place({ held: path, path, entry, before: local, base: liveEntry(remote) });
   };
-
-  function underWay(): ReadonlySet<RelPath> {
-    const paths = new Set<RelPath>();
-    for (const row of store.heldRows())
-      for (const variant of store.variants(row.path)) {
-        if (variant.entry.kind === 'directory') continue;
-        const path = nameOf(row.path, variant);
-        if (localAt(path) !== null && inRoom(path) === null) paths.add(path);
-      }
-    return paths;
-  }
 
   /** The first name that is free, or is this very copy's. */
   const nameOf = (held: RelPath, variant: Variant): RelPath =>
@@ -81,22 +68,6 @@ export function createConflictCopies(context: PeerContext): ConflictCopies {
     const { after, to } = copiesOf(original);
     for (const { path, slot } of store.manifest.slotsBetween(after, to))
       if (conflictOriginal(path) === original && sameBytes(liveEntry(slot), entry)) return true;
-    return false;
-  }
-
-  /** What this peer wrote before it knew of the other one. What was edited since is no copy any more, and stays. */
-  async function takeBack(held: RelPath, path: RelPath, entry: Entry): Promise<boolean> {
-    const before = localAt(path);
-    if (before === null || !sameBytes(before, entry)) return true;
-    const outcome = await journal.replace({
-      path,
-      before,
-      incoming: { kind: 'nothing' },
-      base: null,
-      reason: 'replaced',
-    });
-    if (outcome.kind === 'done') return true;
-    placed(held, path, outcome);
     return false;
   }
 
@@ -150,5 +121,5 @@ export function createConflictCopies(context: PeerContext): ConflictCopies {
     return null;
   }
 
-  return { write, take, underWay };
+  return { write, take };
 }

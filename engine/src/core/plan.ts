@@ -1,11 +1,12 @@
 /**
  * What reconcile decides, as data. "What changed" is the rows; "what will be done" is the plan. A plan is carried out in
- * the order: scope, agree, disk steps, publish steps, each list in its own order, which is right for parents and children.
+ * the order: bases, scope, agree, disk steps, publish steps, each list in its own order, which is right for parents and children.
  *
  * Wherever "base := the room's entry" is said, the live entry of the row's remote at the time of the plan is meant.
  */
 import type { Entry, FileMode, RelPath, Slot } from '@driftless/protocol';
 import type { Row } from './row.ts';
+import type { MovedBase } from './shared-renames.ts';
 
 /** A step that only moves the base: both sides are equal already. `base` = the remote entry (null = absent). */
 export interface Agree {
@@ -117,6 +118,8 @@ export type DiskStep = Apply | ApplyMode | ApplyMove | Merge | MoveAside;
 export type PublishStep = Publish | PublishMove | PublishMoveAside | Conflict;
 
 export interface Plan {
+  /** First of all: what both sides renamed keeps what was agreed on (shared-renames.ts). */
+  readonly bases: readonly MovedBase[];
   readonly scope: readonly ScopeStep[];
   readonly agree: readonly Agree[];
   /** Conflict names first; then what is made or changed, parents before children; then deletions, deepest first; then leaves for directories. */

@@ -497,6 +497,90 @@ describe('two peers meet', () => {
     });
   }
 
+  const before: Folder = {
+    d: dir,
+    'd/s': dir,
+    'd/s/1': text('one'),
+    'd/s/2.txt': text('a\nb'),
+    'd/s/3': text('three'),
+    'd/s/4': text('four'),
+    'd/s/same': text('three'),
+    'd/s/empty': text(''),
+  };
+  const renamed = (name: string, changes: Readonly<Record<string, string | null>> = {}): Folder => {
+    const folder: Record<string, Node> = {};
+    for (const [path, node] of Object.entries(before)) folder[path.replace(/^d/, name)] = node;
+    for (const [path, content] of Object.entries(changes)) {
+      if (content === null) delete folder[`${name}/${path}`];
+      else folder[`${name}/${path}`] = text(content);
+    }
+    return folder;
+  };
+  const contentsOf = (folder: Folder): Record<string, string> =>
+    Object.fromEntries(
+      Object.entries(folder).map(([path, node]) => [path, node.kind === 'file' ? node.text : node.kind]),
+    );
+
+  const shared: readonly (readonly [string, Folder, Folder, Folder, Folder])[] = [
+    ['nothing else', before, renamed('n'), renamed('n'), renamed('n')],
+    ['edited on one side', before, renamed('n', { 's/1': 'edited' }), renamed('n'), renamed('n', { 's/1': 'edited' })],
+    [
+      'one file edited on each side, one made, one deleted',
+      before,
+      renamed('n', { 's/1': 'edited', 's/new': 'made', 's/3': null }),
+      renamed('n', { 's/4': 'edited too', 's/other': 'made too', 's/same': null }),
+      renamed('n', {
+        's/1': 'edited',
+        's/4': 'edited too',
+        's/new': 'made',
+        's/other': 'made too',
+        's/3': null,
+        's/same': null,
+      }),
+    ],
+    [
+      'one text edited on both sides',
+      before,
+      renamed('n', { 's/2.txt': 'a\nb\nc' }),
+      renamed('n', { 's/2.txt': '0\na\nb' }),
+      renamed('n', { 's/2.txt': '0\na\nb\nc' }),
+    ],
+    [
+      'a single file',
+      { f: text('a'), g: text('b') },
+      { n: text('a'), g: text('b') },
+      { n: text('c'), g: text('b') },
+      { n: text('c'), g: text('b') },
+    ],
+  ];
+  it.each(shared)('C11 the same rename on both sides: %s', (_, start, left, right, folder) => {
+    expect(meet(start, left, right)).toEqual(contentsOf(folder));
+    expect(meet(start, right, left)).toEqual(contentsOf(folder));
+  });
+
+  const twoNames: readonly (readonly [string, Folder, Folder, Folder, (name: string) => Folder])[] = [
+    ['nothing else', before, renamed('m'), renamed('n'), renamed],
+    [
+      'edited, made and deleted on both sides',
+      before,
+      renamed('m', { 's/1': 'edited', 's/3': null }),
+      renamed('n', { 's/4': 'edited too', 's/same': null, 's/other': 'made' }),
+      (name) => renamed(name, { 's/1': 'edited', 's/3': null, 's/4': 'edited too', 's/same': null, 's/other': 'made' }),
+    ],
+    [
+      'one text edited on both sides',
+      before,
+      renamed('m', { 's/2.txt': 'a\nb\nc' }),
+      renamed('n', { 's/2.txt': '0\na\nb' }),
+      (name) => renamed(name, { 's/2.txt': '0\na\nb\nc' }),
+    ],
+    ['a single file', { f: text('a') }, { m: text('a') }, { n: text('a') }, (name) => ({ [name]: text('a') })],
+  ];
+  it.each(twoNames)('C11 renamed to two names, the first one stays: %s', (_, start, left, right, folder) => {
+    expect(meet(start, left, right)).toEqual(contentsOf(folder('m')));
+    expect(meet(start, right, left)).toEqual(contentsOf(folder('n')));
+  });
+
   it('C2, C10, C18: both contents stay, one of them under a conflict name', () => {
     const cases: readonly (readonly [Folder, Folder, Folder])[] = [
       [{ f: text('a') }, { f: text('b') }, { f: text('c') }],

@@ -2,7 +2,7 @@
  * Decides, for the paths that changed, what the disk, the room and the base shall become.
  * Pure: rows in, plan out; the same rows give the same plan in the same order.
  *
- * Three questions, one after the other:
+ * What both sides renamed keeps its base (shared-renames.ts). Then three questions, one after the other:
  *   1. each path alone: the table (decide.ts), with renames taken out before (rename-detection.ts, LOG6);
  *   2. downwards: does something below a directory that shall go stay? Then the directory stays (IG3, IG4, C13–C15, C18);
  *   3. upwards: does everything that stays have its parents on both sides?
@@ -21,6 +21,7 @@ import type { LocalEntry } from './local-entry.ts';
 import type { Agree, DiskStep, Plan, PublishStep, ScopeStep } from './plan.ts';
 import { detectRenames, type Move, type Renames } from './rename-detection.ts';
 import type { Row, RowView } from './row.ts';
+import { type MovedBase, sharedRenames, withMovedBases } from './shared-renames.ts';
 import { ancestorsOf, isAtOrBelow, movedPath, parentPath } from './tree-paths.ts';
 
 export interface ReconcileInput {
@@ -38,13 +39,24 @@ export interface ReconcileInput {
 }
 
 export function reconcile(input: ReconcileInput): Plan {
-  const round = beginRound({ ...input, view: rememberingView(input) });
+  const view = rememberingView(input);
+  const { bases, waiting } = sharedRenames({ rows: input.rows, view, settled: input.settled ?? (() => true) });
+  const round = beginRound(followingBases({ ...input, view }, bases), waiting);
   leaveOutDirectoriesOfOutOfScope(round);
   giveWayWithLeftovers(round);
   keepDirectoriesThatAreNeeded(round, diskSide);
   keepDirectoriesThatAreNeeded(round, roomSide);
   bringParents(round);
-  return planOf(round);
+  return { bases, ...planOf(round) };
+}
+
+/** From here on, what both sides renamed has its base under its new name. */
+function followingBases(input: ReconcileInput, bases: readonly MovedBase[]): ReconcileInput {
+  if (bases.length === 0) return input;
+  const view = withMovedBases(input.view, bases);
+  const paths = new Set([...input.rows.map(({ path }) => path), ...bases.map(({ path }) => path)]);
+  const rows = [...paths].sort(comparePaths).flatMap((path) => view.row(path) ?? []);
+  return { ...input, rows, view };
 }
 
 /** Rows that are given, or were asked for, are not asked for again: behind the view there is a database. */
@@ -81,9 +93,11 @@ interface Round {
 
 // ── 1. each path alone ───────────────────────────────────────────────────────────────────────────────────────────────
 
-function beginRound(input: ReconcileInput): Round {
+function beginRound(input: ReconcileInput, waiting: ReadonlySet<RelPath>): Round {
   const { view, settled = () => true } = input;
-  const rows = input.rows.filter((row) => row.outOfScope === null && row.hold === null);
+  const rows = input.rows.filter(
+    (row) => row.outOfScope === null && row.hold === null && !isAtOrBelow(row.path, waiting),
+  );
   const renames = withoutEntangled(detectRenames({ rows, view, settled }));
   const round: Round = {
     input,
@@ -428,7 +442,7 @@ interface Ordered<Step> {
   readonly step: Step;
 }
 
-function planOf({ input, operations, scope }: Round): Plan {
+function planOf({ input, operations, scope }: Round): Omit<Plan, 'bases'> {
   const agree: Agree[] = [];
   const disk: Ordered<DiskStep>[] = [];
   const publish: Ordered<PublishStep>[] = [];

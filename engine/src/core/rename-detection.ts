@@ -49,9 +49,15 @@ interface Side {
   appearedDigest(row: Row): Digest | undefined;
   isVanishedDirectory(row: Row): boolean;
   isAppearedDirectory(row: Row): boolean;
-  /** Whether one row below a vanished directory went along to `target`, or needs no target. */
-  movedAlike(row: Row, target: Row | undefined): boolean;
+  /** How one row below a vanished directory went along to `target`. */
+  movedAlike(row: Row, target: Row | undefined): Alike;
 }
+
+/**
+ * `same`: with the same content. `other`: changed or deleted on the way, which its own step settles after the move. `free`: it
+ * needs no target. `no`: the directory cannot be moved as a whole.
+ */
+type Alike = 'same' | 'other' | 'free' | 'no';
 
 /** Edits that the room made meanwhile do not hinder: they follow the rename. */
 const localSide: Side = {
@@ -66,20 +72,20 @@ const localSide: Side = {
   isAppearedDirectory: (row) => row.local?.kind === 'directory' && row.base === null && liveEntry(row.remote) === null,
   movedAlike(row, target) {
     // A path that only others hold must not be moved by this peer (rule IG1).
-    if (row.outOfScope !== null) return liveEntry(row.remote) === null;
-    if (row.hold !== null || row.local !== null) return false;
+    if (row.outOfScope !== null) return liveEntry(row.remote) === null ? 'free' : 'no';
+    if (row.hold !== null || row.local !== null) return 'no';
     // Made in the room meanwhile, or deleted there: it follows, or there is nothing to move.
-    if (row.base === null || liveEntry(row.remote) === null) return true;
-    return (
-      isFree(target) &&
+    if (row.base === null || liveEntry(row.remote) === null) return 'free';
+    const isSame =
+      isRenameable(target) &&
       liveEntry(target.remote) === null &&
       target.local !== null &&
-      shapeOfLocal(target.local) === shapeOf(row.base)
-    );
+      shapeOfLocal(target.local) === shapeOf(row.base);
+    return isSame ? 'same' : 'no';
   },
 };
 
-/** Edits that were made here meanwhile do not hinder: they go along with the rename on disk. */
+/** Edits that were made here meanwhile do not hinder: they go along with the rename on disk. Nor do those that came with it. */
 const remoteSide: Side = {
   vanishedDigest: (row) =>
     liveEntry(row.remote) === null && row.local?.kind === 'file' ? fileDigest(row.base) : undefined,
@@ -89,23 +95,22 @@ const remoteSide: Side = {
   isAppearedDirectory: (row) => liveEntry(row.remote)?.kind === 'directory' && row.base === null && row.local === null,
   movedAlike(row, target) {
     // What is not ours to move stays where it is, and with it the directory (rules IG1, IG3).
-    if (row.outOfScope !== null || row.hold !== null) return false;
-    // Made here meanwhile: it goes along, unless its new name is taken.
-    if (row.base === null) return target === undefined || (isFree(target) && target.local === null);
-    const remote = target === undefined ? null : liveEntry(target.remote);
-    return (
-      liveEntry(row.remote) === null &&
-      isFree(target) &&
-      target.local === null &&
-      remote !== null &&
-      shapeOf(remote) === shapeOf(row.base)
-    );
+    if (row.outOfScope !== null || row.hold !== null) return 'no';
+    if (target !== undefined && !(isRenameable(target) && target.local === null)) return 'no';
+    // Made here meanwhile: it goes along, as its new name is free.
+    if (row.base === null) return 'free';
+    if (liveEntry(row.remote) !== null) return 'no';
+    const remote = liveEntry(target?.remote ?? null);
+    if (remote === null) return 'other';
+    if (remote.kind !== row.base.kind) return 'no';
+    if (remote.kind === 'directory') return 'free';
+    return shapeOf(remote) === shapeOf(row.base) ? 'same' : 'other';
   },
 };
 
 function movesOf(side: Side, options: DetectRenamesOptions, waiting: Set<RelPath>): readonly Move[] {
   const { rows, view, settled } = options;
-  const pairs = uniquePairs(side, rows);
+  const pairs = uniquePairs({ rows, digestOf: side.vanishedDigest }, { rows, digestOf: side.appearedDigest });
   const moves: Move[] = [];
   const movedDirectories = new Set<RelPath>();
 
@@ -123,10 +128,16 @@ function movesOf(side: Side, options: DetectRenamesOptions, waiting: Set<RelPath
   return moves.sort((a, b) => comparePaths(a.fromPath, b.fromPath));
 }
 
-/** Rows with equal digests, of which there is exactly one on each side. */
-function uniquePairs(side: Side, rows: readonly Row[]): readonly (readonly [Row, Row])[] {
-  const vanished = rowsByDigest(rows, side.vanishedDigest);
-  const appeared = rowsByDigest(rows, side.appearedDigest);
+/** Rows, and the content by which one may be found again under another name. */
+export interface ContentNames {
+  readonly rows: readonly Row[];
+  readonly digestOf: (row: Row) => Digest | undefined;
+}
+
+/** Rows with equal digests, of which there is exactly one among the old names and one among the new. */
+export function uniquePairs(old: ContentNames, found: ContentNames): readonly (readonly [Row, Row])[] {
+  const vanished = rowsByDigest(old.rows, old.digestOf);
+  const appeared = rowsByDigest(found.rows, found.digestOf);
   const pairs: [Row, Row][] = [];
   for (const [digest, from] of vanished) {
     const to = appeared.get(digest);
@@ -160,7 +171,7 @@ function directoryCandidates(
       const [fromPath, toPath] = [parentPath(below), parentPath(above)];
       if (fromPath === undefined || toPath === undefined || fromPath === toPath || candidates.has(fromPath)) break;
       const [fromRow, toRow] = [view.row(fromPath), view.row(toPath)];
-      if (!isFree(toRow) || fromRow === undefined || fromRow.hold !== null) break;
+      if (!isRenameable(toRow) || fromRow === undefined || fromRow.hold !== null) break;
       if (fromRow.outOfScope !== null || !side.isVanishedDirectory(fromRow) || !side.isAppearedDirectory(toRow)) break;
       candidates.set(fromPath, toPath);
       [below, above] = [fromPath, toPath];
@@ -175,11 +186,15 @@ interface DirectoryPair {
   readonly view: RowView;
 }
 
+/** As a whole, and most of it unchanged: else two directories that share a file would be one. */
 function directoryMovedAlike(side: Side, { fromPath, toPath, view }: DirectoryPair): boolean {
+  const counts = { same: 0, other: 0, free: 0 };
   for (const row of view.rowsUnder(fromPath)) {
-    if (!side.movedAlike(row, view.row(movedPath(row.path, fromPath, toPath)))) return false;
+    const alike = side.movedAlike(row, view.row(movedPath(row.path, fromPath, toPath)));
+    if (alike === 'no') return false;
+    counts[alike] += 1;
   }
-  return true;
+  return counts.other <= counts.same;
 }
 
 function directorySettled(pair: DirectoryPair & { readonly settled: (path: RelPath) => boolean }): boolean {
@@ -203,7 +218,7 @@ function topmostAppeared(side: Side, path: RelPath, view: RowView): RelPath {
 }
 
 /** In scope, not held, and without a base: a name that one side has newly taken. */
-function isFree(row: Row | undefined): row is Row {
+export function isRenameable(row: Row | undefined): row is Row {
   return row !== undefined && row.outOfScope === null && row.hold === null && row.base === null;
 }
 

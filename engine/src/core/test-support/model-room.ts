@@ -187,6 +187,7 @@ export class ModelPeer {
     for (const { kind } of [...plan.scope, ...plan.agree, ...plan.disk, ...plan.publish])
       this.room.planned.set(kind, (this.room.planned.get(kind) ?? 0) + 1);
     for (const { path, note } of plan.notes) this.notes.push(`${path}: ${note}`);
+    for (const { path, base } of plan.bases) this.setBase(path, base);
     for (const { kind, path } of plan.scope) {
       if (kind === 'enters') {
         this.outOfScope.delete(path);

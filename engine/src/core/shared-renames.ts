@@ -1,0 +1,242 @@
+/**
+ * The same file or directory, renamed on both sides while they were apart (rule LOG6, C11). Each side alone looks like a
+ * deletion and a creation, and both creations have no base: an edit of either would be a conflict, and two names would be
+ * two sets of files. So the base goes along before anything is decided: to the local new name. Where the room has the same
+ * name, the table then sees an edit on one side, or two to be merged; where it has another one, it sees a file that the room
+ * renamed, and the disk follows: the room's order decides.
+ *
+ * What is gone on both sides is paired with what is new on each: by its bytes, unique on both ends; below a directory by the
+ * way that the directory went; and where one side's new name is known, and new on the other side too, that is the name there.
+ * Pure; O(changed rows).
+ */
+import { comparePaths, type Digest, type Entry, type RelPath } from '@driftless/protocol';
+import { liveEntry } from './entry-encoding.ts';
+import { isRenameable, uniquePairs } from './rename-detection.ts';
+import type { Row, RowView } from './row.ts';
+import { ancestorsOf, movedPath, parentPath } from './tree-paths.ts';
+
+/** The base of a path becomes this; null at the old names. */
+export interface MovedBase {
+  readonly path: RelPath;
+  readonly base: Entry | null;
+}
+
+export interface SharedRenamesOptions {
+  /** Changed rows, in scope and not held. */
+  readonly rows: readonly Row[];
+  readonly view: RowView;
+  readonly settled: (path: RelPath) => boolean;
+}
+
+export interface SharedRenames {
+  /** In path order, one a path. */
+  readonly bases: readonly MovedBase[];
+  /** Old and new names whose rows, with all below, wait: one of them has not settled yet (rule FAST2). */
+  readonly waiting: ReadonlySet<RelPath>;
+}
+
+const none: SharedRenames = { bases: [], waiting: new Set() };
+
+export function sharedRenames({ rows, view, settled }: SharedRenamesOptions): SharedRenames {
+  const gone = rows.filter(isGone);
+  if (gone.length === 0) return none;
+  const here = newNames({ gone, rows, view, side: localSide });
+  const there = newNames({ gone, rows, view, side: roomSide });
+  const found: { readonly path: RelPath; readonly base: Entry; readonly names: Names }[] = [];
+  const taken = new Set<RelPath>();
+  const waiting = new Set<RelPath>();
+  for (const { path, base } of gone) {
+    const names = namesOf({ path, here, there, view });
+    if (names === undefined || base === null) continue;
+    const local = view.row(names.here);
+    const remote = view.row(names.there);
+    if (taken.has(names.here) || !isFreeOrFit(local, base) || !isFreeOrFit(remote, base)) continue;
+    // Nothing is left of it on either side, or a look at it is still to come.
+    if (localSide.kindAt(local) === undefined && roomSide.kindAt(remote) === undefined) continue;
+    taken.add(names.here);
+    found.push({ path, base, names });
+    if (![path, names.here, names.there].every(settled)) for (const top of names.tops) waiting.add(top);
+  }
+  const bases = found
+    .filter(({ names }) => !names.tops.some((top) => waiting.has(top)))
+    .flatMap(({ path, base, names }): MovedBase[] => [
+      { path, base: null },
+      { path: names.here, base },
+    ]);
+  return { bases: bases.sort((a, b) => comparePaths(a.path, b.path)), waiting };
+}
+
+/** The view with the bases where they belong. */
+export function withMovedBases(view: RowView, moved: readonly MovedBase[]): RowView {
+  if (moved.length === 0) return view;
+  const bases = new Map(moved.map(({ path, base }) => [path, base]));
+  const amended = (row: Row): Row => {
+    const base = bases.get(row.path);
+    return base === undefined ? row : { ...row, base };
+  };
+  return {
+    row: (path) => {
+      const row = view.row(path) ?? (bases.get(path) == null ? undefined : absentRow(path));
+      return row === undefined ? undefined : amended(row);
+    },
+    *rowsUnder(path) {
+      const absent = moved.filter(
+        (one) => one.base !== null && one.path.startsWith(`${path}/`) && view.row(one.path) === undefined,
+      );
+      let next = 0;
+      for (const row of view.rowsUnder(path)) {
+        for (let one = absent[next]; one !== undefined && comparePaths(one.path, row.path) < 0; one = absent[++next])
+          yield amended(absentRow(one.path));
+        yield amended(row);
+      }
+      for (const one of absent.slice(next)) yield amended(absentRow(one.path));
+    },
+    variants: (path) => view.variants(path),
+  };
+}
+
+// ── one side ─────────────────────────────────────────────────────────────────────────────────────────────────────────
+
+interface Side {
+  /** What this side has at the path. */
+  kindAt(row: Row | undefined): string | undefined;
+  digestAt(row: Row): Digest | undefined;
+}
+
+const localSide: Side = {
+  kindAt: (row) => row?.local?.kind,
+  digestAt: ({ local }) => (local?.kind === 'file' && local.size > 0 ? local.digest : undefined),
+};
+
+const roomSide: Side = {
+  kindAt: (row) => liveEntry(row?.remote ?? null)?.kind,
+  digestAt: ({ remote }) => {
+    const entry = liveEntry(remote);
+    return entry?.kind === 'file' && entry.content.size > 0 ? entry.content.digest : undefined;
+  },
+};
+
+interface NewNames {
+  /** By old name; by their bytes. */
+  readonly files: ReadonlyMap<RelPath, RelPath>;
+  readonly directories: ReadonlyMap<RelPath, RelPath>;
+}
+
+function newNames(options: {
+  readonly gone: readonly Row[];
+  readonly rows: readonly Row[];
+  readonly view: RowView;
+  readonly side: Side;
+}): NewNames {
+  const { gone, rows, view, side } = options;
+  const appeared = rows.filter((row) => row.base === null && side.kindAt(row) !== undefined);
+  const goneDigest = ({ base }: Row): Digest | undefined =>
+    base?.kind === 'file' && base.content.size > 0 ? base.content.digest : undefined;
+  const pairs = uniquePairs({ rows: gone, digestOf: goneDigest }, { rows: appeared, digestOf: side.digestAt });
+  return {
+    files: new Map(pairs.map(([from, to]) => [from.path, to.path])),
+    directories: directoriesOf(pairs, view, side),
+  };
+}
+
+/** Where directories went that are gone on both sides: what most of their files say. */
+function directoriesOf(
+  pairs: readonly (readonly [Row, Row])[],
+  view: RowView,
+  side: Side,
+): ReadonlyMap<RelPath, RelPath> {
+  const votes = new Map<RelPath, Map<RelPath, number>>();
+  for (const [from, to] of pairs) {
+    let [below, above] = [from.path, to.path];
+    while (nameOf(below) === nameOf(above)) {
+      const [fromPath, toPath] = [parentPath(below), parentPath(above)];
+      if (fromPath === undefined || toPath === undefined || fromPath === toPath) break;
+      const fromRow = view.row(fromPath);
+      const toRow = view.row(toPath);
+      if (fromRow === undefined || !isGone(fromRow) || fromRow.base?.kind !== 'directory') break;
+      if (!isRenameable(toRow) || side.kindAt(toRow) !== 'directory') break;
+      const of = votes.get(fromPath) ?? new Map<RelPath, number>();
+      votes.set(fromPath, of.set(toPath, (of.get(toPath) ?? 0) + 1));
+      [below, above] = [fromPath, toPath];
+    }
+  }
+  const most = (of: ReadonlyMap<RelPath, number>): RelPath =>
+    [...of].reduce((best, one) => (one[1] > best[1] ? one : best))[0];
+  return new Map([...votes].map(([path, of]) => [path, most(of)]));
+}
+
+// ── both together ────────────────────────────────────────────────────────────────────────────────────────────────────
+
+interface Pair {
+  readonly here: RelPath;
+  readonly there: RelPath;
+}
+interface Names extends Pair {
+  /** Besides its own, the old and the new names of the highest directory that it came with: what waits for one waits for all. */
+  readonly tops: readonly RelPath[];
+}
+
+/** The new names of one path on each side; a name that only one side tells is the other's too, if it is new there. */
+function namesOf(options: {
+  readonly path: RelPath;
+  readonly here: NewNames;
+  readonly there: NewNames;
+  readonly view: RowView;
+}): Names | undefined {
+  const { path, here, there, view } = options;
+  const isNewOn = (side: Side, name: RelPath): boolean => {
+    const row = view.row(name);
+    return isRenameable(row) && side.kindAt(row) !== undefined;
+  };
+  const alsoNew = (side: Side, name: RelPath | undefined): RelPath | undefined =>
+    name !== undefined && isNewOn(side, name) ? name : undefined;
+  const paired = (toHere: RelPath | undefined, toThere: RelPath | undefined): Pair | undefined => {
+    const names = { here: toHere ?? alsoNew(localSide, toThere), there: toThere ?? alsoNew(roomSide, toHere) };
+    return names.here === undefined || names.there === undefined ? undefined : (names as Pair);
+  };
+  let names = paired(here.files.get(path), there.files.get(path));
+  let top = names;
+  let oldTop = path;
+  for (const directory of [path, ...ancestorsOf(path)]) {
+    const moved = paired(here.directories.get(directory), there.directories.get(directory));
+    if (moved === undefined) continue;
+    top = moved;
+    oldTop = directory;
+    names ??= {
+      here: here.files.get(path) ?? movedPath(path, directory, moved.here),
+      there: there.files.get(path) ?? movedPath(path, directory, moved.there),
+    };
+  }
+  return names === undefined || top === undefined
+    ? undefined
+    : { ...names, tops: [oldTop, top.here, top.there, names.here, names.there] };
+}
+
+/** In scope and not held, agreed on once, and gone on both sides. */
+function isGone({ base, local, remote, outOfScope, hold }: Row): boolean {
+  return base !== null && local === null && liveEntry(remote) === null && outOfScope === null && hold === null;
+}
+
+/** Nothing was agreed on there, and what a side has there is of the kind of what was renamed. */
+function isFreeOrFit(row: Row | undefined, base: Entry): boolean {
+  if (row === undefined) return true;
+  const fits = (kind: string | undefined): boolean => kind === undefined || kind === base.kind;
+  return isRenameable(row) && fits(localSide.kindAt(row)) && fits(roomSide.kindAt(row));
+}
+
+function absentRow(path: RelPath): Row {
+  return {
+    path,
+    base: null,
+    remote: null,
+    remoteMtimeMs: 0,
+    local: null,
+    outOfScope: null,
+    hold: null,
+    problem: null,
+  };
+}
+
+function nameOf(path: RelPath): string {
+  return path.slice(path.lastIndexOf('/') + 1);
+}

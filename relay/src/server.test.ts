@@ -9,6 +9,7 @@ import {
   type Message,
   noRecordId,
   limits as protocolLimits,
+  protocolVersion,
   type SealedChunk,
   verifyEd25519,
 } from '@driftless/protocol';
@@ -72,7 +73,7 @@ describe('handshake', () => {
     const hello = {
       kind: 'hello',
       clientRandom: new Uint8Array(32),
-      versions: [1],
+      versions: [protocolVersion],
       features: 0,
       room: room.id,
       role: 'writer',

@@ -51,6 +51,13 @@ describe('the command line', () => {
     ]);
   });
 
+  it('confirms the only hold, or the one that is named', async () => {
+    expect((await run('confirm', 'notes')).call).toMatchObject(['confirm', 'notes', {}, {}]);
+    expect((await run('confirm', 'notes', '0123abcd')).call[3]).toEqual({ id: '0123abcd' });
+    expect((await run('confirm', 'notes', '--kind', 'disk', '--json')).call[3]).toEqual({ kind: 'disk' });
+    await expect(run('confirm', 'notes', '--kind', 'everything')).rejects.toThrow();
+  });
+
   it('reads the invite of join as given, a dash included', async () => {
     expect((await run('join', '-', 'notes', '--name', 'laptop')).call).toMatchObject([
       'join',

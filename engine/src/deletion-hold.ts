@@ -5,7 +5,7 @@
  */
 import type { MassDeletion, RelPath } from '@driftless/protocol';
 import { liveEntry } from './core/entry-encoding.ts';
-import { createDeletionGuard, type DeletionVerdict, type FileFact } from './core/guards.ts';
+import { createDeletionGuard, type DeletionVerdict, deletedFilesMax, type FileFact } from './core/guards.ts';
 import { createDeletionBurst } from './core/pacing/deletion-burst.ts';
 import type { DiskStep, Plan, PublishStep } from './core/plan.ts';
 import type { GitWatch } from './git-watch.ts';
@@ -14,6 +14,8 @@ import type { PeerContext } from './peer-context.ts';
 
 /** A move that arrives as new files and later removals takes as long as its contents take on a slow link. */
 const incomingReappearedMs = 10 * 60_000;
+/** As many as a burst remembers. */
+const lostFilesMax = 500_000;
 /** Named in a reason. */
 const authorsShownMax = 3;
 
@@ -34,7 +36,16 @@ export interface DeletionHold {
 
 export function createDeletionHold(
   context: PeerContext,
-  { git, holds }: { readonly git: GitWatch; readonly holds: Holds },
+  {
+    git,
+    holds,
+    isSettled,
+  }: {
+    readonly git: GitWatch;
+    readonly holds: Holds;
+    /** False: it only seems gone, and is looked at again. */
+    readonly isSettled: (path: RelPath) => boolean;
+  },
 ): DeletionHold {
   const { parts } = context;
   const { store, clock } = parts;
@@ -44,7 +55,21 @@ export function createDeletionHold(
   let isOutgoingHeld = false;
   let wasOutgoingHeld = false;
 
-  const isHere = (path: RelPath): boolean => store.row(path)?.local?.kind === 'file';
+  /** What was never agreed on is no part of what was there before. */
+  const filesNow = (): number => store.counts().files - store.unagreedFiles();
+  function isHere(path: RelPath): boolean {
+    const row = store.row(path);
+    return row?.local?.kind === 'file' && row.base?.kind === 'file';
+  }
+
+  /** A plan takes in so many rows; a burst is what it is, however many there are. */
+  function lostBeyond(side: 'local' | 'remote', seen: readonly FileFact[]): readonly FileFact[] {
+    if (store.counts().pending <= deletedFilesMax) return [];
+    const known = new Set(seen.map(({ path }) => path));
+    return store
+      .lostFiles({ side, limit: lostFilesMax })
+      .filter(({ path }) => !known.has(path) && (side === 'remote' || isSettled(path)));
+  }
 
   // ── what this machine would send ──
 
@@ -57,6 +82,7 @@ export function createDeletionHold(
       const base = step.kind === 'publish' && step.local === null ? store.row(step.path)?.base : null;
       return base?.kind === 'file' && step.kind === 'publish' ? [{ path: step.path, digest: base.content.digest }] : [];
     });
+    vanished.push(...lostBeyond('local', vanished));
     const appeared = steps.flatMap(appearedHere);
     for (const path of outgoing.vanishedPaths(nowMs)) {
       const local = store.row(path)?.local;
@@ -70,7 +96,7 @@ export function createDeletionHold(
     outgoing.note({ vanished, appeared }, nowMs);
     // What is held already git did not do: what it is told later, such as a commit of what is left, is no confirmation.
     const explained = !isOutgoingHeld && (await git.explains(outgoing.vanishedPaths(nowMs)));
-    const verdict = outgoing.judge({ filesNow: store.counts().files, nowMs, isHere, explain: () => explained });
+    const verdict = outgoing.judge({ filesNow, nowMs, isHere, explain: () => explained });
     if (verdict.kind === 'held') return holdBack(steps, verdict, nowMs);
     // What git explains does not wait.
     const waitMs = explained ? 0 : growing.waitMs(vanished.length + inDoubt, nowMs);
@@ -166,6 +192,7 @@ export function createDeletionHold(
       const local = store.row(path)?.local;
       if (local?.kind === 'file' && !isToGo(path)) appeared.push({ path, digest: local.digest, isNew: false });
     }
+    removals.push(...lostBeyond('remote', removals));
     incoming.note({ vanished: removals, appeared }, nowMs);
     // What arrives is no more a part of what was here before than what its user makes.
     outgoing.note({ vanished: [], appeared: arriving }, nowMs);
@@ -176,7 +203,7 @@ export function createDeletionHold(
     }
     const verdict = incoming.judge({
       // Those that are to go are still here.
-      filesNow: store.counts().files - removals.length,
+      filesNow: () => filesNow() - removals.length,
       nowMs,
       isHere,
       explain: () => false,

@@ -254,7 +254,7 @@ export function createPeer(given: PeerParts): Peer {
   const holds = createHolds(parts);
   const mounts = createMounts({ ...parts, holds });
   const rootGuard = createRootGuard(context, holds);
-  const deletions = createDeletionHold(context, { git, holds });
+  const deletions = createDeletionHold(context, { git, holds, isSettled: (path) => !settler.has(path) });
   const conflicts = createConflictKeeper(context);
   const scanner = createScanner({
     folder,

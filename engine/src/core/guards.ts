@@ -126,9 +126,9 @@ export interface ScanOutcome {
 export interface DeletionGuard {
   /** Takes in what one scan, or one step of it, saw. */
   note(outcome: ScanOutcome, nowMs: number): void;
-  /** What the burst amounts to. `filesNow`: files in scope that exist, newcomers among them; `isHere`: whether a path is one of them. */
+  /** What the burst amounts to. `filesNow`: agreed files in scope that exist, asked when it matters; `isHere`: whether a path is one of them. */
   judge(facts: {
-    readonly filesNow: number;
+    readonly filesNow: () => number;
     readonly nowMs: number;
     readonly isHere: (path: RelPath) => boolean;
     readonly explain: (vanished: readonly RelPath[]) => boolean;
@@ -236,7 +236,7 @@ export function createDeletionGuard({
       if (vanished.size <= deletedFilesMax) return { kind: 'ok' };
       const reappearedDigests = [...appeared.values()].map(({ digest }) => digest);
       let worst: DeletionVerdict = { kind: 'ok' };
-      for (const moment of moments(filesNow, isHere)) {
+      for (const moment of moments(filesNow(), isHere)) {
         const verdict = judgeDeletions({ ...moment, reappearedDigests, gitExplains: false });
         if (verdict.kind === 'held' && (worst.kind !== 'held' || verdict.files > worst.files)) worst = verdict;
       }

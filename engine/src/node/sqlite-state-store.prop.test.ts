@@ -278,6 +278,21 @@ function expectEqual(store: StateStore, model: Model): void {
   const due = rows.filter((row) => isPending(row) && row.problem === null);
   expect(store.pendingRows({ limit: 1_000, nowMs: 999 })).toEqual(due);
   expect(store.pendingRows({ limit: 1_000, nowMs: 1_000 })).toEqual(rows.filter(isPending));
+  const lost = rows.filter((row) => isPending(row) && row.base?.kind === 'file');
+  const byPath = <T extends { readonly path: string }>(facts: readonly T[]): T[] =>
+    [...facts].sort((a, b) => (a.path < b.path ? -1 : 1));
+  const factOf = ({ path, base }: Row) => ({ path, digest: base?.kind === 'file' ? base.content.digest : '' });
+  expect(byPath(store.lostFiles({ side: 'local', limit: 1_000 }))).toEqual(
+    byPath(lost.filter((row) => row.local === null).map(factOf)),
+  );
+  const isAsAgreed = ({ local, base }: Row): boolean =>
+    local?.kind === 'file' && base?.kind === 'file' && local.digest === base.content.digest;
+  expect(byPath(store.lostFiles({ side: 'remote', limit: 1_000 }))).toEqual(
+    byPath(lost.filter((row) => liveEntry(row.remote) === null && isAsAgreed(row)).map(factOf)),
+  );
+  expect(store.unagreedFiles()).toBe(
+    rows.filter((row) => isPending(row) && row.local?.kind === 'file' && row.base?.kind !== 'file').length,
+  );
   expect(store.heldRows()).toEqual(rows.filter((row) => row.hold !== null));
   expect(store.outOfScopeRows(1_000)).toEqual(rows.filter((row) => row.outOfScope !== null));
   expect(Object.fromEntries(store.outOfScopeCounts())).toEqual(

@@ -89,6 +89,20 @@ export function createStateTree(db: SqlDb, transactions: Transactions, options: 
   const selectPending = rowsSql(
     'WHERE pending = 1 AND (retry_at IS NULL OR retry_at <= ? OR retry_at > ?) ORDER BY path LIMIT ?',
   );
+  const isFile = (column: string): string => `substr(${column}, 1, 1) IN (x'01', x'02', x'06', x'07')`;
+  const lostSql = (where: string) =>
+    db.prepare<{ readonly path: string; readonly digest: string }>(
+      `SELECT path, lower(hex(substr(base, 2, 32))) AS digest FROM tree WHERE pending = 1 AND ${isFile('base')} AND ${where} LIMIT ?`,
+    );
+  const selectLost = {
+    local: lostSql('local IS NULL'),
+    remote: lostSql(
+      `${isFile('local')} AND substr(local, 2, 32) = substr(base, 2, 32) AND (remote IS NULL OR substr(remote, 1, 1) = x'05')`,
+    ),
+  };
+  const selectUnagreed = db.prepare<{ readonly count: number }>(
+    `SELECT count(*) AS count FROM tree WHERE pending = 1 AND ${isFile('local')} AND (base IS NULL OR NOT ${isFile('base')})`,
+  );
   const selectHeld = rowsSql('WHERE hold IS NOT NULL ORDER BY path');
   const selectScopeCounts = db.prepare<{ scope: number; count: number }>(
     'SELECT scope, count(*) AS count FROM tree WHERE scope <> 0 GROUP BY scope',
@@ -406,6 +420,9 @@ export function createStateTree(db: SqlDb, transactions: Transactions, options: 
     rowsUnder,
     pendingRows: ({ limit, nowMs }: { readonly limit: number; readonly nowMs: number }) =>
       rowsOf(selectPending.all(nowMs, nowMs + pathBackoff.maxMs, limit)),
+    lostFiles: ({ side, limit }: { readonly side: 'local' | 'remote'; readonly limit: number }) =>
+      selectLost[side].all(limit).map(({ path, digest }) => ({ path: path as RelPath, digest: digest as Digest })),
+    unagreedFiles: (): number => selectUnagreed.get()?.count ?? 0,
     heldRows: () => rowsOf(selectHeld.all()),
     outOfScopeRows: (limit: number) => rowsOf(selectOutOfScope.all(limit)),
     outOfScopeCounts: (): ReadonlyMap<OutOfScopeReason, number> =>

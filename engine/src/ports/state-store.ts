@@ -125,6 +125,16 @@ export interface StateStore extends RowView {
   counts(): Counts;
   /** Rows that are not at rest, not held, in scope, whose problem's retry is due (`isRetryDue`); in path order; at most `limit`. */
   pendingRows(options: { readonly limit: number; readonly nowMs: number }): Row[];
+  /**
+   * Of all pending rows, however many: files that room and disk agreed on and that are gone here, or that are here as they were
+   * and gone in the room. At most `limit`.
+   */
+  lostFiles(options: {
+    readonly side: 'local' | 'remote';
+    readonly limit: number;
+  }): { readonly path: RelPath; readonly digest: Digest }[];
+  /** How many files are here that room and disk never agreed on. */
+  unagreedFiles(): number;
   heldRows(): Row[];
   outOfScopeRows(limit: number): Row[];
   /** How many paths are out of scope, by reason; reasons without paths are left out. O(paths out of scope). */

@@ -7,7 +7,8 @@ import { spawnSync } from 'node:child_process';
 import { appendFileSync, mkdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { nodeClock } from '../engine/src/node/node-clock.ts';
-import { createNodeWatcher, type WatchBackendName } from '../engine/src/node/node-watcher.ts';
+import { createNodeWatcher, type WatchBackendName } from '../engine/src/node/watch/node-watcher.ts';
+import { followWatches } from '../engine/src/testing/follow-watches.ts';
 import { makeTree, quantile, report, sizeArgument } from './folder-tree.ts';
 
 const latencySamples = 200;
@@ -40,12 +41,18 @@ async function measure(backend: WatchBackendName): Promise<void> {
     log: { debug: () => {}, info: () => {}, warn: () => {}, error: () => {} },
     backend,
   });
+  const followed = { rootPath: tree.rootPath, isIgnored: () => false };
   const startMs = performance.now();
   await watcher.start({
     isIgnoredDirectory: () => false,
-    onHint: ({ path, deep }) => onHint(path, deep),
-    onDegraded: (reason) => reasons.push(String(reason)),
+    onHint: (hint) => {
+      onHint(hint.path, hint.deep);
+      for (const path of followWatches(watcher, followed, hint)) onHint(path, false);
+    },
+    onLoss: (reason) => reasons.push(reason),
+    onCoverage: () => {},
   });
+  followWatches(watcher, followed, { path: '', deep: true });
   const readyMs = performance.now() - startMs;
   const rssMiB = (process.memoryUsage.rss() - rssBefore) / 2 ** 20;
   report({
@@ -55,7 +62,8 @@ async function measure(backend: WatchBackendName): Promise<void> {
     directories: tree.directories.length,
     readyMs: Math.round(readyMs),
     rssMiB: Math.round(rssMiB),
-    degraded: reasons.length,
+    unwatched: watcher.unwatched().places.size,
+    losses: reasons.length,
   });
 
   /** Resolves with the time that passed, or with undefined when no fitting hint comes. */

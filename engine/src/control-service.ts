@@ -69,6 +69,8 @@ export interface LiveParts {
   readonly holds: Holds;
   /** Something that was held may go: the loop looks again. */
   onConfirmed(): void;
+  /** The content may differ from what the stamps say: it is read again. */
+  readAgain(path: RelPath): void;
   onTrustRelay(): boolean;
 }
 
@@ -146,7 +148,10 @@ export function createControl(parts: ControlParts, live: LiveParts): PeerControl
     };
   }
 
-  /** Reads the whole folder from disk, trusting no stamp, and compares it with the room's head. */
+  /**
+   * Reads the whole folder from disk, trusting no stamp, and compares it with the room's head. What it finds different is looked
+   * at by the sync as well: no event may have told of it.
+   */
   async function verify(): Promise<VerifyResult> {
     const differences: ProblemInfo[] = [];
     const { kind } = await folder.root();
@@ -155,6 +160,8 @@ export function createControl(parts: ControlParts, live: LiveParts): PeerControl
       return { ok: false, root: store.root(), head: store.head(), files: 0, bytes: 0, differences: [difference] };
     }
     const differ = (path: string, reason: string): void => {
+      const known = parseRelPath(path);
+      if (known !== undefined) live.readAgain(known);
       if (differences.length < listedMax) differences.push({ path, reason });
     };
     let files = 0;

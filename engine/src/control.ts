@@ -40,7 +40,14 @@ export interface PeerState {
     readonly total: number;
     readonly unit: 'files' | 'bytes' | 'records';
   };
+  /** Some changes are told by no event, and found by looking. */
   readonly watchingByRescan: boolean;
+  /** Why, and what to do ('' = nothing); `directories`: how many it concerns, null = the whole folder. */
+  readonly unwatched?: { readonly directories: number | null; readonly reason: string; readonly next: string };
+  /** The whole folder is looked at this often, whatever events tell; absent while no peer runs. */
+  readonly sweepPeriodMs?: number;
+  /** ISO time of the end of the last look at the whole folder, by a scan or a sweep of this run; null: not yet. */
+  readonly wholeFolderLookedAt?: string | null;
   readonly waitingForUnsavedEdits: boolean;
 }
 

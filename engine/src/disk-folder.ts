@@ -172,7 +172,10 @@ export function createDiskFolder(options: DiskFolderOptions): Folder {
     }
   };
 
-  const listOnce = (path: RelPath | ''): ListResult | 'replaced' => {
+  const listOnce = async (
+    path: RelPath | '',
+    onEntry: (() => Promise<void> | undefined) | undefined,
+  ): Promise<ListResult | 'replaced'> => {
     const directory = absolute(path);
     const hindrance = parentHindrance(path);
     if (hindrance !== undefined) return absent;
@@ -184,6 +187,8 @@ export function createDiskFolder(options: DiskFolderOptions): Folder {
     const invalidNames: string[] = [];
     const problems: { name: string; problem: PathProblem }[] = [];
     for (const bytes of disk.list(directory)) {
+      const pausing = onEntry?.();
+      if (pausing !== undefined) await pausing;
       const name = decodeName(bytes);
       if (name === undefined) {
         invalidNames.push(escapeName(bytes));
@@ -585,11 +590,11 @@ export function createDiskFolder(options: DiskFolderOptions): Folder {
       }
     },
 
-    list: async (path) => {
+    list: async (path, onEntry) => {
       const doing = path === '' ? 'list the folder' : `list "${path}"`;
       try {
         for (let count = 0; count < listAttemptsMax; count += 1) {
-          const result = listOnce(path);
+          const result = await listOnce(path, onEntry);
           if (result !== 'replaced') return result;
         }
         return problemOf({ code: 'EBUSY' }, doing);

@@ -81,6 +81,7 @@ export function createOfflineControl(parts: ControlParts & { readonly random: Ra
     session: () => null,
     holds,
     onConfirmed: () => {},
+    readAgain: () => {},
     onTrustRelay: () => {
       store.setSetting('trust-next', 'yes');
       return true;

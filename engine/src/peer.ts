@@ -61,6 +61,7 @@ import { createRoomLog } from './room-log.ts';
 import { createRootGuard } from './root-guard.ts';
 import { createSecondLooks } from './scan/second-look.ts';
 import { createSettler } from './scan/settler.ts';
+import { createSweep } from './scan/sweep.ts';
 import { createScanner, type ScanRequest } from './scan.ts';
 import { agedTombstones } from './tombstones.ts';
 
@@ -73,7 +74,6 @@ const recordIntervalMs = 100;
 const progressEveryMs = 250;
 /** Paths that keep changing do not hold up what git did for longer. */
 const gitWaitMsMax = 1_000;
-const rescanEveryMs = 10 * 60_000;
 /**
  * The room is compared with the disk again although nothing asks for it: soon while that costs next to nothing, else after
  * this many times what it took.
@@ -85,8 +85,8 @@ const planRestPerWork = 500;
 const largePlanMin = 500;
 /** A look that found more than this is no save. */
 const freshMax = 20;
-/** Without hints (no watches left, a network file system) the disk is looked at more often. */
-const degradedRescanEveryMs = 10_000;
+/** Hints that are lost again and again cost no more than a fifth of the time. */
+const rescanPauses = 4;
 const rootCheckEveryMs = 2_000;
 /** The trash is looked through when something may go, but never in every turn. */
 const trashEveryMsMin = 5_000;
@@ -116,7 +116,8 @@ export function createPeer(given: PeerParts): Peer {
   let scanning = false;
   let working = false;
   let progress: PeerState['progress'] | null = null;
-  let degraded: string | null = null;
+  /** The last scan of everything. */
+  let fullScan = { endMs: Number.NEGATIVE_INFINITY, tookMs: 0 };
   /** The journal of the run before is settled, and its staged files are gone. */
   let isSettled = false;
   let isRecalled = false;
@@ -163,6 +164,8 @@ export function createPeer(given: PeerParts): Peer {
   };
   /** Until a wait with a name is over. */
   const planAfter = (delayMs: number): void => schedule.after('plan', delayMs, nowMs());
+  /** Now, or as soon as it may be. */
+  const isFullScanWanted = (): boolean => schedule.isAsked('all', Number.MAX_VALUE);
   const lookAtAll = (): void => schedule.input('all', nowMs());
 
   const feed = createRelayFeed(parts, {
@@ -265,6 +268,28 @@ export function createPeer(given: PeerParts): Peer {
     fileBytesMax: parts.fileBytesMax,
     pause,
     mounts,
+    watches: parts.watcher,
+    sights: {
+      listed: (directory, listed) => sweep.listed(directory, listed),
+      uncertain: (path) => sweep.uncertain(path),
+    },
+  });
+  const sweep = createSweep({
+    folder,
+    store,
+    clock,
+    log: diagnostics,
+    pause,
+    watcher: parts.watcher,
+    fileBytesMax: parts.fileBytesMax,
+    signal: closing.signal,
+    mayRun: () => halt === null && !isPaused() && !scanning && !isFullScanWanted() && !schedule.isBackingOff(nowMs()),
+    rulesChanged: scanner.rulesChanged,
+    isWaiting: settler.has,
+    hint: (path, deep) => {
+      settler.hint(path, deep);
+      wake();
+    },
   });
   const secondLooks = createSecondLooks({ clock, store, settler, isIgnored: scanner.isIgnored });
   const untracks = createUntracks({
@@ -296,7 +321,7 @@ export function createPeer(given: PeerParts): Peer {
         (presence.cloned ? clonedHalt : null),
       paused: isPaused(),
       online: feed.answering() !== null,
-      scanning: scanning || schedule.isAsked('all', nowMs()),
+      scanning: scanning || isFullScanWanted(),
       offlineReason: feed.offlineReason,
       busy:
         working ||
@@ -309,7 +334,8 @@ export function createPeer(given: PeerParts): Peer {
       pending: counts.pending + settler.size,
       conflicts: Math.max(counts.held, open.size),
       progress,
-      watchingByRescan: degraded !== null,
+      unwatched: unwatchedPlaces(),
+      sweep: { periodMs: sweep.periodMs(), lookedAtMs: sweep.lookedAtMs() },
       waitingForUnsavedEdits: false,
     });
   }
@@ -321,6 +347,12 @@ export function createPeer(given: PeerParts): Peer {
       if (backOffHalt === null) throw error;
       return bareState(backOffHalt);
     }
+  }
+  function unwatchedPlaces(): PeerState['unwatched'] | null {
+    const { everything, places } = parts.watcher.unwatched();
+    if (everything !== null) return { directories: null, ...everything };
+    for (const problem of places.values()) return { directories: places.size, ...problem };
+    return null;
   }
   function isDiskFull(): boolean {
     for (const path of withoutRoom) if (store.row(path)?.problem == null) withoutRoom.delete(path);
@@ -338,9 +370,11 @@ export function createPeer(given: PeerParts): Peer {
   /** A change of state is told at once, of numbers a few times a second. */
   function tellState(): void {
     const state = stateToTell();
-    const text = JSON.stringify(state);
+    // A look at the folder that found nothing is no news.
+    const { wholeFolderLookedAt: _lookedAt, sweepPeriodMs: _period, ...news } = state;
+    const text = JSON.stringify(news);
     if (text === lastStateText) return;
-    const { pending: _pending, progress: _progress, ...lasting } = state;
+    const { pending: _pending, progress: _progress, ...lasting } = news;
     const lastingText = JSON.stringify(lasting);
     if (lastingText === lastLastingText && nowMs() - lastToldMs < progressEveryMs) {
       schedule.after('tell', progressEveryMs, nowMs());
@@ -462,6 +496,7 @@ export function createPeer(given: PeerParts): Peer {
     try {
       return full || taken.length > 0 ? await scan(full ? 'all' : taken) : null;
     } catch (error) {
+      sweep.scanFailed();
       // What was to be looked at has not been.
       for (const { path, deep } of taken) settler.hint(path, deep);
       throw error;
@@ -484,7 +519,10 @@ export function createPeer(given: PeerParts): Peer {
         },
       });
       if (!full && result.changed.length <= freshMax) for (const path of result.changed) fresh.add(path);
-      if (full) schedule.after('all', degraded === null ? rescanEveryMs : degradedRescanEveryMs, nowMs());
+      if (full) {
+        fullScan = { endMs: clock.monotonicMs(), tookMs: clock.monotonicMs() - lookedMs };
+        sweep.lookedAtAll();
+      }
       for (const request of result.unstable) settler.unstable(request);
       secondLooks.judge({ ...result, requests: full ? [] : paths, lookedMs });
       tryAnew(result.changed);
@@ -1033,6 +1071,8 @@ export function createPeer(given: PeerParts): Peer {
   }
 
   async function startUp(): Promise<void> {
+    // Watches follow the rules in force, the first ones too.
+    await scanner.loadRootRules();
     await parts.watcher.start({
       isIgnoredDirectory: (path) => scanner.isIgnored(path as RelPath, true),
       onHint: ({ path, deep }) => {
@@ -1040,14 +1080,20 @@ export function createPeer(given: PeerParts): Peer {
         wake();
         feed.nudge();
       },
-      onDegraded: (reason) => {
-        degraded = reason;
-        lookAtAll();
+      onLoss: () => {
+        const notBeforeMs = fullScan.endMs + rescanPauses * fullScan.tookMs;
+        schedule.after('all', notBeforeMs - nowMs(), nowMs());
+        wake();
+      },
+      onCoverage: () => {
+        sweep.coverageChanged();
         wake();
       },
     });
     // Closed meanwhile: a link opened now would outlive the store.
-    if (!closing.signal.aborted) feed.open();
+    if (closing.signal.aborted) return;
+    runBeside(sweep.run());
+    feed.open();
     for (const work of ['root', 'all', 'trash'] as const) schedule.input(work, nowMs());
   }
 
@@ -1138,6 +1184,7 @@ export function createPeer(given: PeerParts): Peer {
     state: peerState,
     peers: () => presence.peers(),
     session: () => context.session(),
+    readAgain: (path) => sweep.readAgain(path),
     pause,
     running: true,
     holds,

@@ -33,10 +33,11 @@ import { deviceOf, isBoundaryNow, type MountScan } from './guards/mounts.ts';
 import { createIgnoreFiles } from './ignore-files.ts';
 import type { Pause } from './pause.ts';
 import type { Clock } from './ports/clock.ts';
-import type { Folder, ListedEntry, PathProblem, ReadHandle, Stat } from './ports/folder.ts';
+import type { Folder, ListedEntry, ListResult, PathProblem, ReadHandle, Stat } from './ports/folder.ts';
 import type { Hashing } from './ports/hashing.ts';
 import type { Log } from './ports/log.ts';
 import type { StateStore } from './ports/state-store.ts';
+import type { Watcher } from './ports/watcher.ts';
 
 /** A path to look at; `deep` also looks at everything below. A directory without it: its own entries. */
 export interface ScanRequest {
@@ -91,6 +92,10 @@ export interface Scanner {
   ruleFor(path: RelPath): Promise<string | null>;
   /** By the rules as last loaded. */
   isIgnored(path: RelPath, isDirectory: boolean): boolean;
+  /** Loads the root's rules, for what must be asked before the first scan. */
+  loadRootRules(): Promise<void>;
+  /** Loads the rules of a directory that was just listed; true: they, or those above, changed since it was last judged. */
+  rulesChanged(directory: RelPath | '', listed: Listed): Promise<boolean>;
   /** What no row can stand for: names that cannot travel (by their directory), ignore lines that do not count, private files that others may read here. */
   skipped(): readonly { readonly path: RelPath | ''; readonly reason: string }[];
 }
@@ -105,7 +110,21 @@ export interface ScannerParts {
   readonly fileBytesMax: number;
   readonly pause: Pause;
   readonly mounts: MountScan;
+  /** Is told which directories are in scope, each right before it is listed. None: nobody listens. */
+  readonly watches?: ScannedWatches;
+  readonly sights?: ScanSights;
 }
+
+/** Is told what a scan saw, for whoever looks again without one. */
+export interface ScanSights {
+  /** Rows will say what was listed, unless the scan throws or a path is `uncertain`. */
+  listed(directory: RelPath | '', listed: Listed): void;
+  uncertain(path: RelPath): void;
+}
+
+export type ScannedWatches = Pick<Watcher, 'watch' | 'unwatch' | 'isWatched'>;
+const noSights: ScanSights = { listed: () => {}, uncertain: () => {} };
+const noWatches: ScannedWatches = { watch: () => {}, unwatch: () => {}, isWatched: () => true };
 
 const readBytes = 256 * 1024;
 /** Row changes in one transaction: about 5 ms. */
@@ -142,6 +161,7 @@ interface Vanished {
 
 export function createScanner(parts: ScannerParts): Scanner {
   const { folder, store, clock, hashing, log, fileBytesMax, pause, mounts } = parts;
+  const { watches = noWatches, sights = noSights } = parts;
   const { traits } = folder;
   const folds = !traits.caseSensitive || traits.foldsUnicode;
   const ignoreFiles = createIgnoreFiles({ folder, store, log });
@@ -154,7 +174,21 @@ export function createScanner(parts: ScannerParts): Scanner {
   /** What the last scopeArrivals saw; nothing new to look at while it stays so. */
   let arrivalsSeen = '';
 
-  return { scan, scopeArrivals, explain, ruleFor, isIgnored: ignoreFiles.isIgnored, skipped };
+  return {
+    scan,
+    scopeArrivals,
+    explain,
+    ruleFor,
+    isIgnored: ignoreFiles.isIgnored,
+    loadRootRules: () => ignoreFiles.look().load(''),
+    rulesChanged,
+    skipped,
+  };
+
+  async function rulesChanged(directory: RelPath | '', listed: Listed): Promise<boolean> {
+    await ignoreFiles.look().loadListed(directory, listed);
+    return ignoreFiles.stale().some((stale) => (directory === '' ? stale === '' : isAtOrAbove(stale, directory)));
+  }
 
   async function scan(options: ScanOptions): Promise<ScanResult> {
     const run = createRun(options);
@@ -194,6 +228,13 @@ export function createScanner(parts: ScannerParts): Scanner {
     async function breathe(): Promise<void> {
       await pause();
       signal.throwIfAborted();
+    }
+
+    /** A large directory is listed in slices. */
+    let listed = 0;
+    function betweenEntries(): Promise<void> | undefined {
+      listed += 1;
+      return listed % rowsBetweenBreaths === 0 ? pause() : undefined;
     }
 
     /** Devices of directories, and which boundaries are mounted, as this run finds them. */
@@ -330,13 +371,15 @@ export function createScanner(parts: ScannerParts): Scanner {
       await breathe();
       if (writer.isFull()) writer.flushSome();
       if (path !== '' && !(await isWithinReach(path))) return;
-      const listed = await folder.list(path);
+      watches.watch(path);
+      const listed = await folder.list(path, betweenEntries);
       if (listed.kind === 'problem') return unreadable(path, listed);
       if (listed.kind !== 'listed') {
         // It was a directory a moment ago. A root that is not there is the root guard's.
         if (path !== '') unstable.set(path, deep);
         return;
       }
+      sights.listed(path, listed);
       if (path !== '' && listed.entries.length === 0) emptied(path);
       if (path !== '') await look.load(parentPathOf(path));
       await look.loadListed(path, listed);
@@ -470,7 +513,9 @@ export function createScanner(parts: ScannerParts): Scanner {
       if (isNew && !staysOut) await record(path, { kind: 'directory' }, row);
       // Whether what lies below takes part is asked of the store.
       if (row !== undefined && row.outOfScope !== null) await drain();
-      if (deep || found.requested || isNew) await directory(path, deep || isNew, [...inodes, identity]);
+      // One that this peer itself made is known already, and was never listed.
+      const isUnwatched = !watches.isWatched(path);
+      if (deep || found.requested || isNew || isUnwatched) await directory(path, deep || isNew, [...inodes, identity]);
     }
 
     async function symlink(path: RelPath, row: Row | undefined): Promise<void> {
@@ -541,6 +586,8 @@ export function createScanner(parts: ScannerParts): Scanner {
     // ── what takes no part, and what is gone ──
 
     async function leaveOut(path: RelPath, reason: OutOfScopeReason, row: Row | undefined): Promise<void> {
+      watches.unwatch(path);
+      if (reason !== 'ignored') sights.uncertain(path);
       if (row?.outOfScope !== reason) writer.setOutOfScope(path, reason);
       const problem = row === undefined ? null : inTheWay(row, reason, arrivalScope(row, names) === null);
       if ((row?.outOfScope === reason ? (row.problem?.reason ?? null) : null) !== problem) {
@@ -562,6 +609,7 @@ export function createScanner(parts: ScannerParts): Scanner {
 
     /** Nothing is on disk at `path`, so nothing below it either. */
     async function vanished(path: RelPath, known?: Row): Promise<void> {
+      watches.unwatch(path);
       const row = known ?? store.row(path);
       if (mounts.around(path) === path) return boundaryGone(path, row);
       // Whether what lies below takes part is asked of the store.
@@ -736,7 +784,10 @@ export function createScanner(parts: ScannerParts): Scanner {
         writer.setOutOfScope(path, null);
       writer.setLocal(path, local, row);
       // A file or link where a directory was: what was below it is gone.
-      if (local.kind !== 'directory' && row !== undefined) await belowVanished(path);
+      if (local.kind !== 'directory' && row !== undefined) {
+        watches.unwatch(path);
+        await belowVanished(path);
+      }
     }
 
     function tell(path: RelPath | '', reason: string): void {
@@ -758,6 +809,7 @@ export function createScanner(parts: ScannerParts): Scanner {
       await lookAtFreed();
       await hashAll();
       options.onProgress?.(files);
+      for (const path of unstable.keys()) sights.uncertain(path);
       return {
         changed: [...writer.changed],
         vanished: writer.vanished(),
@@ -970,6 +1022,7 @@ export function createScanner(parts: ScannerParts): Scanner {
 }
 
 type Writer = { scopeOf(path: RelPath): OutOfScopeReason | null };
+type Listed = Extract<ListResult, { kind: 'listed' }>;
 type Names = { claim(path: RelPath): boolean; reasonAbove(path: RelPath): OutOfScopeReason | null };
 
 /** A scan that begins inside the tree does not know the directories above; a loop is then found one round later. */

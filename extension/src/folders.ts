@@ -317,7 +317,7 @@ export function refusalOf(error: unknown): string | undefined {
 }
 
 function stateOf(status: Status, view: FolderView): PeerState {
-  const { state, code, reason, next, pending, conflicts, watchingByRescan, waitingForUnsavedEdits } = status;
+  const { state, code, reason, next, pending, conflicts, watchingByRescan, unwatched, waitingForUnsavedEdits } = status;
   const progress = view.kind === 'running' ? view.state.progress : undefined;
   return {
     state,
@@ -328,6 +328,7 @@ function stateOf(status: Status, view: FolderView): PeerState {
     pending,
     conflicts: conflicts.length,
     watchingByRescan,
+    ...(unwatched === undefined ? {} : { unwatched }),
     waitingForUnsavedEdits,
   };
 }

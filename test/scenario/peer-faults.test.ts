@@ -839,24 +839,3 @@ describe('scope', () => {
     expect(Object.values(a.user.tree()).sort()).toEqual(['by a\n', 'by b\n', 'one\n', 'x']);
   });
 });
-
-test('a rescan in the moment between the truncation and the writing of a file publishes neither emptiness nor absence', async () => {
-  const [a, b] = await pair({ 'cut.txt': 'text\n', 'away.txt': 'text\n' });
-  // No hints: only the periodic scan can see anything.
-  a.memory.onHint = () => {};
-  await world.clock.advance(9 * 60_000);
-  a.user.write('cut.txt', '');
-  a.user.remove('away.txt');
-  const before = a.events.length;
-  const seen = (): boolean => a.store.row('away.txt' as RelPath)?.local === null;
-  for (let waitedMs = 0; !seen() && waitedMs < 120_000; waitedMs += 10) await world.clock.advance(10);
-  expect(seen()).toBe(true);
-  write(a, { 'cut.txt': 'longer text\n', 'away.txt': 'text again\n' });
-  await world.quiet();
-  equal(a, b);
-  expect(b.user.tree()).toMatchObject({ 'cut.txt': 'longer text\n', 'away.txt': 'text again\n' });
-  expect(a.events.slice(before).filter((event) => event.event === 'sent')).toEqual([
-    { event: 'sent', path: 'away.txt' },
-    { event: 'sent', path: 'cut.txt' },
-  ]);
-});

@@ -17,7 +17,7 @@ import { type StateStore, StateStoreError } from '../../engine/src/ports/state-s
 import { createFakeClock, type FakeClock } from '../../engine/src/testing/fake-clock.ts';
 import { createFaultyFolder, type FaultyFolder } from '../../engine/src/testing/faulty-folder.ts';
 import { type DiskCall, systemError } from '../../engine/src/testing/hooked-disk.ts';
-import { createManualWatcher } from '../../engine/src/testing/manual-watcher.ts';
+import { createManualWatcher, type ManualWatcher } from '../../engine/src/testing/manual-watcher.ts';
 import { createMemoryFolder, type FolderUser, type MemoryFolder } from '../../engine/src/testing/memory-folder.ts';
 import { createSeededRandom } from '../../engine/src/testing/seeded-random.ts';
 import { createMemoryRelay, type MemoryRelay } from './memory-relay.ts';
@@ -26,6 +26,7 @@ export interface Person {
   readonly name: string;
   readonly user: FolderUser;
   readonly memory: MemoryFolder;
+  readonly watcher: ManualWatcher;
   readonly store: StateStore;
   readonly peer: Peer;
   readonly events: PeerEvent[];
@@ -203,6 +204,7 @@ export function createSmallWorld(): SmallWorld {
       name,
       user: memory.user,
       memory,
+      watcher,
       get store() {
         return store;
       },

@@ -94,7 +94,17 @@ describe('the view of a running peer', () => {
 describe('stateText', () => {
   it.each([
     [state('idle'), 'in sync'],
-    [state('idle', { watchingByRescan: true }), 'in sync (changes are found by rescans)'],
+    [
+      state('idle', {
+        watchingByRescan: true,
+        unwatched: { directories: 12, reason: 'the system allows no more file watches', next: 'raise the limit' },
+      }),
+      'in sync (12 folders are not watched, so changes there are found by looking: the system allows no more file watches. Raise the limit)',
+    ],
+    [
+      state('idle', { watchingByRescan: true, unwatched: { directories: null, reason: 'a network disk', next: '' } }),
+      'in sync (no folder is watched, so changes there are found by looking: a network disk)',
+    ],
     [state('conflict', { conflicts: 1 }), "1 open conflict; see: driftless conflicts '/d'"],
     [state('offline', { reason: 'refused' }), 'offline: refused; changes are kept and go out later'],
     [state('paused'), "paused; go on with: driftless resume '/d'"],

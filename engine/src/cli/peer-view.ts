@@ -80,7 +80,7 @@ function createHumanView(
 export function stateText(state: PeerState, dir: string): string {
   switch (state.state) {
     case 'idle':
-      return state.watchingByRescan ? 'in sync (changes are found by rescans)' : 'in sync';
+      return state.unwatched === undefined ? 'in sync' : `in sync (${unwatchedText(state.unwatched)})`;
     case 'conflict':
       return `${state.conflicts} open conflict${state.conflicts === 1 ? '' : 's'}; see: driftless conflicts '${dir}'`;
     case 'offline':
@@ -93,6 +93,24 @@ export function stateText(state: PeerState, dir: string): string {
     case 'syncing':
       return '';
   }
+}
+
+/** Why some changes take longer to be found, and what to do about it. */
+export function unwatchedText({ directories, reason, next }: NonNullable<PeerState['unwatched']>): string {
+  const what =
+    directories === null ? 'no folder is' : directories === 1 ? 'one folder is not' : `${directories} folders are not`;
+  return `${what} watched, so changes there are found by looking: ${reason}${next === '' ? '' : `. ${next[0]?.toUpperCase()}${next.slice(1)}`}`;
+}
+
+/** How long ago, and how often, the whole folder is looked at; none when no peer runs. */
+export function lookedText({ sweepPeriodMs, wholeFolderLookedAt }: PeerState): readonly string[] {
+  if (sweepPeriodMs === undefined) return [];
+  const every = `every ${Math.round(sweepPeriodMs / 1_000)} s`;
+  return [
+    wholeFolderLookedAt == null
+      ? `the whole folder is being looked at, then ${every}`
+      : `the whole folder was looked at ${wholeFolderLookedAt}, and is ${every}`,
+  ];
 }
 
 const because = (state: PeerState): string => (state.reason === undefined ? '' : `: ${state.reason}`);

@@ -1,7 +1,7 @@
 /** What `driftless status` says, as lines for people: what needs them first, then that all is well, then the facts. Words only. */
 import type { HoldInfo, Status } from '../control.ts';
 import { printable } from './output.ts';
-import { stateText } from './peer-view.ts';
+import { lookedText, stateText } from './peer-view.ts';
 
 /** Enough to see what is wrong; `--json` gives all. */
 export const shownMax = 20;
@@ -11,6 +11,7 @@ export function statusLines(status: Status, dir: string): readonly string[] {
     (peer) =>
       `${peer.name} (${peer.online ? 'here' : peer.lastSeen === null ? 'never seen' : `last seen ${peer.lastSeen}`})`,
   );
+  const looked = lookedText({ ...status, conflicts: status.conflicts.length });
   return [
     `${status.dir}`,
     ...status.holds.flatMap((hold) => holdLines(hold, dir, { isOpen: true }).map((line) => `  ${line}`)),
@@ -24,6 +25,7 @@ export function statusLines(status: Status, dir: string): readonly string[] {
     ),
     ...listed('copy', status.conflictCopies),
     `  state     ${stateLine(status, dir)}`,
+    ...looked.map((text) => `  looked    ${text}`),
     `  files     ${filesLine(status)}`,
     `  head      ${status.head === null ? 'none yet' : `${status.head.height}, root ${status.root.slice(0, 16)}`}`,
     `  relay     ${status.relay}`,

@@ -11,7 +11,8 @@ const calm: PeerFacts = {
   pending: 0,
   conflicts: 0,
   progress: null,
-  watchingByRescan: false,
+  unwatched: null,
+  sweep: null,
   waitingForUnsavedEdits: false,
 };
 const halt = { code: 'disk-full', reason: 'the disk is full', next: 'make room' } as const;
@@ -27,6 +28,17 @@ describe('the state of a peer', () => {
     });
     for (const work of [{ pending: 1 }, { busy: true }, { scanning: true }, { conflicts: 1 }, { online: false }])
       expect(derivePeerState({ ...calm, ...work }).state).not.toBe('idle');
+  });
+
+  it('says why changes are found by looking, how often, and when last', () => {
+    const unwatched = { directories: 3, reason: 'no watches left', next: 'raise the limit' };
+    expect(derivePeerState({ ...calm, unwatched, sweep: { periodMs: 15_000, lookedAtMs: 0 } })).toMatchObject({
+      state: 'idle',
+      watchingByRescan: true,
+      unwatched,
+      sweepPeriodMs: 15_000,
+      wholeFolderLookedAt: '1970-01-01T00:00:00.000Z',
+    });
   });
 
   it('the first that holds, in order', () => {

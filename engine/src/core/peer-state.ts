@@ -25,12 +25,15 @@ export interface PeerFacts {
   /** Paths with an open conflict. */
   readonly conflicts: number;
   readonly progress: PeerState['progress'] | null;
-  readonly watchingByRescan: boolean;
+  /** null: every directory in scope is watched. */
+  readonly unwatched: PeerState['unwatched'] | null;
+  /** null: not known here. */
+  readonly sweep: { readonly periodMs: number; readonly lookedAtMs: number | null } | null;
   readonly waitingForUnsavedEdits: boolean;
 }
 
 export function derivePeerState(facts: PeerFacts): PeerState {
-  const { halt, offlineReason, progress, pending, conflicts, watchingByRescan, waitingForUnsavedEdits } = facts;
+  const { halt, offlineReason, progress, pending, conflicts, unwatched, sweep, waitingForUnsavedEdits } = facts;
   const state = stateName(facts);
   return {
     state,
@@ -39,7 +42,14 @@ export function derivePeerState(facts: PeerFacts): PeerState {
     pending,
     conflicts,
     ...(progress ? { progress } : {}),
-    watchingByRescan,
+    watchingByRescan: unwatched != null,
+    ...(unwatched ? { unwatched } : {}),
+    ...(sweep === null
+      ? {}
+      : {
+          sweepPeriodMs: sweep.periodMs,
+          wholeFolderLookedAt: sweep.lookedAtMs === null ? null : new Date(sweep.lookedAtMs).toISOString(),
+        }),
     waitingForUnsavedEdits,
   };
 }

@@ -40,9 +40,9 @@ import { nodeClock } from './node-clock.ts';
 import { createNodeFolder } from './node-folder.ts';
 import { nodeHashing } from './node-hashing.ts';
 import { nodeRandom } from './node-random.ts';
-import { createNodeWatcher } from './node-watcher.ts';
 import { checkRelayUrls } from './relay-url.ts';
 import { moveStateStoreAside, openStateStore } from './sqlite-state-store.ts';
+import { createNodeWatcher } from './watch/node-watcher.ts';
 import { createWebSocketTransport } from './web-socket-transport.ts';
 
 /** Above this a file is listed as too large (F18): hashing and re-reading it would hold up everything else for minutes. */

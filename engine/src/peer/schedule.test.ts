@@ -101,7 +101,7 @@ describe('what may run', () => {
   };
   const table: readonly (readonly [string, readonly Work[], readonly Work[]])[] = [
     ['nothing hinders', dueIn({}), works],
-    ['offline', dueIn({ online: false }), ['root', 'paths', 'all', 'sweep', 'trash', 'tell']],
+    ['offline', dueIn({ online: false }), ['root', 'paths', 'all', 'trash', 'tell']],
     ['paused', dueIn({ paused: true }), ['root', 'trash', 'presence', 'tell']],
     ['halted', dueIn({ halt: 'halted' }), ['root', 'presence', 'tell']],
     ['the root is empty', dueIn({ halt: 'emptied' }), ['root', 'paths', 'presence', 'tell']],

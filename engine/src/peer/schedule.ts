@@ -20,8 +20,6 @@ export type Work =
   | 'paths'
   /** The whole folder. */
   | 'all'
-  /** The next slice of the background sweep. */
-  | 'sweep'
   /** From the room's records to disk, records and conflicts. */
   | 'plan'
   | 'trash'
@@ -29,7 +27,7 @@ export type Work =
   /** Numbers of the state that changed too soon after the last ones were told. */
   | 'tell';
 
-export const works: readonly Work[] = ['root', 'paths', 'all', 'sweep', 'plan', 'trash', 'presence', 'tell'];
+export const works: readonly Work[] = ['root', 'paths', 'all', 'plan', 'trash', 'presence', 'tell'];
 
 /** What the loop finds at the moment of asking. */
 export interface Situation {
@@ -63,7 +61,6 @@ export const terms: Readonly<Record<Work, Terms>> = {
   root: { whileHalted: true, whileBackingOff: false, whilePaused: true, whileOffline: true, floorMs: 1_000 },
   paths: { whileHalted: false, whileBackingOff: false, whilePaused: false, whileOffline: true, floorMs: 5 },
   all: { whileHalted: false, whileBackingOff: false, whilePaused: false, whileOffline: true, floorMs: 250 },
-  sweep: { whileHalted: false, whileBackingOff: false, whilePaused: false, whileOffline: true, floorMs: 5 },
   plan: { whileHalted: false, whileBackingOff: false, whilePaused: false, whileOffline: false, floorMs: 5 },
   trash: { whileHalted: false, whileBackingOff: false, whilePaused: true, whileOffline: true, floorMs: 1_000 },
   presence: { whileHalted: true, whileBackingOff: true, whilePaused: true, whileOffline: false, floorMs: 1_000 },

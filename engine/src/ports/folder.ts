@@ -130,7 +130,8 @@ export interface Folder {
   initialise(marker: string): Promise<void>;
   freeBytes(): Promise<number>;
 
-  list(path: RelPath | ''): Promise<ListResult>;
+  /** `onEntry` is called for each entry, may pause the work for any time, and must not throw. */
+  list(path: RelPath | '', onEntry?: () => Promise<void> | undefined): Promise<ListResult>;
   /** null: absent (or below something that is no directory). */
   stat(path: RelPath): Promise<Stat | null | PathProblem>;
   /** Regular files only, without following links and without ever blocking on a FIFO. */

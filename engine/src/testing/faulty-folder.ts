@@ -118,7 +118,7 @@ export function createFaultyFolder(inner: Folder): FaultyFolder {
     root: () => failing({ operation: 'root', path: '' }, () => inner.root()),
     initialise: (marker) => failing({ operation: 'initialise', path: '' }, () => inner.initialise(marker)),
     freeBytes: () => failing({ operation: 'freeBytes', path: '' }, () => inner.freeBytes()),
-    list: (path) => failing({ operation: 'list', path }, () => inner.list(path)),
+    list: (path, onEntry) => failing({ operation: 'list', path }, () => inner.list(path, onEntry)),
     stat: (path) => failing({ operation: 'stat', path }, () => inner.stat(path)),
     openFile: (path) => failing({ operation: 'openFile', path }, () => hookReading(path, inner.openFile(path))),
     readLink: (path) => failing({ operation: 'readLink', path }, () => inner.readLink(path)),

@@ -208,8 +208,12 @@ function stateLines(state: PeerState): readonly string[] {
   if (state.reason !== undefined) lines.push(escapeMarkdown(state.reason));
   if (state.next !== undefined) lines.push(`Next: ${escapeMarkdown(state.next)}`);
   if (state.pending > 0) lines.push(`${state.pending} pending`);
-  if (state.watchingByRescan)
-    lines.push('Watching by rescan: the system has no file watches left, so changes are found within minutes.');
+  if (state.unwatched !== undefined) {
+    const { directories, reason, next } = state.unwatched;
+    const what = directories === null ? 'This folder is' : `${directories} of its folders are`;
+    lines.push(`${what} not watched, so changes there are found by looking: ${escapeMarkdown(reason)}`);
+    if (next !== '') lines.push(`Next: ${escapeMarkdown(next)}`);
+  }
   return lines;
 }
 

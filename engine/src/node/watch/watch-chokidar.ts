@@ -6,10 +6,12 @@ import { lstatSync } from 'node:fs';
 import { join, relative, sep } from 'node:path';
 import { ownDirectoryName } from '@driftless/protocol';
 import { watch } from 'chokidar';
-import { lossReason, type WatchBackend, type WatchBackendOptions } from './watch-backend.ts';
+import { type WatchBackend, type WatchBackendOptions, watchProblem } from './watch-backend.ts';
 
 export function watchByChokidar(options: WatchBackendOptions): WatchBackend {
-  const { rootPath, isIgnoredDirectory, onHint, onLoss } = options;
+  const { rootPath, isIgnoredDirectory, onHint, onEvent, onUnwatched } = options;
+  /** Directories that were left out when chokidar came to them, because they were ignored then. */
+  const leftOut = new Set<string>();
   // It would override the options below, and polling 100,000 files keeps a core busy.
   delete process.env['CHOKIDAR_USEPOLLING'];
   const relativePath = (path: string): string => relative(rootPath, path).replaceAll(sep, '/');
@@ -22,16 +24,21 @@ export function watchByChokidar(options: WatchBackendOptions): WatchBackend {
     ignored: (path, stats) => {
       const inner = relativePath(path);
       if (inner === '') return false;
-      return inner === ownDirectoryName || (stats?.isDirectory() === true && isIgnoredDirectory(inner));
+      if (inner === ownDirectoryName) return true;
+      if (stats?.isDirectory() !== true) return false;
+      const isIgnored = isIgnoredDirectory(inner);
+      if (isIgnored) leftOut.add(inner);
+      return isIgnored;
     },
   });
   watcher.on('all', (event, path) => {
+    onEvent();
     const inner = relativePath(path);
     if (inner.startsWith('../') || inner === '..') return;
     const isRemoval = event === 'unlink' || event === 'unlinkDir';
     onHint(isRemoval ? highestMissing(rootPath, inner) : inner, event === 'addDir' || isRemoval);
   });
-  watcher.on('error', (error) => onLoss(lossReason(error, '')));
+  watcher.on('error', (error) => onUnwatched('', watchProblem(error, '')));
   let isReady = (): void => {};
   const ready = new Promise<void>((resolve) => {
     isReady = resolve;
@@ -40,6 +47,16 @@ export function watchByChokidar(options: WatchBackendOptions): WatchBackend {
 
   return {
     ready,
+    watch: (path) => {
+      if (leftOut.delete(path)) watcher.add(path === '' ? rootPath : join(rootPath, path));
+    },
+    unwatch: (path) => {
+      if (leftOut.has(path) || !isIgnoredDirectory(path)) return;
+      leftOut.add(path);
+      watcher.unwatch(join(rootPath, path));
+    },
+    // Chokidar comes to new directories by itself.
+    isWatched: (path) => !leftOut.has(path),
     close: async () => {
       isReady();
       await watcher.close();

@@ -13,31 +13,45 @@ import {
 } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
+import type { RelPath } from '@driftless/protocol';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
-import type { Log } from '../ports/log.ts';
-import type { Watcher } from '../ports/watcher.ts';
-import { nodeClock } from './node-clock.ts';
+import type { Log } from '../../ports/log.ts';
+import type { Watcher, WatcherHandlers } from '../../ports/watcher.ts';
+import { followWatches } from '../../testing/follow-watches.ts';
+import { nodeClock } from '../node-clock.ts';
+import { createEventQueue, type EventQueue } from './event-queue.ts';
 import { createNodeWatcher, type NodeWatcherOptions, type WatchBackendName } from './node-watcher.ts';
-import { lossReason } from './watch-backend.ts';
+import { watchProblem } from './watch-backend.ts';
 
 const silentLog: Log = { debug: () => {}, info: () => {}, warn: () => {}, error: () => {} };
 
 /** Collects hints, and lets a test wait until they cover a path. */
 class Heard {
   readonly hints: { readonly path: string; readonly deep: boolean }[] = [];
-  readonly degraded: (string | null)[] = [];
+  readonly losses: string[] = [];
+  isIgnored: (path: string) => boolean = () => false;
   #check: () => void = () => {};
 
-  readonly handlers = {
-    onHint: (hint: { readonly path: string; readonly deep: boolean }): void => {
+  readonly handlers: WatcherHandlers = {
+    isIgnoredDirectory: (path) => this.isIgnored(path),
+    onHint: (hint) => {
       this.hints.push(hint);
+      this.scan(hint);
       this.#check();
     },
-    onDegraded: (reason: string | null): void => {
-      this.degraded.push(reason);
+    onLoss: (reason) => {
+      this.losses.push(reason);
       this.#check();
     },
+    onCoverage: () => this.#check(),
   };
+
+  /** What is found by it counts as heard. */
+  scan(hint: { readonly path: string; readonly deep: boolean }): void {
+    if (watcher === undefined) return;
+    const followed = { rootPath: root, isIgnored: this.isIgnored };
+    for (const path of followWatches(watcher, followed, hint)) this.hints.push({ path, deep: false });
+  }
 
   /** A path is covered by a hint of it, of its directory, or of any directory above with `deep`. */
   covers(path: string): boolean {
@@ -68,6 +82,8 @@ class Heard {
   }
 }
 
+const rel = (path: string): RelPath => path as RelPath;
+
 let base: string;
 let root: string;
 let heard: Heard;
@@ -87,15 +103,21 @@ afterEach(async () => {
 const start = async (
   backend: NodeWatcherOptions['backend'],
   isIgnored: (path: string) => boolean = () => false,
+  queue?: EventQueue,
 ): Promise<void> => {
+  heard.isIgnored = isIgnored;
   watcher = createNodeWatcher({
     rootPath: root,
     clock: nodeClock,
     log: silentLog,
     ...(backend === undefined ? {} : { backend }),
+    ...(queue === undefined ? {} : { queue }),
   });
-  await watcher.start({ ...heard.handlers, isIgnoredDirectory: isIgnored });
+  await watcher.start(heard.handlers);
+  heard.scan({ path: '', deep: true });
+  heard.forget();
 };
+const unwatched = () => watcher?.unwatched() ?? { everything: null, places: new Map() };
 const write = (path: string, content = 'x'): void => {
   mkdirSync(dirname(join(root, path)), { recursive: true });
   writeFileSync(join(root, path), content);
@@ -124,7 +146,8 @@ describe.each(backends)('watching by %s', (backend) => {
     heard.forget();
     unlinkSync(join(root, 'dir/old'));
     await heard.untilCovered('dir/old');
-    expect(heard.degraded).toEqual([]);
+    expect(unwatched()).toEqual({ everything: null, places: new Map() });
+    expect(heard.losses).toEqual([]);
   });
 
   test('directories made 30 deep at once, and what comes into the deepest later', async () => {
@@ -176,7 +199,7 @@ describe.each(backends)('watching by %s', (backend) => {
       }
       return missing.size === 0;
     });
-    expect(heard.degraded).toEqual([]);
+    expect(heard.losses).toEqual([]);
   });
 
   test('neither .driftless nor what is in ignored directories is told', async () => {
@@ -209,8 +232,7 @@ describe.each(backends)('watching by %s', (backend) => {
     renameSync(root, join(base, 'elsewhere'));
     await heard.until(() => heard.hints.some((hint) => hint.path === '' && hint.deep));
     mkdirSync(root);
-    await heard.until(() => heard.degraded.at(-1) !== null || heard.hints.length > 1);
-    await heard.until(() => heard.degraded.length === 0 || heard.degraded.at(-1) === null);
+    await heard.until(() => unwatched().everything === null && watcher?.isWatched('') === true);
     heard.forget();
     write('new');
     await heard.untilCovered('new');
@@ -242,25 +264,82 @@ describe.runIf(process.platform === 'linux')('watching by directories alone', ()
       heard.forget();
     }
   });
+
+  test('a directory that is removed and made again in one go, whatever its number, is told whole and watched again', async () => {
+    write('dist/inner/file');
+    write('dist/dist');
+    await start('directories');
+    for (let round = 0; round < 8; round++) {
+      rmSync(join(root, 'dist'), { recursive: true });
+      write('dist/inner/file');
+      write('dist/dist');
+      await heard.until(() => heard.hints.some(({ path, deep }) => path === 'dist' && deep));
+      heard.forget();
+      write('dist/inner/file', `${round}`);
+      await heard.untilCovered('dist/inner/file');
+      heard.forget();
+    }
+  });
+
+  test('a child with the name of its directory does not end the watch', async () => {
+    write('app/app');
+    await start('directories');
+    for (let round = 0; round < 3; round++) {
+      renameSync(join(root, 'app/app'), join(root, 'app/app.old'));
+      write('app/app');
+      await heard.untilCovered('app/app', 'app/app.old');
+      heard.forget();
+      write('app/other', `${round}`);
+      await heard.untilCovered('app/other');
+      heard.forget();
+    }
+  });
+
+  test('what leaves the scope is no longer watched, what comes into it is', async () => {
+    write('build/sub/file');
+    await start('directories', (path) => path === 'build');
+    expect(watcher?.isWatched(rel('build'))).toBe(false);
+    heard.isIgnored = () => false;
+    heard.scan({ path: '', deep: true });
+    heard.forget();
+    write('build/sub/file', 'new');
+    await heard.untilCovered('build/sub/file');
+    watcher?.unwatch(rel('build'));
+    expect(watcher?.isWatched(rel('build/sub'))).toBe(false);
+    heard.isIgnored = (path) => path === 'build';
+    heard.forget();
+    write('build/sub/file', 'newer');
+    await untilMarked();
+    expect(heard.hints.filter(({ path }) => path.startsWith('build/sub'))).toEqual([]);
+  });
+
+  test('more events in one turn than the queue may hold are told as a loss', async () => {
+    write('busy', 'x');
+    await start('directories', undefined, createEventQueue({ queueEventsMax: 200 }));
+    for (let index = 0; index < 60; index += 1) {
+      appendFileSync(join(root, 'busy'), 'x');
+      write('other', `${index}`);
+    }
+    await heard.until(() => heard.losses.length > 0);
+    expect(heard.losses[0]).toContain('events came at once');
+  });
 });
 
 describe('what cannot be watched', () => {
-  test('a missing root degrades, and is watched when it comes (D3)', async () => {
+  test('a missing root is said, and is watched when it comes (D3)', async () => {
     rmSync(root, { recursive: true });
     await start('chokidar');
-    expect(heard.degraded).toEqual(['The folder is missing; watching goes on when it is back.']);
+    expect(unwatched().everything?.reason).toBe('the folder is missing');
     mkdirSync(root);
-    await heard.until(() => heard.degraded.at(-1) === null);
+    await heard.until(() => unwatched().everything === null);
     write('file');
     await heard.untilCovered('file');
   });
 
   test('limits of the system are named with what to do (D9)', () => {
-    expect(lossReason({ code: 'ENOSPC' }, '')).toContain('max_user_watches');
-    expect(lossReason({ code: 'EMFILE' }, 'a')).toContain('Too many files');
-    expect(lossReason({ code: 'EACCES' }, 'a/b')).toBe(
-      'Cannot watch "a/b" (EACCES): its changes are found by scanning.',
-    );
+    expect(watchProblem({ code: 'ENOSPC' }, '').next).toContain('max_user_watches');
+    expect(watchProblem({ code: 'EMFILE' }, 'a').reason).toContain('too many files');
+    expect(watchProblem({ code: 'EACCES' }, 'a/b')).toEqual({ reason: '"a/b" cannot be watched (EACCES)', next: '' });
   });
 
   test('a polling variable in the environment does not make it poll', async () => {

@@ -1,14 +1,17 @@
 /**
- * Hints from the system about changes in a folder. Two backends: one `fs.watch` per directory on Linux, chokidar elsewhere. Loss is told, never silent (D9); a disk that reports nothing is found by a probe (D12); a root that is moved or replaced is
- * told at once (D3, D5). What no watcher can know (a full event queue in the kernel, mmap writes) is left to the periodic scan.
+ * Hints from the system about changes in a folder. Two backends: one `fs.watch` per directory on Linux, chokidar elsewhere. Loss is
+ * told, never silent (D9): of a place that cannot be watched, and of the whole folder when the system's queue of events may have
+ * overflowed; a disk that reports nothing is found by a probe (D12); a root that is moved or replaced is told at once (D3, D5).
+ * What no watcher can know (writes through mmap or another hard link) is left to the sweep.
  */
 import { type FSWatcher, lstatSync, realpathSync, unlinkSync, watch, writeFileSync } from 'node:fs';
 import { basename, join, resolve } from 'node:path';
-import { isRelPath, ownDirectoryName } from '@driftless/protocol';
-import type { Clock, Timer } from '../ports/clock.ts';
-import type { Log } from '../ports/log.ts';
-import type { Watcher, WatcherHandlers } from '../ports/watcher.ts';
-import type { WatchBackend, WatchBackendOptions } from './watch-backend.ts';
+import { isRelPath, ownDirectoryName, type RelPath } from '@driftless/protocol';
+import type { Clock, Timer } from '../../ports/clock.ts';
+import type { Log } from '../../ports/log.ts';
+import type { Watcher, WatcherHandlers, WatchProblem } from '../../ports/watcher.ts';
+import { type EventQueue, eventQueue } from './event-queue.ts';
+import { type WatchBackend, type WatchBackendOptions, watchProblem } from './watch-backend.ts';
 import { watchByChokidar } from './watch-chokidar.ts';
 import { watchDirectories } from './watch-directories.ts';
 
@@ -19,6 +22,8 @@ export interface NodeWatcherOptions {
   readonly clock: Clock;
   readonly log: Log;
   readonly backend?: WatchBackendName | 'auto';
+  /** The process's, but in tests. */
+  readonly queue?: EventQueue;
 }
 
 /** An event for a probe file takes a millisecond; a loaded machine may need a thousand times that. */
@@ -35,18 +40,38 @@ export function createNodeWatcher(options: NodeWatcherOptions): Watcher {
   let guard: FSWatcher | undefined;
   let retry: Timer | undefined;
   let rootIdentity: string | undefined;
-  let lostReason: string | null = null;
+  /** Why nothing is watched at all. */
+  let everything: WatchProblem | null = null;
+  const places = new Map<RelPath | '', WatchProblem>();
+  const queue = options.queue ?? eventQueue;
   /** Starting and restarting follow one another, never side by side. */
   let work: Promise<void> = Promise.resolve();
   const closing = new AbortController();
 
-  const setLost = (reason: string): void => {
-    // The first reason stays: a watch limit gives thousands of them.
-    if (isClosed || lostReason !== null) return;
-    lostReason = reason;
+  const nothingIsWatched = (reason: string, next = ''): void => {
+    // The first reason stays.
+    if (isClosed || everything !== null) return;
+    everything = { reason, next };
     log.warn('watcher.degraded', { reason });
-    handlers?.onDegraded(reason);
+    handlers?.onCoverage();
   };
+
+  const setUnwatched = (path: string, problem: WatchProblem | null): void => {
+    if (isClosed || (path !== '' && !isRelPath(path)) || (problem === null && !places.has(path))) return;
+    const isKnown = places.get(path)?.reason === problem?.reason;
+    if (problem === null) places.delete(path);
+    else places.set(path, problem);
+    if (isKnown) return;
+    // A watch limit gives thousands of them.
+    if (problem !== null && places.size === 1) log.warn('watcher.degraded', { reason: problem.reason });
+    handlers?.onCoverage();
+  };
+
+  const forgetQueue = queue.onLoss((reason) => {
+    if (isClosed || handlers === undefined) return;
+    log.warn('watcher.hints-lost', { reason });
+    handlers.onLoss(reason);
+  });
 
   const hint = (path: string, deep: boolean): void => {
     if (isClosed) return;
@@ -59,13 +84,14 @@ export function createNodeWatcher(options: NodeWatcherOptions): Watcher {
     guard = undefined;
     const stopping = backend;
     backend = undefined;
+    places.clear();
     await stopping?.close();
   };
 
   const startBackend = async (): Promise<void> => {
     rootIdentity = identityOf(rootPath);
     if (rootIdentity === undefined) {
-      setLost('The folder is missing; watching goes on when it is back.');
+      nothingIsWatched('the folder is missing', 'bring it back; watching then goes on by itself');
       lookForRoot();
       return;
     }
@@ -79,7 +105,8 @@ export function createNodeWatcher(options: NodeWatcherOptions): Watcher {
         if (path === '') checkRoot();
         hint(path, deep);
       },
-      onLoss: setLost,
+      onEvent: queue.count,
+      onUnwatched: setUnwatched,
     };
     backend = name === 'directories' ? watchDirectories(backendOptions) : watchByChokidar(backendOptions);
     guardRoot(realRoot);
@@ -95,7 +122,7 @@ export function createNodeWatcher(options: NodeWatcherOptions): Watcher {
       });
       guard.on('error', () => checkRoot());
     } catch (error) {
-      setLost(`Cannot watch the folder itself (${String(error)}): changes are found by scanning.`);
+      setUnwatched('', watchProblem(error, ''));
     }
   };
 
@@ -108,10 +135,10 @@ export function createNodeWatcher(options: NodeWatcherOptions): Watcher {
   /** Anew on what is at the root's place now; what was lost before does not count any more. */
   const restart = async (): Promise<void> => {
     await stopBackend();
-    const wasLost = lostReason !== null;
-    lostReason = null;
+    const wasLost = everything !== null;
+    everything = null;
     await startBackend();
-    if (wasLost && lostReason === null) handlers?.onDegraded(null);
+    if (wasLost && everything === null) handlers?.onCoverage();
     hint('', true);
   };
 
@@ -128,7 +155,7 @@ export function createNodeWatcher(options: NodeWatcherOptions): Watcher {
       .then(async () => {
         if (!isClosed) await act();
       })
-      .catch((error: unknown) => setLost(`Watching failed (${String(error)}): changes are found by scanning.`));
+      .catch((error: unknown) => nothingIsWatched(`watching failed: ${String(error)}`));
     return work;
   };
 
@@ -137,14 +164,19 @@ export function createNodeWatcher(options: NodeWatcherOptions): Watcher {
       handlers = given;
       await enqueue(async () => {
         await startBackend();
-        if (lostReason === null && (await probe(rootPath, clock, closing.signal)) === 'silent') {
-          setLost('This disk does not report changes (a network or virtual disk?): they are found by scanning.');
-        }
+        if (everything === null && (await probe(rootPath, clock, closing.signal)) === 'silent')
+          nothingIsWatched('this disk does not report changes, as network and virtual disks do not');
       });
     },
+    watch: (directory) => backend?.watch(directory),
+    unwatch: (directory) => backend?.unwatch(directory),
+    // While there is no backend nobody needs to look for unwatched directories: a restart looks at everything.
+    isWatched: (directory) => backend?.isWatched(directory) ?? true,
+    unwatched: () => ({ everything, places }),
     close: async () => {
       isClosed = true;
       closing.abort();
+      forgetQueue();
       retry?.cancel();
       await work;
       await stopBackend();

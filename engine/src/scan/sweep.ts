@@ -1,0 +1,337 @@
+/**
+ * Looks at the whole folder in the background, a few files at a time, spread evenly over a period: what no event tells of is found so
+ * (rule HINT; F10, M14): writes through mmap or through a hard link elsewhere, other machines on a network disk. Places that cannot be
+ * watched are looked at more often. A difference becomes a scan request like a watcher's hint, and nothing follows from it here.
+ *
+ * A directory whose listing bears the signature that was last found equal to the rows, or that a scan recorded, is not compared
+ * with them again: that would cost more than the look.
+ */
+import type { RelPath } from '@driftless/protocol';
+import { fingerprintOf, racyWindowMs } from '../core/fingerprint.ts';
+import { listingDifferences, listingSignature } from '../core/listing-differences.ts';
+import { sweepPeriodMs, unwatchedPeriodMs } from '../core/pacing/sweep-period.ts';
+import { parentPath } from '../core/tree-paths.ts';
+import type { Pause } from '../pause.ts';
+import type { Clock } from '../ports/clock.ts';
+import type { Folder, ListResult } from '../ports/folder.ts';
+import type { Log } from '../ports/log.ts';
+import type { StateStore } from '../ports/state-store.ts';
+import type { Watcher } from '../ports/watcher.ts';
+import type { ScanSights } from '../scan.ts';
+
+/** Work is done for this long ahead, then slept: about 80 files. */
+const tickMs = 2_000;
+/**
+ * A mapped file takes new stamps only at the first change after its pages were written back, which the system does after 30 s: a file that
+ * changed silently is read once more when that has happened.
+ */
+const writtenBackMs = 35_000;
+const silentMax = 10_000;
+/** Entries between two looks at the clock. */
+const entriesPerLook = 16;
+
+export interface SweepParts {
+  readonly folder: Folder;
+  readonly store: Pick<StateStore, 'counts' | 'localChildren' | 'row' | 'setLocal'>;
+  readonly clock: Clock;
+  readonly log: Log;
+  readonly pause: Pause;
+  readonly watcher: Pick<Watcher, 'watch' | 'isWatched' | 'unwatched'>;
+  readonly fileBytesMax: number;
+  readonly signal: AbortSignal;
+  /** False while nothing may be concluded from the disk: paused, halted, or a scan of everything is due. */
+  readonly mayRun: () => boolean;
+  /** Loads the rules of a listed directory; true: they changed, what is below must be judged again. */
+  readonly rulesChanged: (directory: RelPath | '', listed: Listed) => Promise<boolean>;
+  /** A path waits for its scan already. */
+  readonly isWaiting: (path: RelPath) => boolean;
+  readonly hint: (path: RelPath | '', deep: boolean) => void;
+}
+
+export interface Sweep extends ScanSights {
+  /** Ends with the signal. */
+  run(): Promise<void>;
+  /** A scan ended before all that it listed was recorded. */
+  scanFailed(): void;
+  /** A scan looked at the whole folder. */
+  lookedAtAll(): void;
+  /** Other places than before cannot be watched. */
+  coverageChanged(): void;
+  periodMs(): number;
+  /** Wall clock of the end of the last look at the whole folder; null: none in this run. */
+  lookedAtMs(): number | null;
+  /** The content is suspected to differ from what its stamps say: it is read again. */
+  readAgain(path: RelPath): void;
+}
+
+type Listed = Extract<ListResult, { kind: 'listed' }>;
+
+export function createSweep(parts: SweepParts): Sweep {
+  const { folder, store, clock, watcher, signal } = parts;
+  const agreed = new Map<RelPath | '', { readonly signature: number; readonly subdirectories: readonly RelPath[] }>();
+  /** Signatures of what scans listed since, and recorded. */
+  const scanned = new Map<RelPath | '', number>();
+  /** What was told, by directory: not again while it looks the same, since a scan need not change what it sees. */
+  const told = new Map<RelPath | '', ReadonlyMap<RelPath, string>>();
+  /** Files whose change no event told of, and since when. */
+  const silentSinceMs = new Map<RelPath, number>();
+  let lookedAtMs: number | null = null;
+  /** Of the last sweeps: what the next ones are spread over. */
+  let entriesInAll = 0;
+  let entriesUnwatched = 0;
+  let wakeUnwatched = (): void => {};
+
+  const isEverythingUnwatched = (): boolean => watcher.unwatched().everything !== null;
+  const periodMs = (): number =>
+    isEverythingUnwatched() ? unwatchedPeriodMs(store.counts().files) : sweepPeriodMs(store.counts().files);
+
+  async function run(): Promise<void> {
+    await Promise.all([forever(sweepAll), forever(sweepUnwatched)]);
+  }
+
+  async function forever(sweepOnce: () => Promise<void>): Promise<void> {
+    while (!signal.aborted) {
+      try {
+        await sweepOnce();
+      } catch (error) {
+        if (signal.aborted) return;
+        parts.log.warn('sweep-failed', { reason: String(error) });
+        await sleep(tickMs);
+      }
+    }
+  }
+
+  async function sweepAll(): Promise<void> {
+    const pace = createPace({ entries: Math.max(entriesInAll, store.counts().entries + 1), periodMs: periodMs() });
+    await pace.untilMayRun();
+    const waiting: (RelPath | '')[] = [''];
+    for (let next = waiting.pop(); next !== undefined; next = waiting.pop())
+      waiting.push(...(await lookAt(next, pace)).toReversed());
+    entriesInAll = pace.done();
+    lookedAtMs = clock.nowMs();
+    await pace.untilEnd();
+  }
+
+  async function sweepUnwatched(): Promise<void> {
+    const places = isEverythingUnwatched() ? [] : [...watcher.unwatched().places.keys()];
+    if (places.length === 0) return await new Promise((resolve) => onceUnwatched(resolve));
+    const entries = Math.max(entriesUnwatched, places.length);
+    const pace = createPace({ entries, periodMs: unwatchedPeriodMs(entries) });
+    await pace.untilMayRun();
+    for (const place of places) {
+      // The system may have room for it by now.
+      watcher.watch(place);
+      await lookAt(place, pace);
+    }
+    entriesUnwatched = pace.done();
+    await pace.untilEnd();
+  }
+
+  function onceUnwatched(resolve: () => void): void {
+    wakeUnwatched = resolve;
+    signal.addEventListener('abort', resolve, { once: true });
+    if (signal.aborted) resolve();
+  }
+
+  // ── one directory ─────────────────────────────────────────────────────────────────────────────────────────────────
+
+  /** Returns the directories below that take part. */
+  async function lookAt(directory: RelPath | '', pace: Pace): Promise<readonly RelPath[]> {
+    const listed = await folder.list(directory, pace.entry);
+    await pace.entry();
+    signal.throwIfAborted();
+    if (listed.kind !== 'listed') {
+      parts.hint(directory, false);
+      return [];
+    }
+    const signature = listingSignature(listed.entries, listed.problems);
+    const known = agreed.get(directory);
+    if (known?.signature === signature) return watchedOnly(known.subdirectories);
+    agreed.delete(directory);
+    if (scanned.get(directory) === signature) {
+      scanned.delete(directory);
+      const subdirectories = directoriesInScope(directory, listed);
+      agreed.set(directory, { signature, subdirectories });
+      return watchedOnly(subdirectories);
+    }
+    if (await parts.rulesChanged(directory, listed)) {
+      parts.hint(directory, true);
+      return [];
+    }
+    const { entries, problems } = listed;
+    const { paths, uncertain, subdirectories, isFresh } = listingDifferences({
+      directory,
+      entries,
+      problems,
+      rows: store.localChildren(directory),
+      fileBytesMax: parts.fileBytesMax,
+      nowMs: clock.nowMs(),
+    });
+    const different = [...paths];
+    for (const path of uncertain) if (await differs(path)) different.push(path);
+    tell(directory, different, listed);
+    let isSettled = !isFresh && paths.length + uncertain.length === 0;
+    if (silentSinceMs.size > 0)
+      for (const { name } of entries) if (readsSilent(pathIn(directory, name))) isSettled = false;
+    if (isSettled) agreed.set(directory, { signature, subdirectories });
+    return watchedOnly(subdirectories);
+  }
+
+  function directoriesInScope(directory: RelPath | '', { entries }: Listed): readonly RelPath[] {
+    return entries.flatMap(({ name, stat }) => {
+      if (stat.kind !== 'directory') return [];
+      const path = pathIn(directory, name);
+      const row = store.row(path);
+      const isInScope = row?.outOfScope === null || row?.outOfScope === 'directory-of-out-of-scope';
+      return isInScope ? [path] : [];
+    });
+  }
+
+  function listed(directory: RelPath | '', { entries, problems }: Listed): void {
+    const freshMs = clock.nowMs() - racyWindowMs;
+    const isCertain =
+      problems.length === 0 &&
+      entries.every(
+        ({ stat: { kind, size, mtimeNs, ctimeNs } }) =>
+          kind === 'directory' ||
+          (kind === 'file' &&
+            size <= parts.fileBytesMax &&
+            Number((ctimeNs > mtimeNs ? ctimeNs : mtimeNs) / 1_000_000n) < freshMs),
+      );
+    if (isCertain) scanned.set(directory, listingSignature(entries, problems));
+    else scanned.delete(directory);
+  }
+
+  /** A directory that nobody watches was never listed: the scan does both. */
+  function watchedOnly(subdirectories: readonly RelPath[]): readonly RelPath[] {
+    return subdirectories.filter((path) => {
+      if (watcher.isWatched(path)) return true;
+      parts.hint(path, false);
+      return false;
+    });
+  }
+
+  function tell(directory: RelPath | '', different: readonly RelPath[], listed: Listed): void {
+    const before = told.get(directory);
+    told.delete(directory);
+    if (different.length === 0) return;
+    const stats = new Map(listed.entries.map(({ name, stat }) => [pathIn(directory, name), stat]));
+    const now = new Map<RelPath, string>();
+    for (const path of different) {
+      const stat = stats.get(path);
+      const sight = stat === undefined ? '' : `${stat.kind}${fingerprintOf(stat)}`;
+      // What an event told of is on its way.
+      if (parts.isWaiting(path)) continue;
+      now.set(path, sight);
+      if (before?.get(path) === sight) continue;
+      const local = store.row(path)?.local;
+      if (stat?.kind === 'file' && local?.kind === 'file' && local.fingerprint !== fingerprintOf(stat))
+        noteSilent(path);
+      parts.hint(path, false);
+    }
+    if (now.size > 0) told.set(directory, now);
+  }
+
+  function noteSilent(path: RelPath): void {
+    silentSinceMs.delete(path);
+    if (silentSinceMs.size < silentMax) silentSinceMs.set(path, clock.monotonicMs());
+  }
+
+  async function differs(path: RelPath): Promise<boolean> {
+    const row = store.row(path);
+    if (row?.outOfScope === 'unreadable') {
+      if ((await folder.list(path)).kind === 'listed') return true;
+      const opened = await folder.openFile(path);
+      if (!('read' in opened)) return false;
+      await opened.close();
+      return true;
+    }
+    return row?.local?.kind === 'symlink' && (await folder.readLink(path)) !== row.local.target;
+  }
+
+  /** Whether the file changed silently and is to be read once more; does so when it is time. */
+  function readsSilent(path: RelPath): boolean {
+    const sinceMs = silentSinceMs.get(path);
+    if (sinceMs === undefined) return false;
+    if (clock.monotonicMs() - sinceMs >= writtenBackMs) {
+      silentSinceMs.delete(path);
+      readAgain(path);
+    }
+    return true;
+  }
+
+  function readAgain(path: RelPath): void {
+    const row = store.row(path);
+    if (row?.outOfScope === null && row.local?.kind === 'file' && !row.local.racy)
+      store.setLocal(path, { ...row.local, racy: true });
+    parts.hint(path, false);
+  }
+
+  // ── the even pace ─────────────────────────────────────────────────────────────────────────────────────────────────
+
+  interface Pace {
+    /** After each entry. Never throws. */
+    entry(): Promise<void> | undefined;
+    done(): number;
+    untilMayRun(): Promise<void>;
+    untilEnd(): Promise<void>;
+  }
+
+  function createPace(plan: { readonly entries: number; readonly periodMs: number }): Pace {
+    const startMs = clock.monotonicMs();
+    let done = 0;
+    const untilMayRun = async (): Promise<void> => {
+      while (!parts.mayRun() && !signal.aborted) await sleep(tickMs);
+    };
+    const rest = async (): Promise<void> => {
+      await sleep(aheadMs());
+      await untilMayRun();
+    };
+    const aheadMs = (): number => startMs + (done * plan.periodMs) / plan.entries - clock.monotonicMs();
+    return {
+      entry() {
+        done += 1;
+        if (done % entriesPerLook !== 0) return undefined;
+        return aheadMs() < tickMs ? parts.pause() : rest();
+      },
+      done: () => done,
+      untilMayRun,
+      async untilEnd() {
+        await sleep(startMs + plan.periodMs - clock.monotonicMs());
+      },
+    };
+  }
+
+  async function sleep(delayMs: number): Promise<void> {
+    if (signal.aborted || delayMs <= 0) return;
+    await new Promise<void>((resolve) => {
+      const timer = clock.after(delayMs, end);
+      function end(): void {
+        timer.cancel();
+        signal.removeEventListener('abort', end);
+        resolve();
+      }
+      signal.addEventListener('abort', end);
+    });
+  }
+
+  return {
+    listed,
+    uncertain: (path) => {
+      scanned.delete(parentPath(path) ?? '');
+    },
+    scanFailed: () => scanned.clear(),
+    run,
+    lookedAtAll: () => {
+      lookedAtMs = clock.nowMs();
+    },
+    coverageChanged: () => wakeUnwatched(),
+    periodMs,
+    lookedAtMs: () => lookedAtMs,
+    readAgain,
+  };
+}
+
+function pathIn(directory: RelPath | '', name: string): RelPath {
+  return (directory === '' ? name : `${directory}/${name}`) as RelPath;
+}

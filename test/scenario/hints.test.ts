@@ -1,0 +1,250 @@
+/**
+ * Changes that no event tells of (rule HINT; F10, M14, D9): every loss that can be known leads to a look at that place, and what
+ * cannot be known is found by the sweep within its period. "In sync" says how long ago the whole folder was looked at.
+ */
+import type { RelPath } from '@driftless/protocol';
+import { afterEach, beforeEach, describe, expect, test } from 'vitest';
+import { fingerprintOf } from '../../engine/src/core/fingerprint.ts';
+import { createSmallWorld, type Person, type SmallWorld } from './small-world.ts';
+
+let world: SmallWorld;
+let a: Person;
+let b: Person;
+const files = { 'dir/one.txt': 'one\n', 'dir/two.txt': 'two\n', 'deep/er/three.txt': 'three\n', 'top.txt': 'top\n' };
+beforeEach(async () => {
+  world = createSmallWorld();
+  a = world.person('a');
+  b = world.person('b');
+  for (const [path, text] of Object.entries(files)) a.user.write(path, text);
+  a.start();
+  await world.quiet();
+  b.start();
+  await world.quiet();
+});
+afterEach(async () => {
+  await world.close();
+});
+
+const unheard = (act: () => void): void => {
+  const { onHint } = a.memory;
+  a.memory.onHint = () => {};
+  act();
+  a.memory.onHint = onHint;
+};
+const equal = (): void => expect(b.user.tree()).toEqual(a.user.tree());
+const sent = (from: number): string[] =>
+  a.events.slice(from).flatMap((event) => (event.event === 'sent' ? [event.path] : []));
+
+describe('what nothing told of', () => {
+  test.each<[string, () => void]>([
+    ['an edit', () => a.user.write('dir/one.txt', 'edited\n')],
+    ['a file more', () => a.user.write('deep/er/more.txt', 'more\n')],
+    ['a directory more', () => a.user.write('new/x/y.txt', 'y\n')],
+    ['a file less', () => a.user.remove('deep/er/three.txt')],
+    ['a directory less', () => a.user.remove('deep')],
+    ['a directory under another name', () => a.user.rename('dir', 'folder')],
+    [
+      'a file in place of a directory',
+      () => {
+        a.user.remove('dir');
+        a.user.write('dir', 'a file\n');
+      },
+    ],
+    ['another mode', () => a.user.setMode('top.txt', 0o755)],
+    ['a link', () => a.user.symlink('link', 'top.txt')],
+    ['a rule', () => a.user.write('.gitignore', 'dir/\n')],
+  ])('%s is found within the period', async (_name, act) => {
+    const { sweepPeriodMs = 0 } = await a.peer.status();
+    expect(sweepPeriodMs).toBe(15_000);
+    const before = a.store.head()?.height;
+    unheard(act);
+    await world.clock.advance(2 * sweepPeriodMs);
+    await world.quiet();
+    expect(a.store.head()?.height).not.toBe(before);
+    const here = Object.entries(a.user.tree()).filter(
+      ([path]) => !a.user.read('.gitignore') || !path.startsWith('dir/'),
+    );
+    const there = Object.entries(b.user.tree()).filter(
+      ([path]) => !a.user.read('.gitignore') || !path.startsWith('dir/'),
+    );
+    expect(there).toEqual(here);
+  });
+
+  test('while a file is being saved, neither emptiness nor absence is published', async () => {
+    unheard(() => {
+      a.user.write('dir/one.txt', '');
+      a.user.remove('dir/two.txt');
+    });
+    const before = a.events.length;
+    const isSeen = (): boolean => a.store.row('dir/two.txt' as RelPath)?.local === null;
+    for (let waitedMs = 0; !isSeen() && waitedMs < 40_000; waitedMs += 10) await world.clock.advance(10);
+    expect(isSeen()).toBe(true);
+    a.user.write('dir/one.txt', 'longer text\n');
+    a.user.write('dir/two.txt', 'text again\n');
+    await world.quiet();
+    equal();
+    expect(sent(before).sort()).toEqual(['dir/one.txt', 'dir/two.txt']);
+  });
+
+  test('a folder at rest is looked at, and nothing follows: no scan, no event', async () => {
+    // What changed lately is read once more.
+    await world.clock.advance(40_000);
+    const { wholeFolderLookedAt: first } = await a.peer.status();
+    const before = a.events.length;
+    await world.clock.advance(5 * 60_000);
+    const { wholeFolderLookedAt: last } = await a.peer.status();
+    expect(Date.parse(last ?? '') - Date.parse(first ?? '')).toBeGreaterThan(4.5 * 60_000);
+    expect(a.events.slice(before).filter(({ event }) => event !== 'peer')).toEqual([]);
+  });
+
+  test('a paused peer does not look; it finds all when it goes on', async () => {
+    await a.peer.pause();
+    await world.clock.advance(1_000);
+    const { wholeFolderLookedAt: first } = await a.peer.status();
+    unheard(() => a.user.write('dir/one.txt', 'edited\n'));
+    await world.clock.advance(60_000);
+    expect((await a.peer.status()).wholeFolderLookedAt).toBe(first);
+    const resumed = a.peer.resume();
+    await world.clock.advance(40_000);
+    await resumed;
+    await world.quiet();
+    equal();
+  });
+
+  test('verify finds it, and the sync takes it from there', async () => {
+    unheard(() => {
+      a.user.write('dir/one.txt', 'edited\n');
+      a.user.remove('dir/two.txt');
+      a.user.write('dir/more.txt', 'more\n');
+    });
+    const verifying = a.peer.verify();
+    await world.clock.advance(100);
+    const { ok, differences } = await verifying;
+    expect(ok).toBe(false);
+    expect(differences.map(({ path }) => path).sort()).toEqual(['dir/more.txt', 'dir/one.txt', 'dir/two.txt']);
+    await world.until('sent', () => b.user.read('dir/more.txt') !== undefined, 2_000);
+    await world.quiet();
+    equal();
+  });
+
+  test('a file that changes without any stamp, as a mapped one can, is read once more after a silent change', async () => {
+    unheard(() => a.user.write('top.txt', 'aaaa\n'));
+    await world.until('found', () => b.user.read('top.txt') === 'aaaa\n', 60_000);
+    // Same size, and stamps that are set back.
+    const { disk } = a.memory;
+    const row = a.store.row('top.txt' as RelPath);
+    unheard(() => a.user.write('top.txt', 'bbbb\n'));
+    const stat = disk.lstat('/folder/top.txt');
+    if (row?.local?.kind !== 'file' || stat == null) throw new Error('no file');
+    a.store.setLocal('top.txt' as RelPath, {
+      ...row.local,
+      fingerprint: fingerprintOf(stat),
+      racy: false,
+    });
+    await world.until('found again', () => b.user.read('top.txt') === 'bbbb\n', 60_000);
+  });
+});
+
+describe('what is known to be lost', () => {
+  test('hints that may have been dropped: nothing is in sync before the whole folder was looked at', async () => {
+    unheard(() => {
+      a.user.write('dir/one.txt', 'edited\n');
+      a.user.remove('deep/er/three.txt');
+      a.user.write('new/x.txt', 'x\n');
+    });
+    const before = a.events.length;
+    a.watcher.lose();
+    await world.until('found', () => b.user.read('new/x.txt') === 'x\n', 2_000);
+    await world.quiet();
+    equal();
+    const states = a.events.slice(before).flatMap((event) => (event.event === 'state' ? [event.state] : []));
+    expect(states[0]).toBe('scanning');
+    expect(sent(before)).toContain('dir/one.txt');
+  });
+
+  test('lost in the middle of that look: it looks once more', async () => {
+    let lost = 0;
+    const { beforeCall } = a.memory;
+    a.memory.beforeCall = (call) => {
+      beforeCall(call);
+      if (call.operation !== 'list' || !call.path.endsWith('/er') || lost > 0) return;
+      lost += 1;
+      unheard(() => a.user.write('top.txt', 'edited\n'));
+      unheard(() => a.user.write('dir/one.txt', 'edited\n'));
+      a.watcher.lose();
+    };
+    a.watcher.lose();
+    await world.until(
+      'found',
+      () => b.user.read('top.txt') === 'edited\n' && b.user.read('dir/one.txt') === 'edited\n',
+      5_000,
+    );
+    expect(lost).toBe(1);
+    await world.quiet();
+    equal();
+  });
+});
+
+describe('places that cannot be watched', () => {
+  test('are looked at every ten seconds, said with cause and remedy, and nothing else is scanned for them', async () => {
+    a.watcher.refuse('dir', 'no watches left');
+    a.watcher.lose();
+    await world.quiet();
+    expect(await a.peer.status()).toMatchObject({
+      state: 'idle',
+      watchingByRescan: true,
+      unwatched: { directories: 1, reason: 'no watches left' },
+    });
+    // What changed lately is read once more.
+    await world.clock.advance(40_000);
+    const before = a.events.length;
+    unheard(() => a.user.write('dir/one.txt', 'edited\n'));
+    await world.until('found', () => b.user.read('dir/one.txt') === 'edited\n', 22_000);
+    await world.clock.advance(60_000);
+    const scans = a.events.slice(before).filter((event) => event.event === 'state' && event.state === 'scanning');
+    // The edit, and its file once more.
+    expect(scans.length).toBeLessThanOrEqual(2);
+    a.watcher.refuse('dir', null);
+    await world.until('healed', () => a.state()?.watchingByRescan === false, 22_000);
+  });
+
+  test('a folder without any watch is looked at as a whole', async () => {
+    a.watcher.refuse('*', 'a network disk');
+    await world.quiet();
+    expect(await a.peer.status()).toMatchObject({ unwatched: { directories: null }, sweepPeriodMs: 10_000 });
+  });
+});
+
+describe('watches follow the rules in force', () => {
+  const watched = (): string[] => [...a.watcher.watched].sort();
+
+  test('what is ignored is never watched; a rule that changes moves the watches', async () => {
+    expect(watched()).toEqual(['', 'deep', 'deep/er', 'dir']);
+    a.user.write('.gitignore', 'deep/\n');
+    await world.quiet();
+    expect(watched()).toEqual(['', 'dir']);
+    a.user.write('.gitignore', 'dir/\n');
+    await world.quiet();
+    expect(watched()).toEqual(['', 'deep', 'deep/er']);
+  });
+
+  test('a rule that a united or received ignore file brings, too', async () => {
+    b.user.write('.driftlessignore', 'deep/\n');
+    await world.quiet();
+    expect(watched()).toEqual(['', 'dir']);
+    expect([...b.watcher.watched].sort()).toEqual(['', 'dir']);
+  });
+
+  test('directories that a record brings are watched, however deep; those that it takes are not', async () => {
+    b.user.write('x/y/z/w.txt', 'w\n');
+    await world.quiet();
+    expect(watched()).toContain('x/y/z');
+    b.user.rename('x', 'v');
+    await world.quiet();
+    expect(watched()).toContain('v/y/z');
+    expect(watched().filter((path) => path.startsWith('x'))).toEqual([]);
+    b.user.remove('v');
+    await world.quiet();
+    expect(watched()).toEqual(['', 'deep', 'deep/er', 'dir']);
+  });
+});

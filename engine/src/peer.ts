@@ -23,7 +23,7 @@ import { createContents } from './contents.ts';
 import type { PeerState } from './control.ts';
 import { createControl } from './control-service.ts';
 import { backoffDelayMs, pathBackoff, staleDelayMs } from './core/backoff.ts';
-import { liveEntry, sameLocal } from './core/entry-encoding.ts';
+import { liveEntry, sameEntry, sameLocal } from './core/entry-encoding.ts';
 import {
   type EarlierMembership,
   type JoinOptions,
@@ -31,6 +31,7 @@ import {
   supersededAtJoin,
   wasInRoomBy,
 } from './core/first-join.ts';
+import { isIgnoreFileName } from './core/ignore-rules.ts';
 import { leafDigest } from './core/leaf-digest.ts';
 import { derivePeerState, type Halt } from './core/peer-state.ts';
 import { type Apply, conflictWords, type DiskStep, type Plan, type PublishStep } from './core/plan.ts';
@@ -93,6 +94,8 @@ const trashEveryMsMin = 5_000;
 const trashEveryMsMax = 60_000;
 /** After a checkpoint that failed. */
 const checkpointRetryMs = 60_000;
+/** Paths that fail among which ignore files are looked for. */
+const problemsLookedAtMax = 1_000;
 /** Paths that wait for room at the relay and are not asked with: the smallest are, and let the others go on (rule REFUSED). */
 const refusedRetryMs = pathBackoff.maxMs;
 const refusedAskedWithMax = 32;
@@ -143,6 +146,8 @@ export function createPeer(given: PeerParts): Peer {
   let lastToldMs = Number.NEGATIVE_INFINITY;
   /** Something on disk, in the room or in what is known of them is different from before the turn. */
   let isFruitful = false;
+  /** This turn put something in its place, or into the room. */
+  let isUnderWay = false;
   const commands: (() => Promise<void>)[] = [];
   let running: Promise<void> | null = null;
   /** Work beside the loop; waited for before the parts are closed. */
@@ -590,11 +595,12 @@ export function createPeer(given: PeerParts): Peer {
   async function carryOut(): Promise<void> {
     const current = context.session();
     if (current === null) return;
+    isUnderWay = false;
     // What the room brought and this machine leaves out must be known before it is applied; ignore files come first (rules IG1, IG2).
     const { ignoreFiles } = await scanner.scopeArrivals({ nowMs: clock.nowMs() });
-    const pending = store
-      .pendingRows({ limit: rowsPerPlanMax, nowMs: clock.nowMs() })
-      .filter(({ path }) => !mounts.isHeld(path));
+    const pending = ruled(store.pendingRows({ limit: rowsPerPlanMax, nowMs: clock.nowMs() })).filter(
+      ({ path }) => !mounts.isHeld(path),
+    );
     const rows =
       ignoreFiles.length === 0
         ? pending
@@ -623,14 +629,10 @@ export function createPeer(given: PeerParts): Peer {
     }
     working = true;
     tellState();
-    const plan = reconcile({
-      rows,
-      view: store,
-      traits: folder.traits,
-      mergeable: isMergeable,
-      ...(store.setting('join') === undefined ? {} : { superseded: supersededAtJoin(joinOptions()) }),
-      settled: (path) => !settler.has(path),
-    });
+    const rulesFirst = planOf(rows);
+    // An ignore file for which nothing can be done at present (something is in its place) holds back nobody.
+    const waitsForRules = ignoreFiles.length > 0 && rulesFirst.disk.length + rulesFirst.publish.length > 0;
+    const plan = waitsForRules || ignoreFiles.length === 0 ? rulesFirst : planOf(pending);
     store.transaction(() => {
       for (const { path, base } of plan.bases) store.setBase(path, base);
       for (const { kind, path } of plan.scope) scopeStep(kind, path);
@@ -640,7 +642,7 @@ export function createPeer(given: PeerParts): Peer {
     const clashes = await applyDisk(plan);
     if (context.session() !== current) return;
     // One that both sides changed is first published as any conflict, and then waits like any.
-    if (ignoreFiles.length > 0 && plan.disk.length > 0 && clashes.length === 0) {
+    if (waitsForRules && plan.disk.length > 0 && clashes.length === 0) {
       // Their rules hold from here on, for what is on disk and for what else arrived.
       for (const path of ignoreFiles)
         settler.hint(path.includes('/') ? (path.slice(0, path.lastIndexOf('/')) as RelPath) : '', true);
@@ -650,6 +652,32 @@ export function createPeer(given: PeerParts): Peer {
     if (context.session() !== current) return;
     await settleConflicts(current);
     await afterwards(current);
+  }
+
+  const planOf = (rows: readonly Row[]): Plan =>
+    reconcile({
+      rows,
+      view: store,
+      traits: folder.traits,
+      mergeable: isMergeable,
+      ...(store.setting('join') === undefined ? {} : { superseded: supersededAtJoin(joinOptions()) }),
+      settled: (path) => !settler.has(path),
+    });
+
+  /**
+   * Where an ignore file of the room could not be put in its place, its rules are not in force here: what is new on this disk beside or
+   * below it is not published meanwhile, since it may be what they leave out (rule IG1). Everything else goes on.
+   */
+  function ruled(rows: readonly Row[]): readonly Row[] {
+    const unruled = store
+      .problemRows(problemsLookedAtMax)
+      .filter(
+        ({ path, base, remote }) => isIgnoreFileName(path) && remote !== null && !sameEntry(base, liveEntry(remote)),
+      )
+      .map(({ path }) => path.slice(0, path.lastIndexOf('/') + 1));
+    if (unruled.length === 0) return rows;
+    const isNewHere = ({ base, remote }: Row): boolean => base === null && liveEntry(remote) === null;
+    return rows.filter((row) => !isNewHere(row) || !unruled.some((directory) => row.path.startsWith(directory)));
   }
 
   const joinOptions = (): JoinOptions => ({
@@ -754,6 +782,7 @@ export function createPeer(given: PeerParts): Peer {
       const lastApplied = result.applied.at(-1);
       if (lastApplied !== undefined) {
         isFruitful = true;
+        isUnderWay = true;
         rootGuard.noteApplied();
         noteLastChange(lastApplied.path, roomLog.authorOf(lastApplied.path) ?? '');
       }
@@ -933,6 +962,7 @@ export function createPeer(given: PeerParts): Peer {
     switch (outcome.kind) {
       case 'appended':
         isFruitful = true;
+        isUnderWay = true;
         context.refusals.done('send');
         if (allOrNothing || extra.length > 0) context.refusals.done('extra');
         if (waitedForRoom) roomFound();
@@ -975,7 +1005,8 @@ export function createPeer(given: PeerParts): Peer {
 
   /** Nothing urgent is left: checkpoint, trash. */
   async function afterwards(current: RoomSession): Promise<void> {
-    if (store.counts().pending > 0) return;
+    // What fails, is held or waits may do so for ever: only work that goes on comes first.
+    if (isUnderWay && store.counts().pending > 0) return;
     wholeRecord = false;
     if (tombstonesDue && context.refusals.mayTry('extra')) {
       const aged = await agedTombstones(context);

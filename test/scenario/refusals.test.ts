@@ -150,14 +150,14 @@ describe('a relay that fails', () => {
     const content = slot?.kind === 'file' ? slot.content : undefined;
     for (const id of content?.refs.ids ?? []) lost.add(id);
     b.start();
-    await world.until('the others', () => b.user.read('other.bin') !== null && b.user.read('good.bin') !== null);
+    await world.until('the others', () => b.user.read('other.bin') !== undefined && b.user.read('good.bin') !== undefined);
     await world.until('said', () => b.state()?.code === 'relay-failed');
     expect(b.store.problemRows(9).map((row) => row.path)).toEqual(['bad.bin']);
     const before = asked();
     await world.clock.advance(120_000);
     expect(asked() - before).toBeLessThan(60);
     lost.clear();
-    await world.until('all', () => b.user.read('bad.bin') !== null, 90_000);
+    await world.until('all', () => b.user.read('bad.bin') !== undefined, 90_000);
     await world.quiet();
     expect(b.user.tree()).toEqual(a.user.tree());
   });
@@ -170,7 +170,40 @@ describe('a relay that fails', () => {
     await world.clock.advance(120_000);
     world.relay.quotas.roomBytesMax = 100_000_000;
     world.relay.cut();
-    await world.until('there', () => b.user.read('big.bin') !== null, 1_000);
+    await world.until('there', () => b.user.read('big.bin') !== undefined, 1_000);
     await world.quiet();
+  });
+});
+
+describe('one path that fails for ever', () => {
+  test('stops neither checkpoints nor the rest of its room', async () => {
+    const [a, b] = await pair({ 'k.txt': 'k' });
+    b.folder.addFault({ operation: 'swapIn', path: 'bad.txt', code: 'EACCES', times: Number.POSITIVE_INFINITY });
+    a.user.write('bad.txt', 'bad');
+    await world.until('it fails', () => b.store.problemRows(9).length === 1);
+    Object.assign(b.store, { bytesSinceCheckpoint: () => ({ bytes: 2 ** 30, records: 1 }) });
+    b.user.write('good.txt', 'good');
+    await world.until('the rest', () => a.user.read('good.txt') === 'good');
+    await world.until('a checkpoint', () => (world.relay.requests.get('putCheckpoint') ?? 0) > 0, 120_000);
+    expect(b.store.problemRows(9).map((row) => row.path)).toEqual(['bad.txt']);
+  });
+
+  test('an ignore file that cannot be placed holds back only what it may leave out', async () => {
+    const [a, b] = await pair({ 'd/k.txt': 'k', 'k.txt': 'k' });
+    b.folder.addFault({ operation: 'swapIn', path: 'd/.gitignore', code: 'EACCES', times: Number.POSITIVE_INFINITY });
+    a.user.write('d/.gitignore', 'secret.txt\n');
+    await world.until('it fails', () => b.store.problemRows(9).length === 1);
+    b.user.write('d/secret.txt', 'secret');
+    b.user.write('d/k.txt', 'edited');
+    b.user.write('other.txt', 'other');
+    a.user.write('k.txt', 'new');
+    await world.until('the rest', () => a.user.read('other.txt') === 'other' && a.user.read('d/k.txt') === 'edited');
+    await world.until('both ways', () => b.user.read('k.txt') === 'new');
+    await world.clock.advance(30_000);
+    expect(a.user.read('d/secret.txt')).toBeUndefined();
+    b.folder.clearFaults();
+    await world.quiet();
+    expect(a.user.read('d/secret.txt')).toBeUndefined();
+    expect(b.user.read('d/.gitignore')).toBe('secret.txt\n');
   });
 });

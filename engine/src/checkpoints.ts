@@ -18,7 +18,7 @@ import {
   type SealedRecord,
   type Variant,
 } from '@driftless/protocol';
-import { ChunksMissing, largeContentBytesMin } from './content/content-types.ts';
+import { ChunksMissing } from './content/content-types.ts';
 import { chunkRanges } from './core/chunker.ts';
 import { refsOfIds } from './core/content-refs.ts';
 import { liveEntry } from './core/entry-encoding.ts';
@@ -27,6 +27,7 @@ import { pageBytes, pageEntriesOf, pageHash, parsePage, rootOfHashes } from './c
 import type { Row } from './core/row.ts';
 import type { PeerContext } from './peer-context.ts';
 import type { RoomSession } from './ports/room-session.ts';
+import { heldContent } from './room/held-content.ts';
 
 /** Rule CP3. */
 const checkpointBytesMin = 4 * 1024 * 1024;
@@ -303,22 +304,16 @@ export function createCheckpoints(context: PeerContext): Checkpoints {
       batchBytes = 0;
     };
     const offer = async (content: Content, row: Row | undefined): Promise<void> => {
-      const isHere = row?.local?.kind === 'file' && row.local.digest === content.digest;
-      // Edited here since: then its bytes are perhaps under another name, or kept for merging (rule BASE).
-      const holder = isHere ? row : store.localFilesByDigest(content.digest, 1)[0];
-      if (holder?.local?.kind === 'file' && content.size > largeContentBytesMin)
-        await contents.uploadLarge(holder.path, holder.local, session, {
+      const held = await heldContent(context, content, row);
+      if (held.kind === 'large')
+        await contents.uploadLarge(held.path, held.local, session, {
           signal: context.signal,
           evenIfKnown: true,
           onProgress: () => {},
         });
       else {
-        const chunks =
-          holder?.local?.kind === 'file'
-            ? await contents.chunksFromDisk(holder.path, holder.local, 'all')
-            : contents.chunksFromCaches(content);
-        batch.push(...chunks);
-        batchBytes += chunks.reduce((sum, chunk) => sum + chunk.sealed.length, 0);
+        batch.push(...held.chunks);
+        batchBytes += held.chunks.reduce((sum, chunk) => sum + chunk.sealed.length, 0);
         if (batchBytes > 2 * 1024 * 1024) await send();
       }
       await context.pause();

@@ -57,8 +57,9 @@ import { createPresenceBoard } from './presence.ts';
 import { createPublisher } from './publish.ts';
 import { createRecovery, youngerLog } from './recover.ts';
 import { createRelayFeed } from './relay-feed.ts';
+import { createLostContents } from './room/lost-contents.ts';
 import { createRefusals, type RefusableWork } from './room/refusals.ts';
-import { createRoomLog } from './room-log.ts';
+import { createRoomLog, RecordIncomplete } from './room-log.ts';
 import { createRootGuard } from './root-guard.ts';
 import { createSecondLooks } from './scan/second-look.ts';
 import { createSettler } from './scan/settler.ts';
@@ -230,6 +231,8 @@ export function createPeer(given: PeerParts): Peer {
         fault.refused === undefined
           ? backoffDelayMs(attempts - 1, parts.random.fraction(), pathBackoff)
           : context.refusals.refusedPath(path, fault.refused.work, fault.refused.refusal);
+      const wanted = liveEntry(store.row(path)?.remote ?? null);
+      if (fault.isLost === true && wanted?.kind === 'file') lost.ask(wanted.content.digest);
       if (store.row(path)?.problem?.reason !== reason) parts.onEvent({ event: 'problem', path, reason });
       store.setProblem(path, { reason, attempts, retryAtMs: clock.nowMs() + delayMs });
     },
@@ -256,7 +259,8 @@ export function createPeer(given: PeerParts): Peer {
   const applier = createApplier(context);
   const checkpoints = createCheckpoints(context);
   const recovery = createRecovery(context, roomLog, checkpoints);
-  const presence = createPresenceBoard(context);
+  const lost = createLostContents(context, runBeside);
+  const presence = createPresenceBoard(context, lost);
   const trash = createTrashKeeper(context);
   const git = createGitWatch(context);
   const holds = createHolds(parts);
@@ -1139,6 +1143,7 @@ export function createPeer(given: PeerParts): Peer {
       planAfter(refused('room', error));
       return failuresBefore;
     }
+    if (error instanceof RecordIncomplete) for (const id of error.lost) lost.ask(id);
     const failures = failuresBefore + 1;
     const failure = failureOf(error, failures);
     if (failure.settlesJournal) isSettled = false;

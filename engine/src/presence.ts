@@ -5,6 +5,7 @@
 import { bytesToHex } from '@driftless/protocol';
 import type { PeerInfo } from './control.ts';
 import type { PeerContext } from './peer-context.ts';
+import type { LostContents } from './room/lost-contents.ts';
 
 /** How often a peer says that it is there while nothing changes. */
 const announceEveryMs = 15_000;
@@ -35,7 +36,7 @@ export interface PresenceBoard {
   readonly cloned: boolean;
 }
 
-export function createPresenceBoard(context: PeerContext): PresenceBoard {
+export function createPresenceBoard(context: PeerContext, lost: LostContents): PresenceBoard {
   const { parts } = context;
   const { store, cipher, clock, random } = parts;
   const run = bytesToHex(random.bytes(8));
@@ -54,7 +55,8 @@ export function createPresenceBoard(context: PeerContext): PresenceBoard {
   function announce(state: string): number {
     const session = context.session();
     const head = store.head();
-    const text = `${state} ${head?.id ?? ''}`;
+    const asks = lost.asks();
+    const text = `${state} ${head?.id ?? ''} ${asks.join(' ')}`;
     const nowMs = clock.monotonicMs();
     if (session !== null && (text !== lastText || nowMs - lastMs >= announceEveryMs)) {
       n += 1;
@@ -66,6 +68,7 @@ export function createPresenceBoard(context: PeerContext): PresenceBoard {
           height: head?.height ?? 0,
           recordId: head?.id ?? null,
           state,
+          asks,
         }),
       );
       lastText = text;
@@ -88,6 +91,7 @@ export function createPresenceBoard(context: PeerContext): PresenceBoard {
     if (before !== undefined && before.run === body.run && body.n <= before.n) return;
     if (endedRuns.get(body.device) === body.run) return;
     if (before !== undefined && before.run !== body.run) endedRuns.set(body.device, before.run);
+    if (body.asks.length > 0) lost.answer(body.asks);
     const isNew = before === undefined || !fresh(before);
     seen.delete(body.device);
     seen.set(body.device, {

@@ -4,6 +4,7 @@
  * advances base for its paths.
  */
 import {
+  type ChunkId,
   decodeRecordHeader,
   limits,
   noRecordId,
@@ -37,9 +38,12 @@ export type TakeOutcome =
 
 /** Fetched again by the next turn; shown while it lasts. */
 export class RecordIncomplete extends Error {
-  constructor(height: number, reason: string) {
+  /** Pieces of its body that the relay does not have. */
+  readonly lost: readonly ChunkId[];
+  constructor(height: number, reason: string, lost: readonly ChunkId[] = []) {
     super(`record ${height} of the room cannot be read yet: ${reason}`);
     this.name = 'RecordIncomplete';
+    this.lost = lost;
   }
 }
 
@@ -160,11 +164,9 @@ export function createRoomLog(context: PeerContext): RoomLog {
       await context.session()?.get(wanted, (chunk) => {
         pieces.set(chunk.id, chunk.sealed);
       });
-    return header.bodyChunks.map((id) => {
-      const piece = pieces.get(id);
-      if (piece === undefined) throw new RecordIncomplete(header.height, 'a piece of its body is not at the relay');
-      return piece;
-    });
+    const lost = header.bodyChunks.filter((id) => !pieces.has(id));
+    if (lost.length > 0) throw new RecordIncomplete(header.height, 'a piece of its body is not at the relay', lost);
+    return header.bodyChunks.map((id) => pieces.get(id) ?? new Uint8Array(0));
   }
 
   /** Rule LOG2: changes nothing, is a link of the chain, and is shown. */

@@ -35,6 +35,8 @@ export const limits = {
   headsPerLocateMax: 4_096,
   staleRecordBytesMax: 256 * 1024,
   presenceBytesMax: 2_048,
+  /** A quarter of it; the next presence asks for more. */
+  presenceAsksMax: 16,
   checkpointSealedBytesMax: 64 * 1024,
   checkpointListsMax: 1_024,
   channelsMax: 1_024,

@@ -433,8 +433,14 @@ export function encodePresenceBody(body: PresenceBody): Uint8Array {
       height: integerToWire(body.height),
       recordId: body.recordId === null ? empty : hexToBytes(body.recordId),
       state: clipText(body.state, limits.labelBytesMax),
+      asks: body.asks.slice(0, limits.presenceAsksMax).map((id) => sized(hexToBytes(id), 32)),
     }),
   );
+}
+
+function asksFrom(asks: readonly Uint8Array[]): readonly string[] {
+  checkLimit(asks.length, limits.presenceAsksMax, 'asks');
+  return asks.map((id) => bytesToHex(checkedBytes(id, 32, 'ask')));
 }
 
 /** Never throws. */
@@ -450,6 +456,7 @@ export function decodePresenceBody(bytes: Uint8Array): Result<PresenceBody, Deco
       height: integerFrom(body.height, 'height'),
       recordId: body.recordId.length === 0 ? null : idFrom(body.recordId, 'record id'),
       state: textFrom(body.state, limits.labelBytesMax, 'state'),
+      asks: asksFrom(body.asks),
     };
   });
 }

@@ -21,4 +21,6 @@ export interface PresenceBody {
   readonly height: number;
   readonly recordId: RecordId | null;
   readonly state: string;
+  /** Contents, by digest, and clear chunks, by id, that the relay lost and this peer misses: 64 hex digits each (rule GC5). */
+  readonly asks: readonly string[];
 }

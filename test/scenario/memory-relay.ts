@@ -26,6 +26,8 @@ export interface MemoryRelay {
   set isSilent(silent: boolean);
   /** Refuses chunks to readers, as a relay that has lost them. */
   losesChunks: boolean;
+  /** Chunks that it lost, until somebody puts them again. */
+  readonly lost: Set<ChunkId>;
   /** Sealed bytes that the room, and the relay, may hold. */
   readonly quotas: { roomBytesMax: number; totalBytesMax: number };
   /** Asked before each request is dealt with: what it returns is the answer instead. */
@@ -57,6 +59,7 @@ export function createMemoryRelay(): MemoryRelay {
 
   const relay: MemoryRelay = {
     losesChunks: false,
+    lost: new Set(),
     quotas,
     refuses: () => undefined,
     requests,
@@ -184,11 +187,16 @@ export function createMemoryRelay(): MemoryRelay {
         })),
       locate: (heads) =>
         ask('locate', async () => ({ kind: 'located', request: 0, ...(await store.locate(room, heads)) })),
-      have: (ids) => ask('have', () => store.have(room, ids)),
+      have: (ids) =>
+        ask('have', async () => {
+          const held = await store.have(room, ids);
+          return ids.map((id, index) => held[index] === true && !relay.lost.has(id));
+        }),
       put: (chunks) =>
         ask('put', async () => {
           hooks.before('put');
           const outcome = await store.put({ room, keys, chunks, nowMs });
+          for (const { id } of chunks) relay.lost.delete(id);
           if (outcome.kind === 'overQuota') throw new RequestRefused(closeCodes.overQuota.code, outcome.what);
         }),
       get: (ids, onChunk) =>
@@ -196,8 +204,8 @@ export function createMemoryRelay(): MemoryRelay {
           'get',
           async () => {
             if (relay.losesChunks) return ids;
-            const missing = [];
-            for (let rest = ids; rest.length > 0; ) {
+            const missing = ids.filter((id) => relay.lost.has(id));
+            for (let rest = ids.filter((id) => !relay.lost.has(id)); rest.length > 0; ) {
               const found = await store.get(room, rest, 1024 * 1024);
               for (const chunk of found.chunks) await onChunk(chunk);
               missing.push(...found.missing);

@@ -150,7 +150,10 @@ describe('a relay that fails', () => {
     const content = slot?.kind === 'file' ? slot.content : undefined;
     for (const id of content?.refs.ids ?? []) lost.add(id);
     b.start();
-    await world.until('the others', () => b.user.read('other.bin') !== undefined && b.user.read('good.bin') !== undefined);
+    await world.until(
+      'the others',
+      () => b.user.read('other.bin') !== undefined && b.user.read('good.bin') !== undefined,
+    );
     await world.until('said', () => b.state()?.code === 'relay-failed');
     expect(b.store.problemRows(9).map((row) => row.path)).toEqual(['bad.bin']);
     const before = asked();

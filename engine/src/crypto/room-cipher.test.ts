@@ -270,6 +270,7 @@ describe('checkpoints and presence', () => {
     height: 4,
     recordId: noRecordId,
     state: 'idle',
+    asks: ['ab'.repeat(32)],
   };
   test('presence comes back with its author, and no flipped bit does', () => {
     const sealed = cipher.sealPresence(presence);

@@ -34,7 +34,15 @@ function vectors(): readonly (readonly [string, string])[] {
     changes: [],
   };
   const { id, record } = cipher.sealRecord({ height: 1, prev: noRecordId, body, adds: [chunk.id] });
-  const presence = { deviceName: 'laptop', run: '0123456789abcdef', n: 1, height: 1, recordId: id, state: 'idle' };
+  const presence = {
+    deviceName: 'laptop',
+    run: '0123456789abcdef',
+    n: 1,
+    height: 1,
+    recordId: id,
+    state: 'idle',
+    asks: [],
+  };
   return [
     ['device', device.device],
     ['reader key', bytesToHex(cipher.readerKey)],

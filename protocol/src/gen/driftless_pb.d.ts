@@ -1745,6 +1745,13 @@ export declare type PresenceBody = Message<"driftless.v1.PresenceBody"> & {
    * @generated from field: string state = 7;
    */
   state: string;
+
+  /**
+   * Contents, by digest, and clear chunks, by id, that the relay lost and this peer misses.
+   *
+   * @generated from field: repeated bytes asks = 8;
+   */
+  asks: Uint8Array[];
 };
 
 /**

@@ -152,4 +152,5 @@ export const samplePresenceBody: PresenceBody = {
   height: 7,
   recordId: id<RecordId>('07'),
   state: 'idle',
+  asks: [],
 };

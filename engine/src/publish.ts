@@ -92,8 +92,9 @@ interface Draft {
   chunkBytes: number;
   /** Digests that `chunks` belong to. */
   digests: Digest[];
-  /** Chunks went to the relay before the record was complete. */
+  /** Chunks went to the relay before the record was complete; the last of them may be under way. */
   isUploaded: boolean;
+  uploading: Promise<void>;
   readonly adds: Set<ChunkId>;
   readonly paths: { path: RelPath; deleted: boolean }[];
   readonly bases: { digest: Digest; bytes: Uint8Array }[];
@@ -192,6 +193,7 @@ export function createPublisher(context: PeerContext, log: RoomLog, wake: () => 
       chunkBytes: 0,
       digests: [],
       isUploaded: false,
+      uploading: Promise.resolve(),
       adds: new Set(),
       paths: [],
       bases: [],
@@ -203,6 +205,7 @@ export function createPublisher(context: PeerContext, log: RoomLog, wake: () => 
       options.onProgress(draft.paths.length);
       await context.pause();
     }
+    await draft.uploading;
     for (const { change, outcome } of extra) {
       draft.changes.push(change);
       draft.outcome.push(...outcome);
@@ -326,15 +329,22 @@ export function createPublisher(context: PeerContext, log: RoomLog, wake: () => 
     draft.baseBytes += bytes.length;
   }
 
-  /** What is drafted so far goes to the relay and out of memory. The record names it, whenever it comes. */
+  /**
+   * What is drafted so far goes to the relay and out of memory, while the next is read: two such parts are held at most. The record
+   * names it, whenever it comes.
+   */
   async function uploadDrafted(draft: Draft, options: PublishOptions): Promise<void> {
     const { chunks, digests } = draft;
     draft.chunks = [];
     draft.chunkBytes = 0;
     draft.digests = [];
     draft.isUploaded = true;
-    await contents.upload(chunks, options.session, context.signal);
-    for (const digest of digests) dropChunks(digest);
+    await draft.uploading;
+    draft.uploading = contents.upload(chunks, options.session, context.signal).then(() => {
+      for (const digest of digests) dropChunks(digest);
+    });
+    // Heard by whoever waits for it: the next part, or the append.
+    draft.uploading.catch(() => {});
   }
 
   function notPrepared(

@@ -32,6 +32,8 @@ export interface MemoryRelay {
   readonly quotas: { roomBytesMax: number; totalBytesMax: number };
   /** Asked before each request is dealt with: what it returns is the answer instead. */
   refuses: (request: RelayRequest, ids: readonly ChunkId[]) => RequestRefused | undefined;
+  /** Most sealed bytes that a peer had in its hands for one `put`. */
+  readonly largestPutBytes: number;
   /** Requests so far, by kind. */
   readonly requests: ReadonlyMap<RelayRequest, number>;
   readonly appends: number;
@@ -54,6 +56,7 @@ export function createMemoryRelay(): MemoryRelay {
   let isSilent = false;
   const unanswered: (() => void)[] = [];
   let appends = 0;
+  let largestPutBytes = 0;
   const nowMs = 0;
   const turn = (): Promise<void> => new Promise((resolve) => setImmediate(resolve));
 
@@ -63,6 +66,9 @@ export function createMemoryRelay(): MemoryRelay {
     quotas,
     refuses: () => undefined,
     requests,
+    get largestPutBytes() {
+      return largestPutBytes;
+    },
     get appends() {
       return appends;
     },
@@ -195,6 +201,10 @@ export function createMemoryRelay(): MemoryRelay {
       put: (chunks) =>
         ask('put', async () => {
           hooks.before('put');
+          largestPutBytes = Math.max(
+            largestPutBytes,
+            chunks.reduce((sum, chunk) => sum + chunk.sealed.length, 0),
+          );
           const outcome = await store.put({ room, keys, chunks, nowMs });
           for (const { id } of chunks) relay.lost.delete(id);
           if (outcome.kind === 'overQuota') throw new RequestRefused(closeCodes.overQuota.code, outcome.what);

@@ -5,6 +5,8 @@
  */
 import { bytesToHex, type ChunkId, type Content, type Digest } from '@driftless/protocol';
 import { createChunker } from '../core/chunker.ts';
+import { fingerprintOf } from '../core/fingerprint.ts';
+import type { Fingerprint } from '../core/local-entry.ts';
 import type { Sha256Stream } from '../ports/hashing.ts';
 import { type ContentsParts, readBytes } from './content-types.ts';
 
@@ -14,12 +16,18 @@ const nameShape = /^dl-([0-9a-f]{64})-[0-9a-f]+$/;
 
 export interface DownloadPart {
   readonly name: string;
-  /** Leading chunks of the content that it holds. */
-  readonly chunks: number;
-  readonly bytes: number;
+  /** Leading chunks of the content that it holds; counted on while it is written. */
+  chunks: number;
+  bytes: number;
   /** Over exactly these bytes, to be gone on with. */
   readonly hash: Sha256Stream;
 }
+/** Cut in this run: known as it is, so that a link that is cut again and again does not have it read each time. */
+interface KnownPart {
+  readonly part: DownloadPart;
+  readonly fingerprint: Fingerprint;
+}
+const knownPartsMax = 16;
 
 export type DownloadParts = ReturnType<typeof createDownloadParts>;
 
@@ -27,10 +35,40 @@ export function createDownloadParts({ folder, store, cipher, hashing, random, pa
   /** Being written, or whole and waiting for their place: two paths may need one content. */
   const inUse = new Set<string>();
 
-  function newName({ digest }: Content): string {
+  const known = new Map<Digest, KnownPart>();
+
+  /** What is to be written: on with what lies there, or from the beginning (`bytes` is 0). */
+  async function begin(content: Content, leaves: readonly ChunkId[]): Promise<DownloadPart> {
+    const { digest } = content;
+    const cut = known.get(digest);
+    known.delete(digest);
+    if (cut !== undefined && (await fingerprintOfStaged(cut.part.name)) === cut.fingerprint) {
+      inUse.add(cut.part.name);
+      return cut.part;
+    }
+    const found = await find(content, leaves);
+    if (found !== null) return found;
     const name = `${downloadPrefix}${digest}-${bytesToHex(random.bytes(8))}`;
     inUse.add(name);
-    return name;
+    return { name, chunks: 0, bytes: 0, hash: hashing.createSha256() };
+  }
+
+  /** It was cut: the next try may go on with it. */
+  async function release({ digest }: Content, part: DownloadPart): Promise<void> {
+    inUse.delete(part.name);
+    const fingerprint = await fingerprintOfStaged(part.name);
+    if (fingerprint === undefined || part.bytes === 0 || known.size >= knownPartsMax) return;
+    known.set(digest, { part, fingerprint });
+  }
+
+  async function fingerprintOfStaged(name: string): Promise<Fingerprint | undefined> {
+    const handle = await folder.openStaged(name);
+    if ('kind' in handle) return undefined;
+    try {
+      return fingerprintOf(await handle.stat());
+    } finally {
+      await handle.close();
+    }
   }
 
   /** The longest beginning that lies staged; null when there is none. Shorter ones go. */
@@ -95,13 +133,5 @@ export function createDownloadParts({ folder, store, cipher, hashing, random, pa
     }
   }
 
-  return {
-    newName,
-    find,
-    /** It was cut: the next try may go on with it. */
-    release: (name: string): void => {
-      inUse.delete(name);
-    },
-    discardUnwanted,
-  };
+  return { begin, release, discardUnwanted };
 }

@@ -24,21 +24,24 @@ export function createLargeStager(
 
   async function stageLarge(request: StageRequest, session: RoomSession | null, options: StageOptions): Promise<void> {
     const leaves = await leavesOf(request.content, session);
-    const found = await parts.find(request.content, leaves);
-    const name = found?.name ?? parts.newName(request.content);
+    const part = await parts.begin(request.content, leaves);
     const sources: LocalChunks[] = [];
     try {
-      const left = leaves.slice(found?.chunks ?? 0);
+      const left = leaves.slice(part.chunks);
       await openSources(request, new Set(left), sources);
-      options.onProgress(found?.bytes ?? 0);
+      options.onProgress(part.bytes);
       await write(
         request,
-        { flush: options.flush, part: { name, found } },
-        (put) => copy(left, sources, session, options, put),
+        { flush: options.flush, part },
+        (put) =>
+          copy(left, sources, session, options, async (bytes) => {
+            await put(bytes);
+            part.chunks += 1;
+          }),
         options.onStaged,
       );
     } catch (error) {
-      parts.release(name);
+      await parts.release(request.content, part);
       throw error;
     } finally {
       for (const source of sources) await source.handle?.close();

@@ -6,8 +6,8 @@ import type { DownloadPart } from './download-parts.ts';
 
 export interface WriteOptions {
   readonly flush: boolean;
-  /** A large content: it keeps what was written when it is cut, and goes on with what was `found`. */
-  readonly part?: { readonly name: string; readonly found: DownloadPart | null };
+  /** A large content: it goes on with what there is, and keeps what was written when it is cut. */
+  readonly part?: DownloadPart;
 }
 
 export type StagedFileWriter = ReturnType<typeof createStagedFileWriter>;
@@ -21,21 +21,19 @@ export function createStagedFileWriter({ folder, hashing, random }: ContentsPart
     fill: (put: (bytes: Uint8Array) => Promise<void>) => Promise<void>,
     onStaged: (staged: StagedContent) => void,
   ): Promise<void> {
-    const found = part?.found ?? null;
     const writer = await folder.stage({
       name: part?.name ?? newName(),
       near: request.path,
-      ...(found === null ? {} : { continueAt: found.bytes }),
+      ...(part === undefined || part.bytes === 0 ? {} : { continueAt: part.bytes }),
     });
-    const hash = found?.hash ?? hashing.createSha256();
-    let size = found?.bytes ?? 0;
+    const written = part ?? { bytes: 0, hash: hashing.createSha256() };
     try {
       await fill(async (bytes) => {
-        hash.update(bytes);
-        size += bytes.length;
         await writer.write(bytes);
+        written.hash.update(bytes);
+        written.bytes += bytes.length;
       });
-      if (size !== request.content.size || bytesToHex(hash.digest()) !== request.content.digest)
+      if (written.bytes !== request.content.size || bytesToHex(written.hash.digest()) !== request.content.digest)
         throw new ContentDamaged(request.path);
       await writer.commit({ flush });
     } catch (error) {

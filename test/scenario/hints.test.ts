@@ -208,6 +208,25 @@ describe('places that cannot be watched', () => {
     await world.until('healed', () => a.state()?.watchingByRescan === false, 22_000);
   });
 
+  test('a directory that may not be read costs no scans, and is found when it may', async () => {
+    a.folder.addFault({ operation: 'list', path: 'dir', code: 'EACCES', times: Number.POSITIVE_INFINITY });
+    a.watcher.hint('dir');
+    await world.quiet();
+    await world.clock.advance(40_000);
+    expect(a.store.row('dir' as RelPath)?.outOfScope).toBe('unreadable');
+    expect(a.state()).toMatchObject({ state: 'idle', watchingByRescan: false });
+    expect(a.watcher.watched.has('dir')).toBe(false);
+    const before = a.events.length;
+    await world.clock.advance(5 * 60_000);
+    expect(a.events.slice(before).filter(({ event }) => event !== 'peer')).toEqual([]);
+    a.folder.clearFaults();
+    unheard(() => a.user.write('dir/one.txt', 'edited\n'));
+    await world.until('found', () => b.user.read('dir/one.txt') === 'edited\n', 40_000);
+    expect(a.watcher.watched.has('dir')).toBe(true);
+    await world.quiet();
+    equal();
+  });
+
   test('a folder without any watch is looked at as a whole', async () => {
     a.watcher.refuse('*', 'a network disk');
     await world.quiet();

@@ -50,6 +50,7 @@ try {
     hashing,
     log,
     fileBytesMax,
+    isScopeConfirmed: () => false,
     pause: createPause(clock),
     mounts,
   });

@@ -39,6 +39,7 @@ try {
     hashing: nodeHashing,
     log,
     fileBytesMax,
+    isScopeConfirmed: () => false,
     pause: createPause(nodeClock),
     mounts: createMounts({
       dir: tree.rootPath,

@@ -22,7 +22,8 @@ import { liveEntry, sameLocal } from './core/entry-encoding.ts';
 import { modeOfFile, scannedMode } from './core/file-mode.ts';
 import { fingerprintOf } from './core/fingerprint.ts';
 import type { LocalEntry } from './core/local-entry.ts';
-import type { OutOfScopeReason, Row } from './core/row.ts';
+import { isIgnored, type OutOfScopeReason, type Row } from './core/row.ts';
+import { ignoreLineFor } from './core/scope/ignore-words.ts';
 import type { Holds } from './guards/holds.ts';
 import type { Pause } from './pause.ts';
 import type { PeerParts } from './peer-api.ts';
@@ -36,6 +37,9 @@ const listedMax = 1_000;
 /** Why a path takes no part, as people read it. */
 const outOfScopeWords: Readonly<Record<OutOfScopeReason, string>> = {
   ignored: 'ignored by the ignore rules',
+  'ignored-once-shared': 'ignored by the ignore rules',
+  'awaiting-confirmation':
+    'ignored here until another machine changed the ignore rules: not published before it is confirmed',
   unstorable: 'its name cannot be held on this disk, or clashes with another',
   'too-large': 'it is too large',
   unreadable: 'it cannot be read',
@@ -47,7 +51,7 @@ const outOfScopeWords: Readonly<Record<OutOfScopeReason, string>> = {
 };
 /** Left out by a rule of the user's, or by making a link that leads elsewhere: listed, but no trouble. A disk that is away is a hold. */
 const isWished = (reason: OutOfScopeReason): boolean =>
-  reason === 'ignored' || reason === 'outside-link' || reason === 'directory-of-out-of-scope' || reason === 'unmounted';
+  isIgnored(reason) || reason === 'outside-link' || reason === 'directory-of-out-of-scope' || reason === 'unmounted';
 
 export type ControlParts = Pick<
   PeerParts,
@@ -116,8 +120,9 @@ export function createControl(parts: ControlParts, live: LiveParts): PeerControl
     const leftOut = store.outOfScopeRows(listedMax);
     const outOfScopePaths: ProblemInfo[] = [];
     for (const { path, outOfScope } of leftOut) {
-      const rule = outOfScope === 'ignored' ? await live.scanner.ruleFor(path) : null;
-      outOfScopePaths.push({ path, reason: outOfScope ?? '', ...(rule === null ? {} : { rule }) });
+      const reason = isIgnored(outOfScope) ? 'ignored' : (outOfScope ?? '');
+      const rule = isIgnored(outOfScope) ? await live.scanner.ruleFor(path) : null;
+      outOfScopePaths.push({ path, reason, ...(rule === null ? {} : { rule }) });
     }
     // Whoever looks for trouble finds paths that are left out for a reason other than the user's own wish beside the failed ones.
     for (const { path, outOfScope, problem } of leftOut)
@@ -139,13 +144,22 @@ export function createControl(parts: ControlParts, live: LiveParts): PeerControl
       head,
       root: store.root(),
       outOfScope: counts.outOfScope,
-      outOfScopeByReason: Object.fromEntries(store.outOfScopeCounts()),
+      outOfScopeByReason: countsByReason(),
       conflictCopies: store.conflictCopies(listedMax),
       outOfScopePaths,
       relay: parts.urls.join(' '),
       running: live.running,
       lastChange: lastChange === undefined ? null : (JSON.parse(lastChange) as NonNullable<Status['lastChange']>),
     };
+  }
+
+  function countsByReason(): Status['outOfScopeByReason'] {
+    const counts = new Map<OutOfScopeReason, number>();
+    for (const [reason, count] of store.outOfScopeCounts()) {
+      const shown = isIgnored(reason) ? 'ignored' : reason;
+      counts.set(shown, (counts.get(shown) ?? 0) + count);
+    }
+    return Object.fromEntries(counts);
   }
 
   /**
@@ -332,11 +346,12 @@ export function createControl(parts: ControlParts, live: LiveParts): PeerControl
       return { lines: ruled.length > 0 ? [...ruled] : ['here, not yet looked at'] };
     }
     if (row?.outOfScope != null) {
-      const why = row.outOfScope === 'ignored' ? await live.scanner.explain(path) : [];
+      const why = isIgnored(row.outOfScope) ? await live.scanner.explain(path) : [];
       lines.push(
         ...(why.length > 0 ? why : [`out of scope on this machine: ${outOfScopeWords[row.outOfScope]}`]),
         'it is not sent, applied or deleted here',
       );
+      if (row.outOfScope === 'awaiting-confirmation') lines.push(...waysOut(path));
     }
     const unread = row?.outOfScope != null && stat !== null;
     lines.push(`here: ${unread ? 'present, not looked at' : describeLocal(row?.local ?? null)}`);
@@ -346,6 +361,14 @@ export function createControl(parts: ControlParts, live: LiveParts): PeerControl
     lines.push(`last agreed: ${row?.base == null ? 'absent' : describeEntry(row.base)}`);
     if (row !== undefined) lines.push(...verdicts(row));
     return { lines };
+  }
+
+  function waysOut(path: RelPath): string[] {
+    const hold = live.holds.list().find(({ kind, paths }) => kind === 'scope' && paths.includes(path));
+    return [
+      `to publish it: driftless confirm ${parts.dir}${hold === undefined ? '' : ` ${hold.id}`}`,
+      `to keep it here: add ${ignoreLineFor(path, false)} to ${ownIgnoreFile}`,
+    ];
   }
 
   function verdicts(row: Row): string[] {
@@ -389,7 +412,7 @@ export function createControl(parts: ControlParts, live: LiveParts): PeerControl
     const path = pathOf(text);
     if (path === undefined || liveEntry(store.manifest.slot(path)) === null)
       return answer(`${text} is not in the room`, false);
-    const ignored = store.row(path)?.outOfScope === 'ignored';
+    const ignored = isIgnored(store.row(path)?.outOfScope);
     try {
       await live.command(() => live.untracks.request(path));
     } catch (error) {

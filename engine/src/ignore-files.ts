@@ -5,14 +5,23 @@
  *
  * Leaves to others: what the rules mean (core/ignore-rules), and applying ignore files first (rule IG2).
  */
-import { equalBytes, type RelPath } from '@driftless/protocol';
+import { bytesToHex, equalBytes, type RelPath } from '@driftless/protocol';
 import { fingerprintOf } from './core/fingerprint.ts';
-import { createIgnoreRules, type IgnoreFileKind, type IgnoreVerdict, ignoreFileNames } from './core/ignore-rules.ts';
+import {
+  createIgnoreRules,
+  type IgnoreFileKind,
+  type IgnoreFileTexts,
+  type IgnoreVerdict,
+  ignoreFileNames,
+} from './core/ignore-rules.ts';
 import { type IgnoreSource, ignoreFileBytesMax } from './core/scope/ignore-text.ts';
+import { uniteIgnoreFiles } from './core/scope/unite-ignore-files.ts';
 import { ancestorsOf } from './core/tree-paths.ts';
 import type { Folder, ListedEntry, ListResult, PathProblem, Stat } from './ports/folder.ts';
+import type { Hashing } from './ports/hashing.ts';
 import type { Log } from './ports/log.ts';
 import type { StateStore } from './ports/state-store.ts';
+import { createOwnRules } from './scan/own-rules.ts';
 
 export interface IgnoreFiles {
   /** By the rules as last loaded. */
@@ -25,8 +34,19 @@ export interface IgnoreFiles {
   version(): number;
   /** Directories whose rules changed since their subtree was last judged, outermost first. */
   stale(): readonly (RelPath | '')[];
-  /** The subtree of `directory` is being judged by the present rules. */
+  /** The subtree of `directory` is being judged by the present rules, until `endJudging`. */
   judged(directory: RelPath | ''): void;
+  /** Not to the end: what was begun is stale again. */
+  endJudging(options: { readonly toTheEnd: boolean }): void;
+  /** Whether a path that comes into scope does so by what the user of this machine changed in the rules. */
+  isOwnWish(path: RelPath, isDirectory: boolean): boolean;
+  /** Whether only `.driftlessignore` keeps it in, against what would leave it out otherwise. */
+  isTakenBackIn(path: RelPath): boolean;
+  /**
+   * What the room holds of an ignore file that this disk cannot take: its rules hold as well as those on disk.
+   * null: the disk holds it.
+   */
+  setRoomText(path: RelPath, source: IgnoreSource | null): void;
   /** One piece of work: each directory's files are looked at once in it. */
   look(): IgnoreLook;
 }
@@ -53,17 +73,38 @@ const noFiles: LoadedFiles = { key: ' ', links: [] };
 export function createIgnoreFiles(parts: {
   readonly folder: Folder;
   readonly store: StateStore;
+  readonly hashing: Hashing;
   readonly log: Log;
 }): IgnoreFiles {
-  const { folder, store, log } = parts;
+  const { folder, store, hashing, log } = parts;
   /** Directories with ignore files only. */
   const loaded = new Map<RelPath | '', LoadedFiles>();
+  /** Directories that were looked at in this run. */
+  const known = new Set<RelPath | ''>();
+  const roomTexts = new Map<RelPath, IgnoreSource>();
   const stale = new Set<RelPath | ''>();
+  const beingJudged = new Set<RelPath | ''>();
   let version = 0;
-  const rules = createIgnoreRules({
-    readIgnoreFile: (directory) => loaded.get(directory) ?? noFiles,
+  const rules = createIgnoreRules({ readIgnoreFile: inForce, traits: folder.traits });
+  /** Without what takes back in. */
+  const weakRules = createIgnoreRules({
+    readIgnoreFile: (directory) => {
+      const { git } = inForce(directory);
+      return git === undefined ? {} : { git };
+    },
     traits: folder.traits,
   });
+  const ownRules = createOwnRules({ inForce, traits: folder.traits });
+
+  function inForce(directory: RelPath | ''): IgnoreFileTexts {
+    const files = loaded.get(directory) ?? noFiles;
+    const texts: { -readonly [Kind in IgnoreFileKind]?: IgnoreSource } = {};
+    for (const kind of kinds) {
+      const source = unitedSource(files[kind], roomTexts.get(pathIn(directory, ignoreFileNames[kind])));
+      if (source !== undefined) texts[kind] = source;
+    }
+    return texts;
+  }
 
   function look(): IgnoreLook {
     const looked = new Set<RelPath | ''>();
@@ -103,7 +144,9 @@ export function createIgnoreFiles(parts: {
   async function take(directory: RelPath | '', found: FoundFiles): Promise<void> {
     const key = `${stampsOf(found.driftless)} ${stampsOf(found.git)}`;
     const before = loaded.get(directory) ?? noFiles;
-    if (key === before.key) return;
+    const isFirst = !known.has(directory);
+    if (key === before.key && !isFirst) return;
+    known.add(directory);
     const driftless = await read(directory, 'driftless', found, before);
     const git = await read(directory, 'git', found, before);
     const files: LoadedFiles = {
@@ -112,12 +155,62 @@ export function createIgnoreFiles(parts: {
       ...(git === undefined ? {} : { git }),
       links: kinds.filter((kind) => found[kind]?.kind === 'symlink'),
     };
+    const textsBefore = inForce(directory);
     if (key === noFiles.key) loaded.delete(directory);
     else loaded.set(directory, files);
-    if (sameSource(files.driftless, before.driftless) && sameSource(files.git, before.git)) return;
+    for (const kind of kinds) {
+      const [was, is] = [before[kind], files[kind]];
+      // At the first look a run compares with what the run before has seen.
+      if (isFirst ? !isAsScanned(directory, kind, is) : !sameSource(was, is))
+        ownRules.changed({ directory, kind, before: textsBefore[kind], isOwn: isOwnChange(directory, kind, was, is) });
+      if (!sameSource(was, is)) changed(directory);
+    }
+  }
+
+  function changed(directory: RelPath | ''): void {
     rules.invalidate(directory);
+    weakRules.invalidate(directory);
     stale.add(directory);
     version += 1;
+  }
+
+  /** What the room and this disk agree on was brought by the room; anything else was made here. */
+  function isOwnChange(
+    directory: RelPath | '',
+    kind: IgnoreFileKind,
+    before: IgnoreSource | undefined,
+    now: IgnoreSource | undefined,
+  ): boolean {
+    const path = pathIn(directory, ignoreFileNames[kind]);
+    // Cut while it was applied, and not settled yet: base does not say so, and it is the room's.
+    if (store.intents().some((intent) => intent.path === path)) return false;
+    const base = store.row(path)?.base ?? null;
+    if (now === undefined) return base !== null;
+    if (now.incomplete !== undefined) return false;
+    // It could not be read for a while, and is what it was.
+    if (before !== undefined && isUnreadable(before) && equalBytes(before.bytes, now.bytes)) return true;
+    return base?.kind !== 'file' || base.content.digest !== digestOf(now);
+  }
+
+  function isAsScanned(directory: RelPath | '', kind: IgnoreFileKind, source: IgnoreSource | undefined): boolean {
+    const local = store.row(pathIn(directory, ignoreFileNames[kind]))?.local;
+    if (source === undefined) return local?.kind !== 'file';
+    return local?.kind === 'file' && local.digest === digestOf(source);
+  }
+
+  const digestOf = ({ bytes }: IgnoreSource): string => bytesToHex(hashing.sha256(bytes));
+
+  function setRoomText(path: RelPath, source: IgnoreSource | null): void {
+    const directory = path.slice(0, Math.max(0, path.lastIndexOf('/'))) as RelPath | '';
+    const before = inForce(directory);
+    if (source === null) roomTexts.delete(path);
+    else roomTexts.set(path, source);
+    const now = inForce(directory);
+    for (const kind of kinds) {
+      if (sameSource(before[kind], now[kind])) continue;
+      ownRules.changed({ directory, kind, before: before[kind], isOwn: false });
+      changed(directory);
+    }
   }
 
   async function read(
@@ -170,7 +263,18 @@ export function createIgnoreFiles(parts: {
     stale: () => [...stale].sort((a, b) => a.length - b.length),
     judged: (directory) => {
       stale.delete(directory);
+      beingJudged.add(directory);
     },
+    endJudging: ({ toTheEnd }) => {
+      for (const directory of beingJudged) {
+        if (!toTheEnd) stale.add(directory);
+        else if (!stale.has(directory)) ownRules.judged(directory);
+      }
+      beingJudged.clear();
+    },
+    isOwnWish: ownRules.isWish,
+    isTakenBackIn: (path) => rules.judge(path, false).kind === 'in' && weakRules.isIgnored(path, false),
+    setRoomText,
     look,
   };
 }
@@ -194,6 +298,14 @@ function isUnreadable(source: IgnoreSource | undefined): boolean {
 function sameSource(a: IgnoreSource | undefined, b: IgnoreSource | undefined): boolean {
   if (a === undefined || b === undefined) return a === b;
   return equalBytes(a.bytes, b.bytes) && a.incomplete === b.incomplete;
+}
+
+/** Both hold, so that neither side's files come into scope. */
+function unitedSource(disk: IgnoreSource | undefined, room: IgnoreSource | undefined): IgnoreSource | undefined {
+  if (disk === undefined || room === undefined) return disk ?? room;
+  const bytes = uniteIgnoreFiles({ base: null, ours: disk.bytes, theirs: room.bytes });
+  const incomplete = disk.incomplete ?? room.incomplete;
+  return incomplete === undefined ? { bytes } : { bytes, incomplete };
 }
 
 /** The lines that were read whole. */

@@ -46,6 +46,7 @@ export function createOfflineControl(parts: ControlParts & { readonly random: Ra
     log: parts.log,
     fileBytesMax: Number.POSITIVE_INFINITY,
     mounts: createMounts({ ...parts, holds }),
+    isScopeConfirmed: (path) => holds.isConfirmed('scope', path),
     pause,
   });
   const untracks = createUntracks({

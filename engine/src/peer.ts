@@ -23,7 +23,7 @@ import { createContents } from './contents.ts';
 import type { PeerState } from './control.ts';
 import { createControl } from './control-service.ts';
 import { backoffDelayMs, pathBackoff, staleDelayMs } from './core/backoff.ts';
-import { liveEntry, sameEntry, sameLocal } from './core/entry-encoding.ts';
+import { liveEntry, sameLocal } from './core/entry-encoding.ts';
 import {
   type EarlierMembership,
   type JoinOptions,
@@ -31,7 +31,6 @@ import {
   supersededAtJoin,
   wasInRoomBy,
 } from './core/first-join.ts';
-import { isIgnoreFileName } from './core/ignore-rules.ts';
 import { leafDigest } from './core/leaf-digest.ts';
 import { derivePeerState, type Halt } from './core/peer-state.ts';
 import { type Apply, conflictWords, type DiskStep, type Plan, type PublishStep } from './core/plan.ts';
@@ -46,6 +45,7 @@ import { createDownloads } from './downloads.ts';
 import { createGitWatch } from './git-watch.ts';
 import { createHolds } from './guards/holds.ts';
 import { createMounts } from './guards/mounts.ts';
+import { createScopeHold } from './guards/scope-hold.ts';
 import { createPause } from './pause.ts';
 import { createGivingWay } from './peer/giving-way.ts';
 import { createSchedule, type Situation } from './peer/schedule.ts';
@@ -61,6 +61,7 @@ import { createLostContents } from './room/lost-contents.ts';
 import { createRefusals, type RefusableWork } from './room/refusals.ts';
 import { createRoomLog, RecordIncomplete } from './room-log.ts';
 import { createRootGuard } from './root-guard.ts';
+import { createArrivingRules } from './scan/arriving-rules.ts';
 import { createSecondLooks } from './scan/second-look.ts';
 import { createSettler } from './scan/settler.ts';
 import { createSweep } from './scan/sweep.ts';
@@ -95,8 +96,6 @@ const trashEveryMsMin = 5_000;
 const trashEveryMsMax = 60_000;
 /** After a checkpoint that failed. */
 const checkpointRetryMs = 60_000;
-/** Paths that fail among which ignore files are looked for. */
-const problemsLookedAtMax = 1_000;
 /** Paths that wait for room at the relay and are not asked with: the smallest are, and let the others go on (rule REFUSED). */
 const refusedRetryMs = pathBackoff.maxMs;
 const refusedAskedWithMax = 32;
@@ -275,6 +274,7 @@ export function createPeer(given: PeerParts): Peer {
     hashing: parts.hashing,
     log: diagnostics,
     fileBytesMax: parts.fileBytesMax,
+    isScopeConfirmed: (path) => holds.isConfirmed('scope', path),
     pause,
     mounts,
     watches: parts.watcher,
@@ -300,6 +300,8 @@ export function createPeer(given: PeerParts): Peer {
       wake();
     },
   });
+  const scopeHold = createScopeHold({ dir: parts.dir, store, holds });
+  const arrivingRules = createArrivingRules({ store, contents, setRoomText: scanner.setRoomText });
   const secondLooks = createSecondLooks({ clock, store, settler, isIgnored: scanner.isIgnored });
   const untracks = createUntracks({
     folder,
@@ -533,6 +535,7 @@ export function createPeer(given: PeerParts): Peer {
         sweep.lookedAtAll();
       }
       for (const request of result.unstable) settler.unstable(request);
+      if (result.awaitingChanged || !scopeHold.hasLooked) scopeHold.look();
       secondLooks.judge({ ...result, requests: full ? [] : paths, lookedMs });
       tryAnew(result.changed);
       for (const { path, reason } of result.problems) parts.onEvent({ event: 'problem', path, reason });
@@ -573,6 +576,7 @@ export function createPeer(given: PeerParts): Peer {
       if (feed.session !== current) return;
       feed.caughtUp = true;
       isFruitful = true;
+      arrivingRules.lookAgain();
       previewFirstJoin();
     }
     const pushed = feed.takePushed();
@@ -601,10 +605,12 @@ export function createPeer(given: PeerParts): Peer {
     if (current === null) return;
     isUnderWay = false;
     // What the room brought and this machine leaves out must be known before it is applied; ignore files come first (rules IG1, IG2).
-    const { ignoreFiles } = await scanner.scopeArrivals({ nowMs: clock.nowMs() });
-    const pending = ruled(store.pendingRows({ limit: rowsPerPlanMax, nowMs: clock.nowMs() })).filter(
-      ({ path }) => !mounts.isHeld(path),
-    );
+    const arrivals = await scanner.scopeArrivals({ nowMs: clock.nowMs() });
+    const ignoreFiles = arrivingRules.unknown([...arrivals.ignoreFiles, ...roomLog.takeTouchedRules()]);
+    for (const path of arrivingRules.release()) hintRules(path);
+    const pending = store
+      .pendingRows({ limit: rowsPerPlanMax, nowMs: clock.nowMs() })
+      .filter(({ path }) => !mounts.isHeld(path));
     const rows =
       ignoreFiles.length === 0
         ? pending
@@ -621,7 +627,13 @@ export function createPeer(given: PeerParts): Peer {
         (row?.local?.kind === 'file' && row.local.digest === digest)
       );
     });
-    if (rows.length === 0 && held.length === 0 && !untracks.hasAny() && !conflicts.hasOrphans()) {
+    if (
+      rows.length === 0 &&
+      held.length === 0 &&
+      ignoreFiles.length === 0 &&
+      !untracks.hasAny() &&
+      !conflicts.hasOrphans()
+    ) {
       deletions.nothingLeft();
       // What still fails is tried again later: it is no part of the join any more.
       if (store.setting('join') !== undefined) {
@@ -633,10 +645,14 @@ export function createPeer(given: PeerParts): Peer {
     }
     working = true;
     tellState();
-    const rulesFirst = planOf(rows);
-    // An ignore file for which nothing can be done at present (something is in its place) holds back nobody.
-    const waitsForRules = ignoreFiles.length > 0 && rulesFirst.disk.length + rulesFirst.publish.length > 0;
-    const plan = waitsForRules || ignoreFiles.length === 0 ? rulesFirst : planOf(pending);
+    const plan = reconcile({
+      rows,
+      view: store,
+      traits: folder.traits,
+      mergeable: isMergeable,
+      ...(store.setting('join') === undefined ? {} : { superseded: supersededAtJoin(joinOptions()) }),
+      settled: (path) => !settler.has(path),
+    });
     store.transaction(() => {
       for (const { path, base } of plan.bases) store.setBase(path, base);
       for (const { kind, path } of plan.scope) scopeStep(kind, path);
@@ -645,11 +661,13 @@ export function createPeer(given: PeerParts): Peer {
     for (const { path, note } of plan.notes) parts.onEvent({ event: 'note', path, note });
     const clashes = await applyDisk(plan);
     if (context.session() !== current) return;
-    // One that both sides changed is first published as any conflict, and then waits like any.
-    if (waitsForRules && plan.disk.length > 0 && clashes.length === 0) {
-      // Their rules hold from here on, for what is on disk and for what else arrived.
-      for (const path of ignoreFiles)
-        settler.hint(path.includes('/') ? (path.slice(0, path.lastIndexOf('/')) as RelPath) : '', true);
+    if (ignoreFiles.length > 0) {
+      // One that both sides changed, and that cannot be united, is published as any conflict.
+      if (clashes.length > 0) await publishPlan(plan, clashes, current);
+      if (context.session() !== current) return;
+      // Their rules hold from here on, on disk or from the room, for what is on disk and for what else arrived.
+      await arrivingRules.take(ignoreFiles, current);
+      for (const path of ignoreFiles) hintRules(path);
       return;
     }
     await publishPlan(plan, clashes, current);
@@ -658,30 +676,9 @@ export function createPeer(given: PeerParts): Peer {
     await afterwards(current);
   }
 
-  const planOf = (rows: readonly Row[]): Plan =>
-    reconcile({
-      rows,
-      view: store,
-      traits: folder.traits,
-      mergeable: isMergeable,
-      ...(store.setting('join') === undefined ? {} : { superseded: supersededAtJoin(joinOptions()) }),
-      settled: (path) => !settler.has(path),
-    });
-
-  /**
-   * Where an ignore file of the room could not be put in its place, its rules are not in force here: what is new on this disk beside or
-   * below it is not published meanwhile, since it may be what they leave out (rule IG1). Everything else goes on.
-   */
-  function ruled(rows: readonly Row[]): readonly Row[] {
-    const unruled = store
-      .problemRows(problemsLookedAtMax)
-      .filter(
-        ({ path, base, remote }) => isIgnoreFileName(path) && remote !== null && !sameEntry(base, liveEntry(remote)),
-      )
-      .map(({ path }) => path.slice(0, path.lastIndexOf('/') + 1));
-    if (unruled.length === 0) return rows;
-    const isNewHere = ({ base, remote }: Row): boolean => base === null && liveEntry(remote) === null;
-    return rows.filter((row) => !isNewHere(row) || !unruled.some((directory) => row.path.startsWith(directory)));
+  /** All that an ignore file is about is judged again. */
+  function hintRules(path: RelPath): void {
+    settler.hint(parentPath(path) ?? '', true);
   }
 
   const joinOptions = (): JoinOptions => ({
@@ -797,6 +794,8 @@ export function createPeer(given: PeerParts): Peer {
       }
     }
     progress = null;
+    // What waits for a confirmation may have come along under another name.
+    if (ready.some(({ kind }) => kind === 'applyMove')) scopeHold.look();
     return clashes;
   }
 

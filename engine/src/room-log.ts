@@ -18,6 +18,7 @@ import {
   type Variant,
 } from '@driftless/protocol';
 import { type AppliedChanges, applyChanges } from './core/apply-changes.ts';
+import { isIgnoreFileName } from './core/ignore-rules.ts';
 import { leafDigest } from './core/leaf-digest.ts';
 import { type PeerContext, RoomHalted } from './peer-context.ts';
 import type { RoomSession } from './ports/room-session.ts';
@@ -56,6 +57,8 @@ export interface RoomLog {
   ): Promise<'caught-up' | 'gap' | 'pruned'>;
   /** Name of the device whose record touched a path last, as far as this run took it in. */
   authorOf(path: RelPath): string | undefined;
+  /** Ignore files that records of others changed since this was asked last, in scope here or not. */
+  takeTouchedRules(): readonly RelPath[];
   /** Commits a record that this peer appended and the relay acknowledged. */
   commitOwn(options: {
     readonly sent: SentAppend;
@@ -70,6 +73,7 @@ export function createRoomLog(context: PeerContext): RoomLog {
   const { parts } = context;
   const { store, cipher, hashing } = parts;
   const authors = new Map<RelPath, string>();
+  const touchedRules = new Set<RelPath>();
 
   async function take(record: SealedRecord): Promise<TakeOutcome> {
     const decoded = decodeRecordHeader(record.header);
@@ -263,6 +267,7 @@ export function createRoomLog(context: PeerContext): RoomLog {
     for (const path of touched) {
       authors.delete(path);
       authors.set(path, body.deviceName);
+      if (isIgnoreFileName(path)) touchedRules.add(path);
     }
     for (const path of authors.keys()) {
       if (authors.size <= authorsMax) break;
@@ -347,5 +352,11 @@ export function createRoomLog(context: PeerContext): RoomLog {
     lookAtLeftOut(applied.touched);
   }
 
-  return { take, pull, commitOwn, authorOf: (path) => authors.get(path) };
+  function takeTouchedRules(): readonly RelPath[] {
+    const paths = [...touchedRules];
+    touchedRules.clear();
+    return paths;
+  }
+
+  return { take, pull, commitOwn, authorOf: (path) => authors.get(path), takeTouchedRules };
 }

@@ -26,7 +26,8 @@ import { clashKey, linkReason, storableReason } from './core/folder-name.ts';
 import { isIgnoreFileName } from './core/ignore-rules.ts';
 import { forgetsBaseWhenGone, inTheWay } from './core/in-the-way.ts';
 import type { Fingerprint, LocalEntry } from './core/local-entry.ts';
-import type { OutOfScopeReason, Row } from './core/row.ts';
+import { isIgnored, type OutOfScopeReason, type Row } from './core/row.ts';
+import type { IgnoreSource } from './core/scope/ignore-text.ts';
 import { ruleWords, verdictWords } from './core/scope/ignore-words.ts';
 import { ancestorsOf, isAtOrBelow, parentPath } from './core/tree-paths.ts';
 import { deviceOf, isBoundaryNow, type MountScan } from './guards/mounts.ts';
@@ -67,6 +68,8 @@ export interface ScanResult {
   readonly vanished: readonly VanishedPath[];
   /** Those of them that are files without content, and had some before, or were not there before. */
   readonly emptied: readonly RelPath[];
+  /** What waits for a confirmation is another set than before (rule IG1). */
+  readonly awaitingChanged: boolean;
   /** New problems, one a path; '' = the root. A path that had its problem before is not told again. */
   readonly problems: readonly { readonly path: RelPath | ''; readonly reason: string }[];
   /** What changed while it was read: nothing was recorded, look again, as deep as before. */
@@ -96,6 +99,8 @@ export interface Scanner {
   loadRootRules(): Promise<void>;
   /** Loads the rules of a directory that was just listed; true: they, or those above, changed since it was last judged. */
   rulesChanged(directory: RelPath | '', listed: Listed): Promise<boolean>;
+  /** The rules of an ignore file that the room has and this disk cannot take; null: it has it by now. */
+  setRoomText(path: RelPath, source: IgnoreSource | null): void;
   /** What no row can stand for: names that cannot travel (by their directory), ignore lines that do not count, private files that others may read here. */
   skipped(): readonly { readonly path: RelPath | ''; readonly reason: string }[];
 }
@@ -108,6 +113,8 @@ export interface ScannerParts {
   readonly log: Log;
   /** Files above this are out of scope here (F18). */
   readonly fileBytesMax: number;
+  /** Whether a path that others' rules brought into scope was confirmed here (rule IG1). */
+  readonly isScopeConfirmed: (path: RelPath) => boolean;
   readonly pause: Pause;
   readonly mounts: MountScan;
   /** Is told which directories are in scope, each right before it is listed. None: nobody listens. */
@@ -142,6 +149,8 @@ const vanishedKept = 50_000;
 const vanishedKeptMs = 10_000;
 /** Names that cannot travel, remembered for people. */
 const skippedMax = 1_000;
+/** A file that waits for a confirmation and is not there for so long is gone. */
+const goneForGoodMs = 2_000;
 /** As many arrivals as the loop plans at once. */
 const arrivalsMax = 50_000;
 
@@ -160,17 +169,19 @@ interface Vanished {
 }
 
 export function createScanner(parts: ScannerParts): Scanner {
-  const { folder, store, clock, hashing, log, fileBytesMax, pause, mounts } = parts;
+  const { folder, store, clock, hashing, log, fileBytesMax, isScopeConfirmed, pause, mounts } = parts;
   const { watches = noWatches, sights = noSights } = parts;
   const { traits } = folder;
   const folds = !traits.caseSensitive || traits.foldsUnicode;
-  const ignoreFiles = createIgnoreFiles({ folder, store, log });
+  const ignoreFiles = createIgnoreFiles({ folder, store, hashing, log });
   /** By inode, oldest first. */
   const vanishedByInode = new Map<bigint, Vanished>();
   /** Names that cannot travel, by the directory that holds them; at most skippedMax. */
   const unnameable = new Map<RelPath | '', readonly string[]>();
   /** Private files that others may read here, with the reason; at most skippedMax. */
   const exposed = new Map<RelPath, string>();
+  /** Files that wait for a confirmation and are not there: an editor may be about to put them back. Since when, monotonic. */
+  const absentSinceMs = new Map<RelPath, number>();
   /** What the last scopeArrivals saw; nothing new to look at while it stays so. */
   let arrivalsSeen = '';
 
@@ -182,6 +193,7 @@ export function createScanner(parts: ScannerParts): Scanner {
     isIgnored: ignoreFiles.isIgnored,
     loadRootRules: () => ignoreFiles.look().load(''),
     rulesChanged,
+    setRoomText: ignoreFiles.setRoomText,
     skipped,
   };
 
@@ -193,9 +205,16 @@ export function createScanner(parts: ScannerParts): Scanner {
   async function scan(options: ScanOptions): Promise<ScanResult> {
     const run = createRun(options);
     forgetOldVanished();
-    if (options.paths === 'all') await run.directory('', true, noInodes);
-    else await run.requests(options.paths);
-    return run.finish();
+    let toTheEnd = false;
+    try {
+      if (options.paths === 'all') await run.directory('', true, outside);
+      else await run.requests(options.paths);
+      const result = await run.finish();
+      toTheEnd = true;
+      return result;
+    } finally {
+      ignoreFiles.endJudging({ toTheEnd });
+    }
   }
 
   function skipped(): readonly { readonly path: RelPath | ''; readonly reason: string }[] {
@@ -272,7 +291,7 @@ export function createScanner(parts: ScannerParts): Scanner {
       for (const request of present) await lookAt(request);
       // An ignore file that was applied, or that only a parent's look found changed.
       for (const stale of ignoreFiles.stale())
-        if (ignoreFiles.stale().includes(stale)) await directory(stale, true, noInodes);
+        if (ignoreFiles.stale().includes(stale)) await directory(stale, true, outside);
     }
 
     /** Handles the request when nothing is at its path. */
@@ -302,7 +321,7 @@ export function createScanner(parts: ScannerParts): Scanner {
       for (const path of freed) {
         const row = store.row(path);
         if (row === undefined) continue;
-        if (row.outOfScope === 'directory-of-out-of-scope') await directory(path, false, noInodes);
+        if (row.outOfScope === 'directory-of-out-of-scope') await directory(path, false, outside);
         else if (row.problem !== null && row.local?.kind === 'directory') writer.setProblem(path, null);
       }
     }
@@ -314,11 +333,11 @@ export function createScanner(parts: ScannerParts): Scanner {
       // A request before this one may have written the rows that this one reads.
       await drain();
       const { path, deep } = request;
-      if (path === '') return directory('', deep, noInodes);
+      if (path === '') return directory('', deep, outside);
       if (folds) return pathFromParent(path, deep);
       await look.load(parentPathOf(path));
       const stale = ignoreFiles.stale().find((directory) => isAtOrAbove(directory, path));
-      if (stale !== undefined) return directory(stale, true, noInodes);
+      if (stale !== undefined) return directory(stale, true, outside);
       if (isBelowIgnored(path)) return;
       const unknownParent = topmostUnknown(path);
       const wanted = unknownParent ?? path;
@@ -332,7 +351,7 @@ export function createScanner(parts: ScannerParts): Scanner {
         row,
         deep: deep || unknownParent !== undefined,
         requested: true,
-        inodes: noInodes,
+        within: outside,
       });
     }
 
@@ -341,7 +360,7 @@ export function createScanner(parts: ScannerParts): Scanner {
       const parent = parentPath(path) ?? '';
       if (parent !== '' && store.row(parent)?.local?.kind !== 'directory') return pathFromParent(parent, true);
       if (deep) deepWithin.add(path);
-      await directory(parent, false, noInodes);
+      await directory(parent, false, outside);
       if (parent !== '') freed.add(parent);
     }
     /** Entries that a shallow listing of their parent must descend into. */
@@ -367,7 +386,7 @@ export function createScanner(parts: ScannerParts): Scanner {
       return unknown;
     }
 
-    async function directory(path: RelPath | '', deep: boolean, inodes: readonly string[]): Promise<void> {
+    async function directory(path: RelPath | '', deep: boolean, within: Within): Promise<void> {
       await breathe();
       if (writer.isFull()) writer.flushSome();
       if (path !== '' && !(await isWithinReach(path))) return;
@@ -419,7 +438,7 @@ export function createScanner(parts: ScannerParts): Scanner {
       for (const { name, stat } of listed.entries) {
         const child = childPath(path, name);
         if (child === undefined || stat.kind === 'directory') continue;
-        await entry({ path: child, stat, row: rows.get(child), deep: descends, requested: false, inodes });
+        await entry({ path: child, stat, row: rows.get(child), deep: descends, requested: false, within });
         if (writer.isFull()) {
           writer.flushSome();
           await breathe();
@@ -427,7 +446,7 @@ export function createScanner(parts: ScannerParts): Scanner {
       }
       for (const { entry: listedEntry, path: child, row } of subdirectories) {
         const below = descends || deepWithin.has(child);
-        await entry({ path: child, stat: listedEntry.stat, row, deep: below, requested: false, inodes });
+        await entry({ path: child, stat: listedEntry.stat, row, deep: below, requested: false, within });
       }
       if (toHash.length > hashesDeferredMax) await hashAll();
     }
@@ -462,13 +481,22 @@ export function createScanner(parts: ScannerParts): Scanner {
       readonly deep: boolean;
       /** Asked for by name: a directory's own entries are then listed. */
       readonly requested: boolean;
-      readonly inodes: readonly string[];
+      readonly within: Within;
     }): Promise<void> {
-      const { path, stat, row } = found;
+      const { path, stat } = found;
+      let { row } = found;
       if (stat.kind !== 'directory' && mounts.around(path) === path) return boundaryGone(path, row);
       const { kind } = ignoreFiles.judge(path, stat.kind === 'directory');
       if (kind === 'out' || (kind === 'unknown' && stat.kind !== 'directory' && staysUnpublished(path, row)))
         return leaveOut(path, 'ignored', row);
+      if (stat.kind === 'file' || stat.kind === 'symlink') {
+        if (isHeldBack(path, row, found.within)) return leaveOut(path, 'awaiting-confirmation', row);
+        // In scope from here on, also when it cannot be read at this moment.
+        if (row?.outOfScope === 'ignored' || row?.outOfScope === 'awaiting-confirmation') {
+          writer.setOutOfScope(path, null);
+          row = { ...row, outOfScope: null, local: null };
+        }
+      }
       switch (stat.kind) {
         case 'other':
           tellOnce(row, path, 'special-file', `${path} is a pipe, socket or device: it is left alone.`);
@@ -485,9 +513,9 @@ export function createScanner(parts: ScannerParts): Scanner {
     }
 
     async function subdirectory(found: Parameters<typeof entry>[0]): Promise<void> {
-      const { path, stat, row, inodes } = found;
+      const { path, stat, row, within } = found;
       const identity = `${stat.device}:${stat.inode}`;
-      if (stat.inode !== 0n && inodes.includes(identity)) {
+      if (stat.inode !== 0n && within.inodes.includes(identity)) {
         tellOnce(
           row,
           path,
@@ -505,6 +533,8 @@ export function createScanner(parts: ScannerParts): Scanner {
       const seen = mounts.see(path, onOtherDisk);
       if (seen === 'away') return leaveOut(path, 'unmounted', row);
       const deep = found.deep || seen === 'look-deep';
+      const inodes = [...within.inodes, identity];
+      if (row?.outOfScope === 'ignored-once-shared' || wasIgnored(row, within)) return comesIn(path, inodes, row);
       const isNew = row === undefined || row.outOfScope !== null || row.local?.kind !== 'directory';
       // Rule IG3: reconcile put it out of scope, and takes it back when something in scope needs it.
       const staysOut =
@@ -515,7 +545,37 @@ export function createScanner(parts: ScannerParts): Scanner {
       if (row !== undefined && row.outOfScope !== null) await drain();
       // One that this peer itself made is known already, and was never listed.
       const isUnwatched = !watches.isWatched(path);
-      if (deep || found.requested || isNew || isUnwatched) await directory(path, deep || isNew, [...inodes, identity]);
+      if (deep || found.requested || isNew || isUnwatched)
+        await directory(path, deep || isNew, { inodes, comesIn: false });
+    }
+
+    /**
+     * A directory that was left out until now. It is in scope only when all below it is either known to wait or not: a crash
+     * in between must leave nothing unasked.
+     */
+    async function comesIn(path: RelPath, inodes: readonly string[], row: Row | undefined): Promise<void> {
+      if (row?.outOfScope !== 'awaiting-confirmation') writer.setOutOfScope(path, 'awaiting-confirmation');
+      await drain();
+      await directory(path, true, { inodes, comesIn: true });
+      await drain();
+      const now = store.row(path);
+      if (now?.outOfScope === 'awaiting-confirmation') await record(path, { kind: 'directory' }, now);
+    }
+
+    /** What comes into scope by others' rules, and not by a change made here, waits until somebody here says so (rule IG1). */
+    function isHeldBack(path: RelPath, row: Row | undefined, within: Within): boolean {
+      absentSinceMs.delete(path);
+      const comes = wasIgnored(row, within);
+      if (!comes && !mayHaveWaited(path, row)) return false;
+      if (isScopeConfirmed(path)) return false;
+      return !comes || row?.outOfScope === 'awaiting-confirmation' || !ignoreFiles.isOwnWish(path, false);
+    }
+
+    /** The state was lost, and with it what waited: what only a `.driftlessignore` takes back in is asked about. */
+    function mayHaveWaited(path: RelPath, row: Row | undefined): boolean {
+      const isUnknown = row === undefined || (row.outOfScope === null && row.local === null && row.base === null);
+      const join = isUnknown ? store.setting('join') : undefined;
+      return (join === 'rejoin' || join === 'return') && ignoreFiles.isTakenBackIn(path);
     }
 
     async function symlink(path: RelPath, row: Row | undefined): Promise<void> {
@@ -587,22 +647,29 @@ export function createScanner(parts: ScannerParts): Scanner {
 
     async function leaveOut(path: RelPath, reason: OutOfScopeReason, row: Row | undefined): Promise<void> {
       watches.unwatch(path);
-      if (reason !== 'ignored') sights.uncertain(path);
-      if (row?.outOfScope !== reason) writer.setOutOfScope(path, reason);
-      const problem = row === undefined ? null : inTheWay(row, reason, arrivalScope(row, names) === null);
-      if ((row?.outOfScope === reason ? (row.problem?.reason ?? null) : null) !== problem) {
+      if (reason !== 'ignored' && reason !== 'awaiting-confirmation') sights.uncertain(path);
+      const reasonOf = (known: Row | undefined): OutOfScopeReason =>
+        reason === 'ignored' ? ignoredReason(known) : reason;
+      const now = reasonOf(row);
+      if (row?.outOfScope !== now) writer.setOutOfScope(path, now);
+      const problem = row === undefined ? null : inTheWay(row, now, arrivalScope(row, names) === null);
+      if ((row?.outOfScope === now ? (row.problem?.reason ?? null) : null) !== problem) {
         writer.setProblem(path, problem);
         if (problem !== null) tell(path, problem);
       }
       // Nothing below it is looked at any more, so what was known there is neither deleted nor applied (rule IG1).
       await eachBelow(path, (below) => {
-        if (below.outOfScope !== reason) writer.setOutOfScope(below.path, reason);
+        // What is ignored, or waits, inside something that is out of reach must still be so when that is back.
+        if (reason !== 'ignored' && isIgnoredOrWaits(below)) return;
+        if (below.outOfScope !== reasonOf(below)) writer.setOutOfScope(below.path, reasonOf(below));
       });
     }
 
     async function unreadable(path: RelPath | '', problem: PathProblem, row?: Row): Promise<void> {
       if (path === '') return tell('', problem.reason);
       const known = row ?? store.row(path);
+      // What waits, or is ignored, is not looked into: it must still be so when it can be read again.
+      if (isIgnoredOrWaits(known)) return;
       tellOnce(known, path, 'unreadable', problem.reason);
       await leaveOut(path, 'unreadable', known);
     }
@@ -657,6 +724,8 @@ export function createScanner(parts: ScannerParts): Scanner {
         writer.setLocal(row.path, null, row);
         return;
       }
+      if (row.outOfScope === 'awaiting-confirmation' && !isGoneForGood(row.path))
+        return void unstable.set(row.path, false);
       const scope = arrivalScope(row, names);
       if (scope === row.outOfScope) {
         if (row.problem !== null) writer.setProblem(row.path, null);
@@ -664,6 +733,16 @@ export function createScanner(parts: ScannerParts): Scanner {
       }
       writer.setOutOfScope(row.path, scope);
       if (forgetsBaseWhenGone(row)) writer.setBase(row.path, null);
+    }
+
+    /** An editor that saves takes a file away for a moment: what comes back must find that it still waits. */
+    function isGoneForGood(path: RelPath): boolean {
+      const nowMs = clock.monotonicMs();
+      const sinceMs = absentSinceMs.get(path) ?? nowMs;
+      absentSinceMs.set(path, sinceMs);
+      if (nowMs - sinceMs < goneForGoodMs) return false;
+      absentSinceMs.delete(path);
+      return true;
     }
 
     // ── reading contents ──
@@ -815,6 +894,7 @@ export function createScanner(parts: ScannerParts): Scanner {
         vanished: writer.vanished(),
         emptied: [...writer.emptied],
         problems,
+        awaitingChanged: writer.awaitingChanged(),
         unstable: [...unstable].map(([path, deep]) => ({ path, deep })),
         repositories: [...repositories],
       };
@@ -864,6 +944,7 @@ export function createScanner(parts: ScannerParts): Scanner {
     const writes: (() => void)[] = [];
     /** Those that are still to be written. */
     const scopes = new Map<RelPath, OutOfScopeReason | null>();
+    let awaitingChanged = false;
 
     function note(path: RelPath, local: LocalEntry | null, before: LocalEntry | null): void {
       changed.add(path);
@@ -895,9 +976,12 @@ export function createScanner(parts: ScannerParts): Scanner {
           note(path, local, row === undefined || row.outOfScope !== null ? null : row.local);
         writes.push(() => store.setLocal(path, local));
       },
+      awaitingChanged: () => awaitingChanged,
       setOutOfScope(path: RelPath, reason: OutOfScopeReason | null): void {
         changed.add(path);
         scopes.set(path, reason);
+        awaitingChanged ||=
+          reason === 'awaiting-confirmation' || store.row(path)?.outOfScope === 'awaiting-confirmation';
         writes.push(() => store.setOutOfScope(path, reason));
       },
       /** What lies below a path is judged by what was just found there. */
@@ -1025,8 +1109,30 @@ type Writer = { scopeOf(path: RelPath): OutOfScopeReason | null };
 type Listed = Extract<ListResult, { kind: 'listed' }>;
 type Names = { claim(path: RelPath): boolean; reasonAbove(path: RelPath): OutOfScopeReason | null };
 
+interface Within {
+  /** Of the directories above. */
+  readonly inodes: readonly string[];
+  /** Below a directory that was left out until now. */
+  readonly comesIn: boolean;
+}
 /** A scan that begins inside the tree does not know the directories above; a loop is then found one round later. */
-const noInodes: readonly string[] = [];
+const outside: Within = { inodes: [], comesIn: false };
+
+/** Whether nobody but this machine has had the file: it was ignored until now, and the room never agreed with it on anything. */
+function wasIgnored(row: Row | undefined, { comesIn }: Within): boolean {
+  if (row === undefined) return comesIn;
+  if (row.outOfScope === null) return comesIn && row.local === null && row.base === null;
+  return row.outOfScope === 'ignored' || row.outOfScope === 'awaiting-confirmation';
+}
+
+function isIgnoredOrWaits(row: Row | undefined): boolean {
+  return isIgnored(row?.outOfScope) || row?.outOfScope === 'awaiting-confirmation';
+}
+
+function ignoredReason(row: Row | undefined): OutOfScopeReason {
+  const wasShared = row?.outOfScope === 'ignored-once-shared' || (row?.base ?? null) !== null;
+  return wasShared ? 'ignored-once-shared' : 'ignored';
+}
 
 /**
  * Whether a path that a rule could match, which is not understood, takes no part. What the room and this disk share goes

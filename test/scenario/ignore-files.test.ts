@@ -55,7 +55,12 @@ describe('rules that are not understood to their end', () => {
     expect((await a.peer.explain('d/secret.txt')).lines.join('\n')).toContain('d/.gitignore');
 
     write(a, { 'd/.gitignore': '*.key\nsecret.txt\n' });
+    // At b it is another machine's rule that takes its file in: it is asked first.
+    await world.until('b asks', () => b.state()?.code === 'scope-held');
+    expect((await b.peer.holds()).map(({ paths }) => paths)).toEqual([['d/from-b.txt']]);
+    await b.peer.confirm();
     await world.quiet();
+    expect(a.user.tree()).toMatchObject({ 'd/from-b.txt': 'b\n' });
     expect(b.user.tree()).toMatchObject({ 'd/e/new.txt': 'n' });
     expect([isInRoom(a, 'd/a.key'), isInRoom(a, 'd/secret.txt')]).toEqual([false, false]);
     expect(await problemsOf(a)).toEqual([]);
@@ -186,5 +191,40 @@ describe('two machines change an ignore file while apart', () => {
     );
     expect(a.user.read('.gitignore')).toBe('secret\n*.log\nx\n');
     expect(isInRoom(a, 'secret')).toBe(false);
+  });
+});
+
+describe('an ignore file of the room that this disk cannot take', () => {
+  const forever = { times: Number.POSITIVE_INFINITY };
+  test.each<readonly [string, (b: Person) => void]>([
+    [
+      'the disk refuses it',
+      (b) => b.folder.addFault({ operation: 'swapIn', path: '.gitignore', code: 'EACCES', ...forever }),
+    ],
+    ['its content cannot be staged', (b) => b.folder.addFault({ operation: 'commit', code: 'EIO', ...forever })],
+    ['a directory of ignored things is in its way', (b) => write(b, { '.gitignore/node_modules/x': 'x' })],
+    ['a pipe is in its way', (b) => b.user.pipe('.gitignore')],
+    ['a link that leads out is in its way', (b) => b.user.symlink('.gitignore', '/etc/hosts')],
+  ])('%s: its rules hold all the same, and the rest goes on', async (_, hinder) => {
+    const [a, b] = await pair({ 'k.txt': 'k', 'd/k.txt': 'k' });
+    hinder(b);
+    await world.clock.advance(1_000);
+    write(a, { '.gitignore': 'build/\n*.key\n', 'a.txt': 'a', 'd/k.txt': 'edited' });
+    await world.clock.advance(3_000);
+    b.folder.clearFaults();
+    b.folder.addFault({ operation: 'swapIn', path: '.gitignore', code: 'EACCES', ...forever });
+    write(b, { 'build/o': 'o', 'd/a.key': 'k', 'new.txt': 'n', 'k.txt': 'by b' });
+    await world.until('the rest, here', () => b.user.read('a.txt') === 'a' && b.user.read('d/k.txt') === 'edited');
+    await world.until('the rest, there', () => a.user.read('new.txt') === 'n' && a.user.read('k.txt') === 'by b');
+    await world.clock.advance(5_000);
+    for (const path of ['build/o', 'd/a.key']) expect([path, isInRoom(a, path)]).toEqual([path, false]);
+    expect((await b.peer.explain('d/a.key')).lines.join('\n')).toContain('.gitignore:2: *.key');
+    // A restart changes nothing of it.
+    await b.stop();
+    b.start();
+    b.folder.addFault({ operation: 'swapIn', path: '.gitignore', code: 'EACCES', ...forever });
+    write(b, { 'e/b.key': 'k', 'more.txt': 'm' });
+    await world.until('more', () => a.user.read('more.txt') === 'm');
+    for (const path of ['build/o', 'd/a.key', 'e/b.key']) expect([path, isInRoom(a, path)]).toEqual([path, false]);
   });
 });

@@ -12,6 +12,7 @@ import { liveEntry } from '../core/entry-encoding.ts';
 import { modeOf } from '../core/file-mode.ts';
 import { leftoversInTheWay } from '../core/in-the-way.ts';
 import type { Apply, Conflict, DiskStep } from '../core/plan.ts';
+import type { OutOfScopeReason } from '../core/row.ts';
 import type { PeerContext } from '../peer-context.ts';
 import { FolderError } from '../ports/folder.ts';
 import { mergeOne } from './merge.ts';
@@ -202,7 +203,7 @@ export function createApplier(context: PeerContext): Applier {
     context.markDirty(path, true);
   }
 
-  function firstLeftOut(directory: RelPath): { readonly path: RelPath; readonly reason: string } | null {
+  function firstLeftOut(directory: RelPath): { readonly path: RelPath; readonly reason: OutOfScopeReason } | null {
     for (const { path, outOfScope } of store.rowsUnder(directory))
       if (outOfScope !== null && outOfScope !== 'directory-of-out-of-scope') return { path, reason: outOfScope };
     return null;

@@ -13,6 +13,7 @@ import { modeOfFile, plainMode } from '../core/file-mode.ts';
 import { fingerprintOf } from '../core/fingerprint.ts';
 import { ignoreFileNames } from '../core/ignore-rules.ts';
 import type { LocalEntry } from '../core/local-entry.ts';
+import { isIgnored } from '../core/row.ts';
 import { ignoreFileBytesMax } from '../core/scope/ignore-text.ts';
 import { ignoreLineFor } from '../core/scope/ignore-words.ts';
 import { ancestorsOf } from '../core/tree-paths.ts';
@@ -75,7 +76,7 @@ export function createUntracks(parts: UntrackParts): Untracks {
     if (root.kind !== 'present' || root.marker === null)
       throw new Error('the folder is missing, or is not the linked one: start sync there first');
     const isDirectory = liveEntry(store.manifest.slot(path))?.kind === 'directory';
-    if (store.row(path)?.outOfScope === 'ignored') {
+    if (isIgnored(store.row(path)?.outOfScope)) {
       setWishes([...without(path), { path, line: null }]);
       return;
     }

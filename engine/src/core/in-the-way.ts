@@ -5,12 +5,14 @@
  */
 import type { Entry, RelPath } from '@driftless/protocol';
 import { liveEntry, sameEntry } from './entry-encoding.ts';
-import type { OutOfScopeReason, Row } from './row.ts';
+import { isIgnored, type OutOfScopeReason, type Row } from './row.ts';
 
 const nounOf: Readonly<Record<Entry['kind'], string>> = { file: 'file', directory: 'folder', symlink: 'link' };
 /** What lies in the way, by the reason for which it takes no part. */
 const thingOf: Readonly<Record<OutOfScopeReason, string>> = {
   ignored: 'something ignored',
+  'ignored-once-shared': 'something ignored',
+  'awaiting-confirmation': 'a file that is published only when you confirm it',
   unstorable: 'something that this disk takes for it',
   'too-large': 'a file that is too large to sync',
   unreadable: 'something that cannot be read',
@@ -37,10 +39,10 @@ export function inTheWay(row: Row, reason: OutOfScopeReason, hasPlace: boolean):
 /** A directory that the room replaced, and in which only what takes no part is left; `first` is one such path, if known. */
 export function leftoversInTheWay(
   entry: Entry,
-  first: { readonly path: RelPath; readonly reason: string } | null,
+  first: { readonly path: RelPath; readonly reason: OutOfScopeReason } | null,
 ): string {
   if (first === null) return sentence(entry, 'a folder that is not empty is in its place');
-  const what = first.reason === 'ignored' ? 'ignored files are' : 'files that are not synced are';
+  const what = isIgnored(first.reason) ? 'ignored files are' : 'files that are not synced are';
   return sentence(entry, `${what} in its place (${first.path})`);
 }
 

@@ -5,7 +5,7 @@
 import { isRelPath, type RelPath } from '@driftless/protocol';
 import type { Stat } from '../ports/folder.ts';
 import { fingerprintOf, racyWindowMs } from './fingerprint.ts';
-import type { Row } from './row.ts';
+import { isIgnored, type Row } from './row.ts';
 
 export interface ListingFacts {
   readonly directory: RelPath | '';
@@ -99,7 +99,7 @@ function verdictInScope(stat: Stat, { local }: Row, { nowMs }: ListingFacts): Ve
 function shouldBeThere({ outOfScope, local }: Row): boolean {
   if (outOfScope === null) return local !== null;
   // What is ignored, or cannot be held here, is often in the room alone.
-  return outOfScope !== 'ignored' && outOfScope !== 'unstorable' && outOfScope !== 'invalid-name';
+  return !isIgnored(outOfScope) && outOfScope !== 'unstorable' && outOfScope !== 'invalid-name';
 }
 
 /**

@@ -8,6 +8,10 @@ import type { LocalEntry } from './local-entry.ts';
 /** Why a path takes no part in sync on this machine (rule IG1). */
 export type OutOfScopeReason =
   | 'ignored'
+  /** The same of a path that was in the room and in scope here before: it may come back unasked. */
+  | 'ignored-once-shared'
+  /** Ignored here until others changed the rules: not published before it is confirmed here. */
+  | 'awaiting-confirmation'
   | 'unstorable'
   | 'too-large'
   | 'unreadable'
@@ -19,6 +23,11 @@ export type OutOfScopeReason =
   | 'directory-of-out-of-scope'
   /** On a disk that is mounted inside the folder, and is away. */
   | 'unmounted';
+
+/** Left out by the rules in force, whatever it was before. */
+export function isIgnored(reason: OutOfScopeReason | null | undefined): boolean {
+  return reason === 'ignored' || reason === 'ignored-once-shared';
+}
 
 /** An open conflict at this peer: the local content `variant` has been, or is about to be, published; the path waits. */
 export interface Hold {

@@ -302,6 +302,10 @@ function expectEqual(store: StateStore, model: Model): void {
       ),
     ),
   );
+  expect(store.outOfScopePaths()).toEqual(rows.filter((row) => row.outOfScope !== null).map(({ path }) => path));
+  expect(store.outOfScopePaths('ignored')).toEqual(
+    rows.filter((row) => row.outOfScope === 'ignored').map(({ path }) => path),
+  );
   expect(store.problemRows(1_000)).toEqual(rows.filter((row) => row.problem !== null));
   for (const directory of ['', 'a', 'a/b'] as const) {
     const prefix = directory === '' ? '' : `${directory}/`;

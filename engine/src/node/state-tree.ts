@@ -37,9 +37,17 @@ const scopeReasons: readonly (OutOfScopeReason | null)[] = [
   'directory-of-out-of-scope',
   'unmounted',
   'outside-link',
+  'ignored-once-shared',
+  'awaiting-confirmation',
 ];
 /** Rule IG2: what comes back after one of these is create/create, so nothing is remembered as agreed. */
-const baseForgetters: ReadonlySet<OutOfScopeReason> = new Set(['ignored', 'unstorable', 'invalid-name']);
+const baseForgetters: ReadonlySet<OutOfScopeReason> = new Set([
+  'ignored',
+  'ignored-once-shared',
+  'awaiting-confirmation',
+  'unstorable',
+  'invalid-name',
+]);
 /** Rows fetched at once by the lazy iterators: writes may come between pages, so no read stays open. */
 const rowsPerPage = 512;
 
@@ -111,6 +119,12 @@ export function createStateTree(db: SqlDb, transactions: Transactions, options: 
     "SELECT path FROM tree WHERE instr(path, '.conflict-') > 0 AND local IS NOT NULL AND scope = 0 ORDER BY path",
   );
   const selectOutOfScope = rowsSql('WHERE scope <> 0 ORDER BY path LIMIT ?');
+  const selectOutOfScopePaths = db.prepare<{ readonly path: string }>(
+    'SELECT path FROM tree WHERE scope <> 0 ORDER BY path',
+  );
+  const selectPathsOfReason = db.prepare<{ readonly path: string }>(
+    'SELECT path FROM tree WHERE scope <> 0 AND scope = ? ORDER BY path',
+  );
   const selectProblems = rowsSql('WHERE problem IS NOT NULL ORDER BY path LIMIT ?');
   const selectNextRetry = db.prepare<{ readonly at: number | null }>(
     'SELECT MIN(retry_at) AS at FROM tree WHERE problem IS NOT NULL AND (pending = 1 OR hold IS NOT NULL) AND retry_at > ?',
@@ -440,6 +454,10 @@ export function createStateTree(db: SqlDb, transactions: Transactions, options: 
       }
       return copies;
     },
+    outOfScopePaths: (reason?: OutOfScopeReason) =>
+      (reason === undefined ? selectOutOfScopePaths.all() : selectPathsOfReason.all(scopeReasons.indexOf(reason))).map(
+        ({ path }) => path as RelPath,
+      ),
     problemRows: (limit: number) => rowsOf(selectProblems.all(limit)),
     nextRetryAtMs: (nowMs: number) => selectNextRetry.get(nowMs)?.at ?? undefined,
     localChildren,

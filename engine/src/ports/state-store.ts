@@ -141,6 +141,8 @@ export interface StateStore extends RowView {
   outOfScopeCounts(): ReadonlyMap<OutOfScopeReason, number>;
   /** Paths on this disk, in scope, whose name looks like a conflict copy's; at most `limit`. O(rows): for people's questions only. */
   conflictCopies(limit: number): RelPath[];
+  /** All of them, or those for one reason; in path order. */
+  outOfScopePaths(reason?: OutOfScopeReason): RelPath[];
   problemRows(limit: number): Row[];
   /** Earliest retry time after `nowMs` of a row that failed and is not at rest, or undefined: those before it have been looked at. */
   nextRetryAtMs(nowMs: number): number | undefined;
@@ -156,7 +158,7 @@ export interface StateStore extends RowView {
   setLocal(path: RelPath, local: LocalEntry | null): void;
   setBase(path: RelPath, base: Entry | null): void;
   /**
-   * Going out of scope forgets the scan, and base too when the bytes on disk may diverge unseen ('ignored', 'unstorable',
+   * Going out of scope forgets the scan, and base too when the bytes on disk may diverge unseen (ignored, 'unstorable',
    * 'invalid-name'), so that coming back is create/create (rule IG2). Coming back: local is null.
    */
   setOutOfScope(path: RelPath, reason: OutOfScopeReason | null): void;

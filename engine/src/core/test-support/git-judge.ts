@@ -58,6 +58,8 @@ export function judgeByGit(
           'core.bare=false',
           '-c',
           `core.ignoreCase=${options.ignoreCase ?? false}`,
+          '-c',
+          'core.precomposeUnicode=false',
         ],
         ...['-C', workTree, `--git-dir=${gitDir}`, `--work-tree=${workTree}`],
         ...['check-ignore', '-z', '-v', '-n', '--no-index', '--stdin'],

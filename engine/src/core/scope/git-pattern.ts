@@ -18,6 +18,8 @@ export interface GitPattern {
   readonly wholePath: boolean;
   /** Set when only exactly this text matches. */
   readonly literal: string | null;
+  /** Set when exactly the names that end with this text match: `*.log`, the commonest pattern of all. */
+  readonly suffix: string | null;
   /** Places that one comparison may have to look at, at most, for each byte of a path. */
   readonly cost: number;
   /** The directory, below the file's own, outside which nothing can match; '' = anywhere. */
@@ -67,20 +69,21 @@ export function compileGitPattern(line: string, { ignoreCase }: { readonly ignor
   const firstSpecial = body.search(special);
   if (firstSpecial < 0) {
     const literal = fold(body);
-    return { ...shared, literal, cost: 0, within: parentOf(body), matches: (text) => text === literal };
+    return { ...shared, literal, suffix: null, cost: 0, within: parentOf(body), matches: (text) => text === literal };
   }
   // git compares what precedes the first special character by itself, so that `a**/b` begins anew behind the `a`.
   const prefix = fold(wholePath ? body.slice(0, firstSpecial) : '');
   const within = wholePath ? parentOf(body.slice(0, firstSpecial)) : '';
   const compiled = partsOf(body.slice(prefix.length), { ignoreCase, wholePath });
   if (typeof compiled === 'string')
-    return { ...shared, literal: null, cost: 0, within, unmatchable: compiled, matches: () => false };
-  // The commonest pattern of all, `*.log`, without any machinery.
+    return { ...shared, literal: null, suffix: null, cost: 0, within, unmatchable: compiled, matches: () => false };
   const suffix = wholePath ? null : suffixOf(compiled);
-  if (suffix !== null) return { ...shared, literal: null, cost: 1, within, matches: (text) => text.endsWith(suffix) };
+  if (suffix !== null)
+    return { ...shared, literal: null, suffix, cost: 0, within, matches: (text) => text.endsWith(suffix) };
   return {
     ...shared,
     literal: null,
+    suffix: null,
     cost: costOf(compiled),
     within,
     matches: (text) => text.startsWith(prefix) && matchesParts(compiled, text, prefix.length),

@@ -13,8 +13,8 @@ import { compileGitPattern, type GitPattern } from './git-pattern.ts';
 /** More is not read: larger than any ignore file that people write, and small enough to be kept for many directories. */
 export const ignoreFileBytesMax = 1024 * 1024;
 /**
- * What a question may cost for each byte of the path, all patterns of one file together (git-pattern.ts `cost`). Names and
- * paths without wildcards are looked up and cost nothing; most wildcards cost 1. No file that people write comes near, but
+ * What a question may cost for each byte of the path, all patterns of one file together (git-pattern.ts `cost`). Names,
+ * paths and endings of names are looked up and cost nothing; most other wildcards cost 1. No file that people write comes near, but
  * anybody in the room can write one.
  */
 export const ignoreCostMax = 8 * 1024;
@@ -70,6 +70,7 @@ export function parseIgnoreText({ bytes, incomplete }: IgnoreSource, folding: Na
   const { remarks, remark } = createRemarks();
   const literalNames = new Map<string, Rule[]>();
   const literalPaths = new Map<string, Rule[]>();
+  const suffixes = new Map<string, Rule[]>();
   /** Newest first: the last line that matches counts. */
   const others: Rule[] = [];
   let index = 0;
@@ -81,7 +82,7 @@ export function parseIgnoreText({ bytes, incomplete }: IgnoreSource, folding: Na
       remark('unmatchable', { line, pattern: shown, reason: `matches nothing, as in git: ${pattern.unmatchable}` });
       return;
     }
-    const { excludes, directoriesOnly, wholePath, literal } = pattern;
+    const { excludes, directoriesOnly, wholePath, literal, suffix } = pattern;
     const rule: Rule = {
       verdict: excludes ? 'out' : 'in',
       line,
@@ -90,11 +91,12 @@ export function parseIgnoreText({ bytes, incomplete }: IgnoreSource, folding: Na
       directoriesOnly,
       compiled: pattern,
     };
-    if (literal !== null) {
-      const byText = wholePath ? literalPaths : literalNames;
+    const lookedUp = literal ?? suffix;
+    if (lookedUp !== null) {
+      const byText = suffix !== null ? suffixes : wholePath ? literalPaths : literalNames;
       // The last line counts; before one for directories alone, also the last for everything.
-      const before = directoriesOnly ? byText.get(literal)?.filter((earlier) => !earlier.directoriesOnly) : [];
-      byText.set(literal, [rule, ...(before ?? [])]);
+      const before = directoriesOnly ? byText.get(lookedUp)?.filter((earlier) => !earlier.directoriesOnly) : [];
+      byText.set(lookedUp, [rule, ...(before ?? [])]);
       return;
     }
     cost += pattern.cost;
@@ -117,11 +119,15 @@ export function parseIgnoreText({ bytes, incomplete }: IgnoreSource, folding: Na
     others.push(unknownRule({ line: 0, pattern: '', index: index + 1, within: '' }));
   }
   others.reverse();
+  const suffixLengths = [...new Set([...suffixes.keys()].map(({ length }) => length))];
   return {
-    isEmpty: literalNames.size + literalPaths.size + others.length === 0,
+    isEmpty: literalNames.size + literalPaths.size + suffixes.size + others.length === 0,
     remarks: remarks(),
-    find: (path, name, isDirectory) =>
-      lastMatch({ literals: [literalNames.get(name), literalPaths.get(path)], others, path, name, isDirectory }),
+    find: (path, name, isDirectory) => {
+      const literals = [literalNames.get(name), literalPaths.get(path)];
+      for (const length of suffixLengths) literals.push(suffixes.get(name.slice(-length)));
+      return lastMatch({ literals, others, path, name, isDirectory });
+    },
   };
 }
 

@@ -50,8 +50,13 @@ const outOfScopeWords: Readonly<Record<OutOfScopeReason, string>> = {
   unmounted: 'it lies on a disk that is not mounted',
 };
 /** Left out by a rule of the user's, or by making a link that leads elsewhere: listed, but no trouble. A disk that is away is a hold. */
-const isWished = (reason: OutOfScopeReason): boolean =>
-  isIgnored(reason) || reason === 'outside-link' || reason === 'directory-of-out-of-scope' || reason === 'unmounted';
+const wishedReasons: readonly OutOfScopeReason[] = [
+  'ignored',
+  'ignored-once-shared',
+  'outside-link',
+  'directory-of-out-of-scope',
+  'unmounted',
+];
 
 export type ControlParts = Pick<
   PeerParts,
@@ -125,9 +130,8 @@ export function createControl(parts: ControlParts, live: LiveParts): PeerControl
       outOfScopePaths.push({ path, reason, ...(rule === null ? {} : { rule }) });
     }
     // Whoever looks for trouble finds paths that are left out for a reason other than the user's own wish beside the failed ones.
-    for (const { path, outOfScope, problem } of leftOut)
-      if (outOfScope !== null && problem === null && !isWished(outOfScope))
-        problems.push({ path, reason: outOfScopeWords[outOfScope] });
+    for (const { path, outOfScope, problem } of store.outOfScopeRows(listedMax, wishedReasons))
+      if (outOfScope !== null && problem === null) problems.push({ path, reason: outOfScopeWords[outOfScope] });
     // Names that no path can spell have no row.
     problems.push(...live.scanner.skipped());
     return {
@@ -171,8 +175,12 @@ export function createControl(parts: ControlParts, live: LiveParts): PeerControl
     const { kind } = await folder.root();
     if (kind !== 'present') {
       const difference = { path: '', reason: 'the folder is missing or cannot be read' };
-      return { ok: false, root: store.root(), head: store.head(), files: 0, bytes: 0, differences: [difference] };
+      const nothing = { files: 0, bytes: 0, leftOut: {}, leftOutPaths: [] };
+      return { ok: false, root: store.root(), head: store.head(), ...nothing, differences: [difference] };
     }
+    const leftOut: Record<string, number> = {};
+    const troubled: ProblemInfo[] = [];
+    const wished: ProblemInfo[] = [];
     const differ = (path: string, reason: string): void => {
       const known = parseRelPath(path);
       if (known !== undefined) live.readAgain(known);
@@ -218,10 +226,25 @@ export function createControl(parts: ControlParts, live: LiveParts): PeerControl
       if (liveEntry(slot) === null || seen.has(path)) continue;
       const row = store.row(path);
       if (row?.outOfScope == null) differ(path, 'in the room, and not here');
+      else {
+        leftOut[row.outOfScope] = (leftOut[row.outOfScope] ?? 0) + 1;
+        // However many the rules leave out, the others are named.
+        const names = wishedReasons.includes(row.outOfScope) ? wished : troubled;
+        if (names.length < listedMax) names.push({ path, reason: outOfScopeWords[row.outOfScope] });
+      }
     }
     const pending = store.counts().pending;
     if (pending > 0 && differences.length === 0) differ('', `${pending} paths are still to be sent or applied`);
-    return { ok: differences.length === 0, root: store.root(), head: store.head(), files, bytes, differences };
+    return {
+      ok: differences.length === 0,
+      root: store.root(),
+      head: store.head(),
+      files,
+      bytes,
+      differences,
+      leftOut,
+      leftOutPaths: [...troubled, ...wished],
+    };
   }
 
   /** By its name, its kind and the ignore rules on disk. */

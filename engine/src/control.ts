@@ -138,6 +138,9 @@ export interface VerifyResult {
   readonly files: number;
   readonly bytes: number;
   readonly differences: readonly ProblemInfo[];
+  /** Paths of the room that take no part on this machine: how many for each reason, and the first of them by name. */
+  readonly leftOut: Readonly<Record<string, number>>;
+  readonly leftOutPaths: readonly ProblemInfo[];
 }
 
 export type Keep = 'mine' | 'theirs' | 'both';

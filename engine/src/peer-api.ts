@@ -43,6 +43,8 @@ export interface PeerParts {
   readonly leftAtMs: number | null;
   /** Files above this are out of scope here, listed. */
   readonly fileBytesMax: number;
+  /** Rows that one turn compares, more or less; for tests, since nothing may follow from it. */
+  readonly rowsPerPlan?: number;
   readonly onEvent: (event: PeerEvent) => void;
 }
 

@@ -48,6 +48,7 @@ import { createMounts } from './guards/mounts.ts';
 import { createScopeHold } from './guards/scope-hold.ts';
 import { createPause } from './pause.ts';
 import { createGivingWay } from './peer/giving-way.ts';
+import { allPendingRows, planRows, rowsPerPlanAimed, rowsWithParents } from './peer/plan-rows.ts';
 import { createSchedule, type Situation } from './peer/schedule.ts';
 import { diskFullHalt, failureOf } from './peer/turn-failure.ts';
 import type { Peer, PeerParts } from './peer-api.ts';
@@ -68,8 +69,6 @@ import { createSweep } from './scan/sweep.ts';
 import { createScanner, type ScanRequest } from './scan.ts';
 import { agedTombstones } from './tombstones.ts';
 
-/** Rows looked at together: large enough for the rename of a big directory to be seen whole. */
-const rowsPerPlanMax = 50_000;
 /** Files applied in one pass, so that state and progress move on during a big join. */
 const applyFilesPerPass = 2_000;
 /** Rule PR4. */
@@ -497,6 +496,7 @@ export function createPeer(given: PeerParts): Peer {
     );
   }
 
+  const foldsNames = !folder.traits.caseSensitive || folder.traits.foldsUnicode;
   const isRootHalt = ({ code }: Halt): boolean =>
     code === 'root-missing' || code === 'root-replaced' || code === 'root-emptied';
 
@@ -608,13 +608,12 @@ export function createPeer(given: PeerParts): Peer {
     const arrivals = await scanner.scopeArrivals({ nowMs: clock.nowMs() });
     const ignoreFiles = arrivingRules.unknown([...arrivals.ignoreFiles, ...roomLog.takeTouchedRules()]);
     for (const path of arrivingRules.release()) hintRules(path);
-    const pending = store
-      .pendingRows({ limit: rowsPerPlanMax, nowMs: clock.nowMs() })
-      .filter(({ path }) => !mounts.isHeld(path));
-    const rows =
-      ignoreFiles.length === 0
-        ? pending
-        : pending.filter((row) => ignoreFiles.some((path) => path === row.path || path.startsWith(`${row.path}/`)));
+    const look = {
+      aimed: parts.rowsPerPlan ?? rowsPerPlanAimed,
+      nowMs: clock.nowMs(),
+      isHeld: (row: Row) => mounts.isHeld(row.path),
+    };
+    const rows = ignoreFiles.length > 0 ? rowsWithParents(store, ignoreFiles, look) : planRows(store, look);
     const held = store.heldRows();
     await downloads.drop((path, digest) => {
       const row = store.row(path);
@@ -701,10 +700,7 @@ export function createPeer(given: PeerParts): Peer {
   /** What a first join, or a re-join, is about to do, told before it does anything. */
   function previewFirstJoin(): void {
     if (store.setting('join') === undefined) return;
-    const preview = previewJoin(
-      store.pendingRows({ limit: rowsPerPlanMax, nowMs: Number.MAX_SAFE_INTEGER }),
-      joinOptions(),
-    );
+    const preview = previewJoin(allPendingRows(store, Number.MAX_SAFE_INTEGER), joinOptions());
     const { equal, receive, send, update, trash: trashed, conflicts: clashes } = preview;
     parts.onEvent({
       event: 'note',
@@ -778,6 +774,8 @@ export function createPeer(given: PeerParts): Peer {
         if (staged.has(path)) downloads.used(path);
       for (const { path, deleted } of result.applied) {
         const by = roomLog.authorOf(path);
+        // Another spelling may have waited for the name.
+        if (deleted && foldsNames) settler.hint(path, false);
         parts.onEvent({ event: 'applied', path, ...(by === undefined ? {} : { by }), ...(deleted ? { deleted } : {}) });
       }
       const lastApplied = result.applied.at(-1);

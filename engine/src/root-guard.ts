@@ -11,6 +11,7 @@ import { emptyRoot } from './core/page-tree.ts';
 import type { Halt } from './core/peer-state.ts';
 import type { Row } from './core/row.ts';
 import type { Holds } from './guards/holds.ts';
+import { allGoneRows } from './peer/plan-rows.ts';
 import type { PeerContext } from './peer-context.ts';
 
 export interface RootGuard {
@@ -22,8 +23,6 @@ export interface RootGuard {
   noteApplied(): void;
 }
 
-/** Rows looked at for files that are gone already when the peer starts: far more than rootEmptied asks for. */
-const lostRowsMax = 50_000;
 const rowsPerPage = 1_000;
 /** Before the identity of a root among the subjects, which else are paths. */
 const rootPrefix = 'root ';
@@ -41,7 +40,9 @@ export function createRootGuard(context: PeerContext, holds: Holds): RootGuard {
 
   /** Files that an earlier run saw gone, and that are not deleted in the room yet: they still were here before. */
   function filesLostBefore(): number {
-    return store.pendingRows({ limit: lostRowsMax, nowMs: Number.MAX_SAFE_INTEGER }).filter(isLost).length;
+    let lost = 0;
+    for (const row of allGoneRows(store)) if (isLost(row)) lost += 1;
+    return lost;
   }
 
   function hold(draft: HoldDraft | null): Halt | null {

@@ -89,8 +89,9 @@ const scanAll = (): Promise<ScanResult> => scanner.scan({ paths: 'all', signal }
 const look = (path: string, deep = false): Promise<ScanResult> =>
   scanner.scan({ paths: [{ path: rel(path), deep }], signal });
 /** What the store knows of the disk: 'path kind' or 'path !reason'. */
-const seen = (): string[] =>
-  store.rowsFrom('', 1_000).flatMap(({ path, local, outOfScope }) => {
+const seen = (): string[] => seenFrom('');
+const seenFrom = (path: string): string[] =>
+  store.rowsFrom(path as RelPath, 1_000).flatMap(({ path, local, outOfScope }) => {
     if (outOfScope !== null) return [`${path} !${outOfScope}`];
     return local === null ? [] : [`${path} ${local.kind}`];
   });
@@ -378,6 +379,26 @@ describe('what the room brings (IG1, IG2)', () => {
     store.setBase(rel('.gitignore'), file('build/\n'));
     arrive({ another: file('x') });
     expect((await scanner.scopeArrivals({ nowMs: 0 })).ignoreFiles).toEqual([]);
+  });
+
+  test('everything that arrives is judged, however much it is', async () => {
+    write('.gitignore', 'zzz/\n');
+    await scanAll();
+    const many = Object.fromEntries(Array.from({ length: 2_500 }, (_, index) => [`aaa/${index}`, file('x')]));
+    arrive({
+      aaa: directory,
+      ...many,
+      z: directory,
+      'z/.git': directory,
+      'z/.git/config': file('y'),
+      'zzz/x': file('x'),
+    });
+    await scanner.scopeArrivals({ nowMs: 0 });
+    expect(seenFrom('z').filter((row) => row.includes('!'))).toEqual([
+      'z/.git !ignored',
+      'z/.git/config !ignored',
+      'zzz/x !ignored',
+    ]);
   });
 
   test('on a disk that folds case the second spelling is not storable (N6)', async () => {

@@ -23,7 +23,7 @@ import { liveEntry, sameEntry } from './core/entry-encoding.ts';
 import { modeOfFile, plainMode, sameMode, scannedMode } from './core/file-mode.ts';
 import { fingerprintOf, isRacy, provesSameContent, sameButChangeTime } from './core/fingerprint.ts';
 import { clashKey, linkReason, storableReason } from './core/folder-name.ts';
-import { isIgnoreFileName } from './core/ignore-rules.ts';
+import { ignoreFileNames, isIgnoreFileName } from './core/ignore-rules.ts';
 import { forgetsBaseWhenGone, inTheWay } from './core/in-the-way.ts';
 import type { Fingerprint, LocalEntry } from './core/local-entry.ts';
 import { isIgnored, type OutOfScopeReason, type Row } from './core/row.ts';
@@ -151,8 +151,7 @@ const vanishedKeptMs = 10_000;
 const skippedMax = 1_000;
 /** A file that waits for a confirmation and is not there for so long is gone. */
 const goneForGoodMs = 2_000;
-/** As many arrivals as the loop plans at once. */
-const arrivalsMax = 50_000;
+const arrivalsPerPage = 1_000;
 
 /** What is known of one file that must be read, unless it turns out to be moved. */
 interface ToHash {
@@ -288,6 +287,7 @@ export function createScanner(parts: ScannerParts): Scanner {
           continue;
         if (!(await isGone(request))) present.push(request);
       }
+      if (folds) for (const { path, deep } of present) if (deep && path !== '') deepWithin.add(path);
       for (const request of present) await lookAt(request);
       // An ignore file that was applied, or that only a parent's look found changed.
       for (const stale of ignoreFiles.stale())
@@ -339,6 +339,7 @@ export function createScanner(parts: ScannerParts): Scanner {
       const stale = ignoreFiles.stale().find((directory) => isAtOrAbove(directory, path));
       if (stale !== undefined) return directory(stale, true, outside);
       if (isBelowIgnored(path)) return;
+      if (isToBeMade(store.row(path))) return pathFromParent(path, deep);
       const unknownParent = topmostUnknown(path);
       const wanted = unknownParent ?? path;
       const stat = await folder.stat(wanted);
@@ -360,9 +361,23 @@ export function createScanner(parts: ScannerParts): Scanner {
       const parent = parentPath(path) ?? '';
       if (parent !== '' && store.row(parent)?.local?.kind !== 'directory') return pathFromParent(parent, true);
       if (deep) deepWithin.add(path);
-      await directory(parent, false, outside);
+      // Once for all that is asked of it in this scan: else a thousand new files would be a million looks.
+      const listed = namesByParent.get(parent) ?? (await namesIn(parent, false, outside));
+      if (listed !== undefined) namesByParent.set(parent, listed);
       if (parent !== '') freed.add(parent);
+      if (listed !== undefined && !listed.has(path)) await leaveOutIfTaken(path);
     }
+    const namesByParent = new Map<RelPath | '', ReadonlySet<RelPath>>();
+
+    /** To be made here, not listed, and found all the same: the disk takes the name for another one that it holds. */
+    async function leaveOutIfTaken(path: RelPath): Promise<void> {
+      const row = store.row(path);
+      if (!isToBeMade(row)) return;
+      if ((await folder.stat(path)) === null) return;
+      tell(path, `${path} is left out: this disk takes its name for another one that is there.`);
+      writer.setOutOfScope(path, 'unstorable');
+    }
+
     /** Entries that a shallow listing of their parent must descend into. */
     const deepWithin = new Set<RelPath>();
 
@@ -387,16 +402,28 @@ export function createScanner(parts: ScannerParts): Scanner {
     }
 
     async function directory(path: RelPath | '', deep: boolean, within: Within): Promise<void> {
+      await namesIn(path, deep, within);
+    }
+
+    /** Looks at a directory's entries. Which there are; undefined when it could not be listed. */
+    async function namesIn(
+      path: RelPath | '',
+      deep: boolean,
+      within: Within,
+    ): Promise<ReadonlySet<RelPath> | undefined> {
       await breathe();
       if (writer.isFull()) writer.flushSome();
-      if (path !== '' && !(await isWithinReach(path))) return;
+      if (path !== '' && !(await isWithinReach(path))) return undefined;
       watches.watch(path);
       const listed = await folder.list(path, betweenEntries);
-      if (listed.kind === 'problem') return unreadable(path, listed);
+      if (listed.kind === 'problem') {
+        await unreadable(path, listed);
+        return undefined;
+      }
       if (listed.kind !== 'listed') {
         // It was a directory a moment ago. A root that is not there is the root guard's.
         if (path !== '') unstable.set(path, deep);
-        return;
+        return undefined;
       }
       sights.listed(path, listed);
       if (path !== '' && listed.entries.length === 0) emptied(path);
@@ -430,11 +457,13 @@ export function createScanner(parts: ScannerParts): Scanner {
       }
       tellUnnameable(path, cannotTravel);
       // Vanished rows before new files: then a moved file is recognised.
-      for (const row of rows.values()) {
-        if (seen.has(row.path)) continue;
-        await vanished(row.path, row);
-        if (path !== '') freed.add(path);
-      }
+      // What took part before what did not: a name that was left out for a rival may come now.
+      for (const wasInScope of [true, false])
+        for (const row of rows.values()) {
+          if (seen.has(row.path) || (row.outOfScope === null) !== wasInScope) continue;
+          await vanished(row.path, row);
+          if (path !== '') freed.add(path);
+        }
       for (const { name, stat } of listed.entries) {
         const child = childPath(path, name);
         if (child === undefined || stat.kind === 'directory') continue;
@@ -449,6 +478,7 @@ export function createScanner(parts: ScannerParts): Scanner {
         await entry({ path: child, stat: listedEntry.stat, row, deep: below, requested: false, within });
       }
       if (toHash.length > hashesDeferredMax) await hashAll();
+      return seen;
     }
 
     /** What kept it out of scope is gone (rule IG3): it is a directory like any other again. */
@@ -679,10 +709,7 @@ export function createScanner(parts: ScannerParts): Scanner {
       watches.unwatch(path);
       const row = known ?? store.row(path);
       if (mounts.around(path) === path) return boundaryGone(path, row);
-      // Whether what lies below takes part is asked of the store.
-      if (row !== undefined && row.outOfScope !== null) await drain();
-      if (row !== undefined) rowVanished(row);
-      if (row !== undefined && row.outOfScope !== null) await drain();
+      if (row !== undefined) await rowVanished(row);
       await belowVanished(path);
     }
 
@@ -695,16 +722,16 @@ export function createScanner(parts: ScannerParts): Scanner {
     async function belowVanished(path: RelPath): Promise<void> {
       const away = new Set(mounts.within(path));
       for (const boundary of away) await boundaryGone(boundary, store.row(boundary));
-      await eachBelow(path, (below) => {
+      await eachBelow(path, async (below) => {
         if (isAtOrBelow(below.path, away)) return;
-        if (below.local !== null || below.outOfScope !== null) rowVanished(below);
+        if (below.local !== null || below.outOfScope !== null) await rowVanished(below);
       });
     }
 
-    async function eachBelow(path: RelPath, action: (row: Row) => void): Promise<void> {
+    async function eachBelow(path: RelPath, action: (row: Row) => void | Promise<void>): Promise<void> {
       let rows = 0;
       for (const row of store.rowsUnder(path)) {
-        action(row);
+        await action(row);
         rows += 1;
         if (rows % rowsBetweenBreaths !== 0) continue;
         if (writer.isFull()) writer.flushSome();
@@ -717,16 +744,17 @@ export function createScanner(parts: ScannerParts): Scanner {
       while (writer.flushSome()) await breathe();
     }
 
-    function rowVanished(row: Row): void {
+    async function rowVanished(row: Row): Promise<void> {
       if (row.outOfScope === null) {
         if (row.local === null) return;
+        names.release(row.path);
         if (row.local.kind === 'file') rememberVanished(row.local);
         writer.setLocal(row.path, null, row);
         return;
       }
       if (row.outOfScope === 'awaiting-confirmation' && !isGoneForGood(row.path))
         return void unstable.set(row.path, false);
-      const scope = arrivalScope(row, names);
+      const scope = arrivalScope(row, names) ?? (await stillTaken(row));
       if (scope === row.outOfScope) {
         if (row.problem !== null) writer.setProblem(row.path, null);
         return;
@@ -743,6 +771,12 @@ export function createScanner(parts: ScannerParts): Scanner {
       if (nowMs - sinceMs < goneForGoodMs) return false;
       absentSinceMs.delete(path);
       return true;
+    }
+
+    /** The disk may know more of names than we: what is not listed, and is found all the same, is another's (N2, N6). */
+    async function stillTaken(row: Row): Promise<OutOfScopeReason | null> {
+      if (row.outOfScope !== 'unstorable' || liveEntry(row.remote) === null) return null;
+      return (await folder.stat(row.path)) === null ? null : 'unstorable';
     }
 
     // ── reading contents ──
@@ -1045,6 +1079,13 @@ export function createScanner(parts: ScannerParts): Scanner {
         if (holder === undefined) known.set(key, path);
         return holder === undefined || holder === path;
       },
+      /** What was there is gone: a rival may have the name. */
+      release(path: RelPath): void {
+        if (!folds) return;
+        const known = ofDirectory(parentPathOf(path));
+        const key = clashKey(path, traits);
+        if (known.get(key) === path) known.delete(key);
+      },
       /** There is no directory for it here: something that takes no part, or a name that this disk cannot hold, lies above it. */
       reasonAbove(path: RelPath): OutOfScopeReason | null {
         for (const ancestor of ancestorsOf(path)) {
@@ -1063,16 +1104,22 @@ export function createScanner(parts: ScannerParts): Scanner {
     const writer = createWriter();
     const names = createNames(writer);
     const pendingIgnoreFiles: RelPath[] = [];
-    for (const row of store.pendingRows({ limit: arrivalsMax, nowMs })) {
+    for (const row of store.pendingRowsNamed(Object.values(ignoreFileNames), nowMs)) {
       const entry = liveEntry(row.remote);
-      if (entry === null) continue;
-      if (isIgnoreFileName(row.path) && !sameEntry(row.base, entry)) pendingIgnoreFiles.push(row.path);
-      if (row.local !== null) continue;
-      await look.load(parentPathOf(row.path));
-      const scope = arrivalScope(row, names);
-      if (scope !== null) writer.setOutOfScope(row.path, scope);
-      if (writer.isFull()) while (writer.flushSome());
-      await pause();
+      if (entry !== null && !sameEntry(row.base, entry)) pendingIgnoreFiles.push(row.path);
+    }
+    for (let after: RelPath | '' | undefined = ''; after !== undefined; ) {
+      // A page at a time, and all of them: what was not judged would be applied.
+      const rows: readonly Row[] = store.arrivingRows({ after, limit: arrivalsPerPage });
+      for (const row of rows) {
+        if (liveEntry(row.remote) === null) continue;
+        await look.load(parentPathOf(row.path));
+        const scope = arrivalScope(row, names);
+        if (scope !== null) writer.setOutOfScope(row.path, scope);
+        if (writer.isFull()) while (writer.flushSome());
+        await pause();
+      }
+      after = rows.length < arrivalsPerPage ? undefined : rows.at(-1)?.path;
     }
     while (writer.flushSome()) await pause();
     // With an ignore file still to come, what follows may have to be judged again.
@@ -1107,7 +1154,22 @@ export function createScanner(parts: ScannerParts): Scanner {
 
 type Writer = { scopeOf(path: RelPath): OutOfScopeReason | null };
 type Listed = Extract<ListResult, { kind: 'listed' }>;
-type Names = { claim(path: RelPath): boolean; reasonAbove(path: RelPath): OutOfScopeReason | null };
+type Names = {
+  claim(path: RelPath): boolean;
+  release(path: RelPath): void;
+  reasonAbove(path: RelPath): OutOfScopeReason | null;
+};
+
+/**
+ * Nothing was here, and the room has something: whether what is here now has this very name only a listing tells, since a
+ * disk may take one name for another (a mount point inside the root may, where the root does not).
+ */
+function isToBeMade(row: Row | undefined): boolean {
+  if (row === undefined || row.outOfScope !== null || row.local !== null) return false;
+  // As it was agreed on: it was deleted here, and is not made again.
+  const entry = liveEntry(row.remote);
+  return entry !== null && !sameEntry(row.base, entry);
+}
 
 interface Within {
   /** Of the directories above. */

@@ -18,6 +18,7 @@ import { createFakeClock, type FakeClock } from '../../engine/src/testing/fake-c
 import { createFaultyFolder, type FaultyFolder } from '../../engine/src/testing/faulty-folder.ts';
 import { type DiskCall, systemError } from '../../engine/src/testing/hooked-disk.ts';
 import { createManualWatcher, type ManualWatcher } from '../../engine/src/testing/manual-watcher.ts';
+import type { MemoryDiskOptions } from '../../engine/src/testing/memory-disk.ts';
 import { createMemoryFolder, type FolderUser, type MemoryFolder } from '../../engine/src/testing/memory-folder.ts';
 import { createSeededRandom } from '../../engine/src/testing/seeded-random.ts';
 import { createMemoryRelay, type MemoryRelay } from './memory-relay.ts';
@@ -59,6 +60,9 @@ export interface PersonOptions {
   readonly allowMassDelete?: boolean;
   readonly stateFile?: string;
   readonly fileBytesMax?: number;
+  readonly rowsPerPlan?: number;
+  /** Which names the disk takes for one. */
+  readonly disk?: Pick<MemoryDiskOptions, 'foldsCase' | 'foldsUnicode' | 'foldsFurther'>;
 }
 
 export interface SmallWorld {
@@ -132,7 +136,7 @@ export function createSmallWorld(): SmallWorld {
   const log = process.env['DRIFTLESS_TEST_LOG'] === undefined ? quietLog : loudLog;
 
   function person(name: string, options: PersonOptions = {}): Person {
-    const memory = createMemoryFolder({ nowMs: clock.nowMs });
+    const memory = createMemoryFolder({ nowMs: clock.nowMs, ...options.disk });
     const watcher = createManualWatcher();
     memory.onHint = ({ path, deep }) => watcher.hint(path, { deep });
     const newStore = (): StateStore => openStateStore({ file: options.stateFile ?? ':memory:', executableBit: true });
@@ -284,6 +288,7 @@ export function createSmallWorld(): SmallWorld {
           rejoin: isRejoin,
           leftAtMs: null,
           fileBytesMax: options.fileBytesMax ?? 1024 ** 3,
+          ...(options.rowsPerPlan === undefined ? {} : { rowsPerPlan: options.rowsPerPlan }),
           onEvent: (event) => {
             if (run !== alive) return;
             events.push(event);

@@ -112,12 +112,21 @@ function pathInRoom({ dir }: Question, path: string): string {
 }
 
 function verifyLines(result: VerifyResult): readonly string[] {
-  const verdict = result.ok ? 'the folder is exactly the room' : `${result.differences.length} differences`;
+  const leftOut = Object.values(result.leftOut).reduce((sum, count) => sum + count, 0);
+  const rest =
+    leftOut === 0
+      ? ''
+      : `, but for ${leftOut} path${leftOut === 1 ? '' : 's'} that ${leftOut === 1 ? 'is' : 'are'} left out here`;
+  const verdict = result.ok ? `the folder is exactly the room${rest}` : `${result.differences.length} differences`;
   return [
     `${verdict}: ${result.files} files, ${result.bytes} bytes, head ${result.head?.height ?? 'none'}, root ${result.root}`,
     ...listed(
       'differs',
       result.differences.map((difference) => `${difference.path}: ${difference.reason}`),
+    ),
+    ...listed(
+      'left out',
+      result.leftOutPaths.map(({ path, reason }) => `${path}: ${reason}`),
     ),
   ].map(printable);
 }

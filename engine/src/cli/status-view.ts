@@ -52,7 +52,9 @@ const leftOutWords: Readonly<Record<string, string>> = {
   unstorable: 'by a name that this disk cannot hold',
   'too-large': 'too large',
   unreadable: 'unreadable',
-  'special-file': 'links that lead out, pipes, sockets and devices',
+  'special-file': 'pipes, sockets and devices',
+  'outside-link': 'links that lead out of the folder',
+  unmounted: 'on a disk that is not mounted',
   'directory-of-out-of-scope': 'directories with nothing else in them',
 };
 

@@ -13,7 +13,10 @@ export const deletedFilesMax = 200;
  * or more, stopping costs one confirmation, and not stopping may cost the work of all peers.
  */
 export const emptiedFilesMin = 10;
-/** What a burst remembers; beyond, the oldest count but are forgotten by name, so that git can no longer explain them. */
+/**
+ * New files that a burst remembers. Of what is gone nothing is forgotten: each of it counts. A forgotten newcomer is no longer
+ * found to have been moved, so that more is asked about, never less.
+ */
 const burstPathsMax = 500_000;
 
 export type DeletionVerdict =
@@ -227,7 +230,6 @@ export function createDeletionGuard({
       expire(nowMs);
       for (const fact of outcome.vanished) noteVanished(fact, nowMs);
       for (const fact of outcome.appeared) noteAppeared(fact, nowMs);
-      forgetOldest(vanished);
       forgetOldest(appeared);
     },
     judge({ filesNow, nowMs, isHere, explain }) {

@@ -23,7 +23,16 @@ function fakeControl(calls: unknown[][]): PeerControl {
     status: async () => {
       throw new Error('no status today');
     },
-    verify: noted('verify', { ok: true, root: '', head: null, files: 1, bytes: 2, differences: [] }),
+    verify: noted('verify', {
+      ok: true,
+      root: '',
+      head: null,
+      files: 1,
+      bytes: 2,
+      differences: [],
+      leftOut: {},
+      leftOutPaths: [],
+    }),
     conflicts: noted('conflicts', conflicts),
     resolve: noted('resolve', done),
     conflictSides: noted('conflictSides', { base: null, mine: 'YQ==', theirs: null }),

@@ -295,6 +295,9 @@ function expectEqual(store: StateStore, model: Model): void {
   );
   expect(store.heldRows()).toEqual(rows.filter((row) => row.hold !== null));
   expect(store.outOfScopeRows(1_000)).toEqual(rows.filter((row) => row.outOfScope !== null));
+  expect(store.outOfScopeRows(1_000, ['ignored'])).toEqual(
+    rows.filter((row) => row.outOfScope !== null && row.outOfScope !== 'ignored'),
+  );
   expect(Object.fromEntries(store.outOfScopeCounts())).toEqual(
     Object.fromEntries(
       [...Map.groupBy(rows, (row) => row.outOfScope)].flatMap(([reason, { length }]) =>

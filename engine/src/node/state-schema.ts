@@ -117,4 +117,17 @@ CREATE INDEX tree_base_content ON tree (substr(base, 2, 8)) WHERE substr(base, 1
 CREATE INDEX tree_remote_content ON tree (substr(remote, 2, 8)) WHERE substr(remote, 1, 1) IN (x'01', x'02', x'06', x'07');
 `;
 
-export const stateMigrations: readonly Migration[] = [(db) => db.exec(tables), (db) => db.exec(privateFiles)];
+/**
+ * What decides about many rows at once is found without reading all that are pending: what is still to come to the disk, and what
+ * went on one side. (Scope 8, a link that leads out, is used from here on.)
+ */
+const arrivingAndGone = `
+CREATE INDEX tree_arriving ON tree (path) WHERE pending = 1 AND local IS NULL AND remote IS NOT NULL;
+CREATE INDEX tree_gone ON tree (path) WHERE pending = 1 AND base IS NOT NULL AND (local IS NULL OR remote IS NULL OR substr(remote, 1, 1) = x'05');
+`;
+
+export const stateMigrations: readonly Migration[] = [
+  (db) => db.exec(tables),
+  (db) => db.exec(privateFiles),
+  (db) => db.exec(arrivingAndGone),
+];

@@ -85,6 +85,12 @@ const emptyContent: RowContent = {
 
 const columns = 'path, base, remote, remote_mtime, local, scope, hold, problem, retry_at, pending, sum';
 
+interface PageOfDue {
+  readonly after?: RelPath | '';
+  readonly limit: number;
+  readonly nowMs: number;
+}
+
 export type StateTree = ReturnType<typeof createStateTree>;
 
 export function createStateTree(db: SqlDb, transactions: Transactions, options: { readonly executableBit: boolean }) {
@@ -94,8 +100,24 @@ export function createStateTree(db: SqlDb, transactions: Transactions, options: 
   const selectBetween = rowsSql('WHERE path > ? AND path < ? ORDER BY path LIMIT ?');
   const selectFrom = rowsSql('WHERE path >= ? ORDER BY path LIMIT ?');
   const selectPresent = rowsSql('WHERE path >= ? AND path < ? AND (local IS NOT NULL OR scope <> 0) ORDER BY path');
-  const selectPending = rowsSql(
-    'WHERE pending = 1 AND (retry_at IS NULL OR retry_at <= ? OR retry_at > ?) ORDER BY path LIMIT ?',
+  const isDue = '(retry_at IS NULL OR retry_at <= ? OR retry_at > ?)';
+  const selectPending = rowsSql(`WHERE pending = 1 AND path > ? AND ${isDue} ORDER BY path LIMIT ?`);
+  const selectPendingNamed = rowsSql(
+    `WHERE pending = 1 AND (path = ? OR path LIKE '%/' || ?) AND ${isDue} ORDER BY path`,
+  );
+  const selectArriving = rowsSql(
+    `INDEXED BY tree_arriving WHERE pending = 1 AND local IS NULL AND remote IS NOT NULL AND path > ? ORDER BY path LIMIT ?`,
+  );
+  const selectGone = rowsSql(
+    `INDEXED BY tree_gone WHERE pending = 1 AND base IS NOT NULL AND (local IS NULL OR remote IS NULL OR substr(remote, 1, 1) = x'05')
+     AND path > ? AND ${isDue} ORDER BY path LIMIT ?`,
+  );
+  // At most two: one is a partner, two are none (rule LOG6).
+  const selectAppearedHere = rowsSql(
+    "WHERE substr(local, 2, 8) = ? AND substr(local, 1, 1) IN (x'01', x'02', x'06', x'07') AND scope = 0 AND substr(local, 2, 32) = ? AND base IS NULL LIMIT 2",
+  );
+  const selectAppearedThere = rowsSql(
+    "WHERE substr(remote, 2, 8) = ? AND substr(remote, 1, 1) IN (x'01', x'02', x'06', x'07') AND scope = 0 AND substr(remote, 2, 32) = ? AND base IS NULL AND local IS NULL LIMIT 2",
   );
   const isFile = (column: string): string => `substr(${column}, 1, 1) IN (x'01', x'02', x'06', x'07')`;
   const lostSql = (where: string) =>
@@ -118,7 +140,7 @@ export function createStateTree(db: SqlDb, transactions: Transactions, options: 
   const selectMarked = db.prepare<{ path: string }>(
     "SELECT path FROM tree WHERE instr(path, '.conflict-') > 0 AND local IS NOT NULL AND scope = 0 ORDER BY path",
   );
-  const selectOutOfScope = rowsSql('WHERE scope <> 0 ORDER BY path LIMIT ?');
+  const selectOutOfScope = rowsSql("WHERE scope <> 0 AND instr(?, ',' || scope || ',') = 0 ORDER BY path LIMIT ?");
   const selectOutOfScopePaths = db.prepare<{ readonly path: string }>(
     'SELECT path FROM tree WHERE scope <> 0 ORDER BY path',
   );
@@ -425,6 +447,12 @@ export function createStateTree(db: SqlDb, transactions: Transactions, options: 
     return rowsOf(selectLocalContent.all(bytes.subarray(0, 8), bytes, limit));
   }
 
+  function appearedRows(digest: Digest): Row[] {
+    const bytes = Buffer.from(digest, 'hex');
+    const prefix = bytes.subarray(0, 8);
+    return rowsOf([...selectAppearedHere.all(prefix, bytes), ...selectAppearedThere.all(prefix, bytes)]);
+  }
+
   return {
     counts: () => counts,
     row: (path: RelPath): Row | undefined => {
@@ -432,13 +460,21 @@ export function createStateTree(db: SqlDb, transactions: Transactions, options: 
       return row === undefined ? undefined : rowOf(row);
     },
     rowsUnder,
-    pendingRows: ({ limit, nowMs }: { readonly limit: number; readonly nowMs: number }) =>
-      rowsOf(selectPending.all(nowMs, nowMs + pathBackoff.maxMs, limit)),
+    pendingRows: ({ after = '', limit, nowMs }: PageOfDue) =>
+      rowsOf(selectPending.all(after, nowMs, nowMs + pathBackoff.maxMs, limit)),
+    pendingRowsNamed: (names: readonly string[], nowMs: number) =>
+      names.flatMap((name) => rowsOf(selectPendingNamed.all(name, name, nowMs, nowMs + pathBackoff.maxMs))),
+    arrivingRows: ({ after, limit }: { readonly after: RelPath | ''; readonly limit: number }) =>
+      rowsOf(selectArriving.all(after, limit)),
+    goneRows: ({ after = '', limit, nowMs }: PageOfDue) =>
+      rowsOf(selectGone.all(after, nowMs, nowMs + pathBackoff.maxMs, limit)),
+    appearedRows,
     lostFiles: ({ side, limit }: { readonly side: 'local' | 'remote'; readonly limit: number }) =>
       selectLost[side].all(limit).map(({ path, digest }) => ({ path: path as RelPath, digest: digest as Digest })),
     unagreedFiles: (): number => selectUnagreed.get()?.count ?? 0,
     heldRows: () => rowsOf(selectHeld.all()),
-    outOfScopeRows: (limit: number) => rowsOf(selectOutOfScope.all(limit)),
+    outOfScopeRows: (limit: number, but: readonly OutOfScopeReason[] = []) =>
+      rowsOf(selectOutOfScope.all(`,${but.map((reason) => scopeReasons.indexOf(reason)).join(',')},`, limit)),
     outOfScopeCounts: (): ReadonlyMap<OutOfScopeReason, number> =>
       new Map(
         selectScopeCounts.all().flatMap(({ scope, count }) => {

@@ -123,8 +123,16 @@ export interface StateStore extends RowView {
 
   // ── the three trees ──
   counts(): Counts;
-  /** Rows that are not at rest, not held, in scope, whose problem's retry is due (`isRetryDue`); in path order; at most `limit`. */
-  pendingRows(options: { readonly limit: number; readonly nowMs: number }): Row[];
+  /** Rows that are not at rest, not held, in scope, whose problem's retry is due (`isRetryDue`); in path order; at most `limit`, behind `after`. */
+  pendingRows(options: { readonly after?: RelPath | ''; readonly limit: number; readonly nowMs: number }): Row[];
+  /** Those of them whose last name is one of `names`, however many. */
+  pendingRowsNamed(names: readonly string[], nowMs: number): Row[];
+  /** Pending rows of which nothing is here, and that the room has or had; due or not. */
+  arrivingRows(options: { readonly after: RelPath | ''; readonly limit: number }): Row[];
+  /** Pending and due rows that were agreed on and went since, here or in the room. */
+  goneRows(options: { readonly after?: RelPath | ''; readonly limit: number; readonly nowMs: number }): Row[];
+  /** In-scope rows that were not agreed on and have this content, here or in the room: at most two of each, for more tell nothing else. */
+  appearedRows(digest: Digest): Row[];
   /**
    * Of all pending rows, however many: files that room and disk agreed on and that are gone here, or that are here as they were
    * and gone in the room. At most `limit`.
@@ -136,7 +144,8 @@ export interface StateStore extends RowView {
   /** How many files are here that room and disk never agreed on. */
   unagreedFiles(): number;
   heldRows(): Row[];
-  outOfScopeRows(limit: number): Row[];
+  /** In path order, at most `limit`; `but`: those left out for one of these reasons are passed over. */
+  outOfScopeRows(limit: number, but?: readonly OutOfScopeReason[]): Row[];
   /** How many paths are out of scope, by reason; reasons without paths are left out. O(paths out of scope). */
   outOfScopeCounts(): ReadonlyMap<OutOfScopeReason, number>;
   /** Paths on this disk, in scope, whose name looks like a conflict copy's; at most `limit`. O(rows): for people's questions only. */

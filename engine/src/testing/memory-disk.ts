@@ -15,6 +15,8 @@ export interface MemoryDiskOptions {
   readonly umask?: number;
   readonly foldsCase?: boolean;
   readonly foldsUnicode?: boolean;
+  /** Further names that the disk takes for one, as APFS takes ß for ss: more than our own folding knows. */
+  readonly foldsFurther?: (name: string) => string;
 }
 
 export interface MemoryDisk extends Disk {
@@ -66,7 +68,14 @@ const undoStepsMax = 200_000;
 const empty = new Uint8Array(0);
 
 export function createMemoryDisk(options: MemoryDiskOptions): MemoryDisk {
-  const { nowMs, tickMs = 0, umask = 0o022, foldsCase = false, foldsUnicode = false } = options;
+  const {
+    nowMs,
+    tickMs = 0,
+    umask = 0o022,
+    foldsCase = false,
+    foldsUnicode = false,
+    foldsFurther = (name) => name,
+  } = options;
   let lastInode = 0n;
   let lastDevice = 1n;
   let lastStampNs = 0n;
@@ -80,7 +89,7 @@ export function createMemoryDisk(options: MemoryDiskOptions): MemoryDisk {
     return lastStampNs;
   };
   const fold = (name: string): string => {
-    const composed = foldsUnicode ? name.normalize('NFC') : name;
+    const composed = foldsFurther(foldsUnicode ? name.normalize('NFC') : name);
     return foldsCase ? composed.toLowerCase() : composed;
   };
   /** Nodes whose last name went: their numbers are free, the last one first. */

@@ -63,7 +63,11 @@ export function createMemoryFolder(options: MemoryFolderOptions = {}): MemoryFol
     createDiskFolder({
       disk: hookDisk(disk, (call) => memory.beforeCall(call)),
       rootPath,
-      platformTraits: linuxTraits,
+      platformTraits: {
+        ...linuxTraits,
+        caseSensitive: options.foldsCase !== true,
+        foldsUnicode: options.foldsUnicode === true,
+      },
       nowMs,
       hashing: nodeHashing,
     });

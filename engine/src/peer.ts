@@ -32,6 +32,7 @@ import {
   wasInRoomBy,
 } from './core/first-join.ts';
 import { leafDigest } from './core/leaf-digest.ts';
+import { mayMerge } from './core/merge-text.ts';
 import { derivePeerState, type Halt } from './core/peer-state.ts';
 import { type Apply, conflictWords, type DiskStep, type Plan, type PublishStep } from './core/plan.ts';
 import { reconcile } from './core/reconcile.ts';
@@ -48,6 +49,7 @@ import { createMounts } from './guards/mounts.ts';
 import { createScopeHold } from './guards/scope-hold.ts';
 import { createPause } from './pause.ts';
 import { createGivingWay } from './peer/giving-way.ts';
+import { createJoinLineEnds } from './peer/join-line-ends.ts';
 import { allPendingRows, planRows, rowsPerPlanAimed, rowsWithParents } from './peer/plan-rows.ts';
 import { createSchedule, type Situation } from './peer/schedule.ts';
 import { diskFullHalt, failureOf } from './peer/turn-failure.ts';
@@ -266,6 +268,7 @@ export function createPeer(given: PeerParts): Peer {
   const rootGuard = createRootGuard(context, holds);
   const deletions = createDeletionHold(context, { git, holds, isSettled: (path) => !settler.has(path) });
   const conflicts = createConflictKeeper(context);
+  const lineEnds = createJoinLineEnds(context);
   const scanner = createScanner({
     folder,
     store,
@@ -577,7 +580,7 @@ export function createPeer(given: PeerParts): Peer {
       feed.caughtUp = true;
       isFruitful = true;
       arrivingRules.lookAgain();
-      previewFirstJoin();
+      await previewFirstJoin(current);
     }
     const pushed = feed.takePushed();
     try {
@@ -638,17 +641,25 @@ export function createPeer(given: PeerParts): Peer {
       if (store.setting('join') !== undefined) {
         store.setSetting('join', null);
         store.setSetting(youngerLog, null);
+        const count = lineEnds.end();
+        if (count > 0)
+          parts.onEvent({
+            event: 'note',
+            path: '',
+            note: `joined: ${count} ${count === 1 ? 'file' : 'files'} took the room's line ends; what was here lies in .driftless/trash for 30 days. With "* text=auto eol=lf" in .gitattributes, git checks out the same bytes everywhere`,
+          });
       }
       await afterwards(current);
       return;
     }
     working = true;
     tellState();
+    if (store.setting('join') !== undefined) await lineEnds.look(rows, current);
     const plan = reconcile({
       rows,
       view: store,
       traits: folder.traits,
-      mergeable: isMergeable,
+      mergeable: mayMerge,
       ...(store.setting('join') === undefined ? {} : { superseded: supersededAtJoin(joinOptions()) }),
       settled: (path) => !settler.has(path),
     });
@@ -683,6 +694,7 @@ export function createPeer(given: PeerParts): Peer {
   const joinOptions = (): JoinOptions => ({
     traits: folder.traits,
     wasInRoom: wasInRoomBy(earlierMembership()),
+    differsInLineEndsOnly: lineEnds.differsInLineEndsOnly,
     inHistory: (path, local) => {
       // An open side of a conflict is not outdated.
       if (store.variants(path).some((variant) => sameLocal(local, variant.entry, folder.traits))) return false;
@@ -698,14 +710,19 @@ export function createPeer(given: PeerParts): Peer {
   }
 
   /** What a first join, or a re-join, is about to do, told before it does anything. */
-  function previewFirstJoin(): void {
+  async function previewFirstJoin(current: RoomSession): Promise<void> {
     if (store.setting('join') === undefined) return;
+    await lineEnds.look(allPendingRows(store, Number.MAX_SAFE_INTEGER), current);
     const preview = previewJoin(allPendingRows(store, Number.MAX_SAFE_INTEGER), joinOptions());
-    const { equal, receive, send, update, trash: trashed, conflicts: clashes } = preview;
+    const { equal, receive, send, update, lineEnds: otherLineEnds, trash: trashed, conflicts: clashes } = preview;
+    const inLineEnds =
+      otherLineEnds === 0
+        ? ''
+        : `${otherLineEnds} that differ in line ends only (the room's are taken, those here go to .driftless/trash), `;
     parts.onEvent({
       event: 'note',
       path: '',
-      note: `joining: ${equal} equal, ${receive} to receive, ${send} to send, ${update} brought up to date, ${trashed} to the trash, ${clashes} conflicts; nothing is overwritten`,
+      note: `joining: ${equal} equal, ${receive} to receive, ${send} to send, ${update} brought up to date, ${inLineEnds}${trashed} to the trash, ${clashes} conflicts; nothing ${otherLineEnds === 0 ? '' : 'else '}is overwritten`,
     });
   }
 
@@ -728,13 +745,6 @@ export function createPeer(given: PeerParts): Peer {
     store.setBase(path, liveEntry(row.remote));
     store.setProblem(path, null);
   }
-
-  const isMergeable = (row: Row): boolean => {
-    const remote = liveEntry(row.remote);
-    if (row.local?.kind !== 'file' || remote?.kind !== 'file') return false;
-    const baseSize = row.base?.kind === 'file' ? row.base.content.size : 0;
-    return Math.max(row.local.size, remote.content.size, baseSize) <= largeContentBytesMin;
-  };
 
   // ── disk ──────────────────────────────────────────────────────────────────────────────────────────────────────────
 
@@ -773,6 +783,7 @@ export function createPeer(given: PeerParts): Peer {
       for (const { path } of batch.filter((step): step is Apply => step.kind === 'apply'))
         if (staged.has(path)) downloads.used(path);
       for (const { path, deleted } of result.applied) {
+        lineEnds.noteApplied(path);
         const by = roomLog.authorOf(path);
         // Another spelling may have waited for the name.
         if (deleted && foldsNames) settler.hint(path, false);

@@ -31,6 +31,7 @@ import type { PublishStep } from './core/plan.ts';
 import { type PeerContext, RoomHalted } from './peer-context.ts';
 import { RequestRefused, type RoomSession, SessionEnded } from './ports/room-session.ts';
 import type { SentAppend } from './ports/state-store.ts';
+import { createLineEndHint, type Edit, editsMax } from './publish/line-end-hint.ts';
 import type { RoomLog } from './room-log.ts';
 
 /** Prepared small contents are kept over a stale answer, so that the retry only reseals a small body (rule PR2). */
@@ -99,6 +100,8 @@ interface Draft {
   readonly paths: { path: RelPath; deleted: boolean }[];
   readonly bases: { digest: Digest; bytes: Uint8Array }[];
   baseBytes: number;
+  /** Edits that may have changed line ends only. */
+  readonly edits: Edit[];
   /** A step moved, failed, or went to the background. */
   isIncomplete: boolean;
 }
@@ -106,6 +109,7 @@ interface Draft {
 export function createPublisher(context: PeerContext, log: RoomLog, wake: () => void): Publisher {
   const { parts, contents } = context;
   const { store, cipher, folder, clock, hashing } = parts;
+  const hintAtLineEnds = createLineEndHint(parts);
   const prepared = new Map<Digest, PreparedContent>();
   let preparedBytes = 0;
   const uploads = new Map<RelPath, AbortController>();
@@ -197,6 +201,7 @@ export function createPublisher(context: PeerContext, log: RoomLog, wake: () => 
       adds: new Set(),
       paths: [],
       bases: [],
+      edits: [],
       baseBytes: 0,
       isIncomplete: false,
     };
@@ -318,6 +323,8 @@ export function createPublisher(context: PeerContext, log: RoomLog, wake: () => 
     draft.chunks.push(...fresh);
     draft.chunkBytes += bytesOf(fresh);
     draft.digests.push(local.digest);
+    if (content.bytes !== null && replaced !== null && draft.edits.length < editsMax)
+      draft.edits.push({ path, before: replaced, bytes: content.bytes });
     if (content.bytes !== null && content.chunks.length > 0) keepBase(local.digest, content.bytes, draft);
     if (draft.chunkBytes > draftChunkBytesMax) await uploadDrafted(draft, options);
     return content.content;
@@ -469,6 +476,7 @@ export function createPublisher(context: PeerContext, log: RoomLog, wake: () => 
             applied,
             chunks: draft.isUploaded ? sealed.chunks : chunks,
           });
+          hintAtLineEnds(draft.edits);
           for (const { digest, bytes } of draft.bases) store.cacheContent(digest, bytes, clock.nowMs());
           forgetPrepared(draft.outcome);
           return { kind: 'appended', paths: draft.paths };

@@ -45,7 +45,7 @@ export function decide(row: Row, { traits, mergeable, superseded = () => false }
   // At least one side changed. Equal changes on both sides only move the base: never a conflict (C3, C6, C22).
   if (sameLocal(local, remote, traits)) return { kind: 'agree' };
   // The sides differ. If only one changed, it wins whole.
-  if (!localChanged) return applyRemote(local, remote);
+  if (!localChanged) return behind ? catchUp(row, traits) : applyRemote(local, remote);
   if (!remoteChanged) return { kind: 'publish', revives: false };
 
   // Both changed, to different things: at most one of them is a deletion, and an edit beats a deletion (C5).
@@ -94,6 +94,14 @@ function decideFiles({ row, local, remote, traits, mergeable }: TwoFiles): Decis
   // Only the mode changed in the room, to what it is here: the content follows.
   if (remote.content.digest === base.content.digest) return { kind: 'publish', revives: false };
   return mergeable(row) ? { kind: 'merge' } : { kind: 'conflict', reason: 'binary' };
+}
+
+/** At a join: the room's content; what is private here stays so, for nobody agreed on anything yet. */
+function catchUp({ base, local, remote }: Row, traits: FolderTraits): Decision {
+  const entry = liveEntry(remote);
+  if (local?.kind !== 'file' || entry?.kind !== 'file' || !traits.executableBit) return { kind: 'apply', to: entry };
+  const isPrivate = traits.newFilesPrivate ? entry.private : mergedMode(modeOfFile(base), local, entry).private;
+  return { kind: 'apply', to: { ...entry, private: isPrivate } };
 }
 
 /** What an `applyMode` makes of the base: the flags are agreed on, the content only where both sides have it. */

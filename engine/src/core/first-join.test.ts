@@ -94,6 +94,15 @@ describe('joining with content (C25, P9)', () => {
     expect(plan.publish).toMatchObject([{ kind: 'conflict', path: 'other', reason: 'create-create' }]);
   });
 
+  it('a file that differs in line ends only takes the bytes of the room (C26)', () => {
+    const row = rowOf('f', 'a', file('b'));
+    const differsInLineEndsOnly = (one: Row): boolean => one.path === 'f';
+    expect(judgeJoin(row, { ...options, differsInLineEndsOnly })).toBe('line-ends');
+    expect(supersededAtJoin({ ...options, differsInLineEndsOnly })(row)).toBe(true);
+    expect(judgeJoin(row, options)).toBe('conflict');
+    expect(previewJoin([row], { ...options, differsInLineEndsOnly })).toMatchObject({ lineEnds: 1, conflicts: 0 });
+  });
+
   it('the preview counts files, and names what changes here', () => {
     const rows = table.map(([, row]) => row);
     expect(previewJoin(rows, { ...options, wasInRoom: () => true })).toEqual({
@@ -103,9 +112,10 @@ describe('joining with content (C25, P9)', () => {
       send: 2,
       sendBytes: 2,
       update: 1,
+      lineEnds: 0,
       trash: 1,
       conflicts: 2,
-      examples: { update: ['known'], trash: ['f'], conflicts: ['f', 'known'] },
+      examples: { update: ['known'], lineEnds: [], trash: ['f'], conflicts: ['f', 'known'] },
     });
   });
 });

@@ -1,7 +1,8 @@
 /**
  * First join of a folder that has content already, and re-join of one whose state was lost (rule TOMB;
  * C25, P9, P11). There is no base: equal contents meet, an outdated content is brought up to date, any other difference is
- * a conflict. Nothing is overwritten, and nothing deleted but what a tombstone names, on a re-join, to the trash.
+ * a conflict. But a text that differs in line ends only takes the room's; its own bytes lie in the trash. Else nothing is
+ * overwritten, and nothing deleted but what a tombstone names, on a re-join, to the trash.
  *
  * `supersededAtJoin` is given to reconcile while a join lasts; everything else follows from the table with an empty base.
  */
@@ -20,6 +21,8 @@ export type JoinJudgement =
   | 'send'
   /** An earlier version of the path: replaced by the room's. */
   | 'update'
+  /** It differs in line ends only: the room's bytes are taken, its own lie in the trash. */
+  | 'line-ends'
   /** What the room had deleted: to the trash, listed. */
   | 'trash'
   | 'conflict';
@@ -48,10 +51,13 @@ export interface JoinOptions {
   readonly wasInRoom: (local: LocalFile) => boolean;
   /** Whether the room's history holds the content at the path. */
   readonly inHistory: (path: RelPath, local: LocalEntry) => boolean;
+  /** Whether a file differs from the room's in line ends only. */
+  readonly differsInLineEndsOnly?: (row: Row) => boolean;
 }
 
 /** Only a row without a base is judged; any other is ordinary work and `nothing` here. */
-export function judgeJoin(row: Row, { traits, wasInRoom, inHistory }: JoinOptions): JoinJudgement {
+export function judgeJoin(row: Row, options: JoinOptions): JoinJudgement {
+  const { traits, wasInRoom, inHistory, differsInLineEndsOnly = () => false } = options;
   if (row.base !== null || row.outOfScope !== null) return 'nothing';
   const { local, path } = row;
   const remote = liveEntry(row.remote);
@@ -63,14 +69,16 @@ export function judgeJoin(row: Row, { traits, wasInRoom, inHistory }: JoinOption
   if (sameLocal(local, remote, traits)) return 'equal';
   // Equal bytes with another executable bit are settled by the table, without a conflict.
   if (local.kind === 'file' && remote.kind === 'file' && local.digest === remote.content.digest) return 'equal';
-  return local.kind === remote.kind && local.kind !== 'directory' && inHistory(path, local) ? 'update' : 'conflict';
+  if (local.kind !== remote.kind || local.kind === 'directory') return 'conflict';
+  if (inHistory(path, local)) return 'update';
+  return differsInLineEndsOnly(row) ? 'line-ends' : 'conflict';
 }
 
-/** For reconcile: the local content counts as unchanged, because the room has had it and gone on. */
+/** For reconcile: the local content counts as unchanged, because the room has had it and gone on, or has it with other line ends. */
 export function supersededAtJoin(options: JoinOptions): (row: Row) => boolean {
   return (row) => {
     const judgement = judgeJoin(row, options);
-    return judgement === 'update' || judgement === 'trash';
+    return judgement === 'update' || judgement === 'line-ends' || judgement === 'trash';
   };
 }
 
@@ -82,11 +90,13 @@ export interface JoinPreview {
   readonly send: number;
   readonly sendBytes: number;
   readonly update: number;
+  readonly lineEnds: number;
   readonly trash: number;
   readonly conflicts: number;
   /** The first few paths of each kind that changes or sets aside something here. */
   readonly examples: {
     readonly update: readonly RelPath[];
+    readonly lineEnds: readonly RelPath[];
     readonly trash: readonly RelPath[];
     readonly conflicts: readonly RelPath[];
   };
@@ -96,8 +106,23 @@ export interface JoinPreview {
 const examplesMax = 20;
 
 export function previewJoin(rows: Iterable<Row>, options: JoinOptions): JoinPreview {
-  const counts = { equal: 0, receive: 0, receiveBytes: 0, send: 0, sendBytes: 0, update: 0, trash: 0, conflicts: 0 };
-  const examples = { update: [] as RelPath[], trash: [] as RelPath[], conflicts: [] as RelPath[] };
+  const counts = {
+    equal: 0,
+    receive: 0,
+    receiveBytes: 0,
+    send: 0,
+    sendBytes: 0,
+    update: 0,
+    lineEnds: 0,
+    trash: 0,
+    conflicts: 0,
+  };
+  const examples = {
+    update: [] as RelPath[],
+    lineEnds: [] as RelPath[],
+    trash: [] as RelPath[],
+    conflicts: [] as RelPath[],
+  };
   const addExample = (paths: RelPath[], path: RelPath): void => {
     if (paths.length < examplesMax) paths.push(path);
   };
@@ -125,6 +150,11 @@ export function previewJoin(rows: Iterable<Row>, options: JoinOptions): JoinPrev
         counts.update += 1;
         counts.receiveBytes += remoteFile?.content.size ?? 0;
         addExample(examples.update, row.path);
+        break;
+      case 'line-ends':
+        counts.lineEnds += 1;
+        counts.receiveBytes += remoteFile?.content.size ?? 0;
+        addExample(examples.lineEnds, row.path);
         break;
       case 'trash':
         counts.trash += 1;

@@ -13,6 +13,8 @@
  */
 import { bytesToUtf8, equalBytes, utf8ToBytes } from '@driftless/protocol';
 import { diffArrays } from 'diff';
+import { liveEntry } from './entry-encoding.ts';
+import type { Row } from './row.ts';
 
 /** Above this a text is not merged (rule BASE keeps bases up to here). */
 export const mergeBytesMax = 1024 * 1024;
@@ -59,9 +61,17 @@ export function mergeText(input: {
   return mergeParsed({ base: baseText, ours: oursText, theirs: theirsText }, oursHunks, theirsHunks);
 }
 
-/** Whether a content of this size and these bytes is a text that could be merged: for what is kept as a base. */
+/** Whether these bytes are a text that could be merged. */
 export function isMergeable(bytes: Uint8Array): boolean {
   return bytes.length <= mergeBytesMax && !bytes.includes(0) && bytesToUtf8(bytes) !== undefined;
+}
+
+/** Whether the sizes of a path's contents leave that open. */
+export function mayMerge({ base, local, remote }: Row): boolean {
+  const entry = liveEntry(remote);
+  if (local?.kind !== 'file' || entry?.kind !== 'file') return false;
+  const baseSize = base?.kind === 'file' ? base.content.size : 0;
+  return Math.max(local.size, entry.content.size, baseSize) <= mergeBytesMax;
 }
 
 type LineEnd = '' | '\n' | '\r\n';

@@ -6,9 +6,9 @@ import type { Clock } from './ports/clock.ts';
 
 export type Pause = () => Promise<void>;
 
-const sliceMs = 8;
+const sliceMsOfTurns = 8;
 
-export function createPause(clock: Clock): Pause {
+export function createPause(clock: Clock, sliceMs = sliceMsOfTurns): Pause {
   let sliceStartMs = clock.monotonicMs();
   return async () => {
     if (clock.monotonicMs() - sliceStartMs < sliceMs) return;

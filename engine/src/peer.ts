@@ -65,6 +65,7 @@ import { createRefusals, type RefusableWork } from './room/refusals.ts';
 import { createRoomLog, RecordIncomplete } from './room-log.ts';
 import { createRootGuard } from './root-guard.ts';
 import { createArrivingRules } from './scan/arriving-rules.ts';
+import { createLargeReads } from './scan/hash-large.ts';
 import { createSecondLooks } from './scan/second-look.ts';
 import { createSettler } from './scan/settler.ts';
 import { createSweep } from './scan/sweep.ts';
@@ -83,7 +84,7 @@ const gitWaitMsMax = 1_000;
  * this many times what it took.
  */
 const planEveryMsMin = 2_000;
-const planEveryMsMax = 60_000;
+const planEveryMsMax = 15 * 60_000;
 const planRestPerWork = 500;
 /** So many steps take a while: what a person just did goes ahead of them. */
 const largePlanMin = 500;
@@ -123,7 +124,7 @@ export function createPeer(given: PeerParts): Peer {
   /** The last scan of everything. */
   let fullScan = { endMs: Number.NEGATIVE_INFINITY, tookMs: 0 };
   /** The journal of the run before is settled, and its staged files are gone. */
-  let isSettled = false;
+  let isJournalSettled = false;
   let isRecalled = false;
   /** The session that the turn under way began with. */
   let turnSession: RoomSession | null = null;
@@ -266,9 +267,22 @@ export function createPeer(given: PeerParts): Peer {
   const holds = createHolds(parts);
   const mounts = createMounts({ ...parts, holds });
   const rootGuard = createRootGuard(context, holds);
-  const deletions = createDeletionHold(context, { git, holds, isSettled: (path) => !settler.has(path) });
+  const deletions = createDeletionHold(context, { git, holds, isSettled: (path) => isSettled(path) });
   const conflicts = createConflictKeeper(context);
   const lineEnds = createJoinLineEnds(context);
+  const large = createLargeReads({
+    folder,
+    hashing: parts.hashing,
+    clock,
+    signal: closing.signal,
+    runBeside,
+    onReady: (path) => {
+      settler.hint(path, false);
+      wake();
+    },
+    onProgress: tellProgress,
+  });
+  const isSettled = (path: RelPath): boolean => !settler.has(path) && !large.holds(path);
   const scanner = createScanner({
     folder,
     store,
@@ -278,6 +292,7 @@ export function createPeer(given: PeerParts): Peer {
     fileBytesMax: parts.fileBytesMax,
     isScopeConfirmed: (path) => holds.isConfirmed('scope', path),
     pause,
+    large,
     mounts,
     watches: parts.watcher,
     sights: {
@@ -296,7 +311,7 @@ export function createPeer(given: PeerParts): Peer {
     signal: closing.signal,
     mayRun: () => halt === null && !isPaused() && !scanning && !isFullScanWanted() && !schedule.isBackingOff(nowMs()),
     rulesChanged: scanner.rulesChanged,
-    isWaiting: settler.has,
+    isWaiting: (path) => !isSettled(path),
     hint: (path, deep) => {
       settler.hint(path, deep);
       wake();
@@ -344,7 +359,7 @@ export function createPeer(given: PeerParts): Peer {
         publisher.uploadsUnderWay > 0 ||
         untracks.hasAny() ||
         downloads.size > 0,
-      pending: counts.pending + settler.size,
+      pending: counts.pending + settler.size + large.size,
       conflicts: Math.max(counts.held, open.size),
       progress,
       unwatched: unwatchedPlaces(),
@@ -410,16 +425,17 @@ export function createPeer(given: PeerParts): Peer {
     const beginMs = nowMs();
     const due = schedule.begin(beginMs, situation(beginMs));
     if ((due.size === 0 && !isAsked) || schedule.isBackingOff(beginMs) || !(await isRootThere())) return;
-    if (!isSettled || journal.isCut) {
+    if (!isJournalSettled || journal.isCut) {
       await applier.settleInterrupted();
       await git.begin();
-      isSettled = true;
+      isJournalSettled = true;
     }
     await untracks.resume();
     if (due.has('trash')) sweepTrash();
     if (halt !== null) return;
     if (isPaused()) {
       publisher.abortUploads();
+      for (const path of large.drop()) settler.hint(path, false);
       await downloads.drop(() => true);
       return;
     }
@@ -436,6 +452,8 @@ export function createPeer(given: PeerParts): Peer {
     if (context.session() !== null && feed.caughtUp) await carryOut();
     context.refusals.done('room');
     planLater(nowMs() - startMs);
+    // Until nothing is left: only then are a join, a burst and a batch over.
+    if (isFruitful) planAgain();
   }
 
   async function runCommands(): Promise<boolean> {
@@ -527,6 +545,8 @@ export function createPeer(given: PeerParts): Peer {
       const result = await scanner.scan({
         paths,
         signal: turnSignal(),
+        // The preview of a join counts what is equal: nothing may be unread then.
+        readsAll: store.setting('join') !== undefined,
         onProgress: (files) => {
           progress = { phase: 'scanning', done: files, total: Math.max(files, store.counts().files), unit: 'files' };
           if (files > 1_000) tellProgress();
@@ -661,7 +681,7 @@ export function createPeer(given: PeerParts): Peer {
       traits: folder.traits,
       mergeable: mayMerge,
       ...(store.setting('join') === undefined ? {} : { superseded: supersededAtJoin(joinOptions()) }),
-      settled: (path) => !settler.has(path),
+      settled: isSettled,
     });
     store.transaction(() => {
       for (const { path, base } of plan.bases) store.setBase(path, base);
@@ -830,7 +850,7 @@ export function createPeer(given: PeerParts): Peer {
     }
     const label = await git.label(paths);
     // A checkout is one record: what it touched last is looked at first (rule DISK2).
-    if (label !== '' && settler.size > 0) {
+    if (label !== '' && settler.size + large.size > 0) {
       gitWaitMs ??= clock.monotonicMs();
       if (clock.monotonicMs() - gitWaitMs < gitWaitMsMax) {
         planAfter(20);
@@ -1010,7 +1030,7 @@ export function createPeer(given: PeerParts): Peer {
 
   async function settleConflicts(current: RoomSession): Promise<void> {
     if (!context.refusals.mayTry('extra')) return;
-    const work = await conflicts.settle((path) => !settler.has(path));
+    const work = await conflicts.settle(isSettled);
     if (work.extra.length === 0 && work.steps.length === 0) return;
     if ((await publishBatch(work.steps, work.extra, current, '', 'none', true, true)) === 'appended') planAgain();
   }
@@ -1145,7 +1165,7 @@ export function createPeer(given: PeerParts): Peer {
     if (closing.signal.aborted) return failuresBefore;
     if (error instanceof RequestRefused) {
       // The journal and pushed records may have been cut short by it; the disk goes on being looked at.
-      isSettled = false;
+      isJournalSettled = false;
       feed.headMoved = true;
       schedule.failed(nowMs(), 0);
       planAfter(refused('room', error));
@@ -1154,7 +1174,7 @@ export function createPeer(given: PeerParts): Peer {
     if (error instanceof RecordIncomplete) for (const id of error.lost) lost.ask(id);
     const failures = failuresBefore + 1;
     const failure = failureOf(error, failures);
-    if (failure.settlesJournal) isSettled = false;
+    if (failure.settlesJournal) isJournalSettled = false;
     if (failure.asksLogAgain) feed.caughtUp = false;
     if (failure.isFinal) halt = failure.halt;
     else backOffHalt = failure.halt;

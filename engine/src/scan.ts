@@ -9,15 +9,7 @@
  * Leaves to others: which directories are kept alive only by what is out of scope (reconcile, rule IG3), whether a burst of
  * deletions is believed (guards), and the root itself (root guard): a root that is not there changes nothing here.
  */
-import {
-  bytesToHex,
-  comparePaths,
-  type Digest,
-  type Entry,
-  type FileMode,
-  isRelPath,
-  type RelPath,
-} from '@driftless/protocol';
+import { comparePaths, type Digest, type Entry, type FileMode, isRelPath, type RelPath } from '@driftless/protocol';
 import { staysOutOfScope } from './core/directory-scope.ts';
 import { liveEntry, sameEntry } from './core/entry-encoding.ts';
 import { modeOfFile, plainMode, sameMode, scannedMode } from './core/file-mode.ts';
@@ -34,11 +26,13 @@ import { deviceOf, isBoundaryNow, type MountScan } from './guards/mounts.ts';
 import { createIgnoreFiles } from './ignore-files.ts';
 import type { Pause } from './pause.ts';
 import type { Clock } from './ports/clock.ts';
-import type { Folder, ListedEntry, ListResult, PathProblem, ReadHandle, Stat } from './ports/folder.ts';
+import type { Folder, ListedEntry, ListResult, PathProblem, Stat } from './ports/folder.ts';
 import type { Hashing } from './ports/hashing.ts';
 import type { Log } from './ports/log.ts';
 import type { StateStore } from './ports/state-store.ts';
 import type { Watcher } from './ports/watcher.ts';
+import type { LargeReads } from './scan/hash-large.ts';
+import { type ReadDigest, readDigest } from './scan/read-digest.ts';
 
 /** A path to look at; `deep` also looks at everything below. A directory without it: its own entries. */
 export interface ScanRequest {
@@ -49,6 +43,8 @@ export interface ScanRequest {
 export interface ScanOptions {
   readonly paths: readonly ScanRequest[] | 'all';
   readonly signal: AbortSignal;
+  /** Large files too are read within the scan. */
+  readonly readsAll?: boolean;
   /** Files looked at so far. */
   readonly onProgress?: (files: number) => void;
 }
@@ -116,6 +112,8 @@ export interface ScannerParts {
   /** Whether a path that others' rules brought into scope was confirmed here (rule IG1). */
   readonly isScopeConfirmed: (path: RelPath) => boolean;
   readonly pause: Pause;
+  /** Reads large files beside; without it all are read within the scan. */
+  readonly large?: LargeReads;
   readonly mounts: MountScan;
   /** Is told which directories are in scope, each right before it is listed. None: nobody listens. */
   readonly watches?: ScannedWatches;
@@ -133,7 +131,9 @@ export type ScannedWatches = Pick<Watcher, 'watch' | 'unwatch' | 'isWatched'>;
 const noSights: ScanSights = { listed: () => {}, uncertain: () => {} };
 const noWatches: ScannedWatches = { watch: () => {}, unwatch: () => {}, isWatched: () => true };
 
-const readBytes = 256 * 1024;
+/** Read within the scan: a save, or a git switch, stays one. Larger files beyond these bytes of one scan are read beside. */
+const largeFileBytesMin = 1024 * 1024;
+const largeBytesWithinScan = 16 * 1024 * 1024;
 /** Row changes in one transaction: about 5 ms. */
 const writesPerTransaction = 256;
 /** Rows read between two looks at the clock. */
@@ -163,12 +163,13 @@ interface ToHash {
 }
 
 interface Vanished {
+  readonly path: RelPath;
   readonly local: Extract<LocalEntry, { kind: 'file' }>;
   readonly atMs: number;
 }
 
 export function createScanner(parts: ScannerParts): Scanner {
-  const { folder, store, clock, hashing, log, fileBytesMax, isScopeConfirmed, pause, mounts } = parts;
+  const { folder, store, clock, hashing, log, fileBytesMax, isScopeConfirmed, pause, large, mounts } = parts;
   const { watches = noWatches, sights = noSights } = parts;
   const { traits } = folder;
   const folds = !traits.caseSensitive || traits.foldsUnicode;
@@ -242,7 +243,9 @@ export function createScanner(parts: ScannerParts): Scanner {
     const repositories = new Set<RelPath | ''>();
     let toHash: ToHash[] = [];
     let files = 0;
+    let largeBytes = 0;
 
+    const reading = { folder, hashing, nowMs: clock.nowMs, afterPiece: breathe };
     async function breathe(): Promise<void> {
       await pause();
       signal.throwIfAborted();
@@ -748,7 +751,7 @@ export function createScanner(parts: ScannerParts): Scanner {
       if (row.outOfScope === null) {
         if (row.local === null) return;
         names.release(row.path);
-        if (row.local.kind === 'file') rememberVanished(row.local);
+        if (row.local.kind === 'file') rememberVanished(row.path, row.local);
         writer.setLocal(row.path, null, row);
         return;
       }
@@ -816,73 +819,48 @@ export function createScanner(parts: ScannerParts): Scanner {
       return candidate !== undefined && provesSameContent(candidate, item.fingerprint) ? candidate : undefined;
     }
 
-    async function hash({ path, row }: ToHash): Promise<void> {
-      const beganMs = clock.nowMs();
-      const opened = await folder.openFile(path);
-      if (!('read' in opened)) {
-        if (opened.kind === 'problem') await unreadable(path, opened, row);
-        else unstable.set(path, false);
+    async function hash(item: ToHash): Promise<void> {
+      const { path, row } = item;
+      const outcome = isReadBeside(item) ? largeOutcome(item) : await readDigest(path, reading);
+      if (outcome === null || outcome === undefined) return sights.uncertain(path);
+      if (outcome.kind === 'problem') return unreadable(path, outcome, row);
+      if (outcome.kind === 'changed') {
+        unstable.set(path, false);
         return;
       }
-      try {
-        const read = await readWhole(opened);
-        const after = read === undefined ? undefined : await folder.stat(path);
-        // F21: recorded is only what one look at the stamps before, and one after under the name itself, agree on.
-        if (
-          read === undefined ||
-          after == null ||
-          after.kind !== 'file' ||
-          fingerprintOf(after) !== fingerprintOf(read.stat)
-        ) {
-          unstable.set(path, false);
-          return;
-        }
-        const { stat, digest } = read;
-        const fingerprint = fingerprintOf(stat);
-        const mode = modeSeen(stat, fingerprint, row, { digest });
-        // Its stamps looked like those of a chmod, and it is another file.
-        if (isExposed(stat, mode) && !exposed.has(path) && (await makePrivate(path, fingerprint, mode)) !== null) {
-          unstable.set(path, false);
-          return;
-        }
-        await record(
-          path,
-          {
-            kind: 'file',
-            digest,
-            ...stampsOf({ stat, fingerprint }),
-            ...mode,
-            racy: isRacy(stat, beganMs),
-          },
-          row,
-        );
-      } catch (error) {
-        const problem = problemOfRead(error);
-        if (problem === undefined) throw error;
-        await unreadable(path, problem, row);
-      } finally {
-        await opened.close();
+      const { stat, digest, beganMs } = outcome;
+      const fingerprint = fingerprintOf(stat);
+      const mode = modeSeen(stat, fingerprint, row, { digest });
+      // Its stamps looked like those of a chmod, and it is another file.
+      if (isExposed(stat, mode) && !exposed.has(path) && (await makePrivate(path, fingerprint, mode)) !== null) {
+        unstable.set(path, false);
+        return;
       }
+      await record(
+        path,
+        {
+          kind: 'file',
+          digest,
+          ...stampsOf({ stat, fingerprint }),
+          ...mode,
+          racy: isRacy(stat, beganMs),
+        },
+        row,
+      );
     }
 
-    /** undefined: it changed meanwhile. */
-    async function readWhole(
-      handle: ReadHandle,
-    ): Promise<{ readonly stat: Stat; readonly digest: Digest } | undefined> {
-      const stat = await handle.stat();
-      const sha256 = hashing.createSha256();
-      let length = 0;
-      for (;;) {
-        const bytes = await handle.read(readBytes);
-        if (bytes.length === 0) break;
-        sha256.update(bytes);
-        length += bytes.length;
-        if (length > stat.size) return undefined;
-        await breathe();
-      }
-      const after = await handle.stat();
-      if (length !== stat.size || fingerprintOf(after) !== fingerprintOf(stat)) return undefined;
-      return { stat, digest: bytesToHex(sha256.digest()) as Digest };
+    function isReadBeside({ path, stat }: ToHash): boolean {
+      if (large === undefined || options.readsAll === true || stat.size <= largeFileBytesMin) return false;
+      if (large.holds(path) || large.hasRead(path)) return true;
+      largeBytes += stat.size;
+      return largeBytes > largeBytesWithinScan;
+    }
+
+    /** Nothing is recorded of what is still being read. */
+    function largeOutcome({ path, fingerprint, inode }: ToHash): ReadDigest | PathProblem | null | undefined {
+      const former = inode === 0n ? undefined : vanishedByInode.get(inode);
+      const isFormer = former !== undefined && sameButChangeTime(former.local.fingerprint, fingerprint);
+      return large?.outcomeOf({ path, fingerprint, inode, fromPath: isFormer ? former.path : undefined });
     }
 
     // ── recording ──
@@ -962,11 +940,12 @@ export function createScanner(parts: ScannerParts): Scanner {
     return former !== undefined && sameButChangeTime(former.fingerprint, fingerprint) ? former : undefined;
   }
 
-  function rememberVanished(local: Vanished['local']): void {
+  function rememberVanished(path: RelPath, local: Vanished['local']): void {
     const inode = inodeOf(local.fingerprint);
     if (inode === undefined || inode === 0n) return;
+    large?.noteGone(path, inode);
     vanishedByInode.delete(inode);
-    vanishedByInode.set(inode, { local, atMs: clock.monotonicMs() });
+    vanishedByInode.set(inode, { path, local, atMs: clock.monotonicMs() });
   }
 
   /** Collects row changes and writes them in transactions of bounded size. */
@@ -1229,12 +1208,6 @@ function isExposed(stat: Stat, mode: FileMode): boolean {
 
 function isAtOrAbove(directory: RelPath | '', path: RelPath): boolean {
   return directory === '' || directory === path || path.startsWith(`${directory}/`);
-}
-
-/** An error of the disk while reading is a problem of that path; anything else is not ours to hide. */
-function problemOfRead(error: unknown): PathProblem | undefined {
-  if (!(error instanceof Error) || !('problem' in error)) return undefined;
-  return error.problem as PathProblem;
 }
 
 function childPath(parent: RelPath | '', name: string): RelPath | undefined {

@@ -84,3 +84,88 @@ test('a save goes ahead of a large batch that was found before it', async () => 
   expect(sent.length).toBeGreaterThanOrEqual(602);
   equal(a, b);
 });
+
+describe('a large file is read beside the saves', () => {
+  const large = (text: string): string => text.repeat(17 * 1024 * 1024);
+  /** Reads of the path wait until the returned function is called. */
+  function holdReads(person: Person, held: string): () => void {
+    let release: () => void = () => {};
+    const gate = new Promise<void>((resolve) => {
+      release = resolve;
+    });
+    const open = person.folder.openFile;
+    person.folder.openFile = async (path) => {
+      if (path === held) await gate;
+      return open(path);
+    };
+    return release;
+  }
+  const sent = (person: Person, from: number): readonly string[] =>
+    person.events.slice(from).flatMap((event) => (event.event === 'sent' ? [event.path] : []));
+
+  test('a save does not wait for it, and nothing is called in sync before it is sent', async () => {
+    const [a, b] = await pair();
+    const release = holdReads(a, 'large.bin');
+    a.user.write('large.bin', large('x'));
+    await world.clock.advance(1_000);
+    a.user.write('k.txt', 'saved\n');
+    await world.until('the save', () => b.user.read('k.txt') === 'saved\n', 2_000);
+    await world.clock.advance(1_000);
+    const state = a.state();
+    release();
+    expect(state).toMatchObject({ state: 'syncing', pending: 1 });
+    await world.quiet();
+    equal(a, b);
+  });
+
+  test('one that was renamed travels as a move: nobody lacks it meanwhile', async () => {
+    const [a, b] = await pair();
+    a.user.write('large.bin', large('x'));
+    await world.quiet();
+    const release = holdReads(a, 'renamed.bin');
+    const before = b.events.length;
+    a.user.rename('large.bin', 'renamed.bin');
+    await world.clock.advance(15_000);
+    a.user.write('k.txt', 'saved\n');
+    await world.until('the save', () => b.user.read('k.txt') === 'saved\n', 2_000);
+    expect(Object.keys(b.user.tree())).toContain('large.bin');
+    release();
+    await world.quiet();
+    equal(a, b);
+    const applied = b.events.slice(before).flatMap((event) => (event.event === 'applied' ? [event.path] : []));
+    expect(applied).toEqual(['k.txt', 'large.bin', 'renamed.bin']);
+  });
+
+  test('one that goes on being written to does not hold up saves, and its end arrives', async () => {
+    const [a, b] = await pair();
+    let lines = 0;
+    a.user.write('large.log', large('x'));
+    a.folder.before = ({ operation, path }) => {
+      if (operation !== 'read' || path !== 'large.log' || lines >= 5) return;
+      lines += 1;
+      a.user.write('large.log', `${large('x')}${lines}`);
+    };
+    const before = a.events.length;
+    await world.clock.advance(300);
+    a.user.write('k.txt', 'saved\n');
+    await world.until('the save', () => b.user.read('k.txt') === 'saved\n', 2_000);
+    expect(sent(a, before)).toEqual(['k.txt']);
+    await world.quiet();
+    equal(a, b);
+  });
+
+  test('a pause ends the reading, and what was not read is found after it', async () => {
+    const [a, b] = await pair();
+    const release = holdReads(a, 'large.bin');
+    a.user.write('large.bin', large('x'));
+    await world.clock.advance(1_000);
+    void a.peer.pause();
+    await world.until('paused', () => a.state()?.state === 'paused');
+    release();
+    await world.clock.advance(5_000);
+    expect(Object.keys(b.user.tree())).not.toContain('large.bin');
+    void a.peer.resume();
+    await world.quiet();
+    equal(a, b);
+  });
+});

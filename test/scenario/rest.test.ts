@@ -15,8 +15,8 @@ afterEach(async () => {
 });
 
 const minuteMs = 60_000;
-/** A look at the root every two seconds, and a few timers of the rest. */
-const timersPerMinuteMax = 90;
+/** A look at the root, at what is pending and at a few files every two seconds, and a few timers of the rest. */
+const timersPerMinuteMax = 150;
 
 async function shared(files = 3): Promise<Person> {
   const a = world.person('a');

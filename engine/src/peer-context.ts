@@ -4,6 +4,7 @@ import type { ReplaceJournal } from './apply/replace-journal.ts';
 import type { PathFault } from './content/or-fail.ts';
 import type { Contents } from './contents.ts';
 import type { Pause } from './pause.ts';
+import type { SteadyTime } from './peer/steady-time.ts';
 import type { PeerParts } from './peer-api.ts';
 import type { RoomSession } from './ports/room-session.ts';
 import type { Refusals } from './room/refusals.ts';
@@ -13,6 +14,8 @@ export interface PeerContext {
   readonly contents: Contents;
   readonly journal: ReplaceJournal;
   readonly pause: Pause;
+  /** What ages of stored things are told by; never the wall clock, which may leap. */
+  readonly steadyTime: SteadyTime;
   /** Ends when the peer closes. */
   readonly signal: AbortSignal;
   session(): RoomSession | null;

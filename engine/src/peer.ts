@@ -52,6 +52,7 @@ import { createGivingWay } from './peer/giving-way.ts';
 import { createJoinLineEnds } from './peer/join-line-ends.ts';
 import { allPendingRows, planRows, rowsPerPlanAimed, rowsWithParents } from './peer/plan-rows.ts';
 import { createSchedule, type Situation } from './peer/schedule.ts';
+import { createSteadyTime } from './peer/steady-time.ts';
 import { diskFullHalt, failureOf } from './peer/turn-failure.ts';
 import type { Peer, PeerParts } from './peer-api.ts';
 import type { PeerContext } from './peer-context.ts';
@@ -207,6 +208,7 @@ export function createPeer(given: PeerParts): Peer {
     journal,
     pause,
     signal: closing.signal,
+    steadyTime: createSteadyTime(clock, store),
     get contents() {
       return contents;
     },

@@ -19,9 +19,8 @@ function contextOf(files: number, heights: readonly number[]): PeerContext {
       variants: (path: RelPath) => (path === ('gone0' as RelPath) ? [{}] : []),
       recordMeta: (height: number) => ({ timeMs: height * dayMs }),
     },
-    clock: { nowMs: () => nowMs },
   };
-  return { parts, pause: async () => undefined } as unknown as PeerContext;
+  return { parts, pause: async () => undefined, steadyTime: { nowMs: () => nowMs } } as unknown as PeerContext;
 }
 const pathsOf = async (context: PeerContext): Promise<string[]> =>
   (await agedTombstones(context)).map(({ change }) => ('path' in change ? change.path : ''));

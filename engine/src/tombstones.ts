@@ -16,7 +16,7 @@ const perRecordMax = 10_000;
 
 /** Changes that forget what has aged, oldest first. */
 export async function agedTombstones(context: PeerContext): Promise<readonly ExtraChange[]> {
-  const { store, clock } = context.parts;
+  const { store } = context.parts;
   const tombstones: { readonly path: RelPath; readonly height: number }[] = [];
   let entries = 0;
   for (const { path, slot } of [...store.manifest.slotsBetween(null, null)]) {
@@ -26,7 +26,7 @@ export async function agedTombstones(context: PeerContext): Promise<readonly Ext
   }
   tombstones.sort((a, b) => a.height - b.height);
   const surplus = tombstones.length > countMin ? tombstones.length - Math.floor(entries * shareMax) : 0;
-  const oldestMs = clock.nowMs() - keptMs;
+  const oldestMs = context.steadyTime.nowMs() - keptMs;
   // A height whose record is not kept any more is thousands of records old, but its day is not known: only the share counts.
   const isOld = (height: number): boolean => {
     const timeMs = store.recordMeta(height)?.timeMs;

@@ -136,7 +136,7 @@ describe('a peer that waits, rests', () => {
   });
 });
 
-describe('the clock of the machine is set back', () => {
+describe('the clock of the machine is wrong', () => {
   test('a path that failed while it was a year ahead is tried again', async () => {
     const a = await shared();
     const b = world.person('b');
@@ -150,5 +150,27 @@ describe('the clock of the machine is set back', () => {
     world.clock.setWallClock(rightMs);
     b.folder.clearFaults();
     await world.until('the edit', () => b.user.tree()['d/f0.txt'] === a.user.tree()['d/f0.txt'], 120_000);
+  });
+
+  test('a clock that is a year ahead for a while empties no trash', async () => {
+    const a = await shared();
+    const rightMs = world.clock.nowMs();
+    a.user.write('.driftless/trash/kept', 'bytes in no record\n');
+    a.store.putTrash({
+      name: 'kept',
+      path: 'd/f0.txt' as RelPath,
+      digest: null,
+      fingerprint: '',
+      inRecord: false,
+      reason: 'replaced',
+      atMs: rightMs,
+    });
+    world.clock.setWallClock(rightMs + 365 * 24 * 3_600_000);
+    await world.clock.advance(180_000);
+    await a.stop();
+    a.start();
+    await world.clock.advance(180_000);
+    expect(a.store.trash().map(({ name }) => name)).toEqual(['kept']);
+    expect(a.user.read('.driftless/trash/kept')).toBe('bytes in no record\n');
   });
 });

@@ -97,7 +97,7 @@ const changingCalls: ReadonlySet<DiskCall['operation']> = new Set<DiskCall['oper
 ]);
 /** Made once, before there is anything to lose, or for people only. */
 const isUneventful = (what: string): boolean =>
-  /probe|\.gitignore|marker\.new|last-change|devices|relay-store/.test(what);
+  /probe|\.gitignore|marker\.new|last-change|devices|relay-store|steady-time/.test(what);
 const changesOfStore: ReadonlySet<string> = new Set<keyof StateStore>([
   'transaction',
   'setSetting',

@@ -40,6 +40,7 @@ export function createTrashKeeper(context: PeerContext): TrashKeeper {
     const rows = [...store.trash()].sort((a, b) => b.atMs - a.atMs);
     const stats = new Map((await folder.trashItems()).map(({ name, stat }) => [name, stat]));
     let nextMs: number | null = null;
+    const agesMs = context.steadyTime.nowMs();
     let keptBytes = 0;
     // Newest first, so that the byte bound lets the oldest go.
     for (const item of rows) {
@@ -57,7 +58,7 @@ export function createTrashKeeper(context: PeerContext): TrashKeeper {
       if (item.inRecord) await discard(item.name);
       else {
         keptBytes += stat.size;
-        await keepWithinBounds(item, keptBytes);
+        await keepWithinBounds(item, keptBytes, agesMs);
       }
       await context.pause();
     }
@@ -164,8 +165,8 @@ export function createTrashKeeper(context: PeerContext): TrashKeeper {
   const wordOf = ({ reason }: TrashRow): string => (reason === 'deleted' ? 'deleted' : 'replaced');
   const note = (path: RelPath, text: string): void => parts.onEvent({ event: 'note', path, note: text });
 
-  async function keepWithinBounds(item: TrashRow, keptBytes: number): Promise<void> {
-    const isOld = clock.nowMs() - item.atMs > keepMs;
+  async function keepWithinBounds(item: TrashRow, keptBytes: number, agesMs: number): Promise<void> {
+    const isOld = agesMs - item.atMs > keepMs;
     if (!isOld && keptBytes <= bytesMax) return;
     const bound = isOld ? '30 days' : '1 GiB';
     note(item.path, `a replaced version that was in no record is dropped from the trash after ${bound}`);

@@ -8,6 +8,7 @@
 import { bytesToHex, bytesToUtf8, concatBytes, type Digest, type RelPath, utf8ToBytes } from '@driftless/protocol';
 import type { ReplaceJournal } from '../apply/replace-journal.ts';
 import type { Contents } from '../contents.ts';
+import { isRetryDue } from '../core/backoff.ts';
 import { liveEntry, sameLocal } from '../core/entry-encoding.ts';
 import { modeOfFile, plainMode } from '../core/file-mode.ts';
 import { fingerprintOf } from '../core/fingerprint.ts';
@@ -94,7 +95,8 @@ export function createUntracks(parts: UntrackParts): Untracks {
   }
 
   async function resume(): Promise<void> {
-    if ((store.row(ownIgnoreFile)?.problem?.retryAtMs ?? 0) > clock.nowMs()) return;
+    const problem = store.row(ownIgnoreFile)?.problem;
+    if (problem != null && !isRetryDue(problem, clock.nowMs())) return;
     for (const { path, line } of wishes()) {
       if (line === null) continue;
       try {

@@ -65,11 +65,19 @@ export function compileGitPattern(line: string, { ignoreCase }: { readonly ignor
   if (wholePath && body.startsWith(slash)) body = body.slice(1);
 
   const fold = (text: string): string => (ignoreCase ? foldAscii(text) : text);
-  const shared = { excludes, directoriesOnly, wholePath, unmatchable: namesNothing(body) };
+  const shared = { excludes, directoriesOnly, wholePath };
   const firstSpecial = body.search(special);
   if (firstSpecial < 0) {
     const literal = fold(body);
-    return { ...shared, literal, suffix: null, cost: 0, within: parentOf(body), matches: (text) => text === literal };
+    return {
+      ...shared,
+      literal,
+      suffix: null,
+      cost: 0,
+      within: parentOf(body),
+      unmatchable: namesNothing(body),
+      matches: (text) => text === literal,
+    };
   }
   // git compares what precedes the first special character by itself, so that `a**/b` begins anew behind the `a`.
   const prefix = fold(wholePath ? body.slice(0, firstSpecial) : '');
@@ -79,13 +87,22 @@ export function compileGitPattern(line: string, { ignoreCase }: { readonly ignor
     return { ...shared, literal: null, suffix: null, cost: 0, within, unmatchable: compiled, matches: () => false };
   const suffix = wholePath ? null : suffixOf(compiled);
   if (suffix !== null)
-    return { ...shared, literal: null, suffix, cost: 0, within, matches: (text) => text.endsWith(suffix) };
+    return {
+      ...shared,
+      literal: null,
+      suffix,
+      cost: 0,
+      within,
+      unmatchable: null,
+      matches: (text) => text.endsWith(suffix),
+    };
   return {
     ...shared,
     literal: null,
     suffix: null,
     cost: costOf(compiled),
     within,
+    unmatchable: brokenNames(prefix, compiled),
     matches: (text) => text.startsWith(prefix) && matchesParts(compiled, text, prefix.length),
   };
 }
@@ -114,9 +131,22 @@ function costOf({ parts, isOpen }: Parts): number {
 function namesNothing(body: string): string | null {
   if (body === '') return 'it names nothing';
   const names = body.split(slash);
-  if (names.some((name) => name === '')) return 'no path has an empty name in it';
-  return names.some((name) => name === '.' || name === '..') ? 'no path has . or .. in it' : null;
+  if (names.some((name) => name === '')) return noEmptyNames;
+  return names.some((name) => name === '.' || name === '..') ? noDots : null;
 }
+
+/** The same of a pattern with wildcards, as far as its texts say so for certain: a slash may also stand in a class. */
+function brokenNames(prefix: string, { parts }: Parts): string | null {
+  const texts = [
+    prefix,
+    ...parts.flatMap(({ tokens }) => tokens).map((token) => (token.kind === 'text' ? token.text : '')),
+  ];
+  if (texts.some((text) => text.includes('//'))) return noEmptyNames;
+  return texts.some((text) => /\/\.\.?\//.test(text)) || /^\.\.?\//.test(prefix) ? noDots : null;
+}
+
+const noEmptyNames = 'no path has an empty name in it';
+const noDots = 'no path has . or .. in it';
 
 function parentOf(path: string): string {
   return path.slice(0, Math.max(0, path.lastIndexOf(slash)));

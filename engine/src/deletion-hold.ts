@@ -8,14 +8,13 @@ import { liveEntry } from './core/entry-encoding.ts';
 import { createDeletionGuard, type DeletionVerdict, deletedFilesMax, type FileFact } from './core/guards.ts';
 import { createDeletionBurst } from './core/pacing/deletion-burst.ts';
 import type { DiskStep, Plan, PublishStep } from './core/plan.ts';
+import { isAtOrBelow } from './core/tree-paths.ts';
 import type { GitWatch } from './git-watch.ts';
 import type { Holds } from './guards/holds.ts';
 import type { PeerContext } from './peer-context.ts';
 
 /** A move that arrives as new files and later removals takes as long as its contents take on a slow link. */
 const incomingReappearedMs = 10 * 60_000;
-/** As many as a burst remembers. */
-const lostFilesMax = 500_000;
 /** Named in a reason. */
 const authorsShownMax = 3;
 
@@ -63,12 +62,18 @@ export function createDeletionHold(
   }
 
   /** A plan takes in so many rows; a burst is what it is, however many there are. */
-  function lostBeyond(side: 'local' | 'remote', seen: readonly FileFact[]): readonly FileFact[] {
+  function lostBeyond(
+    side: 'local' | 'remote',
+    seen: readonly FileFact[],
+    moves: readonly { readonly fromPath: RelPath }[],
+  ): readonly FileFact[] {
     if (store.counts().pending <= deletedFilesMax) return [];
     const known = new Set(seen.map(({ path }) => path));
+    // A move takes along all that lay below.
+    const moved = new Set(moves.map(({ fromPath }) => fromPath));
     return store
-      .lostFiles({ side, limit: lostFilesMax })
-      .filter(({ path }) => !known.has(path) && (side === 'remote' || isSettled(path)));
+      .lostFiles({ side, limit: Number.MAX_SAFE_INTEGER })
+      .filter(({ path }) => !known.has(path) && !isAtOrBelow(path, moved) && (side === 'remote' || isSettled(path)));
   }
 
   // ── what this machine would send ──
@@ -82,7 +87,13 @@ export function createDeletionHold(
       const base = step.kind === 'publish' && step.local === null ? store.row(step.path)?.base : null;
       return base?.kind === 'file' && step.kind === 'publish' ? [{ path: step.path, digest: base.content.digest }] : [];
     });
-    vanished.push(...lostBeyond('local', vanished));
+    vanished.push(
+      ...lostBeyond(
+        'local',
+        vanished,
+        steps.filter((step) => step.kind === 'publishMove'),
+      ),
+    );
     const appeared = steps.flatMap(appearedHere);
     for (const path of outgoing.vanishedPaths(nowMs)) {
       const local = store.row(path)?.local;
@@ -192,7 +203,13 @@ export function createDeletionHold(
       const local = store.row(path)?.local;
       if (local?.kind === 'file' && !isToGo(path)) appeared.push({ path, digest: local.digest, isNew: false });
     }
-    removals.push(...lostBeyond('remote', removals));
+    removals.push(
+      ...lostBeyond(
+        'remote',
+        removals,
+        disk.filter((step) => step.kind === 'applyMove'),
+      ),
+    );
     incoming.note({ vanished: removals, appeared }, nowMs);
     // What arrives is no more a part of what was here before than what its user makes.
     outgoing.note({ vanished: [], appeared: arriving }, nowMs);

@@ -76,6 +76,15 @@ test('the rename of a large directory is one change, whatever lies before and be
   expect(lastChanges(a)).toBe(1);
 });
 
+test('the rename of nearly all there is is a rename, and no mass deletion', async () => {
+  const [a, b] = await pair({ ...files('mmm', 320), 'keep.txt': 'keep\n' });
+  a.user.rename('mmm', 'zzz');
+  await world.quiet();
+  expect(b.user.tree()).toEqual(a.user.tree());
+  expect(lastChanges(a)).toBe(1);
+  expect([...a.events, ...b.events].filter((event) => event.event === 'problem')).toEqual([]);
+});
+
 test('renamed while the other side added more than one look takes in', async () => {
   const [a, b] = await pair({ ...files('mmm', 30), 'keep.txt': 'keep\n' });
   await b.stop();

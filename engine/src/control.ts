@@ -31,6 +31,8 @@ export interface PeerState {
   readonly reason?: string;
   /** What to do next, e.g. a command line. */
   readonly next?: string;
+  /** This peer has ended over a fault of its own and tries nothing again: only a start anew may help. */
+  readonly stopped?: true;
   readonly pending: number;
   readonly conflicts: number;
   /** Long work under way. */

@@ -33,7 +33,7 @@ import {
 } from './core/first-join.ts';
 import { leafDigest } from './core/leaf-digest.ts';
 import { mayMerge } from './core/merge-text.ts';
-import { derivePeerState, type Halt } from './core/peer-state.ts';
+import { derivePeerState, errorOf, type Halt } from './core/peer-state.ts';
 import { type Apply, conflictWords, type DiskStep, type Plan, type PublishStep } from './core/plan.ts';
 import { reconcile } from './core/reconcile.ts';
 import { recordBatches, stepBytes, stepPath } from './core/record-batches.ts';
@@ -1273,6 +1273,7 @@ export function createPeer(given: PeerParts): Peer {
           code: 'internal',
           reason: `the peer stopped: ${error instanceof Error ? error.message : String(error)}`,
           next: 'see the log; restart Driftless',
+          stopped: true,
         };
         backOffHalt = halt;
         tellState();
@@ -1296,7 +1297,7 @@ export function createPeer(given: PeerParts): Peer {
 }
 const bareState = (halt: Halt): PeerState => ({
   state: 'error',
-  ...halt,
+  ...errorOf(halt),
   pending: 0,
   conflicts: 0,
   watchingByRescan: false,

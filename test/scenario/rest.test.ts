@@ -130,6 +130,8 @@ describe('a peer that waits, rests', () => {
     await expectRest();
     expect(a.state()).toMatchObject({ state: 'error', next: 'next try in 30 s; the log says more' });
     expect(a.state()?.reason).toContain('a value that this program did not write');
+    // Whoever runs it must not take it for ended.
+    expect(a.state()).not.toHaveProperty('stopped');
     a.store.pendingRows = pendingRows;
     await world.quiet();
     expect(a.store.counts().pending).toBe(0);

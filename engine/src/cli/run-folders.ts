@@ -34,8 +34,8 @@ export async function runFolders(options: RunFoldersOptions): Promise<number> {
         log,
         onEvent: (event) => {
           view.onEvent(shown, event);
-          // A fault of ours stopped this peer for good: it must not look like a healthy one.
-          if (event.event === 'state' && event.code === 'internal' && alive.delete(shown)) {
+          // Nothing comes of this peer any more: it must not look like one that goes on. Whatever else is wrong heals while it runs.
+          if (event.event === 'state' && event.stopped === true && alive.delete(shown)) {
             failures += 1;
             if (alive.size === 0) stop.wish();
           }

@@ -7,6 +7,8 @@ export interface Halt {
   readonly reason: string;
   /** What to do next, e.g. a command line. */
   readonly next: string;
+  /** Over a fault of ours, until somebody starts the peer again; everything else is tried again, or waits for an answer. */
+  readonly stopped?: true;
 }
 
 export interface PeerFacts {
@@ -37,7 +39,7 @@ export function derivePeerState(facts: PeerFacts): PeerState {
   const state = stateName(facts);
   return {
     state,
-    ...(state === 'error' && halt !== null ? { code: halt.code, reason: halt.reason, next: halt.next } : {}),
+    ...(state === 'error' && halt !== null ? errorOf(halt) : {}),
     ...(state === 'offline' && offlineReason !== '' ? { reason: offlineReason } : {}),
     pending,
     conflicts,
@@ -53,6 +55,19 @@ export function derivePeerState(facts: PeerFacts): PeerState {
     waitingForUnsavedEdits,
   };
 }
+
+/** No more than this: what is given may know more than is told. */
+export const errorOf = ({
+  code,
+  reason,
+  next,
+  stopped,
+}: Halt): Pick<PeerState, 'code' | 'reason' | 'next' | 'stopped'> => ({
+  code,
+  reason,
+  next,
+  ...(stopped === undefined ? {} : { stopped }),
+});
 
 /** The first that holds, in the order of PeerStateName: what hinders more hides what hinders less. */
 function stateName(facts: PeerFacts): PeerStateName {

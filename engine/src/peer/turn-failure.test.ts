@@ -23,7 +23,21 @@ describe('what a failed turn leads to', () => {
     [
       'an unknown kind of change',
       new RoomHalted('update-needed', 'new'),
-      { kind: 'halted', isFinal: true, backOffMs: 0 },
+      {
+        kind: 'halted',
+        isFinal: true,
+        backOffMs: 0,
+        halt: { code: 'update-needed', reason: 'new', next: 'update Driftless' },
+      },
+    ],
+    [
+      'a record of its own that is void',
+      new RoomHalted('internal', 'void'),
+      {
+        kind: 'halted',
+        isFinal: true,
+        halt: { code: 'internal', reason: 'void', next: 'see the log; restart Driftless', stopped: true },
+      },
     ],
     ['the disk is full', fullFolder, { kind: 'disk-full', backOffMs: 5_000, settlesJournal: true, asksLogAgain: true }],
     [

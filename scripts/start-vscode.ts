@@ -63,7 +63,7 @@ async function start(folders: readonly string[]): Promise<void> {
   const kept = await readKept();
   const relay = await startRelay(kept.ports[0]);
   const invitesFile = writeInvites(machines, inviteOf(kept, relay));
-  const vsix = await packageExtension();
+  const vsix = await packageExtension(base);
   const code = findDesktopCode();
   if (code !== undefined) await openDesktopWindows({ code, machines, invitesFile, vsix });
   else await openServers({ machines, invitesFile, vsix, ports: [kept.ports[1], kept.ports[2]] });

@@ -53,9 +53,7 @@ try {
       const reporters = ['--reporter=default', '--reporter=json', `--outputFile.json=${report}`];
       const ending = await runSuite(
         {
-          name: version,
           command: [await nodeOf(version), vitest, 'run', ...reporters, ...testFiles],
-          counts: 'report',
           minutesMax,
         },
         report,

@@ -1,11 +1,12 @@
 /**
- * `npm test`: runs every suite of test-suites.ts, streams what it prints, and ends with exactly one line, `N passed, N failed`; the
+ * `npm test`: runs every suite of test-suites.ts, says how long each took, and ends with exactly one line, `N passed, N failed`; the
  * exit code is 0 only when nothing failed. A suite that did not start, did not end in time, or ran nothing counts as failed.
+ * What the main lane prints is streamed; of the lane beside it, each suite's text comes as one piece when the main lane is over.
  *
  * `npm test -- types tests` runs the suites so named.
  */
 import { type ChildProcess, spawn } from 'node:child_process';
-import { existsSync, mkdtempSync, readFileSync, rmSync } from 'node:fs';
+import { closeSync, existsSync, mkdtempSync, openSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { delimiter, dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
@@ -25,15 +26,18 @@ interface Ending {
 const root = dirname(dirname(fileURLToPath(import.meta.url)));
 const onWindows = process.platform === 'win32';
 
-/** Runs `suite` with the report going to `report`. Never rejects. */
-export function runSuite({ command, minutesMax }: Suite, report: string): Promise<Ending> {
+type Runnable = Pick<Suite, 'command' | 'minutesMax'>;
+
+/** Runs `suite` with the report going to `report`, and what it prints to the file `text`, or else on. Never rejects. */
+export function runSuite({ command, minutesMax }: Runnable, report: string, text?: string): Promise<Ending> {
   const [program, ...rest] = command;
+  const out = text === undefined ? 'inherit' : openSync(text, 'a');
   const child = spawn(
     program,
     rest.map((argument) => argument.replace(reportPlaceholder, report)),
     {
       cwd: root,
-      stdio: ['ignore', 'inherit', 'inherit'],
+      stdio: ['ignore', out, out],
       env: {
         ...process.env,
         PATH: `${join(root, 'node_modules', '.bin')}${delimiter}${process.env['PATH'] ?? ''}`,
@@ -44,7 +48,8 @@ export function runSuite({ command, minutesMax }: Suite, report: string): Promis
       detached: !onWindows,
     },
   );
-  current = child;
+  if (typeof out === 'number') closeSync(out);
+  running.add(child);
   return new Promise((resolve) => {
     const tooLong = setTimeout(() => {
       resolve({ exitCode: null, trouble: `did not end within ${minutesMax} minutes` });
@@ -52,6 +57,7 @@ export function runSuite({ command, minutesMax }: Suite, report: string): Promis
     }, minutesMax * 60_000);
     const settle = (ending: Ending): void => {
       clearTimeout(tooLong);
+      running.delete(child);
       resolve(ending);
     };
     child.once('error', (error) => settle({ exitCode: null, trouble: `did not start: ${error.message}` }));
@@ -90,7 +96,7 @@ function parseReport(text: string): Counts | undefined {
   return { passed, failed: failed + notRun };
 }
 
-let current: ChildProcess | undefined;
+const running = new Set<ChildProcess>();
 
 function endGroup(child: ChildProcess, signal: NodeJS.Signals): void {
   if (child.pid === undefined || child.exitCode !== null) return;
@@ -103,6 +109,39 @@ function endGroup(child: ChildProcess, signal: NodeJS.Signals): void {
   }
 }
 
+interface Outcome {
+  readonly name: string;
+  readonly counts: Counts;
+  readonly seconds: number;
+  readonly note: string;
+  /** What it printed, where that was kept. */
+  readonly text?: string;
+}
+
+const contentOf = (file: string): string | undefined => (existsSync(file) ? readFileSync(file, 'utf8') : undefined);
+const printHeading = (name: string): void => console.log(`\n── ${name} ${'─'.repeat(Math.max(0, 76 - name.length))}`);
+
+/** Runs the suites one after the other; their text is printed as it comes, or kept. */
+async function runLane(lane: readonly Suite[], reports: string, isKept: boolean): Promise<readonly Outcome[]> {
+  const outcomes: Outcome[] = [];
+  for (const suite of lane) {
+    const { name } = suite;
+    if (!isKept) printHeading(name);
+    const report = join(reports, `${suites.indexOf(suite)}.json`);
+    const text = isKept ? join(reports, `${suites.indexOf(suite)}.txt`) : undefined;
+    const startedMs = performance.now();
+    const ending = await runSuite(suite, report, text);
+    outcomes.push({
+      name,
+      counts: countsOf(suite, ending, contentOf(report)),
+      seconds: Math.round((performance.now() - startedMs) / 1_000),
+      note: ending.trouble ?? '',
+      ...(text === undefined ? {} : { text: contentOf(text) ?? '' }),
+    });
+  }
+  return outcomes;
+}
+
 async function main(names: readonly string[]): Promise<void> {
   const unknown = names.filter((name) => !suites.some((suite) => suite.name === name));
   if (unknown.length > 0) {
@@ -111,14 +150,8 @@ async function main(names: readonly string[]): Promise<void> {
     return;
   }
   const reports = mkdtempSync(join(tmpdir(), 'driftless-reports-'));
-  const outcomes: {
-    readonly name: string;
-    readonly counts: Counts;
-    readonly seconds: number;
-    readonly note: string;
-  }[] = [];
   const stop = (signal: NodeJS.Signals): void => {
-    if (current !== undefined) endGroup(current, signal);
+    for (const child of running) endGroup(child, signal);
     rmSync(reports, { recursive: true, force: true });
     process.exit(1);
   };
@@ -126,23 +159,28 @@ async function main(names: readonly string[]): Promise<void> {
   process.once('SIGTERM', stop);
   // npm passes no signal on.
   watchParent(() => stop('SIGTERM'));
-  for (const [index, suite] of suites.entries()) {
-    if (names.length > 0 && !names.includes(suite.name)) continue;
-    console.log(`\n── ${suite.name} ${'─'.repeat(Math.max(0, 76 - suite.name.length))}`);
-    const report = join(reports, `${index}.json`);
-    const startedMs = performance.now();
-    const ending = await runSuite(suite, report);
-    const counts = countsOf(suite, ending, existsSync(report) ? readFileSync(report, 'utf8') : undefined);
-    const seconds = Math.round((performance.now() - startedMs) / 1_000);
-    outcomes.push({ name: suite.name, counts, seconds, note: ending.trouble ?? '' });
-  }
+
+  const startedMs = performance.now();
+  const laneOf = (lane: Suite['lane']): readonly Suite[] =>
+    suites.filter((suite) => suite.lane === lane && (names.length === 0 || names.includes(suite.name)));
+  const before = await runLane(laneOf('before'), reports, false);
+  const [main, beside] = await Promise.all([
+    runLane(laneOf('main'), reports, false),
+    runLane(laneOf('beside'), reports, true),
+  ]);
   rmSync(reports, { recursive: true });
+  for (const { name, text } of beside) {
+    printHeading(name);
+    process.stdout.write(text ?? '');
+  }
 
   console.log(`\n${'─'.repeat(80)}`);
+  const outcomes = [...before, ...main, ...beside];
   for (const { name, counts, seconds, note } of outcomes) {
     const mark = counts.failed === 0 ? '✓' : '✗';
     console.log(`${mark} ${name}: ${counts.passed} passed, ${counts.failed} failed, ${seconds} s ${note}`.trimEnd());
   }
+  console.log(`  all: ${Math.round((performance.now() - startedMs) / 1_000)} s`);
   const passed = outcomes.reduce((sum, { counts }) => sum + counts.passed, 0);
   const failed = outcomes.reduce((sum, { counts }) => sum + counts.failed, 0);
   console.log(`${passed} passed, ${failed} failed`);

@@ -1,5 +1,6 @@
 /** The packaged extension: one file for every platform, small, and nothing in it that does not belong there. */
-import { readFileSync } from 'node:fs';
+import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { inflateRawSync } from 'node:zlib';
@@ -12,7 +13,9 @@ const root = path.join(path.dirname(fileURLToPath(import.meta.url)), '..');
 let bytes: Buffer;
 let files: ReadonlyMap<string, Buffer>;
 beforeAll(async () => {
-  bytes = readFileSync(await packageExtension());
+  const into = mkdtempSync(path.join(tmpdir(), 'driftless-package-'));
+  bytes = readFileSync(await packageExtension(into));
+  rmSync(into, { recursive: true });
   files = readZip(bytes);
 }, 120_000);
 

@@ -1,5 +1,5 @@
 /** The runner of `npm test` must be able to fail: what counts as a failure. */
-import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, expect, test } from 'vitest';
@@ -35,12 +35,19 @@ test.each([
 test('a suite gets the place for its report, and its exit code is seen', async () => {
   const program = join(directory, 'suite.mjs');
   writeFileSync(program, 'process.exit(process.argv[2] === process.env.DRIFTLESS_TEST_REPORT ? 3 : 4);');
-  const suite = { name: 'x', command: ['node', program, '{report}'], counts: 'report', minutesMax: 1 } as const;
+  const suite = { command: ['node', program, '{report}'], minutesMax: 1 } as const;
   expect(await runSuite(suite, join(directory, 'report.json'))).toEqual({ exitCode: 3 });
 });
 
+test('what a suite prints is kept, where it runs beside others', async () => {
+  const [program, text] = [join(directory, 'suite.mjs'), join(directory, 'text')];
+  writeFileSync(program, 'console.log("said"); console.error("and said");');
+  await runSuite({ command: ['node', program], minutesMax: 1 }, join(directory, 'report.json'), text);
+  expect(readFileSync(text, 'utf8')).toBe('said\nand said\n');
+});
+
 test('a program that is not there did not start', async () => {
-  const suite = { name: 'x', command: ['no-such-program-of-ours'], counts: 'one-check', minutesMax: 1 } as const;
+  const suite = { command: ['no-such-program-of-ours'], minutesMax: 1 } as const;
   expect((await runSuite(suite, '')).trouble).toMatch(/did not start/);
 });
 

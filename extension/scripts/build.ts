@@ -8,7 +8,7 @@ import { fileURLToPath } from 'node:url';
 import { build } from 'esbuild';
 
 const extensionFolder = path.join(path.dirname(fileURLToPath(import.meta.url)), '..');
-export const distFolder = path.join(extensionFolder, 'dist');
+const distFolder = path.join(extensionFolder, 'dist');
 
 const entries = {
   extension: 'src/extension.ts',
@@ -17,12 +17,12 @@ const entries = {
   'sqlite-store-worker': '../relay/src/store/sqlite-store-worker.ts',
 };
 
-export async function buildExtension(): Promise<void> {
-  await rm(distFolder, { recursive: true, force: true });
+export async function buildExtension(outdir = distFolder): Promise<void> {
+  await rm(outdir, { recursive: true, force: true });
   await build({
     absWorkingDir: extensionFolder,
     entryPoints: entries,
-    outdir: distFolder,
+    outdir,
     outExtension: { '.js': '.cjs' },
     bundle: true,
     platform: 'node',

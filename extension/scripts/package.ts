@@ -1,28 +1,36 @@
 /** Makes `extension/driftless-<version>.vsix`: one file for every platform. `npm run package` at the root. */
-import { copyFile, readFile, rm } from 'node:fs/promises';
+import { copyFile, cp, mkdtemp, readFile, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { createVSIX } from '@vscode/vsce';
 import { buildExtension } from './build.ts';
 
 const extensionFolder = path.join(path.dirname(fileURLToPath(import.meta.url)), '..');
+const sources = ['package.json', 'README.md', '.vscodeignore', 'media', '../LICENSE'];
 
-/** Answers where the package lies. */
-export async function packageExtension(): Promise<string> {
-  await buildExtension();
-  const { version } = JSON.parse(await readFile(path.join(extensionFolder, 'package.json'), 'utf8')) as {
-    readonly version: string;
-  };
-  const packagePath = path.join(extensionFolder, `driftless-${version}.vsix`);
-  const license = path.join(extensionFolder, 'LICENSE');
-  await rm(packagePath, { force: true });
-  await copyFile(path.join(extensionFolder, '../LICENSE'), license);
+/**
+ * Answers where the package lies. It is made in a folder of its own: several may be made at once, and none takes `dist/` from
+ * under an editor that runs from it.
+ */
+export async function packageExtension(into = extensionFolder): Promise<string> {
+  const staging = await mkdtemp(path.join(tmpdir(), 'driftless-package-'));
   try {
-    await createVSIX({ cwd: extensionFolder, packagePath, dependencies: false, allowMissingRepository: true });
+    for (const source of sources)
+      await cp(path.join(extensionFolder, source), path.join(staging, path.basename(source)), { recursive: true });
+    await buildExtension(path.join(staging, 'dist'));
+    const { version } = JSON.parse(await readFile(path.join(extensionFolder, 'package.json'), 'utf8')) as {
+      readonly version: string;
+    };
+    const name = `driftless-${version}.vsix`;
+    const unfinished = path.join(staging, name);
+    await createVSIX({ cwd: staging, packagePath: unfinished, dependencies: false, allowMissingRepository: true });
+    const finished = path.join(into, name);
+    await copyFile(unfinished, finished);
+    return finished;
   } finally {
-    await rm(license, { force: true });
+    await rm(staging, { recursive: true, force: true });
   }
-  return packagePath;
 }
 
 if (process.argv[1] === fileURLToPath(import.meta.url)) {

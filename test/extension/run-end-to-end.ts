@@ -46,7 +46,7 @@ const steps: readonly Step[] = [
     name: 'two windows open with the packaged extension, and say that nothing is connected',
     run: async () => {
       const tools = await ensureEditorTools((line) => console.log(line));
-      const vsix = await packageExtension();
+      const vsix = await packageExtension(dir);
       relay = await createRelay({ storage: { dataDir: path.join(dir, 'relay') }, port: 0 });
       const opened = await launchBrowser(tools);
       browser = opened;

@@ -1,8 +1,53 @@
+import { createHash } from 'node:crypto';
+import { mkdirSync, renameSync, writeFileSync } from 'node:fs';
 import { availableParallelism } from 'node:os';
+import path from 'node:path';
+import { fileURLToPath, pathToFileURL } from 'node:url';
+import { build } from 'esbuild';
 import { defineConfig } from 'vitest/config';
+
+const root = path.dirname(fileURLToPath(import.meta.url));
+
+/**
+ * Some hundred tests start a relay with its store's thread, and a thread that starts from the sources strips their types anew each
+ * time, for longer than most of these tests take. In tests it starts from a bundle, as in what is built; its name is the hash of
+ * its content, so that it is never that of another state of the sources.
+ */
+function bundledStoreWorker() {
+  const store = path.join(root, 'relay/src/store/sqlite-room-store.ts');
+  const address = "new URL('./sqlite-store-worker.ts', import.meta.url)";
+  return {
+    name: 'bundled-store-worker',
+    enforce: 'pre' as const,
+    async transform(code: string, id: string): Promise<string | undefined> {
+      if (path.resolve(id) !== store) return undefined;
+      if (!code.includes(address)) throw new Error(`${store} names its worker otherwise than vitest.config.ts expects`);
+      const bundle = await build({
+        entryPoints: [path.join(path.dirname(store), 'sqlite-store-worker.ts')],
+        bundle: true,
+        platform: 'node',
+        format: 'esm',
+        target: 'node22',
+        write: false,
+      });
+      const content = bundle.outputFiles[0]?.contents ?? new Uint8Array();
+      const folder = path.join(root, 'node_modules/.cache/driftless');
+      const file = path.join(
+        folder,
+        `store-worker-${createHash('sha256').update(content).digest('hex').slice(0, 16)}.mjs`,
+      );
+      mkdirSync(folder, { recursive: true });
+      // Whole at every moment: another run may be starting from it.
+      writeFileSync(`${file}.${process.pid}.new`, content);
+      renameSync(`${file}.${process.pid}.new`, file);
+      return code.replace(address, `new URL(${JSON.stringify(pathToFileURL(file).href)})`);
+    },
+  };
+}
 
 // biome-ignore lint/style/noDefaultExport: vitest reads the default export of its configuration.
 export default defineConfig({
+  plugins: [bundledStoreWorker()],
   test: {
     include: [
       '{protocol,engine,relay,extension}/src/**/*.test.ts',

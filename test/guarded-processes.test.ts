@@ -17,6 +17,9 @@ beforeEach(() => {
 });
 afterEach(() => rmSync(dir, { recursive: true, force: true }));
 
+/** What is deaf is deaf after a moment as after the time that servers get. */
+const stopMs = 100;
+
 /** Starts a detached child that ignores SIGTERM, writes both process ids, and stays. */
 const program = `
   const { spawn } = require('node:child_process');
@@ -59,7 +62,13 @@ async function gone(pids: readonly number[]): Promise<void> {
 describe.runIf(process.platform === 'linux')('a guarded program', () => {
   it('ends with everything that descends from it, also what detached itself and is deaf to SIGTERM', async () => {
     const logFile = path.join(dir, 'log');
-    const guarded = await startGuarded({ file: process.execPath, args: ['-e', program], env: process.env, logFile });
+    const guarded = await startGuarded({
+      file: process.execPath,
+      args: ['-e', program],
+      env: process.env,
+      logFile,
+      stopMs,
+    });
     const pids = await pidsIn(logFile);
     expect(pids[0]).toBe(guarded.pid);
     expect(pids.every(isAlive)).toBe(true);
@@ -73,7 +82,7 @@ describe.runIf(process.platform === 'linux')('a guarded program', () => {
     const logFile = path.join(dir, 'log');
     const script = `
       const { startGuarded } = await import(${JSON.stringify(guardUrl)});
-      await startGuarded({ file: process.execPath, args: ['-e', ${JSON.stringify(program)}], env: process.env, logFile: ${JSON.stringify(logFile)} });
+      await startGuarded({ file: process.execPath, args: ['-e', ${JSON.stringify(program)}], env: process.env, logFile: ${JSON.stringify(logFile)}, stopMs: ${stopMs} });
     `;
     const starter = spawn(process.execPath, ['--input-type=module', '-e', script], { stdio: 'ignore' });
     const pids = await pidsIn(logFile);

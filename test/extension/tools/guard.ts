@@ -13,6 +13,7 @@ import { fileURLToPath } from 'node:url';
 
 const guardFile = fileURLToPath(import.meta.url);
 const markName = 'DRIFTLESS_TEST_MARK';
+const stopMsName = 'DRIFTLESS_TEST_STOP_MS';
 /** A server that was asked to end gets this long; then it is killed. */
 const stopMsMax = 5_000;
 
@@ -33,11 +34,13 @@ export async function startGuarded(options: {
   readonly env: NodeJS.ProcessEnv;
   readonly cwd?: string;
   readonly logFile: string;
+  /** Another time than a server gets to end by itself. */
+  readonly stopMs?: number;
 }): Promise<Guarded> {
   const log = createWriteStream(options.logFile, { flags: 'a' });
   const guard = spawn(process.execPath, [guardFile, options.file, ...options.args], {
     cwd: options.cwd,
-    env: { ...options.env, [markName]: randomUUID() },
+    env: { ...options.env, [markName]: randomUUID(), [stopMsName]: String(options.stopMs ?? stopMsMax) },
     stdio: ['ignore', 'pipe', 'pipe', 'ipc'],
     detached: true,
   });
@@ -101,7 +104,8 @@ async function endAll(child: ChildProcess, mark: string): Promise<void> {
   signalGroup(child, 'SIGTERM');
   // Also those that left the group.
   for (const pid of descendants(mark)) signal(pid, 'SIGTERM');
-  for (let waitedMs = 0; waitedMs < stopMsMax && descendants(mark).length > 0; waitedMs += 50) await pause(50);
+  const stopMs = Number(process.env[stopMsName] ?? stopMsMax);
+  for (let waitedMs = 0; waitedMs < stopMs && descendants(mark).length > 0; waitedMs += 50) await pause(50);
   signalGroup(child, 'SIGKILL');
   // A process may fork while we look: look until nobody is left.
   for (let round = 0; round < 100; round += 1) {

@@ -5,7 +5,13 @@
  */
 import type { MassDeletion, RelPath } from '@driftless/protocol';
 import { liveEntry } from './core/entry-encoding.ts';
-import { createDeletionGuard, type DeletionVerdict, deletedFilesMax, type FileFact } from './core/guards.ts';
+import {
+  createDeletionGuard,
+  type DeletionGuard,
+  type DeletionVerdict,
+  deletedFilesMax,
+  type FileFact,
+} from './core/guards.ts';
 import { createDeletionBurst } from './core/pacing/deletion-burst.ts';
 import type { DiskStep, Plan, PublishStep } from './core/plan.ts';
 import { isAtOrBelow } from './core/tree-paths.ts';
@@ -18,6 +24,8 @@ const incomingReappearedMs = 10 * 60_000;
 /** Named in a reason. */
 const authorsShownMax = 3;
 
+type Source = 'deletions-outgoing' | 'deletions-incoming';
+
 export interface DeletionHold {
   /** Which publish steps may go out now, and how the record says that a mass deletion was confirmed. */
   judge(
@@ -26,7 +34,7 @@ export interface DeletionHold {
     burst: { readonly inDoubt: number },
   ): Promise<{ readonly steps: readonly PublishStep[]; readonly massDeletion: MassDeletion; readonly waitMs: number }>;
   /** Which disk steps of a plan may be carried out now: whatever a record says of itself, what it deletes here is measured here. */
-  judgeIncoming(plan: Plan): readonly DiskStep[];
+  judgeIncoming(plan: Plan): { readonly steps: readonly DiskStep[]; readonly waitMs: number };
   /** Nothing is left to publish or to apply: what was held came back. */
   nothingLeft(): void;
   /** Everything judged was published: a confirmation is used up. */
@@ -51,8 +59,25 @@ export function createDeletionHold(
   const outgoing = createDeletionGuard();
   const incoming = createDeletionGuard({ reappearedMs: incomingReappearedMs });
   const growing = createDeletionBurst();
-  let isOutgoingHeld = false;
-  let wasOutgoingHeld = false;
+  const growingIncoming = createDeletionBurst();
+  const isHeld = (source: Source): boolean => holds.of(source).length > 0;
+  const isShown = (source: Source): boolean => holds.of(source).some((held) => held.isGrowing !== true);
+  let isOutgoingHeld = isHeld('deletions-outgoing');
+  let wasOutgoingHeld = isOutgoingHeld;
+  goOn('deletions-outgoing', outgoing, isStillGone);
+  goOn('deletions-incoming', incoming, isToGo);
+
+  /** What an earlier run held is held on, although what is left of that burst may be too little to be asked about. */
+  function goOn(source: Source, guard: DeletionGuard, isOpen: (path: RelPath) => boolean): void {
+    for (const { subjects, wentEarlier = 0 } of holds.of(source)) {
+      const vanished = subjects.flatMap((path): FileFact[] => {
+        const base = isOpen(path as RelPath) ? store.row(path as RelPath)?.base : null;
+        return base?.kind === 'file' ? [{ path: path as RelPath, digest: base.content.digest }] : [];
+      });
+      guard.note({ vanished, appeared: [] }, clock.monotonicMs());
+      guard.goOn(wentEarlier);
+    }
+  }
 
   /** What was never agreed on is no part of what was there before. */
   const filesNow = (): number => store.counts().files - store.unagreedFiles();
@@ -108,7 +133,11 @@ export function createDeletionHold(
     // What is held already git did not do: what it is told later, such as a commit of what is left, is no confirmation.
     const explained = !isOutgoingHeld && (await git.explains(outgoing.vanishedPaths(nowMs)));
     const verdict = outgoing.judge({ filesNow, nowMs, isHere, explain: () => explained });
-    if (verdict.kind === 'held') return holdBack(steps, verdict, nowMs);
+    if (verdict.kind === 'held')
+      return holdBack(steps, verdict, {
+        nowMs,
+        waitMs: () => growing.waitMs(vanished.length + inDoubt, nowMs, { isHeld: true }),
+      });
     // What git explains does not wait.
     const waitMs = explained ? 0 : growing.waitMs(vanished.length + inDoubt, nowMs);
     if (waitMs > 0) return { steps: steps.filter((step) => !isRemoval(step)), massDeletion: 'none', waitMs };
@@ -129,29 +158,36 @@ export function createDeletionHold(
   function holdBack(
     steps: readonly PublishStep[],
     { files, filesBefore }: Extract<DeletionVerdict, { kind: 'held' }>,
-    nowMs: number,
+    { nowMs, waitMs }: { readonly nowMs: number; readonly waitMs: () => number },
   ): Awaited<ReturnType<DeletionHold['judge']>> {
     const isConfirmed = (path: RelPath): boolean =>
       (['deletions-outgoing', 'root', 'disk'] as const).some((source) => holds.isConfirmed(source, path));
-    const unconfirmed = outgoing.vanishedPaths(nowMs).filter((path) => isStillGone(path) && !isConfirmed(path));
+    const stillGone = outgoing.vanishedPaths(nowMs).filter(isStillGone);
+    const unconfirmed = stillGone.filter((path) => !isConfirmed(path));
     wasOutgoingHeld = true;
     if (parts.allowMassDelete || unconfirmed.length === 0) return release(steps, 'confirmed');
     const reason = `${files} of ${filesBefore} files are gone here; deleting them on every machine is held`;
-    if (!isOutgoingHeld) parts.onEvent({ event: 'problem', path: '', reason });
+    const wasShown = isShown('deletions-outgoing');
+    const untilShownMs = wasShown ? 0 : waitMs();
+    const isGrowing = untilShownMs > 0;
+    if (!isGrowing) growing.released();
+    if (!isGrowing && !wasShown) parts.onEvent({ event: 'problem', path: '', reason });
     isOutgoingHeld = true;
-    growing.released();
+    outgoing.keep(true);
     holds.set('deletions-outgoing', [
       {
         code: 'mass-deletion-held',
         reason,
         next: `bring them back, or: driftless confirm ${parts.dir}`,
         subjects: unconfirmed,
+        wentEarlier: Math.max(0, files - stillGone.length),
+        isGrowing,
       },
     ]);
     const sendable = steps.filter(
       (step) => !isRemoval(step) || (step.kind === 'publish' && step.local === null && isConfirmed(step.path)),
     );
-    return { steps: sendable, massDeletion: sendable.some(isRemoval) ? 'confirmed' : 'none', waitMs: 0 };
+    return { steps: sendable, massDeletion: sendable.some(isRemoval) ? 'confirmed' : 'none', waitMs: untilShownMs };
   }
 
   /** Also a file that takes the place of a directory: it needs the removals below. */
@@ -175,6 +211,7 @@ export function createDeletionHold(
   function endOutgoing(): void {
     isOutgoingHeld = false;
     growing.released();
+    outgoing.keep(false);
     holds.set('deletions-outgoing', []);
   }
 
@@ -185,7 +222,7 @@ export function createDeletionHold(
 
   // ── what this machine would apply ──
 
-  function judgeIncoming({ disk, publish }: Plan): readonly DiskStep[] {
+  function judgeIncoming({ disk, publish }: Plan): ReturnType<DeletionHold['judgeIncoming']> {
     const nowMs = clock.monotonicMs();
     const removals = disk.flatMap((step): FileFact[] =>
       step.kind === 'apply' && step.to === null && step.row.local?.kind === 'file'
@@ -214,24 +251,20 @@ export function createDeletionHold(
     // What arrives is no more a part of what was here before than what its user makes.
     outgoing.note({ vanished: [], appeared: arriving }, nowMs);
     endConfirmedIncoming();
-    if (removals.length === 0 || parts.allowMassDelete) {
-      holds.set('deletions-incoming', []);
-      return disk;
-    }
+    const toGo = incoming.vanishedPaths(nowMs).filter(isToGo);
+    if (toGo.length === 0 || parts.allowMassDelete) return releaseIncoming(disk);
     const verdict = incoming.judge({
       // Those that are to go are still here.
-      filesNow: () => filesNow() - removals.length,
+      filesNow: () => filesNow() - Math.max(removals.length, toGo.length),
       nowMs,
       isHere,
       explain: () => false,
     });
-    const unconfirmed = incoming
-      .vanishedPaths(nowMs)
-      .filter((path) => isToGo(path) && !holds.isConfirmed('deletions-incoming', path));
-    if (verdict.kind !== 'held' || unconfirmed.length === 0) {
-      holds.set('deletions-incoming', []);
-      return disk;
-    }
+    const unconfirmed = toGo.filter((path) => !holds.isConfirmed('deletions-incoming', path));
+    if (verdict.kind !== 'held' || unconfirmed.length === 0) return releaseIncoming(disk);
+    const waitMs = isShown('deletions-incoming') ? 0 : growingIncoming.waitMs(toGo.length, nowMs, { isHeld: true });
+    if (waitMs === 0) growingIncoming.released();
+    incoming.keep(true);
     const author = authorsOf(unconfirmed);
     holds.set('deletions-incoming', [
       {
@@ -240,13 +273,23 @@ export function createDeletionHold(
         next: `to delete them here too: driftless confirm ${parts.dir}; to bring them back everywhere, save or copy them here`,
         subjects: unconfirmed,
         author,
+        wentEarlier: Math.max(0, verdict.files - toGo.length),
+        isGrowing: waitMs > 0,
       },
     ]);
     const kept = new Set(unconfirmed);
-    return disk.filter(
+    const steps = disk.filter(
       (step) =>
         !(step.kind === 'apply' && step.to === null && (step.row.local?.kind !== 'file' || kept.has(step.path))),
     );
+    return { steps, waitMs };
+  }
+
+  function releaseIncoming(steps: readonly DiskStep[]): ReturnType<DeletionHold['judgeIncoming']> {
+    growingIncoming.released();
+    incoming.keep(false);
+    holds.set('deletions-incoming', []);
+    return { steps, waitMs: 0 };
   }
 
   /** As it was agreed on, and the room has it no more. */
@@ -288,7 +331,8 @@ export function createDeletionHold(
       wasOutgoingHeld = false;
       endOutgoing();
       endConfirmedOutgoing();
-      holds.set('deletions-incoming', []);
+      if (isHeld('deletions-incoming')) incoming.clear();
+      releaseIncoming([]);
       endConfirmedIncoming();
     },
     published: () => {

@@ -772,7 +772,8 @@ export function createPeer(given: PeerParts): Peer {
 
   /** Returns the merges that overlapped: they are published as variants. */
   async function applyDisk(plan: Plan): Promise<PublishStep[]> {
-    const steps = deletions.judgeIncoming(plan);
+    const { steps, waitMs } = deletions.judgeIncoming(plan);
+    if (waitMs > 0) planAfter(waitMs);
     const ready: DiskStep[] = [];
     const staged = new Map<RelPath, StagedContent>();
     for (const step of steps) {
@@ -898,7 +899,9 @@ export function createPeer(given: PeerParts): Peer {
       for (const step of batch) sent.add(step);
       isFirst = false;
       lastRecordMs = nowMs();
-      if (!whole && batch.length > 1) recordSize = nextRecordSize(recordSize, lastRecordMs - startMs);
+      // What has to be one record says nothing about how much of the rest should be.
+      if (!whole && batch.length > 1 && batch.length <= recordSize.files)
+        recordSize = nextRecordSize(recordSize, lastRecordMs - startMs);
       // Saves made meanwhile overtake the rest of a first share.
       if (sent.size < sendable.length && (settler.due() || commands.length > 0 || feed.hasPushed)) {
         planAgain();

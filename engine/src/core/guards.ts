@@ -29,6 +29,8 @@ export type DeletionVerdict =
 export interface DeletionFacts {
   /** Files in scope before the burst. */
   readonly filesBefore: number;
+  /** Files that went in the same burst, of which nothing more is known. */
+  readonly wentEarlier?: number;
   /** Files that are gone, each with its last content. */
   readonly vanished: readonly { readonly path: RelPath; readonly digest: Digest }[];
   /** Contents of files that appeared meanwhile; one content counts as often as it appeared. */
@@ -39,14 +41,16 @@ export interface DeletionFacts {
 /** Pure: the rule itself. Files that reappear under another path do not count. */
 export function judgeDeletions({
   filesBefore,
+  wentEarlier = 0,
   vanished,
   reappearedDigests,
   gitExplains,
 }: DeletionFacts): DeletionVerdict {
-  const files = goneFiles(
+  const goneNow = goneFiles(
     vanished.map(({ digest }) => digest),
     reappearedDigests,
   );
+  const files = goneNow + wentEarlier;
   if (!deletionLimitExceeded({ vanished: files, filesBefore })) return { kind: 'ok' };
   return gitExplains ? { kind: 'git' } : { kind: 'held', files, filesBefore };
 }
@@ -140,6 +144,10 @@ export interface DeletionGuard {
   rested(): void;
   /** Paths that are gone in the burst: what is held back, or confirmed. */
   vanishedPaths(nowMs: number): readonly RelPath[];
+  /** While it is held, a burst does not end by itself: its rest would be too small to be asked about. */
+  keep(isKept: boolean): void;
+  /** Goes on with a burst of an earlier run, of which so many files had gone for good. */
+  goOn(wentEarlier: number): void;
   /** The user confirmed, or the files came back: the burst is over. */
   clear(): void;
 }
@@ -164,9 +172,12 @@ export function createDeletionGuard({
   let lastVanishedMs = Number.NEGATIVE_INFINITY;
   let rests = 0;
   let hasAppearedSinceRest = false;
+  let isKept = false;
+  let wentEarlier = 0;
 
   const endBurst = (): void => {
     vanished.clear();
+    wentEarlier = 0;
     firstVanishedMs = Number.POSITIVE_INFINITY;
     lastVanishedMs = Number.NEGATIVE_INFINITY;
   };
@@ -176,7 +187,7 @@ export function createDeletionGuard({
   };
   /** Forgets what is over. Maps keep insertion order, which is the order of time. */
   const expire = (nowMs: number): void => {
-    if (nowMs - lastVanishedMs <= burstMs) return;
+    if (isKept || nowMs - lastVanishedMs <= burstMs) return;
     endBurst();
     for (const [path, { atMs }] of appeared) {
       if (nowMs - atMs <= Math.max(burstMs, reappearedMs)) break;
@@ -221,7 +232,7 @@ export function createDeletionGuard({
       let here = oldHere;
       for (const [bornIn, count] of bornHere) if (wasThere(bornIn)) here += count;
       const goneThen = gone.filter(({ bornIn }) => wasThere(bornIn));
-      return { vanished: goneThen, filesBefore: here + goneThen.length };
+      return { vanished: goneThen, wentEarlier, filesBefore: here + goneThen.length + wentEarlier };
     });
   }
 
@@ -235,7 +246,7 @@ export function createDeletionGuard({
     judge({ filesNow, nowMs, isHere, explain }) {
       expire(nowMs);
       // Looked into only where it can matter.
-      if (vanished.size <= deletedFilesMax) return { kind: 'ok' };
+      if (vanished.size + wentEarlier <= deletedFilesMax) return { kind: 'ok' };
       const reappearedDigests = [...appeared.values()].map(({ digest }) => digest);
       let worst: DeletionVerdict = { kind: 'ok' };
       for (const moment of moments(filesNow(), isHere)) {
@@ -251,6 +262,13 @@ export function createDeletionGuard({
     vanishedPaths(nowMs) {
       expire(nowMs);
       return [...vanished.keys()];
+    },
+    keep: (kept) => {
+      isKept = kept;
+    },
+    goOn: (went) => {
+      isKept = true;
+      wentEarlier = went;
     },
     clear,
   };

@@ -21,6 +21,10 @@ export interface HoldDraft {
   /** For people; without it the subjects are the paths. */
   readonly paths?: readonly string[];
   readonly author?: string | null;
+  /** More may follow in a moment: it is held and remembered, but not shown yet, so that what is shown is whole. */
+  readonly isGrowing?: boolean;
+  /** Of deletions: files of the same burst that had gone for good before it was held. */
+  readonly wentEarlier?: number;
 }
 
 export interface Held extends Omit<HoldDraft, 'paths'> {

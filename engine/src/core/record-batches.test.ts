@@ -60,6 +60,11 @@ describe('order', () => {
     ['removals deepest first', [remove('d'), remove('d/e'), remove('d/e/f')], ['-d/e/f', '-d/e', '-d']],
     ['new content before removals', [remove('a'), put('b')], ['+b', '-a']],
     ['but what lies below a new file goes first', [put('d'), remove('d/e'), remove('x')], ['-d/e', '+d', '-x']],
+    [
+      'all removals beside each other, after what else is put',
+      [put('d'), remove('d/e'), put('z'), remove('x')],
+      ['+z', '-d/e', '+d', '-x'],
+    ],
     ['moves before puts below them', [put('n/new'), move('o', 'n')], ['o>n', '+n/new']],
     [
       'directories that moves lead into come first',
@@ -77,6 +82,8 @@ describe('order', () => {
 describe('records (LOG5)', () => {
   const many = (count: number, size = 1) =>
     Array.from({ length: count }, (_, index) => put(`f${String(index).padStart(6, '0')}`, size));
+  const removed = (count: number, below = '') =>
+    many(count).map((_, index) => remove(`${below}r${String(index).padStart(6, '0')}`));
   const mib = 1024 * 1024;
 
   it.each<[string, PublishStep[], boolean, number[]]>([
@@ -89,6 +96,22 @@ describe('records (LOG5)', () => {
     ['variants count', [...many(15, mib), conflict('y', 2 * mib)], false, [15, 1]],
     ['a labelled one stays whole', many(20_000, mib), true, [20_000]],
     ['up to the largest record', many(250_001), true, [250_000, 1]],
+    [
+      'up to what a body holds, with long paths',
+      many(20_000).map((_, index) => put(`${'p'.repeat(4_000)}/${10_000 + index}`)),
+      true,
+      [12_069, 7_931],
+    ],
+    ['removals are one, whatever the pace', removed(5_000), false, [5_000]],
+    ['with the last of what is put', [...many(2_001), ...removed(5_000)], false, [2_000, 5_001]],
+    [
+      'what a file takes the place of is removed with it',
+      [put('d'), ...removed(3_000, 'd/'), ...removed(3_000)],
+      false,
+      [6_001],
+    ],
+    ['no more removals than a record holds', removed(250_001), false, [250_000, 1]],
+    ['and no more than its body holds', removed(20_000, `${'p'.repeat(4_000)}/`), false, [12_169, 7_831]],
   ])('%s', (_, steps, whole, expected) => {
     const size = () => ({ files: 2_000, bytes: 16 * mib });
     expect(Array.from(recordBatches(steps, { whole, size }), (batch) => batch.length)).toEqual(expected);

@@ -23,6 +23,8 @@ import type { StateStore } from '../ports/state-store.ts';
 export interface Holds {
   /** What a guard holds now, in place of what it held before. */
   set(source: HoldSource, drafts: readonly HoldDraft[]): void;
+  /** What that guard holds, shown or not; of an earlier run too, until it is set anew. */
+  of(source: HoldSource): readonly Held[];
   /** Whether somebody let this subject of that guard go. */
   isConfirmed(source: HoldSource, subject: string): boolean;
   hasConfirmed(source: HoldSource): boolean;
@@ -51,8 +53,9 @@ export function createHolds(parts: {
 }): Holds {
   const { store, hashing, clock } = parts;
   const held = new Map<HoldSource, readonly Held[]>();
+  // What still grew when that run ended is as whole as it will be.
   for (const one of parse<readonly Held[]>(store.setting(heldSetting), []))
-    held.set(one.source, [...(held.get(one.source) ?? []), one]);
+    held.set(one.source, [...(held.get(one.source) ?? []), { ...one, isGrowing: false }]);
   const confirmed = new Map<HoldSource, Set<string>>();
   for (const [source, subjects] of Object.entries(
     parse<Partial<Record<HoldSource, readonly string[]>>>(store.setting(confirmedSetting), {}),
@@ -64,6 +67,7 @@ export function createHolds(parts: {
   function all(): readonly Held[] {
     return [...held.values()].flat();
   }
+  const shown = (): readonly Held[] => all().filter(({ isGrowing }) => isGrowing !== true);
 
   function write(isUrgent: boolean): void {
     const now = idsOf(all());
@@ -101,7 +105,7 @@ export function createHolds(parts: {
       : { ok: false, message: picked.reason, holds: picked.holds.map(holdInfo) };
 
   function confirm(choice: HoldChoice): ConfirmAnswer {
-    const picked = pickHold(all(), choice);
+    const picked = pickHold(shown(), choice);
     if (picked.kind === 'refused') return answerOf(picked);
     const { source, subjects } = picked.held;
     const known = confirmed.get(source) ?? new Set();
@@ -120,6 +124,7 @@ export function createHolds(parts: {
 
   return {
     set,
+    of: (source) => held.get(source) ?? [],
     isConfirmed: (source, subject) => confirmed.get(source)?.has(subject) === true,
     hasConfirmed: (source) => (confirmed.get(source)?.size ?? 0) > 0,
     endConfirmed: (source, isOver) => {
@@ -129,14 +134,14 @@ export function createHolds(parts: {
       for (const subject of subjects) if (isOver(subject)) subjects.delete(subject);
       if (subjects.size !== before) writeConfirmed();
     },
-    list: () => all().map(holdInfo),
+    list: () => shown().map(holdInfo),
     halt: () => {
-      const [first, ...others] = all();
+      const [first, ...others] = shown();
       if (first === undefined) return null;
       const { code, reason, next } = first;
       return { code, reason: others.length === 0 ? reason : `${reason} (and ${others.length} more held)`, next };
     },
-    pick: (choice) => answerOf(pickHold(all(), choice)),
+    pick: (choice) => answerOf(pickHold(shown(), choice)),
     confirm,
   };
 }

@@ -1,3 +1,4 @@
+import { PassThrough } from 'node:stream';
 import { describe, expect, it } from 'vitest';
 import type { PeerEvent, PeerState } from '../control.ts';
 import type { Output } from './output.ts';
@@ -74,6 +75,23 @@ describe('the view of a running peer', () => {
       'notes  … and 980 more',
       'notes  in sync',
     ]);
+  });
+
+  it('shows no name as a command of the terminal in a bar either', async () => {
+    const terminal = Object.assign(new PassThrough(), { isTTY: true, columns: 120 });
+    const { output } = recorded(false);
+    const view = createPeerView({ ...output, interactive: true }, { nowMs: () => 0, terminal });
+    const phase = 'receiving evil\u001b]0;owned\u0007\n{bar}.bin';
+    view.onEvent('/a/notes', state('syncing', { progress: { phase, done: 1, total: 3, unit: 'bytes' } }));
+    let drawn = '';
+    for await (const part of terminal) {
+      drawn += String(part);
+      if (drawn.includes('evil')) break;
+    }
+    view.close();
+    expect(drawn).toContain('receiving evil\\u001b]0;owned\\u0007');
+    expect(drawn).not.toContain('\u001b]0;');
+    expect(drawn).not.toContain('\u0007');
   });
 
   it('tells the progress of long work now and then where there is no terminal', () => {

@@ -17,8 +17,14 @@ export interface PeerView {
   close(): void;
 }
 
-export function createPeerView(output: Output, options: { readonly nowMs: () => number }): PeerView {
-  const human = createHumanView(output, options.nowMs);
+export interface PeerViewOptions {
+  readonly nowMs: () => number;
+  /** Where bars are drawn; stderr by default. */
+  readonly terminal?: NodeJS.WritableStream;
+}
+
+export function createPeerView(output: Output, options: PeerViewOptions): PeerView {
+  const human = createHumanView(output, options);
   return {
     onEvent(dir, event) {
       if (output.json) output.object({ ...event, dir, time: new Date(options.nowMs()).toISOString() });
@@ -30,9 +36,9 @@ export function createPeerView(output: Output, options: { readonly nowMs: () => 
 
 function createHumanView(
   output: Output,
-  nowMs: () => number,
+  { nowMs, terminal }: PeerViewOptions,
 ): { show(dir: string, event: PeerEvent): void; close(): void } {
-  const bars = output.interactive ? createBars() : undefined;
+  const bars = output.interactive ? createBars(terminal ?? process.stderr) : undefined;
   const lastStateText = new Map<string, string>();
   const filesInBurst = new Map<string, number>();
   let progressShownAtMs = Number.NEGATIVE_INFINITY;
@@ -141,7 +147,7 @@ interface Bars {
   close(): void;
 }
 
-function createBars(): Bars {
+function createBars(stream: NodeJS.WritableStream): Bars {
   let group: MultiBar | undefined;
   const barsByDir = new Map<string, SingleBar>();
   const endGroup = (): void => {
@@ -159,14 +165,19 @@ function createBars(): Bars {
         if (barsByDir.size === 0) endGroup();
         return;
       }
-      const words = { name: printable(basename(dir)), phase: progress.phase, unit: progress.unit };
+      const words = { name: printable(basename(dir)), phase: printable(progress.phase), unit: progress.unit };
       if (bar !== undefined) {
         bar.setTotal(progress.total);
         bar.update(progress.done, words);
         return;
       }
       group ??= new MultiBar(
-        { format: '{name}  {phase} {bar} {percentage}% of {total} {unit}', clearOnComplete: true, hideCursor: true },
+        {
+          format: '{name}  {phase} {bar} {percentage}% of {total} {unit}',
+          clearOnComplete: true,
+          hideCursor: true,
+          stream,
+        },
         Presets.shades_grey,
       );
       barsByDir.set(dir, group.create(progress.total, progress.done, words));

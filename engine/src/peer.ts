@@ -28,6 +28,7 @@ import {
   type EarlierMembership,
   type JoinOptions,
   previewJoin,
+  rememberHowItJoins,
   supersededAtJoin,
   wasInRoomBy,
 } from './core/first-join.ts';
@@ -1134,8 +1135,7 @@ export function createPeer(given: PeerParts): Peer {
       store.setSetting('trust-next', null);
       feed.trustNextKey();
     }
-    if (store.head() === null && store.setting('join') === undefined)
-      store.setSetting('join', parts.rejoin ? 'rejoin' : parts.leftAtMs === null ? 'first' : 'return');
+    rememberHowItJoins(store, parts);
   }
 
   async function startUp(): Promise<void> {

@@ -32,6 +32,30 @@ type LocalFile = Extract<LocalEntry, { kind: 'file' }>;
 /** When the folder was in this room before: while the state that was lost was kept, until it was unlinked, or not at all. */
 export type EarlierMembership = 'state-lost' | { readonly leftAtMs: number } | null;
 
+/** How a folder without a head joins, as its state store keeps it from the moment that it is made until the join is over. */
+export type JoinKind = 'first' | 'rejoin' | 'return';
+
+export interface EarlierLink {
+  /** The root was in this room before this state was made. */
+  readonly rejoin: boolean;
+  /** Wall clock: when it was unlinked from this very room; null = not that this machine knows. */
+  readonly leftAtMs: number | null;
+}
+
+/** Of a state that has met no log yet; what it remembers already stays. */
+export function rememberHowItJoins(
+  state: {
+    head(): unknown;
+    setting(name: string): string | undefined;
+    setSetting(name: string, value: string | null): void;
+  },
+  { rejoin, leftAtMs }: EarlierLink,
+): void {
+  if (state.head() !== null || state.setting('join') !== undefined) return;
+  const kind: JoinKind = rejoin ? 'rejoin' : leftAtMs === null ? 'first' : 'return';
+  state.setSetting('join', kind);
+}
+
 /**
  * For JoinOptions. After an unlinking only what nobody touched since counts: the change time is set by the system alone, so
  * that a file which somebody made or restored in between is theirs, whatever its modification time says.

@@ -9,6 +9,7 @@ import { createFileSecrets } from './file-secrets.ts';
 import { createFolderHost, type FolderHostOptions } from './folder-host.ts';
 import { openHome } from './home.ts';
 import { parseMarker } from './markers.ts';
+import { openStateStore } from './sqlite-state-store.ts';
 
 const log: Log = { debug() {}, info() {}, warn() {}, error() {} };
 /** Nobody listens there: links need no relay. */
@@ -125,6 +126,20 @@ describe('join', () => {
     expect(link.rejoin).toBe(true);
   });
 
+  it('is a first join until it began, whoever opens the new state before', async () => {
+    const host = await hostAt();
+    const { invite } = await share(host);
+    const { id } = await host.join({ invite, dir: path('b'), ...device });
+    await (await host.control(path('b'))).close();
+    const state = openStateStore({
+      file: join((await openHome(path('home'))).foldersPath, id, 'state.sqlite'),
+      executableBit: true,
+    });
+    const kind = state.setting('join');
+    state.close();
+    expect(kind).toBe('first');
+  });
+
   it('refuses what is no whole invite, and makes nothing', async () => {
     const host = await hostAt();
     const { invite } = await share(host);
@@ -157,6 +172,21 @@ describe('a refused command changes nothing', () => {
     expect(await everything()).toEqual(before);
     expect(await other.links()).toEqual([]);
     await running.close();
+  });
+
+  it('share with other addresses when the keys are gone', async () => {
+    const host = await hostAt();
+    const { link } = await share(host);
+    await host.close();
+    const folders = (await openHome(path('home'))).foldersPath;
+    await rm(join(folders, link.id, 'keys.json'));
+    const again = await hostAt();
+    const before = await everything();
+    const refused = again.share({ dir: path('a'), urls: ['ws://127.0.0.1:10'], ...device });
+    await expect(refused).rejects.toMatchObject({ code: 'missing-secret' });
+    expect(await everything()).toEqual(before);
+    // Nor does it go on holding the folder: another process may unlink it.
+    await (await hostAt()).unlink(path('a'));
   });
 
   it.each(['share', 'join'] as const)('%s with other addresses while the folder runs', async (command) => {

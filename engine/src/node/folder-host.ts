@@ -11,6 +11,7 @@ import { mkdir, readdir, readFile, realpath, rm, rmdir, stat, writeFile } from '
 import { basename, dirname, join, resolve } from 'node:path';
 import type { RoomId } from '@driftless/protocol';
 import type { PeerControl } from '../control.ts';
+import { rememberHowItJoins } from '../core/first-join.ts';
 import { createDeviceKey } from '../crypto/device-key.ts';
 import { createRoomCipher } from '../crypto/room-cipher.ts';
 import {
@@ -200,7 +201,12 @@ export function createFolderHost(options: FolderHostOptions): FolderHost {
   /** Changes a link that stays, unless somebody else runs it. */
   const update = async (link: Link, fields: LinkFields): Promise<Link> => {
     reserved.set(link.id, await takeLock(link));
-    return store.update(link.id, fields);
+    try {
+      return await store.update(link.id, fields);
+    } catch (error) {
+      await release(link);
+      throw error;
+    }
   };
   const release = async (link: Link): Promise<void> => {
     const lock = reserved.get(link.id);
@@ -236,8 +242,12 @@ export function createFolderHost(options: FolderHostOptions): FolderHost {
     const isNew = !existsSync(file);
     try {
       const state = openStateStore({ file, executableBit });
-      // If this state is ever missing, it was lost, and what the room has deleted since must not come back (rule TOMB).
-      if (isNew) await store.update(link.id, { rejoin: true });
+      if (isNew) {
+        // First: whoever opens this state next, and whenever, must not take the line below for an earlier membership.
+        rememberHowItJoins(state, link);
+        // If this state is ever missing, it was lost, and what the room has deleted since must not come back (rule TOMB).
+        await store.update(link.id, { rejoin: true });
+      }
       return { state, link };
     } catch (error) {
       if (!(error instanceof StateStoreError)) throw error;
@@ -261,8 +271,9 @@ export function createFolderHost(options: FolderHostOptions): FolderHost {
       return withHomeLock(home, async () => {
         const existing = await linkAt(path);
         if (existing !== undefined) {
+          const keys = await requireSecrets(existing);
           const link = await update(existing, { urls });
-          return { link, invite: inviteOf(link, await requireSecrets(link)) };
+          return { link, invite: inviteOf(link, keys) };
         }
         await assertMayLink(path);
         const { link, keys } = await makeLink(path, {

@@ -10,8 +10,10 @@ import { createWorld, type DriftlessProcess, inState, launcher } from '../test/s
 
 const [files = 20_000, seconds = 60] = process.argv.slice(2, 4).map(Number);
 const program = process.argv[4] ?? launcher;
-/** Long enough for what a state's beginning leaves to be done. */
-const calmMs = 20_000;
+/** What a state's beginning leaves to be done is over when so little happens; what goes on for longer belongs to the state. */
+const calmPercent = 1;
+const calmWindowMs = 5_000;
+const calmMsMax = 120_000;
 const ticksPerSecond = 100;
 
 const sleep = (ms: number): Promise<void> => new Promise((resolve) => setTimeout(resolve, ms));
@@ -29,9 +31,18 @@ async function reach(state: string, peer: DriftlessProcess): Promise<void> {
   if (last?.['state'] !== state) await peer.nextEvent(inState(state));
 }
 
+async function calm(pid: number): Promise<void> {
+  for (let waitedMs = 0; waitedMs < calmMsMax; waitedMs += calmWindowMs) {
+    const before = cpuSeconds(pid);
+    await sleep(calmWindowMs);
+    const percent = ((cpuSeconds(pid) - before) * 100_000) / calmWindowMs;
+    if (percent < calmPercent && waitedMs > 2 * calmWindowMs) return;
+  }
+}
+
 async function measure(state: string, peer: DriftlessProcess): Promise<void> {
-  await sleep(calmMs);
   const pid = peer.child.pid ?? 0;
+  await calm(pid);
   const told = peer.told.length;
   const [startMs, before] = [performance.now(), cpuSeconds(pid)];
   await sleep(seconds * 1_000);

@@ -14,6 +14,7 @@ import {
 } from './core/guards.ts';
 import { createDeletionBurst } from './core/pacing/deletion-burst.ts';
 import type { DiskStep, Plan, PublishStep } from './core/plan.ts';
+import type { Row } from './core/row.ts';
 import { isAtOrBelow } from './core/tree-paths.ts';
 import type { GitWatch } from './git-watch.ts';
 import type { Holds } from './guards/holds.ts';
@@ -25,16 +26,18 @@ const incomingReappearedMs = 10 * 60_000;
 const authorsShownMax = 3;
 
 type Source = 'deletions-outgoing' | 'deletions-incoming';
+/** The rows that a plan was made of, so that none is read again. */
+type RowOf = (path: RelPath) => Row | undefined;
 
 export interface DeletionHold {
   /** Which publish steps may go out now, and how the record says that a mass deletion was confirmed. */
   judge(
     steps: readonly PublishStep[],
-    /** Paths that seem gone and are not believed yet: they belong to the same burst. */
-    burst: { readonly inDoubt: number },
+    /** `inDoubt`: paths that seem gone and are not believed yet: they belong to the same burst. */
+    look: { readonly inDoubt: number; readonly rowOf: RowOf },
   ): Promise<{ readonly steps: readonly PublishStep[]; readonly massDeletion: MassDeletion; readonly waitMs: number }>;
   /** Which disk steps of a plan may be carried out now: whatever a record says of itself, what it deletes here is measured here. */
-  judgeIncoming(plan: Plan): { readonly steps: readonly DiskStep[]; readonly waitMs: number };
+  judgeIncoming(plan: Plan, rowOf: RowOf): { readonly steps: readonly DiskStep[]; readonly waitMs: number };
   /** Nothing is left to publish or to apply: what was held came back. */
   nothingLeft(): void;
   /** Everything judged was published: a confirmation is used up. */
@@ -105,11 +108,11 @@ export function createDeletionHold(
 
   async function judge(
     steps: readonly PublishStep[],
-    { inDoubt }: { readonly inDoubt: number },
+    { inDoubt, rowOf }: { readonly inDoubt: number; readonly rowOf: RowOf },
   ): ReturnType<DeletionHold['judge']> {
     const nowMs = clock.monotonicMs();
     const vanished = steps.flatMap((step): FileFact[] => {
-      const base = step.kind === 'publish' && step.local === null ? store.row(step.path)?.base : null;
+      const base = step.kind === 'publish' && step.local === null ? rowOf(step.path)?.base : null;
       return base?.kind === 'file' && step.kind === 'publish' ? [{ path: step.path, digest: base.content.digest }] : [];
     });
     vanished.push(
@@ -119,7 +122,7 @@ export function createDeletionHold(
         steps.filter((step) => step.kind === 'publishMove'),
       ),
     );
-    const appeared = steps.flatMap(appearedHere);
+    const appeared = steps.flatMap((step) => appearedHere(step, rowOf));
     for (const path of outgoing.vanishedPaths(nowMs)) {
       const local = store.row(path)?.local;
       if (local?.kind === 'file') appeared.push({ path, digest: local.digest, isNew: false });
@@ -145,13 +148,13 @@ export function createDeletionHold(
   }
 
   /** What appears here by its user: what it holds, and whether its path is a new one. */
-  function appearedHere(step: PublishStep): FileFact[] {
+  function appearedHere(step: PublishStep, rowOf: RowOf): FileFact[] {
     if (step.kind === 'publishMove') {
-      const local = store.row(step.toPath)?.local;
+      const local = rowOf(step.toPath)?.local;
       return local?.kind === 'file' ? [{ path: step.toPath, digest: local.digest, isNew: true }] : [];
     }
     if (step.kind !== 'publish' || step.local?.kind !== 'file') return [];
-    return [{ path: step.path, digest: step.local.digest, isNew: store.row(step.path)?.base == null }];
+    return [{ path: step.path, digest: step.local.digest, isNew: rowOf(step.path)?.base == null }];
   }
 
   /** The whole burst is above the limit: of it goes only what somebody confirmed by name. */
@@ -222,7 +225,7 @@ export function createDeletionHold(
 
   // ── what this machine would apply ──
 
-  function judgeIncoming({ disk, publish }: Plan): ReturnType<DeletionHold['judgeIncoming']> {
+  function judgeIncoming({ disk, publish }: Plan, rowOf: RowOf): ReturnType<DeletionHold['judgeIncoming']> {
     const nowMs = clock.monotonicMs();
     const removals = disk.flatMap((step): FileFact[] =>
       step.kind === 'apply' && step.to === null && step.row.local?.kind === 'file'
@@ -234,7 +237,7 @@ export function createDeletionHold(
         ? [{ path: step.path, digest: step.to.content.digest, isNew: step.row.local === null }]
         : [],
     );
-    const appeared = [...arriving, ...publish.flatMap(appearedHere)];
+    const appeared = [...arriving, ...publish.flatMap((step) => appearedHere(step, rowOf))];
     // One that was to go and is edited here by now stays.
     for (const path of incoming.vanishedPaths(nowMs)) {
       const local = store.row(path)?.local;

@@ -49,9 +49,19 @@ import { createHolds } from './guards/holds.ts';
 import { createMounts } from './guards/mounts.ts';
 import { createScopeHold } from './guards/scope-hold.ts';
 import { createPause } from './pause.ts';
+import { createFreshSaves } from './peer/fresh-saves.ts';
 import { createGivingWay } from './peer/giving-way.ts';
 import { createJoinLineEnds } from './peer/join-line-ends.ts';
-import { allPendingRows, planRows, rowsPerPlanAimed, rowsWithParents } from './peer/plan-rows.ts';
+import {
+  allPendingRows,
+  beforeRemovals,
+  breathing,
+  type Look,
+  planRows,
+  rowsPerPlanAimed,
+  rowsWithParents,
+  withSaves,
+} from './peer/plan-rows.ts';
 import { createSchedule, type Situation } from './peer/schedule.ts';
 import { createSteadyTime } from './peer/steady-time.ts';
 import { diskFullHalt, failureOf } from './peer/turn-failure.ts';
@@ -88,10 +98,8 @@ const gitWaitMsMax = 1_000;
 const planEveryMsMin = 2_000;
 const planEveryMsMax = 15 * 60_000;
 const planRestPerWork = 500;
-/** So many steps take a while: what a person just did goes ahead of them. */
+/** So many rows or steps take a while: what a person just did goes ahead of them. */
 const largePlanMin = 500;
-/** A look that found more than this is no save. */
-const freshMax = 20;
 /** Hints that are lost again and again cost no more than a fifth of the time. */
 const rescanPauses = 4;
 const rootCheckEveryMs = 2_000;
@@ -137,9 +145,13 @@ export function createPeer(given: PeerParts): Peer {
   let sweepingTrash = false;
   let lastRecordMs = Number.NEGATIVE_INFINITY;
   let recordSize = firstRecordSize;
-  /** Saves not sent yet. */
-  const fresh = new Set<RelPath>();
+  const fresh = createFreshSaves(store);
   let gaveWayToSaves = false;
+  /** The plan at hand is over many rows. */
+  let isLargePlan = false;
+  /** All that is due is in the plan at hand, or shall be in the next one. */
+  let isWholePlan = true;
+  let wantsWholePlan = false;
   /** A labelled record was taken in: its large contents are not left behind (rule DISK1). */
   let wholeRecord = false;
   /** Since when a checkout waits for its last paths. */
@@ -435,6 +447,7 @@ export function createPeer(given: PeerParts): Peer {
     }
     await untracks.resume();
     if (due.has('trash')) sweepTrash();
+    holds.keepUp();
     if (halt !== null) return;
     if (isPaused()) {
       publisher.abortUploads();
@@ -506,18 +519,21 @@ export function createPeer(given: PeerParts): Peer {
     return true;
   }
 
+  /** In long work: sockets and timers have their turn, and whoever waits for the turn to end. */
+  async function breathe(): Promise<void> {
+    await pause();
+    closing.signal.throwIfAborted();
+    givingWay.signal.throwIfAborted();
+  }
+
   const turnSignal = (): AbortSignal => AbortSignal.any([closing.signal, givingWay.signal]);
 
-  /** When the next comparison is due if nothing asks for one: a path's retry, or a look for what no event told of. */
+  /** When the next comparison is due if nothing asks for one: for a path's retry, or to be sure. */
   function planLater(tookMs: number): void {
+    schedule.check('plan', Math.max(planEveryMsMin, Math.min(planEveryMsMax, tookMs * planRestPerWork)), nowMs());
     const wallMs = clock.nowMs();
     const retryAtMs = store.nextRetryAtMs(wallMs);
-    planAfter(
-      Math.min(
-        Math.max(planEveryMsMin, Math.min(planEveryMsMax, tookMs * planRestPerWork)),
-        retryAtMs === undefined ? Number.POSITIVE_INFINITY : retryAtMs - wallMs,
-      ),
-    );
+    if (retryAtMs !== undefined) planAfter(retryAtMs - wallMs);
   }
 
   const foldsNames = !folder.traits.caseSensitive || folder.traits.foldsUnicode;
@@ -555,7 +571,7 @@ export function createPeer(given: PeerParts): Peer {
           if (files > 1_000) tellProgress();
         },
       });
-      if (!full && result.changed.length <= freshMax) for (const path of result.changed) fresh.add(path);
+      if (!full) fresh.note(paths, result.changed);
       if (full) {
         fullScan = { endMs: clock.monotonicMs(), tookMs: clock.monotonicMs() - lookedMs };
         sweep.lookedAtAll();
@@ -600,10 +616,11 @@ export function createPeer(given: PeerParts): Peer {
       progress = null;
       // A session that began meanwhile begins anew.
       if (feed.session !== current) return;
-      feed.caughtUp = true;
-      isFruitful = true;
       arrivingRules.lookAgain();
       await previewFirstJoin(current);
+      if (feed.session !== current) return;
+      feed.caughtUp = true;
+      isFruitful = true;
     }
     const pushed = feed.takePushed();
     try {
@@ -634,12 +651,20 @@ export function createPeer(given: PeerParts): Peer {
     const arrivals = await scanner.scopeArrivals({ nowMs: clock.nowMs() });
     const ignoreFiles = arrivingRules.unknown([...arrivals.ignoreFiles, ...roomLog.takeTouchedRules()]);
     for (const path of arrivingRules.release()) hintRules(path);
-    const look = {
-      aimed: parts.rowsPerPlan ?? rowsPerPlanAimed,
+    const look: Look = {
+      aimed: wantsWholePlan ? Number.POSITIVE_INFINITY : (parts.rowsPerPlan ?? rowsPerPlanAimed),
       nowMs: clock.nowMs(),
-      isHeld: (row: Row) => mounts.isHeld(row.path),
+      isHeld: (row) => mounts.isHeld(row.path),
+      pause: breathe,
     };
-    const rows = ignoreFiles.length > 0 ? rowsWithParents(store, ignoreFiles, look) : planRows(store, look);
+    const { rows, whole } =
+      ignoreFiles.length > 0
+        ? rowsWithParents(store, ignoreFiles, look)
+        : withSaves(store, await planRows(store, look), fresh.paths(), look);
+    isLargePlan = rows.length >= largePlanMin;
+    isWholePlan = whole;
+    wantsWholePlan = false;
+    if (isLargePlan) await breathe();
     const held = store.heldRows();
     await downloads.drop((path, digest) => {
       const row = store.row(path);
@@ -686,24 +711,28 @@ export function createPeer(given: PeerParts): Peer {
       ...(store.setting('join') === undefined ? {} : { superseded: supersededAtJoin(joinOptions()) }),
       settled: isSettled,
     });
+    if (isLargePlan) await breathe();
+    const known = new Map(rows.map((row) => [row.path, row]));
+    for (const { path } of plan.bases) known.delete(path);
+    const rowOf = (path: RelPath): Row | undefined => known.get(path) ?? store.row(path);
     store.transaction(() => {
       for (const { path, base } of plan.bases) store.setBase(path, base);
       for (const { kind, path } of plan.scope) scopeStep(kind, path);
       for (const { path } of plan.agree) agree(path);
     });
     for (const { path, note } of plan.notes) parts.onEvent({ event: 'note', path, note });
-    const clashes = await applyDisk(plan);
+    const clashes = await applyDisk(plan, rowOf);
     if (context.session() !== current) return;
     if (ignoreFiles.length > 0) {
       // One that both sides changed, and that cannot be united, is published as any conflict.
-      if (clashes.length > 0) await publishPlan(plan, clashes, current);
+      if (clashes.length > 0) await publishPlan(plan, clashes, rowOf, current);
       if (context.session() !== current) return;
       // Their rules hold from here on, on disk or from the room, for what is on disk and for what else arrived.
       await arrivingRules.take(ignoreFiles, current);
       for (const path of ignoreFiles) hintRules(path);
       return;
     }
-    await publishPlan(plan, clashes, current);
+    await publishPlan(plan, clashes, rowOf, current);
     if (context.session() !== current) return;
     await settleConflicts(current);
     await afterwards(current);
@@ -735,8 +764,9 @@ export function createPeer(given: PeerParts): Peer {
   /** What a first join, or a re-join, is about to do, told before it does anything. */
   async function previewFirstJoin(current: RoomSession): Promise<void> {
     if (store.setting('join') === undefined) return;
-    await lineEnds.look(allPendingRows(store, Number.MAX_SAFE_INTEGER), current);
-    const preview = previewJoin(allPendingRows(store, Number.MAX_SAFE_INTEGER), joinOptions());
+    const pendingRows = (): AsyncIterable<Row> => breathing(allPendingRows(store, Number.MAX_SAFE_INTEGER), breathe);
+    await lineEnds.look(pendingRows(), current);
+    const preview = await previewJoin(pendingRows(), joinOptions());
     const { equal, receive, send, update, lineEnds: otherLineEnds, trash: trashed, conflicts: clashes } = preview;
     const inLineEnds =
       otherLineEnds === 0
@@ -772,10 +802,10 @@ export function createPeer(given: PeerParts): Peer {
   // ── disk ──────────────────────────────────────────────────────────────────────────────────────────────────────────
 
   /** Returns the merges that overlapped: they are published as variants. */
-  async function applyDisk(plan: Plan): Promise<PublishStep[]> {
-    const { steps, waitMs } = deletions.judgeIncoming(plan);
+  async function applyDisk(plan: Plan, rowOf: RowOf): Promise<PublishStep[]> {
+    const { steps, waitMs } = deletions.judgeIncoming(plan, rowOf);
     if (waitMs > 0) planAfter(waitMs);
-    const ready: DiskStep[] = [];
+    const possible: DiskStep[] = [];
     const staged = new Map<RelPath, StagedContent>();
     for (const step of steps) {
       if (
@@ -788,8 +818,9 @@ export function createPeer(given: PeerParts): Peer {
         if (beside === undefined) continue;
         staged.set(step.path, beside);
       }
-      ready.push(step);
+      possible.push(step);
     }
+    const ready = isWholePlan ? possible : beforeRemovals(possible);
     const clashes: PublishStep[] = [];
     for (let start = 0; start < ready.length; ) {
       // Deletions come last and in one go with what precedes them only when the whole plan fits one pass.
@@ -843,7 +874,12 @@ export function createPeer(given: PeerParts): Peer {
 
   // ── records ───────────────────────────────────────────────────────────────────────────────────────────────────────
 
-  async function publishPlan(plan: Plan, clashes: readonly PublishStep[], current: RoomSession): Promise<void> {
+  async function publishPlan(
+    plan: Plan,
+    clashes: readonly PublishStep[],
+    rowOf: RowOf,
+    current: RoomSession,
+  ): Promise<void> {
     const steps = [...plan.publish, ...clashes].filter((step) => !('path' in step && publisher.uploading(step.path)));
     const extra = context.refusals.mayTry('extra') ? await untracks.changes() : [];
     if (steps.length === 0 && extra.length === 0) return;
@@ -852,7 +888,15 @@ export function createPeer(given: PeerParts): Peer {
       planAfter(100);
       return;
     }
-    const label = await git.label(paths);
+    // A first share is never one record, whatever git does meanwhile (rule LOG5).
+    const isJoining = store.setting('join') !== undefined;
+    const label = isJoining ? '' : await git.label(paths);
+    // A checkout is one record, however much it changed.
+    if (label !== '' && !isWholePlan) {
+      wantsWholePlan = true;
+      planAgain();
+      return;
+    }
     // A checkout is one record: what it touched last is looked at first (rule DISK2).
     if (label !== '' && settler.size + large.size > 0) {
       gitWaitMs ??= clock.monotonicMs();
@@ -862,10 +906,13 @@ export function createPeer(given: PeerParts): Peer {
       }
     }
     gitWaitMs = null;
-    const judged = await deletions.judge(steps, { inDoubt: settler.doubted().length });
+    const judged = await deletions.judge(steps, { inDoubt: settler.doubted().length, rowOf });
     const sendable = context.refusals.isSendingRefused
       ? smallFirst(judged.steps, { bytesMax: limits.appendChunkBytesMax / 2, largeBytesMin: largeContentBytesMin })
-      : judged.steps;
+      : isWholePlan
+        ? judged.steps
+        : beforeRemovals(judged.steps);
+    if (isLargePlan) await breathe();
     if (judged.waitMs > 0) planAfter(judged.waitMs);
     const whole = label !== '' && sendable.length > 1;
     if (sendable.length === 0 && extra.length === 0) return sentAll();
@@ -875,7 +922,7 @@ export function createPeer(given: PeerParts): Peer {
       return;
     }
     // A save that came while so much was looked at is looked at before it is sent, once.
-    if (sendable.length >= largePlanMin && !whole && settler.due() && !gaveWayToSaves) {
+    if (isLargePlan && !whole && settler.due() && !gaveWayToSaves) {
       gaveWayToSaves = true;
       planAgain();
       return;
@@ -960,20 +1007,15 @@ export function createPeer(given: PeerParts): Peer {
 
   /** Saves that were just made go first when much else is to be sent: they depend on none of it. */
   function* batchesOf(steps: readonly PublishStep[], whole: boolean): Generator<readonly PublishStep[], void> {
-    const isFirst = whole || steps.length < largePlanMin ? () => false : isFreshSave;
+    const fitsOne =
+      steps.length <= recordSize.files && steps.reduce((sum, step) => sum + stepBytes(step), 0) <= recordSize.bytes;
+    const isFirst = whole || (fitsOne && !isLargePlan) ? () => false : fresh.isOne;
     const saves = steps.filter(isFirst);
     // No steps at all: what else goes into the record has to have one.
     if (saves.length > 0 || steps.length === 0) yield saves;
     const rest = saves.length === 0 ? steps : steps.filter((step) => !isFirst(step));
     yield* recordBatches(rest, { whole, size: () => recordSize });
   }
-
-  const isFreshSave = (step: PublishStep): boolean => {
-    if (step.kind !== 'publish' || !fresh.has(step.path)) return false;
-    if (step.local === null || step.local.kind === 'directory' || step.remote?.kind === 'directory') return false;
-    const parent = parentPath(step.path);
-    return parent === undefined || liveEntry(store.manifest.slot(parent))?.kind === 'directory';
-  };
 
   async function publishBatch(
     batch: readonly PublishStep[],
@@ -991,6 +1033,7 @@ export function createPeer(given: PeerParts): Peer {
       massDeletion,
       whole,
       allOrNothing,
+      signal: turnSignal(),
       onProgress: (files) => {
         progress = { phase: 'sending', done: files, total: batch.length, unit: 'files' };
         if (batch.length > 100) tellProgress();
@@ -1298,6 +1341,10 @@ export function createPeer(given: PeerParts): Peer {
     },
   };
 }
+
+/** As the plan at hand sees it. */
+type RowOf = (path: RelPath) => Row | undefined;
+
 const bareState = (halt: Halt): PeerState => ({
   state: 'error',
   ...errorOf(halt),

@@ -53,6 +53,8 @@ export interface PublishOptions {
   readonly whole: boolean;
   /** Nothing goes out when one of the steps cannot (a resolution and the close of its conflict belong together). */
   readonly allOrNothing?: boolean;
+  /** Ends what is drafted, and what was not appended: it is drafted again. */
+  readonly signal: AbortSignal;
   readonly onProgress: (files: number) => void;
 }
 /** Further changes that go into the same record, made by the caller (resolutions, untrack, forget). */
@@ -209,6 +211,7 @@ export function createPublisher(context: PeerContext, log: RoomLog, wake: () => 
       await draftStep(step, draft, options);
       options.onProgress(draft.paths.length);
       await context.pause();
+      options.signal.throwIfAborted();
     }
     await draft.uploading;
     for (const { change, outcome } of extra) {

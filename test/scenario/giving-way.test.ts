@@ -1,5 +1,6 @@
 /** One slow thing does not hold up the others: commands and small saves go ahead of what takes long. */
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
+import { firstRecordSize } from '../../engine/src/core/record-pace.ts';
 import { createSmallWorld, type Person, type SmallWorld } from './small-world.ts';
 
 let world: SmallWorld;
@@ -79,10 +80,115 @@ test('a save goes ahead of a large batch that was found before it', async () => 
   const before = a.events.length;
   world.relay.returns();
   await world.quiet();
-  const sent = a.events.slice(before).flatMap((event) => (event.event === 'sent' ? [event.path] : []));
+  const sent = sentBy(a, before);
   expect(sent.slice(0, 2).sort()).toEqual(['d/new.txt', 'k.txt']);
   expect(sent.length).toBeGreaterThanOrEqual(602);
   equal(a, b);
+});
+
+test('a save goes ahead of the rename of a large directory, which stays one move', async () => {
+  const [a, b] = await pair();
+  for (let index = 0; index < 600; index += 1) a.user.write(`big/f${index}.txt`, `${index}\n`);
+  await world.quiet();
+  const before = a.events.length;
+  const appends = world.relay.appends;
+  a.user.rename('big', 'moved');
+  a.user.write('k.txt', 'saved\n');
+  await world.quiet();
+  expect(sentBy(a, before)[0]).toBe('k.txt');
+  expect(world.relay.appends - appends).toBe(2);
+  equal(a, b);
+});
+
+const sentBy = (person: Person, from: number): readonly string[] =>
+  person.events.slice(from).flatMap((event) => (event.event === 'sent' ? [event.path] : []));
+
+function onAppend(act: () => void): void {
+  world.relay.refuses = (request) => {
+    if (request === 'append') act();
+    return undefined;
+  };
+}
+
+test('a save goes into the next record of a large batch that a slow link is taking', async () => {
+  const [a, b] = await pair();
+  const before = a.events.length;
+  const appends = world.relay.appends;
+  // Each record hangs until the link has taken it.
+  onAppend(() => {
+    world.relay.isSilent = true;
+  });
+  // More bytes than two records hold.
+  const files = 100;
+  for (let index = 0; index < files; index += 1) a.user.write(`a/f${index}.txt`, `${index % 10}\n`.repeat(200_000));
+  await world.until('the first record is on its way', () => world.relay.appends > appends);
+  a.user.write('k.txt', 'saved\n');
+  await world.clock.advance(1_000);
+  world.relay.isSilent = false;
+  await world.until('the next record is on its way', () => world.relay.appends > appends + 1);
+  onAppend(() => {});
+  world.relay.isSilent = false;
+  await world.quiet();
+  const sent = sentBy(a, before);
+  expect(sent.length).toBeGreaterThan(files);
+  expect(sent.indexOf('k.txt')).toBeGreaterThan(0);
+  expect(sent.indexOf('k.txt')).toBeLessThan(files / 2);
+  equal(a, b);
+});
+
+describe('a command does not wait for what is being prepared', () => {
+  /** Each file takes a moment to be read. */
+  function readSlowly(person: Person): void {
+    const open = person.folder.openFile;
+    person.folder.openFile = async (path) => {
+      await new Promise<void>((resolve) => world.clock.after(10, resolve));
+      return open(path);
+    };
+  }
+  test('a first share stops where it is, and goes on from there', async () => {
+    const a = world.person('a');
+    for (let index = 0; index < 700; index += 1) a.user.write(`d${index % 7}/f${index}.txt`, `${index}\n`);
+    let isPaused = false;
+    onAppend(() => {
+      onAppend(() => {});
+      void a.peer.pause().then(() => {
+        isPaused = true;
+      });
+    });
+    a.start();
+    await world.until('paused', () => isPaused);
+    const sent = sentBy(a, 0).length;
+    expect(sent).toBeLessThanOrEqual(firstRecordSize.files);
+    await world.clock.advance(5_000);
+    expect(sentBy(a, 0)).toHaveLength(sent);
+    void a.peer.resume();
+    await world.quiet();
+    expect(sentBy(a, 0)).toHaveLength(707);
+  });
+
+  test('a checkout, which is one record, is prepared anew after it', async () => {
+    const [a, b] = await pair();
+    await a.stop();
+    a.user.write('.git/HEAD', 'ref: refs/heads/main\n');
+    a.user.write('.git/index', 'one');
+    a.start();
+    await world.quiet();
+    readSlowly(a);
+    a.user.write('.git/HEAD', 'ref: refs/heads/other\n');
+    for (let index = 0; index < 300; index += 1) a.user.write(`d/f${index}.txt`, `${index}\n`);
+    const [head, before] = [a.store.head()?.height ?? 0, a.events.length];
+    await world.until('it is being prepared', () => a.state()?.progress?.phase === 'sending');
+    let isPaused = false;
+    void a.peer.pause().then(() => {
+      isPaused = true;
+    });
+    await world.until('paused', () => isPaused);
+    expect(sentBy(a, before)).toEqual([]);
+    void a.peer.resume();
+    await world.quiet();
+    expect(a.store.head()?.height).toBe(head + 1);
+    expect(b.user.read('d/f299.txt')).toBe('299\n');
+  });
 });
 
 describe('a large file is read beside the saves', () => {
@@ -100,9 +206,6 @@ describe('a large file is read beside the saves', () => {
     };
     return release;
   }
-  const sent = (person: Person, from: number): readonly string[] =>
-    person.events.slice(from).flatMap((event) => (event.event === 'sent' ? [event.path] : []));
-
   test('a save does not wait for it, and nothing is called in sync before it is sent', async () => {
     const [a, b] = await pair();
     const release = holdReads(a, 'large.bin');
@@ -149,7 +252,7 @@ describe('a large file is read beside the saves', () => {
     await world.clock.advance(300);
     a.user.write('k.txt', 'saved\n');
     await world.until('the save', () => b.user.read('k.txt') === 'saved\n', 2_000);
-    expect(sent(a, before)).toEqual(['k.txt']);
+    expect(sentBy(a, before)).toEqual(['k.txt']);
     await world.quiet();
     equal(a, b);
   });

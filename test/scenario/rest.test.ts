@@ -15,8 +15,8 @@ afterEach(async () => {
 });
 
 const minuteMs = 60_000;
-/** A look at the root, at what is pending and at a few files every two seconds, and a few timers of the rest. */
-const timersPerMinuteMax = 150;
+/** Two for each look at the root, which all other checks go along with, and a few of presence, retries and the background sweep. */
+const timersPerMinuteMax = 90;
 
 async function shared(files = 3): Promise<Person> {
   const a = world.person('a');

@@ -106,3 +106,42 @@ test('a mass deletion is counted as a whole, and held', async () => {
   expect(Object.keys(b.user.tree()).filter((path) => path.startsWith('mmm/'))).not.toHaveLength(0);
   expect(b.user.read('mmm/d0/f000')).toBe('mmm 0\n');
 });
+
+test('a checkout is one record, however much it changes', async () => {
+  const [a, b] = await pair(files('mmm', 30));
+  await a.stop();
+  write(a, { '.git/HEAD': 'ref: refs/heads/main\n', '.git/index': 'one' });
+  a.start();
+  await world.quiet();
+  const heightBefore = a.store.head()?.height ?? 0;
+  a.user.write('.git/HEAD', 'ref: refs/heads/other\n');
+  a.user.write('.git/index', 'another');
+  for (const path of Object.keys(files('mmm', 30))) a.user.write(path, 'of the other branch\n');
+  write(a, files('nnn', 30));
+  await world.quiet();
+  expect(b.user.read('nnn/d0/f000')).toBe('nnn 0\n');
+  const [label, height] = [a.store.recordMeta(heightBefore + 1)?.label, a.store.head()?.height];
+  expect({ label, height }).toEqual({ label: 'git switch other', height: heightBefore + 1 });
+});
+
+test('what comes in its place comes before anything goes, at the sender and at the receiver', async () => {
+  const [a, b] = await pair({ ...files('mmm', 30), 'keep.txt': 'keep\n' });
+  await b.stop();
+  await a.stop();
+  // Renamed and edited: no content says that these are the same files.
+  a.user.remove('mmm');
+  write(a, Object.fromEntries(Object.keys(files('aaa', 30)).map((path) => [path, `edited ${path}\n`])));
+  const [sentBefore, appliedBefore] = [a.events.length, b.events.length];
+  a.start();
+  await world.until('sent', () => a.state()?.state === 'idle' && a.store.counts().pending === 0);
+  b.start();
+  await world.quiet();
+  expect(b.user.tree()).toEqual(a.user.tree());
+  const order = (person: Person, kind: 'sent' | 'applied', from: number): string =>
+    person.events
+      .slice(from)
+      .flatMap((event) => (event.event === kind ? [event.deleted === true ? '-' : '+'] : []))
+      .join('');
+  expect(order(a, 'sent', sentBefore)).toMatch(/^\++-+$/);
+  expect(order(b, 'applied', appliedBefore)).toMatch(/^\++-+$/);
+});

@@ -94,18 +94,21 @@ describe('joining with content (C25, P9)', () => {
     expect(plan.publish).toMatchObject([{ kind: 'conflict', path: 'other', reason: 'create-create' }]);
   });
 
-  it('a file that differs in line ends only takes the bytes of the room (C26)', () => {
+  it('a file that differs in line ends only takes the bytes of the room (C26)', async () => {
     const row = rowOf('f', 'a', file('b'));
     const differsInLineEndsOnly = (one: Row): boolean => one.path === 'f';
     expect(judgeJoin(row, { ...options, differsInLineEndsOnly })).toBe('line-ends');
     expect(supersededAtJoin({ ...options, differsInLineEndsOnly })(row)).toBe(true);
     expect(judgeJoin(row, options)).toBe('conflict');
-    expect(previewJoin([row], { ...options, differsInLineEndsOnly })).toMatchObject({ lineEnds: 1, conflicts: 0 });
+    expect(await previewJoin([row], { ...options, differsInLineEndsOnly })).toMatchObject({
+      lineEnds: 1,
+      conflicts: 0,
+    });
   });
 
-  it('the preview counts files, and names what changes here', () => {
+  it('the preview counts files, and names what changes here', async () => {
     const rows = table.map(([, row]) => row);
-    expect(previewJoin(rows, { ...options, wasInRoom: () => true })).toEqual({
+    expect(await previewJoin(rows, { ...options, wasInRoom: () => true })).toEqual({
       equal: 2,
       receive: 1,
       receiveBytes: 'a'.length + 'new'.length,

@@ -129,7 +129,10 @@ export interface JoinPreview {
 /** Enough to recognise what is meant; the counts tell the rest. */
 const examplesMax = 20;
 
-export function previewJoin(rows: Iterable<Row>, options: JoinOptions): JoinPreview {
+export async function previewJoin(
+  rows: Iterable<Row> | AsyncIterable<Row>,
+  options: JoinOptions,
+): Promise<JoinPreview> {
   const counts = {
     equal: 0,
     receive: 0,
@@ -150,7 +153,7 @@ export function previewJoin(rows: Iterable<Row>, options: JoinOptions): JoinPrev
   const addExample = (paths: RelPath[], path: RelPath): void => {
     if (paths.length < examplesMax) paths.push(path);
   };
-  for (const row of rows) {
+  for await (const row of rows) {
     const remote = liveEntry(row.remote);
     const remoteFile = remote?.kind === 'file' ? remote : undefined;
     const localFile = row.local?.kind === 'file' ? row.local : undefined;

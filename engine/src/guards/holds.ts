@@ -23,6 +23,8 @@ import type { StateStore } from '../ports/state-store.ts';
 export interface Holds {
   /** What a guard holds now, in place of what it held before. */
   set(source: HoldSource, drafts: readonly HoldDraft[]): void;
+  /** Writes down what grew too fast to be written each time. Called often. */
+  keepUp(): void;
   /** What that guard holds, shown or not; of an earlier run too, until it is set anew. */
   of(source: HoldSource): readonly Held[];
   /** Whether somebody let this subject of that guard go. */
@@ -124,6 +126,7 @@ export function createHolds(parts: {
 
   return {
     set,
+    keepUp: () => write(false),
     of: (source) => held.get(source) ?? [],
     isConfirmed: (source, subject) => confirmed.get(source)?.has(subject) === true,
     hasConfirmed: (source) => (confirmed.get(source)?.size ?? 0) > 0,

@@ -15,7 +15,7 @@ import type { RoomSession } from '../ports/room-session.ts';
 
 export interface JoinLineEnds {
   /** Reads what must be read of these rows. Errors: those of the session. */
-  look(rows: Iterable<Row>, session: RoomSession): Promise<void>;
+  look(rows: Iterable<Row> | AsyncIterable<Row>, session: RoomSession): Promise<void>;
   /** As far as it was looked at. */
   differsInLineEndsOnly(row: Row): boolean;
   /** Files that took the room's line ends, counted when they did. */
@@ -42,9 +42,9 @@ export function createJoinLineEnds(context: PeerContext): JoinLineEnds {
   /** By path: the two digests that were compared, and the answer. */
   const verdicts = new Map<RelPath, { readonly pair: string; readonly isSame: boolean }>();
 
-  async function look(rows: Iterable<Row>, session: RoomSession): Promise<void> {
+  async function look(rows: Iterable<Row> | AsyncIterable<Row>, session: RoomSession): Promise<void> {
     const candidates: Candidate[] = [];
-    for (const row of rows) {
+    for await (const row of rows) {
       const candidate = candidateOf(row);
       if (candidate !== undefined) candidates.push(candidate);
     }

@@ -4,20 +4,26 @@
  *
  * What keeps a directory, and what its parents are, reconcile asks the store. What it pairs itself, and what is counted
  * over all rows, must be given: everything that went on either side (the guard counts it, and a rename begins with it),
- * and where its content appeared (a rename ends there).
+ * and where its content appeared (a rename ends there). What has no place in the order of paths is asked of the whole: a
+ * look that is not `whole` leaves removals to later ones while it has anything else to do (`beforeRemovals`), and what git
+ * did is looked at whole.
  */
 import { comparePaths, type RelPath } from '@driftless/protocol';
 import { isRetryDue } from '../core/backoff.ts';
 import { liveEntry } from '../core/entry-encoding.ts';
+import type { DiskStep, PublishStep } from '../core/plan.ts';
 import type { Row } from '../core/row.ts';
 import { ancestorsOf } from '../core/tree-paths.ts';
+import type { Pause } from '../pause.ts';
 import type { StateStore } from '../ports/state-store.ts';
 
 type Rows = Pick<StateStore, 'pendingRows' | 'goneRows' | 'appearedRows' | 'row'>;
 
-/** Large enough for nearly every change of a folder to be one look; some 40 MB. */
-export const rowsPerPlanAimed = 50_000;
+/** So few that what cannot stop in the middle of a look takes a small part of a second, and most changes are one look. */
+export const rowsPerPlanAimed = 10_000;
 const rowsPerPage = 1_000;
+/** Read in a few milliseconds. */
+const rowsPerBreath = 256;
 
 export interface Look {
   /** How many rows that change something, or appeared; those that went come on top. */
@@ -25,29 +31,75 @@ export interface Look {
   readonly nowMs: number;
   /** Nothing may follow for it now: such rows must not keep others from their turn. */
   readonly isHeld: (row: Row) => boolean;
+  readonly pause: Pause;
 }
 
-/** In path order. */
-export function planRows(store: Rows, { aimed, nowMs, isHeld }: Look): readonly Row[] {
+export interface PlanRows {
+  /** In path order. */
+  readonly rows: readonly Row[];
+  /** Nothing that is due was left out. */
+  readonly whole: boolean;
+}
+
+export async function planRows(store: Rows, { aimed, nowMs, isHeld, pause }: Look): Promise<PlanRows> {
   const rows = new Map<RelPath, Row>();
-  let isAll = true;
-  for (const row of allPendingRows(store, nowMs)) {
+  let whole = true;
+  for await (const row of breathing(allPendingRows(store, nowMs), pause)) {
     if (isHeld(row)) continue;
     // Deletions may be held as well, and are all taken in below.
     if (rows.size >= aimed) {
-      isAll = false;
+      whole = false;
       break;
     }
     if (!isGone(row)) rows.set(row.path, row);
   }
-  for (const row of pagesOf((after) => store.goneRows({ after, limit: rowsPerPage, nowMs }))) {
+  const gone = pagesOf((after) => store.goneRows({ after, limit: rowsPerPage, nowMs }));
+  for await (const row of breathing(gone, pause)) {
     if (isHeld(row)) continue;
     rows.set(row.path, row);
-    if (isAll || row.base?.kind !== 'file' || row.base.content.size === 0) continue;
+    if (whole || row.base?.kind !== 'file' || row.base.content.size === 0) continue;
     for (const appeared of store.appearedRows(row.base.content.digest))
       if (isDue(appeared, nowMs) && !isHeld(appeared)) rows.set(appeared.path, appeared);
   }
-  return [...rows.values()].sort((a, b) => comparePaths(a.path, b.path));
+  return { rows: inPathOrder(rows.values()), whole };
+}
+
+/** With these saves, wherever in the order of paths they lie. They must depend on no other row. */
+export function withSaves(
+  store: Pick<Rows, 'row'>,
+  look: PlanRows,
+  saves: readonly RelPath[],
+  { nowMs, isHeld }: Look,
+): PlanRows {
+  if (look.whole) return look;
+  const rows = new Map(look.rows.map((row) => [row.path, row]));
+  for (const path of saves) {
+    const row = rows.has(path) ? undefined : store.row(path);
+    if (row?.local != null && row.outOfScope === null && !isHeld(row) && isDue(row, nowMs)) rows.set(path, row);
+  }
+  return { rows: inPathOrder(rows.values()), whole: false };
+}
+
+const inPathOrder = (rows: Iterable<Row>): readonly Row[] => [...rows].sort((a, b) => comparePaths(a.path, b.path));
+
+/**
+ * What comes in its place comes before anything goes, also where the two lie in different looks: so removals wait for the look
+ * that has nothing else to do. With them waits what needs them: whatever takes the place of a directory.
+ */
+export function beforeRemovals<Step extends DiskStep | PublishStep>(steps: readonly Step[]): readonly Step[] {
+  const others = steps.filter((step) => !removes(step));
+  return others.length === 0 ? steps : others;
+}
+
+function removes(step: DiskStep | PublishStep): boolean {
+  switch (step.kind) {
+    case 'publish':
+      return step.local === null || (step.local.kind !== 'directory' && step.remote?.kind === 'directory');
+    case 'apply':
+      return step.to === null || (step.to.kind !== 'directory' && step.row.local?.kind === 'directory');
+    default:
+      return false;
+  }
 }
 
 const isGone = (row: Row): boolean => row.base !== null && (row.local === null || liveEntry(row.remote) === null);
@@ -55,10 +107,10 @@ const isDue = ({ hold, problem }: Row, nowMs: number): boolean =>
   hold === null && (problem === null || isRetryDue(problem, nowMs));
 
 /** These paths and the directories above them, nothing else: ignore files are applied before all that they may rule out (rule IG2). */
-export function rowsWithParents(store: Rows, paths: readonly RelPath[], { nowMs, isHeld }: Look): readonly Row[] {
+export function rowsWithParents(store: Rows, paths: readonly RelPath[], { nowMs, isHeld }: Look): PlanRows {
   const wanted = new Set(paths.flatMap((path) => [path, ...ancestorsOf(path)]));
   const rows = [...wanted].sort(comparePaths).flatMap((path) => store.row(path) ?? []);
-  return rows.filter((row) => !isHeld(row) && isDue(row, nowMs));
+  return { rows: rows.filter((row) => !isHeld(row) && isDue(row, nowMs)), whole: true };
 }
 
 /** All pending rows, a page at a time. */
@@ -78,5 +130,15 @@ function* pagesOf(page: (after: RelPath | '') => readonly Row[]): Generator<Row>
     const last = rows.at(-1);
     if (last === undefined || rows.length < rowsPerPage) return;
     after = last.path;
+  }
+}
+
+/** The same rows, with time for others in between. Rows may change meanwhile, as they may after the look. */
+export async function* breathing(rows: Iterable<Row>, pause: Pause): AsyncGenerator<Row> {
+  let count = 0;
+  for (const row of rows) {
+    yield row;
+    count += 1;
+    if (count % rowsPerBreath === 0) await pause();
   }
 }

@@ -66,7 +66,7 @@ describe('no state makes a hot loop', () => {
   test('any course of requests, situations and failures: no work runs for nothing below its floor, twice in a row', () => {
     const step = fc.record({
       situation: fc.constantFrom(...everySituation),
-      asks: fc.array(fc.tuple(fc.constantFrom(...works), fc.constantFrom('again', 'after'), fc.nat(50)), {
+      asks: fc.array(fc.tuple(fc.constantFrom(...works), fc.constantFrom('again', 'after', 'check'), fc.nat(50)), {
         maxLength: 4,
       }),
       failedMs: fc.option(fc.constantFrom(0, 400, 30_000)),
@@ -82,7 +82,7 @@ describe('no state makes a hot loop', () => {
           judge(schedule.begin(nowMs, situation), nowMs);
           for (const [work, how, delayMs] of asks)
             if (how === 'again') schedule.again(work, nowMs);
-            else schedule.after(work, delayMs, nowMs);
+            else schedule[how](work, delayMs, nowMs);
           if (failedMs === null) schedule.ended(nowMs, situation, { fruitless: true });
           else schedule.failed(nowMs, failedMs);
         }
@@ -118,6 +118,17 @@ describe('what may run', () => {
     expect(schedule.nextDelayMs(1_000, paused)).toBeGreaterThan(1_000);
     expect(schedule.nextDelayMs(1_000, situationOf())).toBe(0);
     expect([...schedule.due(1_000, situationOf())]).toEqual(['all', 'plan']);
+  });
+
+  test('a check waits for a turn that is made for something else, and is done once', () => {
+    const schedule = createSchedule();
+    schedule.check('plan', 2_000, 0);
+    expect(schedule.nextDelayMs(2_500, situationOf())).toBeGreaterThan(10_000);
+    expect(schedule.due(1_999, situationOf()).size).toBe(0);
+    schedule.input('root', 2_500);
+    expect([...schedule.begin(2_500, situationOf())]).toEqual(['root', 'plan']);
+    schedule.ended(2_500, situationOf(), { fruitless: true });
+    expect(schedule.due(60_000, situationOf()).size).toBe(0);
   });
 
   test('a failed turn is tried again when its back-off is over, and not before, whatever comes meanwhile', () => {

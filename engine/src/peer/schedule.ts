@@ -5,6 +5,7 @@
  *   input   something came from outside (a hint, a record, a session, a command): due at once
  *   after   a wait with a name (git's lock, the pace of records, the next retry): due when it is over
  *   again   the loop wants to go on by itself: due at once while that leads somewhere, else after growing pauses
+ *   check   a look that is only to be sure: done along with the first turn after its time, and no turn is made for it
  *
  * Two properties make a hot loop impossible, whatever the verbs do. Work that may not run now is never due: it keeps its
  * time, and the loop sleeps. And work that ran for nothing is not due again by itself before its floor, which doubles each
@@ -71,6 +72,8 @@ export interface Schedule {
   input(work: Work, nowMs: number): void;
   again(work: Work, nowMs: number): void;
   after(work: Work, delayMs: number, nowMs: number): void;
+  /** Takes the place of the check that was planned before. */
+  check(work: Work, delayMs: number, nowMs: number): void;
   isBackingOff(nowMs: number): boolean;
   /** The work was asked for, and would be due if it might run. */
   isAsked(work: Work, nowMs: number): boolean;
@@ -94,6 +97,8 @@ export function createSchedule(): Schedule {
   /** The loop's own wishes: they hold from `notBeforeMs` on. */
   const wishedAtMs = new Map<Work, number>();
   const notBeforeMs = new Map<Work, number>();
+  /** From when on a turn does it along with what it was made for. */
+  const checkedAtMs = new Map<Work, number>();
   /** Runs in a row that led to nothing. */
   const fruitlessRuns = new Map<Work, number>();
   let begun: ReadonlySet<Work> = new Set();
@@ -116,7 +121,11 @@ export function createSchedule(): Schedule {
   function due(nowMs: number, situation: Situation): ReadonlySet<Work> {
     const backsOff = isBackingOff(nowMs);
     return new Set(
-      works.filter((work) => mayRun(work, situation, backsOff) && dueAtMs(work, nowMs, situation) <= nowMs),
+      works.filter(
+        (work) =>
+          mayRun(work, situation, backsOff) &&
+          Math.min(checkedAtMs.get(work) ?? never, dueAtMs(work, nowMs, situation)) <= nowMs,
+      ),
     );
   }
 
@@ -131,14 +140,20 @@ export function createSchedule(): Schedule {
     input: (work, nowMs) => earlier(askedAtMs, work, nowMs),
     again: (work, nowMs) => earlier(wishedAtMs, work, nowMs),
     after: (work, delayMs, nowMs) => earlier(askedAtMs, work, nowMs + Math.max(delayMs, terms[work].floorMs)),
+    check: (work, delayMs, nowMs) => {
+      checkedAtMs.set(work, nowMs + Math.max(delayMs, terms[work].floorMs));
+    },
     isBackingOff,
     isAsked: (work, nowMs) => Math.min(askedAtMs.get(work) ?? never, wishedAtMs.get(work) ?? never) <= nowMs,
     due,
     begin(nowMs, situation) {
       begun = due(nowMs, situation);
-      begunByItself = new Set([...begun].filter((work) => (askedAtMs.get(work) ?? never) > nowMs));
+      const isAsked = (work: Work): boolean =>
+        Math.min(askedAtMs.get(work) ?? never, checkedAtMs.get(work) ?? never) <= nowMs;
+      begunByItself = new Set([...begun].filter((work) => !isAsked(work)));
       for (const work of begun) {
         askedAtMs.delete(work);
+        checkedAtMs.delete(work);
         wishedAtMs.delete(work);
       }
       return begun;

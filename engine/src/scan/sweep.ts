@@ -19,16 +19,18 @@ import type { StateStore } from '../ports/state-store.ts';
 import type { Watcher } from '../ports/watcher.ts';
 import type { ScanSights } from '../scan.ts';
 
-/** Work is done for this long ahead, then slept: about 80 files. */
+/** Work is done for at least this long ahead, then slept: about 100 files. */
 const tickMs = 2_000;
+/** While it may not run: what it would find has waited for longer. */
+const mayNotRunMs = 10_000;
 /**
  * A mapped file takes new stamps only at the first change after its pages were written back, which the system does after 30 s: a file that
  * changed silently is read once more when that has happened.
  */
 const writtenBackMs = 35_000;
 const silentMax = 10_000;
-/** Entries between two looks at the clock. */
-const entriesPerLook = 16;
+/** Entries between two looks at the clock: about a millisecond. */
+const entriesPerLook = 64;
 
 export interface SweepParts {
   readonly folder: Folder;
@@ -281,7 +283,7 @@ export function createSweep(parts: SweepParts): Sweep {
     const startMs = clock.monotonicMs();
     let done = 0;
     const untilMayRun = async (): Promise<void> => {
-      while (!parts.mayRun() && !signal.aborted) await sleep(tickMs);
+      while (!parts.mayRun() && !signal.aborted) await sleep(mayNotRunMs);
     };
     const rest = async (): Promise<void> => {
       await sleep(aheadMs());

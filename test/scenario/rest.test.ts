@@ -114,6 +114,47 @@ describe('a peer that waits, rests', () => {
     expect(a.state()?.code).toBe('mass-deletion-held');
   });
 
+  test('deletions of another machine are held', async () => {
+    const a = await shared(300);
+    const b = world.person('b');
+    b.start();
+    await world.quiet();
+    for (let index = 0; index < 210; index += 1) a.user.remove(`d/f${index}.txt`);
+    await world.until('asked', () => a.state()?.code === 'mass-deletion-held');
+    void a.peer.confirm();
+    await world.until('asked there', () => b.state()?.code === 'mass-deletion-incoming');
+    await a.stop();
+    await expectRest();
+    expect(b.state()?.code).toBe('mass-deletion-incoming');
+  });
+
+  test('a disk is away', async () => {
+    const a = world.person('a');
+    for (let index = 0; index < 50; index += 1) a.user.write(`data/f${index}.txt`, `${index}\n`);
+    a.user.write('top.txt', 'top\n');
+    a.memory.disk.mount('/folder/data');
+    a.start();
+    await world.quiet();
+    a.memory.disk.unmount('/folder/data');
+    await expectRest();
+    expect(a.state()?.code).toBe('disk-held');
+  });
+
+  test('what others took back into the room waits to be confirmed', async () => {
+    const a = await shared();
+    const b = world.person('b');
+    b.start();
+    a.user.write('.gitignore', '*.local\n');
+    await world.quiet();
+    for (let index = 0; index < 50; index += 1) b.user.write(`d/${index}.local`, `${index}\n`);
+    await world.quiet();
+    a.user.write('.gitignore', '');
+    await world.until('asked', () => b.state()?.code === 'scope-held');
+    await a.stop();
+    await expectRest();
+    expect(b.state()?.code).toBe('scope-held');
+  });
+
   test('a fault of its own that lasts is told with its reason and when it is tried again, and heals by itself', async () => {
     const a = await shared();
     const { pendingRows } = a.store;

@@ -47,6 +47,32 @@ describe('a command does not wait for a relay that does not answer', () => {
     expect(Object.keys(a.user.tree()).filter((path) => path.includes('conflict'))).toEqual([]);
   });
 
+  test('every other one, while a record is under way', async () => {
+    const [a, b] = await pair();
+    world.relay.isSilent = true;
+    a.user.write('k.txt', '1\n');
+    await world.clock.advance(200);
+    const { status, conflicts, explain, holds, verify, invite, resolve, untrack, confirm } = a.peer;
+    const answered: string[] = [];
+    const asked: Readonly<Record<string, () => Promise<unknown>>> = {
+      status,
+      conflicts,
+      explain: () => explain('k.txt'),
+      holds,
+      verify,
+      invite,
+      resolve: () => resolve('k.txt', 'mine'),
+      untrack: () => untrack('d/other.txt'),
+      confirm: () => confirm(),
+    };
+    for (const [name, ask] of Object.entries(asked)) void ask().then(() => answered.push(name));
+    await world.until('the answers', () => answered.length === Object.keys(asked).length);
+    expect(a.state()?.state).not.toBe('idle');
+    world.relay.isSilent = false;
+    await world.quiet();
+    expect(b.user.read('k.txt')).toBe(a.user.read('k.txt'));
+  });
+
   test('any number of them, while contents are fetched', async () => {
     const [a, b] = await pair();
     await b.stop();

@@ -276,6 +276,38 @@ describe('reconnecting', () => {
     expect(attempts).toBeLessThan(60);
     expect(world.events).toEqual(['offline: cannot reach ws://relay: refused']);
   });
+  test('a relay that answers and takes no connection is a refusal, not a relay that is away, and heals by itself', async () => {
+    const world = createWorld();
+    world.relay.reachable = false;
+    world.relay.refusal = { code: closeCodes.overLimit.code, detail: 'too many connections' };
+    world.open();
+    await world.clock.advance(60_000);
+    expect(new Set(world.events)).toEqual(new Set(['refused: relay-busy']));
+    expect(world.relay.transport.attempts).toBeLessThan(15);
+    world.relay.refusal = undefined;
+    await world.clock.advance(30_000);
+    expect(world.events.at(-1)).toBe('offline: cannot reach ws://relay: refused');
+    world.relay.reachable = true;
+    await world.clock.advance(30_000);
+    expect(world.events.at(-1)).toBe('online');
+  });
+  test.each([
+    ['a connection that the relay ends with a code', closeCodes.overLimit.code, 'refused: relay-busy'],
+    ['one that it ends because its store failed', closeCodes.storeFailed.code, 'refused: relay-failed'],
+  ])('%s is a refusal', async (_, code, told) => {
+    const world = await onlineWorld();
+    for (const end of world.relay.transport.open) end.close('gone', { code, detail: 'gone' });
+    await world.clock.advance(100);
+    expect(world.events).toEqual(['online', told]);
+    await world.clock.advance(10_000);
+    expect(world.events.at(-1)).toBe('online');
+  });
+  test('a code on the connection itself says the same', async () => {
+    const world = await onlineWorld();
+    world.relay.send(0, { kind: 'channelError', request: 0, code: closeCodes.overQuota.code, detail: 'full' });
+    await world.clock.advance(100);
+    expect(world.events).toEqual(['online', 'refused: relay-full']);
+  });
   test('comes back within a second after a good connection was cut', async () => {
     const world = await onlineWorld();
     await world.clock.advance(60_000);

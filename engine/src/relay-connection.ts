@@ -10,11 +10,11 @@
 import assert from 'node:assert/strict';
 import { decodeFrame, encodeFrame, limits, type Message } from '@driftless/protocol';
 import { backoffDelayMs, reconnectBackoff } from './core/backoff.ts';
-import { meaningOf, withDetail } from './core/refusal.ts';
+import { isLinkTrouble, meaningOf, withDetail } from './core/refusal.ts';
 import type { Clock, Timer } from './ports/clock.ts';
 import type { Log } from './ports/log.ts';
 import type { Random } from './ports/random.ts';
-import type { Connection, Transport } from './ports/transport.ts';
+import type { Connection, ConnectionRefusal, Transport } from './ports/transport.ts';
 
 export const timing = {
   pingEveryMs: 2_000,
@@ -37,8 +37,8 @@ export interface ConnectedRoom {
   /** The connection is open; say hello on this channel. */
   onConnected(channel: number): void;
   onMessage(message: Message, frame: Uint8Array): void;
-  /** The connection ended or could not be made; requests under way are lost. */
-  onDisconnected(reason: string): void;
+  /** The connection ended or could not be made, perhaps because the relay does not want it; requests under way are lost. */
+  onDisconnected(reason: string, refusal?: ConnectionRefusal): void;
   onSilent(reason: string): void;
   onResponsive(): void;
   onNudge(): void;
@@ -91,6 +91,7 @@ interface OpenState {
   pumping: boolean;
   /** Why we close it, when it is we who do. */
   failure: string | undefined;
+  refusal: ConnectionRefusal | undefined;
   pingTimer: Timer;
   silenceTimer: Timer;
 }
@@ -135,10 +136,10 @@ export function createRelayConnection(options: RelayConnectionOptions): RelayCon
     state = { kind: 'waiting', timer };
   }
 
-  function connect(index: number, reasons: readonly string[]): void {
+  function connect(index: number, reasons: readonly string[], refusedBefore?: ConnectionRefusal): void {
     const url = urls[index];
     if (url === undefined) {
-      disconnected(reasons.length > 0 ? reasons.join('; ') : 'no relay address is known');
+      disconnected(reasons.length > 0 ? reasons.join('; ') : 'no relay address is known', refusedBefore);
       return;
     }
     lastAttemptMs = clock.monotonicMs();
@@ -149,14 +150,14 @@ export function createRelayConnection(options: RelayConnectionOptions): RelayCon
       },
       onActivity: () => received(connection),
       onFrame: (bytes) => frameArrived(connection, bytes),
-      onClose: ({ reason }) => {
+      onClose: ({ reason, refusal }) => {
         if (state.kind === 'connecting' && state.connection === connection) {
           state.timer.cancel();
           state = { kind: 'idle' };
           const why = timedOut ? `no answer from ${url}` : `cannot reach ${url}: ${reason}`;
-          connect(index + 1, [...reasons, why]);
+          connect(index + 1, [...reasons, why], refusedBefore ?? refusal);
         } else if (state.kind === 'open' && state.connection === connection) {
-          lost(state, `connection to ${url} ended: ${state.failure ?? (reason || 'closed by the relay')}`);
+          lost(state, `connection to ${url} ended: ${state.failure ?? (reason || 'closed by the relay')}`, refusal);
         } else if (state.kind === 'closed') {
           onClosed?.();
         }
@@ -186,6 +187,7 @@ export function createRelayConnection(options: RelayConnectionOptions): RelayCon
       confirmed: false,
       pumping: false,
       failure: undefined,
+      refusal: undefined,
       pingTimer: clock.after(timing.pingEveryMs, () => beat(connection)),
       silenceTimer: watchSilence(connection, timing.offlineAfterMs),
     };
@@ -195,21 +197,21 @@ export function createRelayConnection(options: RelayConnectionOptions): RelayCon
     }
   }
 
-  function lost(open: OpenState, reason: string): void {
+  function lost(open: OpenState, reason: string, refusal?: ConnectionRefusal): void {
     stopTimers(open);
     const success = open.confirmed && clock.monotonicMs() - open.sinceMs >= timing.successAfterMs;
     if (success) failures = 0;
     state = { kind: 'idle' };
-    disconnected(reason);
+    disconnected(reason, open.refusal ?? refusal);
   }
 
   /** Backs off before anybody is told, so that a nudge from within their answer finds the waiting state. */
-  function disconnected(reason: string): void {
+  function disconnected(reason: string, refusal?: ConnectionRefusal): void {
     const delayMs = backoffDelayMs(failures, random.fraction(), reconnectBackoff);
     failures += 1;
     log.debug('relay-disconnected', { reason, retryInMs: Math.round(delayMs) });
     waitThenConnect(delayMs);
-    for (const room of [...rooms.values()]) room.onDisconnected(reason);
+    for (const room of [...rooms.values()]) room.onDisconnected(reason, refusal);
   }
 
   // ── signs of life ──
@@ -282,8 +284,10 @@ export function createRelayConnection(options: RelayConnectionOptions): RelayCon
 
   function connectionMessage(message: Message): void {
     if (message.kind === 'pong') return;
-    if (message.kind === 'channelError') fail(withDetail(meaningOf(message.code), message.detail));
-    else fail('the relay sent a message that has no place');
+    if (message.kind === 'channelError') {
+      if (state.kind === 'open' && !isLinkTrouble(message.code)) state.refusal = message;
+      fail(withDetail(meaningOf(message.code), message.detail));
+    } else fail('the relay sent a message that has no place');
   }
 
   function sendOn(connection: Connection, channel: number, message: Message): Uint8Array {

@@ -12,7 +12,6 @@ import {
   type Challenge,
   type ChannelError,
   challengeMessage,
-  closeCodes,
   equalBytes,
   features,
   limits,
@@ -21,7 +20,8 @@ import {
   verifyEd25519,
 } from '@driftless/protocol';
 import { backoffDelayMs } from './core/backoff.ts';
-import { meaningOf, refusalHalt, withDetail } from './core/refusal.ts';
+import type { Halt } from './core/peer-state.ts';
+import { isLinkTrouble, meaningOf, refusalHalt, withDetail } from './core/refusal.ts';
 import type { Clock, Timer } from './ports/clock.ts';
 import type { Log } from './ports/log.ts';
 import type { Random } from './ports/random.ts';
@@ -167,20 +167,13 @@ export function createRoomChannel(options: RoomChannelOptions): ConnectedRoom {
     }
     const reason = withDetail(meaningOf(error.code), error.detail);
     endSession(reason);
-    switch (error.code) {
-      case closeCodes.shutdown.code:
-      case closeCodes.timeout.code:
-      case closeCodes.slow.code:
-        rest(endedPause);
-        return tellOffline(reason);
-      default: {
-        // It answers, and does not want to: not to be shown as a relay that is away (rule REFUSED).
-        const refusal = refusalHalt(error);
-        rest(refusal.code === 'refused' || refusal.code === 'update-needed' ? refusedPause : endedPause);
-        toldOffline = undefined;
-        handlers.onRefused(refusal);
-      }
+    if (isLinkTrouble(error.code)) {
+      rest(endedPause);
+      return tellOffline(reason);
     }
+    const refusal = refusalHalt(error);
+    rest(refusal.code === 'refused' || refusal.code === 'update-needed' ? refusedPause : endedPause);
+    tellRefused(refusal);
   }
 
   // ── pauses and ends ──
@@ -213,16 +206,23 @@ export function createRoomChannel(options: RoomChannelOptions): ConnectedRoom {
     handlers.onOffline(reason);
   }
 
+  /** It answers, and does not want to: not to be shown as a relay that is away (rule REFUSED). */
+  function tellRefused(refusal: Halt): void {
+    toldOffline = undefined;
+    handlers.onRefused(refusal);
+  }
+
   return {
     onConnected,
     onMessage,
-    onDisconnected(reason) {
+    onDisconnected(reason, refusal) {
       endSession(reason);
       // A resting room has told why it rests, and waits that out.
       if (state.kind === 'resting') return;
       stopTimer();
       state = { kind: 'apart' };
-      tellOffline(reason);
+      if (refusal === undefined) tellOffline(reason);
+      else tellRefused(refusalHalt(refusal));
     },
     onSilent(reason) {
       if (state.kind === 'online') tellOffline(reason);

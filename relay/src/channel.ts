@@ -46,6 +46,7 @@ import {
   type RoomStore,
   StoreError,
 } from './store/room-store.ts';
+import { refusalOf } from './store-refusal.ts';
 import { createTokenBucket } from './token-bucket.ts';
 
 /** What every channel of a relay shares. */
@@ -313,7 +314,7 @@ export function createChannel(number: number, link: ChannelLink, parts: RelayPar
         missing.add(list);
         continue;
       }
-      const held = await store.have(room, ids);
+      const held = await store.keep(room, ids);
       ids.forEach((id, index) => {
         if (held[index] !== true && missing.size < limits.idsPerRequestMax) missing.add(id);
       });
@@ -443,18 +444,6 @@ export function createChannel(number: number, link: ChannelLink, parts: RelayPar
       state = { kind: 'ended' };
     },
   };
-}
-
-/** No more than these words: what the system said may name the relay's own files. */
-function refusalOf(failure: StoreError | undefined): Refusal {
-  switch (failure?.code) {
-    case 'disk-full':
-      return { code: 'overQuota', detail: "the relay's disk is full" };
-    case 'busy':
-      return { code: 'overLimit', detail: 'the relay has too much to do' };
-    default:
-      return { code: 'storeFailed', detail: 'the relay could not do this; its log says why' };
-  }
 }
 
 /** At least a little, so that a request makes progress; at most what frames aim at. */

@@ -13,10 +13,12 @@ import {
   type SealedChunk,
   verifyEd25519,
 } from '@driftless/protocol';
-import { afterEach, beforeEach, describe, expect, test } from 'vitest';
+import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest';
 import { createRelay, type RelayOptions, type RunningRelay } from './server.ts';
 import { memoryRoomStore } from './store/memory-room-store.ts';
+import { reopenFirstMs } from './store/reopening-room-store.ts';
 import { StoreError } from './store/room-store.ts';
+import { fakeClock } from './testing/fake-clock.ts';
 import { clearChunk, listChunk, type SampleRecord, sampleChunk, sampleRoom } from './testing/sample-room.ts';
 import { type TestPeer, testPeer } from './testing/test-peer.ts';
 
@@ -384,12 +386,14 @@ describe('a store that fails', () => {
     return [answer.status, await answer.text()];
   };
 
-  test('its thread dies: /healthz says so, its peers hear of it, and so does who comes later', async () => {
+  test('its thread dies: /healthz says so, its peers hear of it, and so does who comes later; it opens its data again', async () => {
     const dir = await mkdtemp(join(tmpdir(), 'driftless-relay-'));
+    const clock = fakeClock();
     try {
       await relay.close();
       const workerUrl = new URL('./testing/dying-store-worker.ts', import.meta.url);
-      relay = await start({ storage: { dataDir: dir, workerUrl } });
+      const limits = { silenceMsMax: Number.MAX_SAFE_INTEGER, helloTimeoutMs: Number.MAX_SAFE_INTEGER };
+      relay = await start({ storage: { dataDir: dir, workerUrl }, clock, limits });
       const writer = await entered();
       const idle = await entered();
       expect(await healthOf()).toEqual([200, 'ok\n']);
@@ -400,6 +404,15 @@ describe('a store that fails', () => {
       expect(await told).toMatchObject({ ...failed, request: 0 });
       expect(await healthOf()).toEqual([503, 'store: failed\n']);
       expect(await (await connect()).join(1, room)).toMatchObject({ ...failed, request: 0 });
+      // The same data, whose lock the dead thread has let go.
+      await vi.waitFor(
+        async () => {
+          clock.advance(reopenFirstMs);
+          expect(await healthOf()).toEqual([200, 'ok\n']);
+        },
+        { timeout: 15_000 },
+      );
+      expect(await append(await entered(), room.record(null))).toMatchObject({ kind: 'appended' });
     } finally {
       await relay.close();
       await rm(dir, { recursive: true });

@@ -10,7 +10,7 @@ import { createServer as createTlsServer } from 'node:https';
 import type { AddressInfo, Socket } from 'node:net';
 import { join } from 'node:path';
 import type { Duplex } from 'node:stream';
-import { limits as protocolLimits } from '@driftless/protocol';
+import { closeCodes, limits as protocolLimits } from '@driftless/protocol';
 import { WebSocketServer } from 'ws';
 import type { RelayParts } from './channel.ts';
 import { type Clock, systemClock, type Timer } from './clock.ts';
@@ -20,9 +20,11 @@ import { identityFileFor, loadRelayIdentity, newRelayIdentity, type RelayIdentit
 import { type RelayLog, silentLog } from './log.ts';
 import { makeDirectory } from './make-directory.ts';
 import { isForeignOrigin } from './origin.ts';
+import type { Refusal } from './record-check.ts';
 import { defaultRelayLimits, type RelayLimits } from './relay-limits.ts';
 import { defaultQuotas, type RoomStore, type StoreQuotas } from './store/room-store.ts';
 import { sqliteRoomStore } from './store/sqlite-room-store.ts';
+import { refusalOf } from './store-refusal.ts';
 
 /** Where the rooms are kept: in a directory of this relay's own, or in a store that was opened already and is closed with it. */
 export type RelayStorage =
@@ -85,6 +87,7 @@ export async function createRelay(options: RelayOptions): Promise<RunningRelay> 
 async function openStorage({
   storage,
   quotas,
+  clock,
 }: RelayOptions): Promise<{ readonly store: RoomStore; readonly identity: RelayIdentity }> {
   if ('store' in storage) return { store: storage.store, identity: storage.identity ?? newRelayIdentity() };
   const { dataDir, homeDir, identityFile, workerUrl } = storage;
@@ -94,6 +97,7 @@ async function openStorage({
   const store = await sqliteRoomStore({
     dataDir,
     quotas: { ...defaultQuotas, ...quotas },
+    ...(clock === undefined ? {} : { clock }),
     ...(workerUrl === undefined ? {} : { workerUrl }),
   });
   try {
@@ -143,9 +147,11 @@ async function listen(options: RelayOptions, parts: RelayParts): Promise<Running
   http.on('upgrade', (request: IncomingMessage, socket: Duplex, head: Buffer) => {
     const tcp = request.socket;
     socket.on('error', (error) => log.debug('upgrade failed', { reason: error.message }));
-    if (closing !== undefined) return answer(socket, 503);
+    if (closing !== undefined) return answer(socket, 503, { code: 'shutdown', detail: '' });
     if (isForeignOrigin(request.headers.origin, request.headers.host)) return answer(socket, 403);
-    if (!sockets.mayUpgrade(tcp)) return answer(socket, 503);
+    if (!sockets.mayUpgrade(tcp)) {
+      return answer(socket, 503, { code: 'overLimit', detail: 'it takes no more connections from one address' });
+    }
     webSockets.handleUpgrade(request, socket, head, (webSocket) => {
       sockets.upgraded(tcp);
       const connection = createConnection({
@@ -159,11 +165,12 @@ async function listen(options: RelayOptions, parts: RelayParts): Promise<Running
       connections.add(connection);
     });
   });
-  // Peers hear at once that nothing is kept here any more; each later hello is told the same.
-  void store.ended.then((error) => {
+  // Peers hear at once that nothing is kept here at present; each later hello is told the reason of that moment.
+  store.onFailure((error) => {
     if (closing !== undefined) return;
-    log.error('store ended', { code: error.code, reason: error.message });
-    for (const connection of connections) connection.failChannels('storeFailed', 'its store has ended; restart it');
+    log.error('store failed', { code: error.code, reason: error.message });
+    const { code, detail } = refusalOf(error);
+    for (const connection of connections) connection.failChannels(code, detail);
   });
   webSockets.on('wsClientError', (_error, socket) => answer(socket, 400));
 
@@ -207,15 +214,17 @@ async function listen(options: RelayOptions, parts: RelayParts): Promise<Running
   };
 }
 
-/** Answers on a raw socket, without a word of detail, and lets it go. */
-function answer(socket: Duplex, status: number): void {
+/** Answers on a raw socket, to a peer that may come back with its reason in two headers, and lets it go. */
+function answer(socket: Duplex, status: number, refusal?: Refusal): void {
   if (!socket.writable) {
     socket.destroy();
     return;
   }
-  socket.end(`HTTP/1.1 ${status} ${STATUS_CODES[status] ?? ''}\r\nConnection: close\r\nContent-Length: 0\r\n\r\n`, () =>
-    socket.destroy(),
-  );
+  const lines = [`HTTP/1.1 ${status} ${STATUS_CODES[status] ?? ''}`, 'Connection: close', 'Content-Length: 0'];
+  if (refusal !== undefined) {
+    lines.push(`Driftless-Code: ${closeCodes[refusal.code].code}`, `Driftless-Reason: ${refusal.detail}`);
+  }
+  socket.end(`${lines.join('\r\n')}\r\n\r\n`, () => socket.destroy());
 }
 
 /**

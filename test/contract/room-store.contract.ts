@@ -5,7 +5,7 @@
 import { limits, noRecordId, type SealedChunk } from '@driftless/protocol';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import { recordBytes } from '../../relay/src/store/bytes.ts';
-import { checkpointsKeptMax, type RoomStore, type StoreQuotas } from '../../relay/src/store/room-store.ts';
+import { checkpointsKeptMax, looseIdleMs, type RoomStore, type StoreQuotas } from '../../relay/src/store/room-store.ts';
 import {
   clearChunk,
   listChunk,
@@ -336,19 +336,77 @@ export function roomStoreContract(
       await store.close();
       store = await under.open({ roomBytesMax: 3_000, totalBytesMax: 5_000 });
       const [small, large] = [sampleChunk('small', 2_000), sampleChunk('large', 2_000)];
-      expect((await put([small])).kind).toBe('stored');
+      const first = room.record(null, { adds: [small.id] });
+      expect((await append(first, [small])).kind).toBe('appended');
       expect(await put([large])).toMatchObject({ kind: 'overQuota', what: expect.stringContaining('room') });
-      expect(await append(room.record(null, { body: large.sealed }))).toMatchObject({ kind: 'overQuota' });
+      expect(await append(room.record(first, { body: large.sealed }))).toMatchObject({ kind: 'overQuota' });
       // What is there already costs nothing again.
       expect((await put([small])).kind).toBe('stored');
-      expect((await append(room.record(null))).kind).toBe('appended');
+      expect((await append(room.record(first))).kind).toBe('appended');
       const [two, three] = [sampleRoom('two'), sampleRoom('three')];
-      expect((await put([sampleChunk('x', 2_500)], two)).kind).toBe('stored');
-      expect(await put([sampleChunk('y', 2_500)], three)).toMatchObject({
+      expect((await put([sampleChunk('x', 1_500)], two)).kind).toBe('stored');
+      expect(await put([sampleChunk('y', 1_500)], three)).toMatchObject({
         kind: 'overQuota',
         what: expect.stringContaining('relay'),
       });
       expect(await store.have(room.id, [small.id, large.id])).toEqual([true, false]);
+    });
+
+    describe('what no record names gives way when there is no room', () => {
+      const parts = ['a', 'b', 'c'].map((name) => sampleChunk(name, 70_000));
+      const [partA, partB, partC] = parts as [SealedChunk, SealedChunk, SealedChunk];
+      const putAt = (chunks: readonly SealedChunk[], nowMs: number) =>
+        store.put({ room: room.id, keys: room.keys, chunks, nowMs });
+      const held = (...chunks: readonly SealedChunk[]) =>
+        store.have(
+          room.id,
+          chunks.map(({ id }) => id),
+        );
+      beforeEach(async () => {
+        await store.close();
+        store = await under.open({ roomBytesMax: 220_000, totalBytesMax: 10_000_000 });
+        for (const [at, part] of parts.entries()) expect((await putAt([part], at)).kind).toBe('stored');
+      });
+
+      test('to a record, the oldest first, but never what the record itself names', async () => {
+        const save = sampleChunk('save', 50_000);
+        const first = room.record(null, { adds: [save.id, partA.id] });
+        expect((await append(first, [save])).kind).toBe('appended');
+        expect(await held(partA, partB, partC, save)).toEqual([true, false, true, true]);
+        // What is named stays from then on: there is room for one part more, and no more.
+        const next = sampleChunk('next', 50_000);
+        expect((await append(room.record(first, { adds: [next.id] }), [next])).kind).toBe('appended');
+        const second = room.record(first, { adds: [next.id] });
+        expect((await append(room.record(second, { body: new Uint8Array(150_000) }))).kind).toBe('overQuota');
+        expect(await held(partA, save, next)).toEqual([true, true, true]);
+      });
+
+      test('to another upload only once nobody goes on with them', async () => {
+        const other = sampleChunk('other', 70_000);
+        expect((await putAt([other], 1_000)).kind).toBe('overQuota');
+        expect((await putAt([other], looseIdleMs)).kind).toBe('overQuota');
+        // Somebody asks about one: that upload goes on.
+        expect(await held(partA)).toEqual([true]);
+        expect((await putAt([other], looseIdleMs + 1_000)).kind).toBe('stored');
+        expect(await held(partA, partB, partC, other)).toEqual([true, false, true, true]);
+      });
+
+      test('and never what a checkpoint is about to list', async () => {
+        expect(await store.keep(room.id, [partA.id, partB.id, sampleChunk('none').id])).toEqual([true, true, false]);
+        expect((await putAt([sampleChunk('one', 70_000)], 10 * looseIdleMs)).kind).toBe('stored');
+        expect((await putAt([sampleChunk('two', 70_000)], 10 * looseIdleMs)).kind).toBe('overQuota');
+        expect(await held(partA, partB, partC)).toEqual([true, true, false]);
+      });
+
+      test('and comes back by a put of whoever still needs it', async () => {
+        const save = sampleChunk('save', 50_000);
+        await append(room.record(null, { adds: [save.id] }), [save]);
+        expect(await held(partA)).toEqual([false]);
+        const first = room.record(null, { adds: [save.id] });
+        expect(await append(room.record(first, { adds: [partA.id] }))).toEqual({ kind: 'missing', ids: [partA.id] });
+        expect((await append(room.record(first, { adds: [partA.id] }), [partA])).kind).toBe('appended');
+        expect((await store.get(room.id, [partA.id], 200_000)).chunks).toEqual([partA]);
+      });
     });
 
     test('a closed store says so, and closing twice is closing once', async () => {

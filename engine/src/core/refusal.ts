@@ -47,6 +47,11 @@ export function refusalHalt({ code, detail }: { readonly code: number; readonly 
   }
 }
 
+/** What ends a connection or a channel without a refusal: the relay stops, or the link was too slow for it. */
+export function isLinkTrouble(code: number): boolean {
+  return code === closeCodes.shutdown.code || code === closeCodes.timeout.code || code === closeCodes.slow.code;
+}
+
 /** Of close-codes.ts, for people. */
 export function meaningOf(code: number): string {
   return Object.values(closeCodes).find((entry) => entry.code === code)?.meaning ?? `the relay's code ${code}`;

@@ -1,9 +1,10 @@
 /** The Transport port on real sockets: whole frames both ways, and a reason for every way in which a server is none. */
 import { createServer, type Server } from 'node:http';
 import { type AddressInfo, createServer as createNetServer } from 'node:net';
-import { limits } from '@driftless/protocol';
-import { afterEach, expect, test } from 'vitest';
+import { closeCodes, limits } from '@driftless/protocol';
+import { afterEach, describe, expect, test } from 'vitest';
 import { type WebSocket, WebSocketServer } from 'ws';
+import type { ConnectionRefusal } from '../ports/transport.ts';
 import { createWebSocketTransport } from './web-socket-transport.ts';
 
 const cleanups: (() => Promise<void>)[] = [];
@@ -32,6 +33,7 @@ const run = (url: string, options: { readonly frames?: readonly Uint8Array[]; re
     readonly frames: Uint8Array[];
     readonly activity: number;
     readonly reason: string;
+    readonly refusal: ConnectionRefusal | undefined;
   }>((resolve) => {
     const frames: Uint8Array[] = [];
     let opened = false;
@@ -48,7 +50,7 @@ const run = (url: string, options: { readonly frames?: readonly Uint8Array[]; re
         frames.push(Uint8Array.from(bytes));
         if (frames.length === options.closeAfter) connection.close();
       },
-      onClose: ({ reason }) => resolve({ opened, frames, activity, reason }),
+      onClose: ({ reason, refusal }) => resolve({ opened, frames, activity, reason, refusal }),
     });
   });
 
@@ -102,4 +104,54 @@ test.each<[string, () => Promise<string>, string]>([
   ],
 ])('%s gives a reason', async (_, start, reason) => {
   expect((await run(await start())).reason).toContain(reason);
+});
+
+describe('a refusal has a code', () => {
+  const { overLimit, overQuota, shutdown } = closeCodes;
+  const httpServer = (status: number, headers: Readonly<Record<string, string>> = {}) =>
+    listen(
+      createServer().on('upgrade', (_, socket) => {
+        const lines = Object.entries(headers).map(([name, value]) => `${name}: ${value}\r\n`);
+        socket.end(`HTTP/1.1 ${status} No\r\nContent-Length: 0\r\n${lines.join('')}\r\n`);
+      }),
+    );
+
+  test.each<[string, () => Promise<string>, ConnectionRefusal | undefined, string]>([
+    [
+      'the relay says why',
+      () => httpServer(503, { 'Driftless-Code': String(overQuota.code), 'Driftless-Reason': 'no room' }),
+      { code: overQuota.code, detail: 'no room' },
+      'no room',
+    ],
+    [
+      'a proxy says that it is too much',
+      () => httpServer(503),
+      { code: overLimit.code, detail: 'HTTP 503, perhaps from a proxy before it' },
+      'HTTP 503',
+    ],
+    [
+      'a relay that is about to stop',
+      () => httpServer(503, { 'Driftless-Code': String(shutdown.code) }),
+      undefined,
+      'stopping',
+    ],
+    ['a proxy whose relay is away', () => httpServer(502), undefined, 'HTTP 502'],
+    ['a server that knows no such code', () => httpServer(403, { 'Driftless-Code': '99' }), undefined, 'HTTP 403'],
+    [
+      'a connection ended with a code',
+      () => webSocketServer((socket) => socket.close(4_000 + overLimit.code, 'too much')),
+      { code: overLimit.code, detail: 'too much' },
+      'too much',
+    ],
+    [
+      'a relay that stops',
+      () => webSocketServer((socket) => socket.close(4_000 + shutdown.code, 'bye')),
+      undefined,
+      'bye',
+    ],
+  ])('%s', async (_, start, refusal, reason) => {
+    const outcome = await run(await start());
+    expect(outcome.refusal).toEqual(refusal);
+    expect(outcome.reason).toContain(reason);
+  });
 });

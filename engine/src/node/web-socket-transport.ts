@@ -1,8 +1,10 @@
 /** The Transport port on WebSockets. Compression stays off: what it carries is sealed. */
+import type { IncomingMessage } from 'node:http';
 import type { Socket } from 'node:net';
-import { limits } from '@driftless/protocol';
+import { clipText, closeCodes, limits } from '@driftless/protocol';
 import WebSocket from 'ws';
-import type { Connection, Transport, TransportHandlers } from '../ports/transport.ts';
+import { isLinkTrouble, meaningOf, withDetail } from '../core/refusal.ts';
+import type { Connection, ConnectionRefusal, Transport, TransportHandlers } from '../ports/transport.ts';
 
 const handshakeTimeoutMs = 10_000;
 /** A peer that does not answer our close is cut off. */
@@ -18,12 +20,13 @@ function connect(url: string, handlers: TransportHandlers): Connection {
   let closing: NodeJS.Timeout | undefined;
   const waiting = new Set<{ readonly below: number; readonly resolve: () => void }>();
 
-  const finish = (code: number, reason: string): void => {
+  let refusal: ConnectionRefusal | undefined;
+  const finish = (reason: string): void => {
     if (closed) return;
     closed = true;
     clearTimeout(closing);
     wakeDrained();
-    handlers.onClose({ code, reason });
+    handlers.onClose({ reason, ...(refusal === undefined ? {} : { refusal }) });
   };
 
   let socket: WebSocket | undefined;
@@ -44,7 +47,7 @@ function connect(url: string, handlers: TransportHandlers): Connection {
     });
   } catch (error) {
     // An address that is none.
-    setImmediate(finish, 1006, messageOf(error));
+    setImmediate(finish, messageOf(error));
     return { send: () => undefined, bufferedBytes: () => 0, drained: () => Promise.resolve(), close: () => undefined };
   }
   const open = socket;
@@ -65,11 +68,23 @@ function connect(url: string, handlers: TransportHandlers): Connection {
     failure = 'what answers there is not a Driftless relay (it sent text)';
     open.terminate();
   });
+  // No upgrade: a relay, or a proxy before it, that does not want it, or something else altogether.
+  open.on('unexpected-response', (request, response) => {
+    refusal = refusalOf(response);
+    failure = refusal === undefined ? awayReason(response) : withDetail(meaningOf(refusal.code), refusal.detail);
+    response.destroy();
+    request.destroy();
+    open.terminate();
+  });
   // 'close' follows every 'error'.
   open.on('error', (error) => {
-    failure = messageOf(error);
+    failure ??= messageOf(error);
   });
-  open.on('close', (code, reason) => finish(code, failure ?? reason.toString('utf8')));
+  open.on('close', (code, reason) => {
+    const detail = reason.toString('utf8');
+    if (isCloseCode(code - 4_000) && !isLinkTrouble(code - 4_000)) refusal = { code: code - 4_000, detail };
+    finish(failure ?? detail);
+  });
 
   return {
     send(bytes) {
@@ -94,8 +109,23 @@ function messageOf(error: unknown): string {
   if (!(error instanceof Error)) return String(error);
   // Happy-eyeballs failures come as an AggregateError whose own message is empty.
   if (error instanceof AggregateError && error.message === '') return error.errors.map(messageOf).join(', ');
-  const status = /^Unexpected server response: (\d+)$/.exec(error.message)?.[1];
-  if (status === undefined) return error.message;
-  // What a relay answers that has as many connections as it takes, or is about to stop; a proxy before it says the same.
-  return status === '503' ? 'it takes no more connections at present (HTTP 503)' : `it answered with HTTP ${status}`;
+  return error.message;
 }
+
+/** A relay says why in two headers; a proxy before it says no more than that it is too much. */
+function refusalOf({ statusCode, headers }: IncomingMessage): ConnectionRefusal | undefined {
+  const code = Number(headers['driftless-code']);
+  if (isCloseCode(code)) {
+    const detail = clipText(String(headers['driftless-reason'] ?? ''), limits.detailBytesMax);
+    return isLinkTrouble(code) ? undefined : { code, detail };
+  }
+  if (statusCode !== 503 && statusCode !== 429) return undefined;
+  return { code: closeCodes.overLimit.code, detail: `HTTP ${statusCode}, perhaps from a proxy before it` };
+}
+
+function awayReason({ statusCode, headers }: IncomingMessage): string {
+  const code = Number(headers['driftless-code']);
+  return isCloseCode(code) ? meaningOf(code) : `it answered with HTTP ${statusCode}`;
+}
+
+const isCloseCode = (code: number): boolean => Object.values(closeCodes).some((entry) => entry.code === code);

@@ -8,8 +8,14 @@ export interface TransportHandlers {
   onFrame(bytes: Uint8Array): void;
   /** Bytes arrived, perhaps not yet a whole frame: a slow link shows that it lives (W6). */
   onActivity(): void;
-  /** Called exactly once, also when opening failed. `code` as in WebSocket; `reason` is for people. */
-  onClose(info: { readonly code: number; readonly reason: string }): void;
+  /** Called exactly once, also when opening failed. `reason` is for people. */
+  onClose(info: { readonly reason: string; readonly refusal?: ConnectionRefusal }): void;
+}
+/** Who answers at the address does not want the connection, or no longer: `code` of the protocol's close codes. */
+export interface ConnectionRefusal {
+  readonly code: number;
+  /** What it says about it, for people; perhaps empty. */
+  readonly detail: string;
 }
 export interface Connection {
   /** Queues a frame. Call only between onOpen and onClose. */

@@ -17,6 +17,7 @@ import {
   type Welcome,
 } from '@driftless/protocol';
 import { type SigningKey, signingKeyFromSeed } from '../crypto/ed25519.ts';
+import type { ConnectionRefusal } from '../ports/transport.ts';
 import { createMemoryTransport, type MemoryTransport, type ServerEnd } from './memory-transport.ts';
 
 type Reply = Message | readonly Message[] | 'silence';
@@ -26,8 +27,9 @@ export interface FakeRelay {
   /** Everything that clients sent, in order. */
   readonly received: { readonly channel: number; readonly message: Message }[];
   readonly chunks: Map<ChunkId, Uint8Array>;
-  /** Refuses new connections while false. */
+  /** Refuses new connections while false, and says why if it answers at all. */
   reachable: boolean;
+  refusal: ConnectionRefusal | undefined;
   /** Answers a message before the default does; undefined leaves it to the default. */
   script: (message: Message, end: ServerEnd, channel: number) => Reply | undefined;
   welcome: Omit<Welcome, 'kind'>;
@@ -98,7 +100,10 @@ export function createFakeRelay(): FakeRelay {
   };
 
   const transport = createMemoryTransport((end) => {
-    if (!relay.reachable) return false;
+    if (!relay.reachable) {
+      end.close('refused', relay.refusal);
+      return false;
+    }
     end.onFrame = (bytes) => {
       const decoded = decodeFrame(bytes);
       if (!decoded.ok) throw new Error(`the client sent a frame that does not decode: ${decoded.error.kind}`);
@@ -120,6 +125,7 @@ export function createFakeRelay(): FakeRelay {
     received: [],
     chunks: new Map(),
     reachable: true,
+    refusal: undefined,
     script: () => undefined,
     welcome: {
       head: null,

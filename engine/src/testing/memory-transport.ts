@@ -2,7 +2,7 @@
  * The Transport port within one process: whole frames, in order, delivered in a later turn. A test holds the server's end
  * and can stall, cut or refuse.
  */
-import type { Connection, Transport, TransportHandlers } from '../ports/transport.ts';
+import type { Connection, ConnectionRefusal, Transport, TransportHandlers } from '../ports/transport.ts';
 
 /** The server's end of one connection. */
 export interface ServerEnd {
@@ -11,7 +11,7 @@ export interface ServerEnd {
   onFrame: (bytes: Uint8Array) => void;
   onClose: () => void;
   send(bytes: Uint8Array): void;
-  close(reason?: string): void;
+  close(reason?: string, refusal?: ConnectionRefusal): void;
   /** Frames neither arrive nor leave while stalled; nothing is lost. Buffered bytes of the client grow. */
   stall(): void;
   resume(): void;
@@ -45,7 +45,7 @@ export function createMemoryTransport(accept: (end: ServerEnd) => boolean): Memo
         waiter.resolve();
       }
     };
-    const end = (reason: string): void => {
+    const end = (reason: string, refusal?: ConnectionRefusal): void => {
       if (state === 'closed') return;
       state = 'closed';
       open.delete(server);
@@ -53,7 +53,7 @@ export function createMemoryTransport(accept: (end: ServerEnd) => boolean): Memo
       wakeDrained();
       setImmediate(() => {
         server.onClose();
-        handlers.onClose({ code: 1006, reason });
+        handlers.onClose({ reason, ...(refusal === undefined ? {} : { refusal }) });
       });
     };
     const deliver = (): void => {
@@ -82,7 +82,7 @@ export function createMemoryTransport(accept: (end: ServerEnd) => boolean): Memo
         toClient.push(Uint8Array.from(bytes));
         setImmediate(deliver);
       },
-      close: (reason = 'closed by the server') => end(reason),
+      close: (reason = 'closed by the server', refusal) => end(reason, refusal),
       stall() {
         stalled = true;
       },

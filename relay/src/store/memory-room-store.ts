@@ -8,6 +8,7 @@ import { defaultQuotas, type RoomStore, StoreError, type StoreQuotas } from './r
 
 interface StoredChunk extends ChunkFacts {
   readonly sealed: Uint8Array;
+  readonly stampMs: number;
 }
 interface RoomData {
   readonly records: Map<number, { readonly id: RecordId; readonly record: SealedRecord }>;
@@ -31,13 +32,14 @@ export function memoryRoomStore({ storeId, quotas = defaultQuotas }: MemoryRoomS
   return {
     storeId,
     health: () => (closed ? new StoreError('closed', 'the store is closed') : null),
-    ended: new Promise(() => {}),
+    onFailure() {},
     lookUp: (...args) => answer(() => operations.lookUp(...args)),
     append: (...args) => answer(() => operations.append(...args)),
     seed: (...args) => answer(() => operations.seed(...args)),
     records: (...args) => answer(() => operations.records(...args)),
     locate: (...args) => answer(() => operations.locate(...args)),
     have: (...args) => answer(() => operations.have(...args)),
+    keep: (...args) => answer(() => operations.keep(...args)),
     put: (...args) => answer(() => operations.put(...args)),
     get: (...args) => answer(() => operations.get(...args)),
     putCheckpoint: (...args) => answer(() => operations.putCheckpoint(...args)),
@@ -79,8 +81,24 @@ function memoryRows(): RoomRows {
       void dataOf(roomKey).records.set(height, { id, record: copyRecord(record) }),
     chunkFacts: (roomKey, id) => dataOf(roomKey).chunks.get(id),
     chunkBytes: (roomKey, id) => dataOf(roomKey).chunks.get(id)?.sealed.slice(),
-    saveChunk: (roomKey, { id, sealed }: SealedChunk, sha256) =>
-      void dataOf(roomKey).chunks.set(id, { sealed: sealed.slice(), bytes: sealed.length, sha256, held: true }),
+    saveChunk: (roomKey, { id, sealed }: SealedChunk, { sha256, stampMs, isLoose }) =>
+      void dataOf(roomKey).chunks.set(id, {
+        sealed: sealed.slice(),
+        bytes: sealed.length,
+        sha256,
+        held: true,
+        isLoose,
+        stampMs,
+      }),
+    nameChunk(roomKey, id) {
+      const chunk = dataOf(roomKey).chunks.get(id);
+      if (chunk?.isLoose === true) dataOf(roomKey).chunks.set(id, { ...chunk, isLoose: false });
+    },
+    looseChunks: (roomKey) =>
+      [...dataOf(roomKey).chunks]
+        .flatMap(([id, { isLoose, held, bytes, stampMs }]) => (isLoose && held ? [{ id, bytes, stampMs }] : []))
+        .sort((one, other) => one.stampMs - other.stampMs),
+    dropChunk: (roomKey, id) => void dataOf(roomKey).chunks.delete(id),
     markDamaged(roomKey, id) {
       const chunk = dataOf(roomKey).chunks.get(id);
       if (chunk !== undefined) dataOf(roomKey).chunks.set(id, { ...chunk, held: false });

@@ -67,6 +67,18 @@ const migrations: readonly string[] = [
     PRIMARY KEY (room_key, height)
   ) STRICT;
   `,
+  `
+  -- State 3 of a chunk: held, and no record or checkpoint has named it yet. Such chunks give way when room is needed.
+  CREATE INDEX chunks_loose ON chunks (room_key, stamp_ms) WHERE state = 3;
+  -- What dropped chunks left of segment files, to be written over.
+  CREATE TABLE free_places (
+    segment INTEGER NOT NULL,
+    at      INTEGER NOT NULL,
+    bytes   INTEGER NOT NULL,
+    PRIMARY KEY (segment, at)
+  ) STRICT, WITHOUT ROWID;
+  CREATE INDEX free_places_bytes ON free_places (bytes);
+  `,
 ];
 
 /** Schema that this relay writes. */

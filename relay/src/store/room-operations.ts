@@ -21,6 +21,7 @@ import {
   type AdmissionKeys,
   checkpointsKeptMax,
   type Full,
+  looseIdleMs,
   type Missing,
   type RecordToStore,
   type RoomState,
@@ -48,6 +49,15 @@ export interface ChunkFacts {
   readonly bytes: number;
   /** False: condemned or damaged; `have` says no, and a new put revives it. */
   readonly held: boolean;
+  /** Held, and named by no record or checkpoint yet. */
+  readonly isLoose: boolean;
+}
+
+export interface LooseChunk {
+  readonly id: ChunkId;
+  readonly bytes: number;
+  /** When it was put. */
+  readonly stampMs: number;
 }
 
 /** Rows as the operations see them. Reads see the writes before them. */
@@ -63,7 +73,16 @@ export interface RoomRows {
   /** The bytes as they come from the medium, unchecked; undefined when they are gone. */
   chunkBytes(roomKey: number, id: ChunkId): Uint8Array | undefined;
   /** Adds or replaces. */
-  saveChunk(roomKey: number, chunk: SealedChunk, sha256: string, stampMs: number): void;
+  saveChunk(
+    roomKey: number,
+    chunk: SealedChunk,
+    facts: { readonly sha256: string; readonly stampMs: number; readonly isLoose: boolean },
+  ): void;
+  /** It is loose no more. */
+  nameChunk(roomKey: number, id: ChunkId): void;
+  /** Oldest first. */
+  looseChunks(roomKey: number): Iterable<LooseChunk>;
+  dropChunk(roomKey: number, id: ChunkId): void;
   markDamaged(roomKey: number, id: ChunkId): void;
   saveCheckpoint(roomKey: number, checkpoint: SealedCheckpoint, stampMs: number): void;
   /** Heights, newest first. */
@@ -71,6 +90,9 @@ export interface RoomRows {
   checkpoint(roomKey: number, height: number): SealedCheckpoint | undefined;
   dropCheckpoint(roomKey: number, height: number): void;
 }
+
+/** About half a gigabyte of an upload. */
+const askedMax = 16_384;
 
 export function createRoomOperations(rows: RoomRows, quotas: StoreQuotas): RoomStoreOperations {
   const headOf = (row: RoomRow | undefined): Head | null =>
@@ -90,21 +112,68 @@ export function createRoomOperations(rows: RoomRows, quotas: StoreQuotas): RoomS
   const roomFor = (room: RoomId, keys: AdmissionKeys, epoch: number): RoomRow =>
     rows.room(room) ?? rows.addRoom({ room, keys, epoch, height: 0, recordId: null, floor: 0, stampMs: 0, bytes: 0 });
 
-  function overQuota(row: RoomRow | undefined, bytes: number): Full | undefined {
+  /** `freed`: bytes that are about to go. */
+  function overQuota(row: RoomRow | undefined, bytes: number, freed = 0): Full | undefined {
     if ((row?.bytes ?? 0) + bytes > quotas.roomBytesMax) {
       return { kind: 'overQuota', what: `the room is full: it may hold ${quotas.roomBytesMax} bytes` };
     }
-    if (rows.totalBytes + bytes > quotas.totalBytesMax) {
+    if (rows.totalBytes - freed + bytes > quotas.totalBytesMax) {
       return { kind: 'overQuota', what: `the relay is full: it may hold ${quotas.totalBytesMax} bytes` };
     }
     return undefined;
+  }
+
+  /** When somebody last asked about a chunk that is loose: its upload goes on. The oldest are forgotten. */
+  const askedMs = new Map<ChunkId, number>();
+  /** By the callers' clock, of the newest write. */
+  let latestMs = 0;
+  function noteAsked(id: ChunkId): void {
+    askedMs.delete(id);
+    askedMs.set(id, latestMs);
+    if (askedMs.size <= askedMax) return;
+    for (const oldest of askedMs.keys()) {
+      askedMs.delete(oldest);
+      return;
+    }
+  }
+
+  /**
+   * The room as it is when `growth` fits, with loose chunks dropped for that as far as needed; or why it does not, and then nothing
+   * was changed. A record needs all that it names; other uploads count while somebody goes on with them.
+   */
+  function roomMadeFor(
+    row: RoomRow | undefined,
+    growth: number,
+    mayDrop: (chunk: LooseChunk) => boolean,
+  ): { readonly row: RoomRow | undefined } | Full {
+    const full = overQuota(row, growth);
+    if (full === undefined || row === undefined) return full ?? { row };
+    const dropped: ChunkId[] = [];
+    let freed = 0;
+    for (const chunk of rows.looseChunks(row.key)) {
+      if (!mayDrop(chunk)) continue;
+      dropped.push(chunk.id);
+      freed += chunk.bytes;
+      if (overQuota({ ...row, bytes: row.bytes - freed }, growth, freed) === undefined) break;
+    }
+    if (overQuota({ ...row, bytes: row.bytes - freed }, growth, freed) !== undefined) return full;
+    for (const id of dropped) rows.dropChunk(row.key, id);
+    const smaller = { ...row, bytes: row.bytes - freed };
+    rows.updateRoom(smaller);
+    return { row: smaller };
   }
 
   /** Which of `chunks` a put would store, each once, with its hash and the bytes that the room grows by. */
   function newOnes(row: RoomRow | undefined, chunks: readonly SealedChunk[]) {
     const wanted = new Map<
       ChunkId,
-      { readonly chunk: SealedChunk; readonly sha256: string; readonly growth: number }
+      {
+        readonly chunk: SealedChunk;
+        readonly sha256: string;
+        readonly growth: number;
+        /** Nothing is known of it: no record has named it. */
+        readonly isNew: boolean;
+      }
     >();
     for (const chunk of chunks) {
       const held = row && rows.chunkFacts(row.key, chunk.id);
@@ -113,7 +182,12 @@ export function createRoomOperations(rows: RoomRows, quotas: StoreQuotas): RoomS
       const sha256 = sha256Hex(chunk.sealed);
       // Held bytes stay, unless only the new ones are what the id says (the interface: first put wins).
       if (before !== undefined && (before === chunk.id || sha256 !== chunk.id)) continue;
-      wanted.set(chunk.id, { chunk, sha256, growth: chunk.sealed.length - (held?.bytes ?? 0) });
+      wanted.set(chunk.id, {
+        chunk,
+        sha256,
+        growth: chunk.sealed.length - (held?.bytes ?? 0),
+        isNew: held === undefined || held.isLoose,
+      });
     }
     return wanted;
   }
@@ -179,6 +253,18 @@ export function createRoomOperations(rows: RoomRows, quotas: StoreQuotas): RoomS
     return { kind: 'missing', ids: [...missing].slice(0, limits.idsPerRequestMax) };
   }
 
+  /** Everything that a record brings to life; all of it is held or coming. */
+  function* namedBy(
+    row: RoomRow | undefined,
+    entry: RecordToStore,
+    coming: ReadonlyMap<ChunkId, { readonly chunk: SealedChunk; readonly sha256: string }>,
+  ): Generator<ChunkId> {
+    yield* entry.bodyChunks;
+    yield* entry.adds;
+    yield* entry.addsLists;
+    for (const ids of listed(row, entry.addsLists, coming, new Set())) yield* ids;
+  }
+
   /** Records after a height that fit, at least one if there is one. */
   function recordsAfter(row: RoomRow, after: number, bytesMax: number): readonly SealedRecord[] {
     if (after + 1 < row.floor || row.recordId === null) return [];
@@ -221,12 +307,16 @@ export function createRoomOperations(rows: RoomRows, quotas: StoreQuotas): RoomS
       if (missing !== undefined) return missing;
       let growth = recordBytes(entry.record);
       for (const one of coming.values()) growth += one.growth;
-      const full = overQuota(before, growth);
-      if (full !== undefined) return full;
+      latestMs = Math.max(latestMs, nowMs);
+      const named = new Set<ChunkId>(namedBy(before, entry, coming));
+      const made = roomMadeFor(before, growth, ({ id }) => !named.has(id) && !coming.has(id));
+      if ('kind' in made) return made;
 
-      const row = roomFor(room, keys, entry.epoch);
+      const row = made.row ?? roomFor(room, keys, entry.epoch);
       const stampMs = stampFor(row, nowMs);
-      for (const { chunk, sha256 } of coming.values()) rows.saveChunk(row.key, chunk, sha256, stampMs);
+      for (const { chunk, sha256 } of coming.values())
+        rows.saveChunk(row.key, chunk, { sha256, stampMs, isLoose: false });
+      for (const id of named) if (!coming.has(id)) rows.nameChunk(row.key, id);
       rows.addRecord(row.key, entry, stampMs);
       rows.updateRoom({
         ...row,
@@ -268,7 +358,11 @@ export function createRoomOperations(rows: RoomRows, quotas: StoreQuotas): RoomS
 
       const row = roomFor(room, keys, last.epoch);
       const stampMs = stampFor(row, nowMs);
-      for (const entry of entries) rows.addRecord(row.key, entry, stampMs);
+      for (const entry of entries) {
+        for (const id of namedBy(row, entry, new Map())) rows.nameChunk(row.key, id);
+        rows.addRecord(row.key, entry, stampMs);
+      }
+      for (const id of checkpoint.lists) rows.nameChunk(row.key, id);
       rows.saveCheckpoint(row.key, checkpoint, stampMs);
       rows.updateRoom({
         ...row,
@@ -296,7 +390,20 @@ export function createRoomOperations(rows: RoomRows, quotas: StoreQuotas): RoomS
 
     have(room, ids) {
       const row = rows.room(room);
-      return ids.map((id) => row !== undefined && rows.chunkFacts(row.key, id)?.held === true);
+      return ids.map((id) => {
+        const facts = row === undefined ? undefined : rows.chunkFacts(row.key, id);
+        if (facts?.held === true && facts.isLoose) noteAsked(id);
+        return facts?.held === true;
+      });
+    },
+
+    keep(room, ids) {
+      const row = rows.room(room);
+      return ids.map((id) => {
+        const facts = row === undefined ? undefined : rows.chunkFacts(row.key, id);
+        if (row !== undefined && facts?.held === true && facts.isLoose) rows.nameChunk(row.key, id);
+        return facts?.held === true;
+      });
     },
 
     put({ room, keys, chunks, nowMs }) {
@@ -304,13 +411,17 @@ export function createRoomOperations(rows: RoomRows, quotas: StoreQuotas): RoomS
       const coming = newOnes(before, chunks);
       let growth = 0;
       for (const one of coming.values()) growth += one.growth;
-      const full = growth > 0 ? overQuota(before, growth) : undefined;
-      if (full !== undefined) return full;
+      latestMs = Math.max(latestMs, nowMs);
+      const isIdle = ({ id, stampMs }: LooseChunk): boolean =>
+        !coming.has(id) && Math.max(stampMs, askedMs.get(id) ?? 0) < nowMs - looseIdleMs;
+      const made = growth > 0 ? roomMadeFor(before, growth, isIdle) : { row: before };
+      if ('kind' in made) return made;
       if (coming.size === 0) return { kind: 'stored' };
 
-      const row = roomFor(room, keys, 0);
+      const row = made.row ?? roomFor(room, keys, 0);
       const stampMs = stampFor(row, nowMs);
-      for (const { chunk, sha256 } of coming.values()) rows.saveChunk(row.key, chunk, sha256, stampMs);
+      for (const { chunk, sha256, isNew } of coming.values())
+        rows.saveChunk(row.key, chunk, { sha256, stampMs, isLoose: isNew });
       rows.updateRoom({ ...row, stampMs, bytes: row.bytes + growth });
       return { kind: 'stored' };
     },
@@ -355,6 +466,7 @@ export function createRoomOperations(rows: RoomRows, quotas: StoreQuotas): RoomS
       if (full !== undefined) return full;
 
       const stampMs = stampFor(row, nowMs);
+      for (const id of checkpoint.lists) rows.nameChunk(row.key, id);
       rows.saveCheckpoint(row.key, checkpoint, stampMs);
       let bytes = row.bytes + growth;
       for (const height of rows.checkpointHeights(row.key).slice(checkpointsKeptMax)) {

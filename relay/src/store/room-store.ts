@@ -13,6 +13,9 @@
  * - **Ordered.** Operations take effect in the order of the calls, and their promises resolve in that order.
  * - **First put wins.** A chunk that is held keeps its bytes, unless only the new bytes are those that its id names
  *   (a clear list-chunk or a piece of a body), or the held ones no longer match what was stored (GC5).
+ * - **What no record names gives way.** A chunk that was put, and that neither a record nor a checkpoint has named, may be the part of
+ *   an upload that will never be whole. It counts for the quota, and is dropped for a record that needs the room, and for other puts
+ *   once nobody has put it or asked about it for `looseIdleMs`; whoever still needs it hears that it is missing and puts it again.
  * - **Expected refusals are answers**, in the outcome types below; anything else rejects with StoreError, after which the store
  *   goes on serving.
  */
@@ -126,13 +129,13 @@ export interface ChunksAnswer {
 }
 
 export interface RoomStore {
-  /** 16 random bytes, made with the store, so that a refilled one is recognised (RB4). */
+  /** 16 random bytes, made with the store, so that a refilled one is recognised (RB4). Another one after a failure, perhaps. */
   readonly storeId: Uint8Array;
 
-  /** Why the store does not serve at this moment, or null: what /healthz says. Passes by itself unless `ended` has resolved. */
+  /** Why the store does not serve at this moment, or null: what /healthz says. */
   health(): StoreError | null;
-  /** Resolves when the store can serve no more although nobody closed it. */
-  readonly ended: Promise<StoreError>;
+  /** Called each time that the store stops serving although nobody closed it; what is asked until it serves again rejects. */
+  onFailure(listener: (error: StoreError) => void): void;
 
   lookUp(room: RoomId, known: Head | null): Promise<RoomLookup>;
 
@@ -154,6 +157,9 @@ export interface RoomStore {
   /** One boolean an id, in order. */
   have(room: RoomId, ids: readonly ChunkId[]): Promise<readonly boolean[]>;
 
+  /** As `have`; besides, those that are held are not given up for want of room any more: a checkpoint is about to list them. */
+  keep(room: RoomId, ids: readonly ChunkId[]): Promise<readonly boolean[]>;
+
   put(request: PutRequest): Promise<PutOutcome>;
 
   /** A prefix of `ids`: as many as fit, but at least one; missing ones are named. Bytes that no longer match are missing (GC5). */
@@ -171,7 +177,7 @@ export interface RoomStore {
 
 /** The same operations without promises: what one thread carries out, inside a transaction of its own. */
 export type RoomStoreOperations = {
-  readonly [Name in Exclude<keyof RoomStore, 'storeId' | 'health' | 'ended' | 'close'>]: (
+  readonly [Name in Exclude<keyof RoomStore, 'storeId' | 'health' | 'onFailure' | 'close'>]: (
     ...args: Parameters<RoomStore[Name]>
   ) => Awaited<ReturnType<RoomStore[Name]>>;
 };
@@ -185,6 +191,9 @@ export interface StoreQuotas {
 
 /** Generous: a private relay should not refuse its owner before the disk does. */
 export const defaultQuotas: StoreQuotas = { roomBytesMax: 256 * 2 ** 30, totalBytesMax: 1024 * 2 ** 30 };
+
+/** Longer than a refused upload waits before it is tried again, with all that it has put so far asked about. */
+export const looseIdleMs = 10 * 60_000;
 
 /** Enough for a peer that asks for one below a height it trusts; each is a few kilobytes beside its shared pages. */
 export const checkpointsKeptMax = 16;
@@ -205,3 +214,7 @@ export class StoreError extends Error {
     this.retryable = code === 'disk-full' || code === 'busy' || code === 'failed';
   }
 }
+
+/** What is wrong with the store, and not with what was asked of it. A full disk still serves all readers. */
+export const isMediumFault = ({ code }: { readonly code: StoreErrorCode }): boolean =>
+  code === 'damaged' || code === 'failed';

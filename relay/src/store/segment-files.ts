@@ -28,7 +28,9 @@ export interface SegmentPlace {
 export interface SegmentFiles {
   /** Writes behind the mark. Not durable, and not counted, before `flush`. */
   append(bytes: Uint8Array): SegmentPlace;
-  /** Flushes what was appended and returns the new marks for the transaction to store. */
+  /** Writes over bytes that no committed row names; durable by `flush`. */
+  rewrite(place: SegmentPlace, bytes: Uint8Array): void;
+  /** Flushes what was appended or rewritten, and returns the new marks for the transaction to store. */
   flush(): readonly { readonly segment: number; readonly bytes: number }[];
   /** After the commit of those marks. */
   keep(): void;
@@ -49,6 +51,8 @@ export function openSegmentFiles(directory: string, marks: ReadonlyMap<number, n
   /** Segments that were closed for being full since the last commit, with their lengths. */
   let filled: { segment: number; bytes: number; start: number }[] = [];
   const readers = new Map<number, number>();
+  /** Segments that are written over in this turn. */
+  const rewritten = new Map<number, number>();
   const pathOf = (segment: number): string => join(directory, `${String(segment).padStart(8, '0')}.segment`);
 
   function openWriter(): number {
@@ -77,6 +81,11 @@ export function openSegmentFiles(directory: string, marks: ReadonlyMap<number, n
   function closeWriter(): void {
     if (writer !== undefined) closeSync(writer);
     writer = undefined;
+  }
+
+  function closeRewritten(): void {
+    for (const file of rewritten.values()) closeSync(file);
+    rewritten.clear();
   }
 
   function readerOf(segment: number): number | undefined {
@@ -115,17 +124,26 @@ export function openSegmentFiles(directory: string, marks: ReadonlyMap<number, n
       end += bytes.length;
       return place;
     },
+    rewrite({ segment, at }, bytes) {
+      const file = rewritten.get(segment) ?? openSync(pathOf(segment), 'r+');
+      rewritten.set(segment, file);
+      for (let written = 0; written < bytes.length; )
+        written += writeSync(file, bytes, written, bytes.length - written, at + written);
+    },
     flush() {
+      for (const file of rewritten.values()) fdatasyncSync(file);
       if (writer !== undefined && end > kept) fdatasyncSync(writer);
       const marks = filled.map(({ segment, bytes }) => ({ segment, bytes }));
       if (end > kept) marks.push({ segment: current, bytes: end });
       return marks;
     },
     keep() {
+      closeRewritten();
       filled = [];
       kept = end;
     },
     drop() {
+      closeRewritten();
       const first = filled[0];
       if (first !== undefined) {
         current = first.segment;
@@ -149,6 +167,7 @@ export function openSegmentFiles(directory: string, marks: ReadonlyMap<number, n
       return bytes;
     },
     close() {
+      closeRewritten();
       closeWriter();
       for (const file of readers.values()) closeSync(file);
       readers.clear();

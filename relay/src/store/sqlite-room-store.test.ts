@@ -21,7 +21,7 @@ import { decodeRecordHeader, noRecordId, recordIdOf, type SealedChunk } from '@d
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import { type SampleRecord, sampleChunk, sampleRoom } from '../testing/sample-room.ts';
 import { schemaVersion } from './migrations.ts';
-import type { RoomStore } from './room-store.ts';
+import { looseIdleMs, type RoomStore } from './room-store.ts';
 import { sqliteRoomStore } from './sqlite-room-store.ts';
 
 const room = sampleRoom('one');
@@ -232,4 +232,35 @@ test('CLOCK: stamps are max(previous, now)', async () => {
   const stamps = database.prepare('SELECT stamp_ms FROM records ORDER BY height').all();
   database.close();
   expect(stamps.map((row) => row['stamp_ms'])).toEqual([5_000, 5_000, 7_000, 7_000]);
+});
+
+test('what was dropped leaves room in the segment files, which do not grow by what takes its place', async () => {
+  const quotas = { roomBytesMax: 500_000, totalBytesMax: 10_000_000 };
+  const opened = async (): Promise<RoomStore> => {
+    const store = await sqliteRoomStore({ dataDir, quotas });
+    stores.push(store);
+    return store;
+  };
+  const segmentBytes = (): number =>
+    readdirSync(join(dataDir, 'segments')).reduce(
+      (sum, name) => sum + readFileSync(join(dataDir, 'segments', name)).length,
+      0,
+    );
+  let store = await opened();
+  let newest: readonly SealedChunk[] = [];
+  for (let round = 0; round < 12; round++) {
+    newest = [0, 1, 2].map((at) => sampleChunk(`${round} ${at}`, 100_000 - at * 1_000));
+    const nowMs = (round + 1) * 2 * looseIdleMs;
+    expect((await store.put({ room: room.id, keys: room.keys, chunks: newest, nowMs })).kind).toBe('stored');
+    if (round % 4 !== 3) continue;
+    await store.close();
+    store = await opened();
+  }
+  expect(segmentBytes()).toBeLessThan(1_000_000);
+  const found = await store.get(
+    room.id,
+    newest.map(({ id }) => id),
+    1_000_000,
+  );
+  expect(found.chunks).toEqual(newest);
 });

@@ -1,12 +1,16 @@
 /**
  * The durable store (rule FAST4): node:sqlite and segment files in a worker thread of their own, so that no flush ever holds up
  * the sockets. Calls cross as data and come back in order. What is in them is decided in room-operations.ts, how it is kept in
- * sqlite-rows.ts; here are the port's promises, the bound of what may wait, and the end of the thread.
+ * sqlite-rows.ts; here are the port's promises, the bound of what may wait, and the end of the thread. What follows such an end
+ * is reopening-room-store.ts.
  */
 import { Worker } from 'node:worker_threads';
 import { limits, type SealedChunk, type SealedRecord } from '@driftless/protocol';
+import { type Clock, systemClock } from '../clock.ts';
+import { type OpenedStore, reopeningRoomStore } from './reopening-room-store.ts';
 import {
   defaultQuotas,
+  isMediumFault,
   type RecordToStore,
   type RoomStore,
   type RoomStoreOperations,
@@ -29,6 +33,8 @@ export interface SqliteRoomStoreOptions {
   readonly databasePagesMax?: number;
   /** The built sqlite-store-worker, where the code is bundled. From source it is found beside this file. */
   readonly workerUrl?: URL;
+  /** For the pauses between attempts to open it again. */
+  readonly clock?: Clock;
 }
 
 /** What crosses to the worker, and back. */
@@ -56,7 +62,11 @@ interface Waiting {
 }
 
 /** Opens, or makes, the store. Rejects with StoreError: damaged, newer, in-use, disk-full, failed. */
-export async function sqliteRoomStore(options: SqliteRoomStoreOptions): Promise<RoomStore> {
+export function sqliteRoomStore(options: SqliteRoomStoreOptions): Promise<RoomStore> {
+  return reopeningRoomStore(() => openThread(options), { clock: options.clock ?? systemClock });
+}
+
+async function openThread(options: SqliteRoomStoreOptions): Promise<OpenedStore> {
   const { dataDir, quotas = defaultQuotas, databasePagesMax } = options;
   const workerData: WorkerData = {
     options: { dataDir, quotas, ...(databasePagesMax === undefined ? {} : { databasePagesMax }) },
@@ -143,7 +153,7 @@ export async function sqliteRoomStore(options: SqliteRoomStoreOptions): Promise<
   return {
     storeId,
     health,
-    ended: endedUnasked,
+    endedUnasked,
     lookUp: (room, known) => call('lookUp', room, known),
     append: (request) =>
       call('append', { ...request, entry: tightEntry(request.entry), chunks: request.chunks.map(tightChunk) }),
@@ -160,6 +170,7 @@ export async function sqliteRoomStore(options: SqliteRoomStoreOptions): Promise<
     records: (room, range) => call('records', room, range),
     locate: (room, heads) => call('locate', room, heads.slice(0, limits.headsPerLocateMax)),
     have: (room, ids) => call('have', room, ids),
+    keep: (room, ids) => call('keep', room, ids),
     put: (request) => call('put', { ...request, chunks: request.chunks.map(tightChunk) }),
     get: (room, ids, bytesMax) => call('get', room, ids, bytesMax),
     putCheckpoint: (request) =>
@@ -184,8 +195,6 @@ export async function sqliteRoomStore(options: SqliteRoomStoreOptions): Promise<
 }
 
 const storeErrorOf = ({ code, message }: WireError): StoreError => new StoreError(code, message);
-/** What is wrong with the store, and not with what was asked of it. A full disk still serves all readers. */
-const isMediumFault = ({ code }: WireError): boolean => code === 'damaged' || code === 'failed';
 
 /** The worker's first word: the store's id, or why it cannot be opened. */
 function opened(worker: Worker): Promise<Uint8Array> {

@@ -13,11 +13,14 @@ import { hexOf, idBytes } from './bytes.ts';
 import { migrate } from './migrations.ts';
 import { createRoomOperations, type RoomRow, type RoomRows } from './room-operations.ts';
 import { type RoomStoreOperations, StoreError, type StoreQuotas } from './room-store.ts';
-import { openSegmentFiles, type SegmentFiles } from './segment-files.ts';
+import { openSegmentFiles, type SegmentFiles, type SegmentPlace } from './segment-files.ts';
 import { asStoreError, openNodeSqlDb, type SqlDb, type SqlRow, type SqlStatement, translated } from './sql-db.ts';
 
 /** Chunks above this go to segment files; below, a row is as fast and needs no second flush. */
 const segmentFromBytes = 64 * 1024;
+/** States of a chunk, as in migrations.ts; any other is neither. */
+const stateHeld = 0;
+const stateLoose = 3;
 /** Databases up to this size are checked whole when opened (about a second); larger ones page by page as they are read. */
 const checkedBytesMax = 128 * 1024 * 1024;
 /** A turn takes no further operation after this long, so that the first one waits at most as long again (FAST4). */
@@ -132,6 +135,7 @@ function openRooms(db: SqlDb, storeId: Uint8Array, dataDir: string, quotas: Stor
       throw error;
     }
     segments.keep();
+    rows.settled();
     return results.map((result, index) => readBack(rows, calls[index], result));
   }
 
@@ -165,6 +169,7 @@ function isWrite(call: StoreCall): boolean {
     case 'seed':
     case 'put':
     case 'putCheckpoint':
+    case 'keep':
       return true;
     // May mark a damaged chunk, by a statement of its own.
     case 'get':
@@ -197,6 +202,8 @@ function carryOut(operations: RoomStoreOperations, call: StoreCall): StoreAnswer
       return operations.locate(...call.args);
     case 'have':
       return operations.have(...call.args);
+    case 'keep':
+      return operations.keep(...call.args);
     case 'checkpoint':
       return operations.checkpoint(...call.args);
   }
@@ -217,8 +224,8 @@ function headOfAnswer(answer: StoreAnswer): Head | undefined {
   return answer.kind === 'appended' || answer.kind === 'seeded' ? answer.head : undefined;
 }
 
-/** `forget` is called after a rollback. */
-function sqliteRows(db: SqlDb, segments: SegmentFiles): RoomRows & { forget(): void } {
+/** `settled` is called after a commit, `forget` after a rollback. */
+function sqliteRows(db: SqlDb, segments: SegmentFiles): RoomRows & { settled(): void; forget(): void } {
   const sql = {
     total: db.prepare('SELECT COALESCE(SUM(bytes), 0) AS bytes FROM rooms'),
     room: db.prepare('SELECT * FROM rooms WHERE room = ?'),
@@ -236,10 +243,18 @@ function sqliteRows(db: SqlDb, segments: SegmentFiles): RoomRows & { forget(): v
     chunkFacts: db.prepare('SELECT state, bytes, sha256 FROM chunks WHERE room_key = ? AND id = ?'),
     chunk: db.prepare('SELECT bytes, segment, at, sealed FROM chunks WHERE room_key = ? AND id = ?'),
     saveChunk: db.prepare(
-      `INSERT INTO chunks (room_key, id, state, stamp_ms, bytes, sha256, segment, at, sealed) VALUES (?, ?, 0, ?, ?, ?, ?, ?, ?)
-       ON CONFLICT (room_key, id) DO UPDATE SET state = 0, stamp_ms = excluded.stamp_ms, bytes = excluded.bytes,
+      `INSERT INTO chunks (room_key, id, state, stamp_ms, bytes, sha256, segment, at, sealed) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)
+       ON CONFLICT (room_key, id) DO UPDATE SET state = excluded.state, stamp_ms = excluded.stamp_ms, bytes = excluded.bytes,
          sha256 = excluded.sha256, segment = excluded.segment, at = excluded.at, sealed = excluded.sealed`,
     ),
+    nameChunk: db.prepare('UPDATE chunks SET state = 0 WHERE room_key = ? AND id = ? AND state = 3'),
+    looseChunks: db.prepare(
+      'SELECT id, bytes, stamp_ms FROM chunks WHERE room_key = ? AND state = 3 ORDER BY stamp_ms',
+    ),
+    dropChunk: db.prepare('DELETE FROM chunks WHERE room_key = ? AND id = ? RETURNING segment, at, bytes'),
+    freePlaces: db.prepare('SELECT segment, at, bytes FROM free_places WHERE bytes >= ? ORDER BY bytes LIMIT 32'),
+    addFreePlace: db.prepare('INSERT INTO free_places (segment, at, bytes) VALUES (?, ?, ?)'),
+    takeFreePlace: db.prepare('DELETE FROM free_places WHERE segment = ? AND at = ?'),
     markDamaged: db.prepare('UPDATE chunks SET state = 2 WHERE room_key = ? AND id = ?'),
     saveCheckpoint: db.prepare(
       `INSERT INTO checkpoints (room_key, height, record_id, epoch, stamp_ms, lists, sealed, signature) VALUES (?, ?, ?, ?, ?, ?, ?, ?)
@@ -253,13 +268,34 @@ function sqliteRows(db: SqlDb, segments: SegmentFiles): RoomRows & { forget(): v
   let totalBytes: number | undefined;
   /** Bytes by room as last seen, to carry the total along without summing again. */
   const bytesByRoom = new Map<number, number>();
+  /** Places that this turn freed: a rollback would bring their chunks back, so nothing is written over them before the commit. */
+  const freedNow = new Set<string>();
+
+  /** Where a large chunk is written: over what a dropped one left, if it fits, else behind everything. */
+  function place(sealed: Uint8Array): SegmentPlace {
+    for (const found of sql.freePlaces.iterate(sealed.length)) {
+      const [segment, at, bytes] = [Number(found['segment']), Number(found['at']), Number(found['bytes'])];
+      if (freedNow.has(`${segment}:${at}`)) continue;
+      translated(() => segments.rewrite({ segment, at }, sealed));
+      sql.takeFreePlace.run(segment, at);
+      if (bytes - sealed.length > segmentFromBytes) {
+        sql.addFreePlace.run(segment, at + sealed.length, bytes - sealed.length);
+      }
+      return { segment, at };
+    }
+    return translated(() => segments.append(sealed));
+  }
 
   return {
     get totalBytes() {
       totalBytes ??= Number(sql.total.get()?.['bytes'] ?? 0);
       return totalBytes;
     },
+    settled() {
+      freedNow.clear();
+    },
     forget() {
+      freedNow.clear();
       totalBytes = undefined;
       bytesByRoom.clear();
     },
@@ -322,7 +358,8 @@ function sqliteRows(db: SqlDb, segments: SegmentFiles): RoomRows & { forget(): v
       const found = sql.chunkFacts.get(roomKey, idBytes(id));
       return (
         found && {
-          held: found['state'] === 0,
+          held: found['state'] === stateHeld || found['state'] === stateLoose,
+          isLoose: found['state'] === stateLoose,
           bytes: Number(found['bytes']),
           sha256: hexOf(blob(found, 'sha256')),
         }
@@ -335,18 +372,36 @@ function sqliteRows(db: SqlDb, segments: SegmentFiles): RoomRows & { forget(): v
       const place = { segment: Number(found['segment']), at: Number(found['at']) };
       return translated(() => segments.read(place, Number(found['bytes'])));
     },
-    saveChunk(roomKey, { id, sealed }, sha256, stampMs) {
-      const place = sealed.length > segmentFromBytes ? translated(() => segments.append(sealed)) : undefined;
+    saveChunk(roomKey, { id, sealed }, { sha256, stampMs, isLoose }) {
+      const at = sealed.length > segmentFromBytes ? place(sealed) : undefined;
       sql.saveChunk.run(
         roomKey,
         idBytes(id),
+        isLoose ? stateLoose : stateHeld,
         stampMs,
         sealed.length,
         idBytes(sha256),
-        place?.segment ?? null,
-        place?.at ?? null,
-        place === undefined ? sealed : null,
+        at?.segment ?? null,
+        at?.at ?? null,
+        at === undefined ? sealed : null,
       );
+    },
+    nameChunk: (roomKey, id) => void sql.nameChunk.run(roomKey, idBytes(id)),
+    *looseChunks(roomKey) {
+      for (const found of sql.looseChunks.iterate(roomKey)) {
+        yield {
+          id: hexOf(blob(found, 'id')) as ChunkId,
+          bytes: Number(found['bytes']),
+          stampMs: Number(found['stamp_ms']),
+        };
+      }
+    },
+    dropChunk(roomKey, id) {
+      const dropped = sql.dropChunk.get(roomKey, idBytes(id));
+      if (dropped === undefined || dropped['segment'] === null) return;
+      const [segment, at] = [Number(dropped['segment']), Number(dropped['at'])];
+      sql.addFreePlace.run(segment, at, Number(dropped['bytes']));
+      freedNow.add(`${segment}:${at}`);
     },
     markDamaged: (roomKey, id) => sql.markDamaged.run(roomKey, idBytes(id)),
     saveCheckpoint: (roomKey, checkpoint, stampMs) =>

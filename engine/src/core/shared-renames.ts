@@ -5,11 +5,14 @@
  * name, the table then sees an edit on one side, or two to be merged; where it has another one, it sees a file that the room
  * renamed, and the disk follows: the room's order decides.
  *
- * What is gone on both sides is paired with what is new on each: by its bytes, unique on both ends; below a directory by the
- * way that the directory went; and where one side's new name is known, and new on the other side too, that is the name there.
+ * What left its path on both sides is paired with what is new on each: by its bytes, unique on both ends; below a directory by
+ * the way that the directory went; and where one side's new name is known, and new on the other side too, that is the name
+ * there. Files that change places, or move up in a row, leave and arrive at once: they count only together, when each path of
+ * the ring or row is explained. What was edited on both sides has no bytes left to be known by (both-new-files.ts).
  * Pure; O(changed rows).
  */
 import { comparePaths, type Digest, type Entry, type RelPath } from '@driftless/protocol';
+import { pairNewOnBoth } from './both-new-files.ts';
 import { liveEntry } from './entry-encoding.ts';
 import { isRenameable, uniquePairs } from './rename-detection.ts';
 import type { Row, RowView } from './row.ts';
@@ -38,32 +41,66 @@ export interface SharedRenames {
 const none: SharedRenames = { bases: [], waiting: new Set() };
 
 export function sharedRenames({ rows, view, settled }: SharedRenamesOptions): SharedRenames {
-  const gone = rows.filter(isGone);
-  if (gone.length === 0) return none;
-  const here = newNames({ gone, rows, view, side: localSide });
-  const there = newNames({ gone, rows, view, side: roomSide });
-  const found: { readonly path: RelPath; readonly base: Entry; readonly names: Names }[] = [];
+  const left = rows.filter(hasLeft);
+  if (left.length === 0) return none;
+  const here = newNames({ left, rows, view, side: localSide });
+  const there = newNames({ left, rows, view, side: roomSide });
+  const found: Found[] = [];
   const taken = new Set<RelPath>();
   const waiting = new Set<RelPath>();
-  for (const { path, base } of gone) {
+  for (const { path, base } of left) {
     const names = namesOf({ path, here, there, view });
-    if (names === undefined || base === null) continue;
+    if (names === undefined || base === null || taken.has(names.here)) continue;
     const local = view.row(names.here);
     const remote = view.row(names.there);
-    if (taken.has(names.here) || !isFreeOrFit(local, base) || !isFreeOrFit(remote, base)) continue;
+    if (!isLeftAlike(names, local) && !(isFreeOrFit(local, base) && isFreeOrFit(remote, base))) continue;
     // Nothing is left of it on either side, or a look at it is still to come.
     if (localSide.kindAt(local) === undefined && roomSide.kindAt(remote) === undefined) continue;
-    taken.add(names.here);
+    taken.add(names.here).add(names.there);
     found.push({ path, base, names });
-    if (![path, names.here, names.there].every(settled)) for (const top of names.tops) waiting.add(top);
   }
-  const bases = found
-    .filter(({ names }) => !names.tops.some((top) => waiting.has(top)))
-    .flatMap(({ path, base, names }): MovedBase[] => [
-      { path, base: null },
-      { path: names.here, base },
-    ]);
-  return { bases: bases.sort((a, b) => comparePaths(a.path, b.path)), waiting };
+  const known = new Set(found.map(({ path }) => path));
+  for (const { from, to } of pairNewOnBoth({
+    old: left.filter(({ path }) => !known.has(path)),
+    found: rows.filter((row) => !taken.has(row.path) && isNewOnBoth(row, here, there)),
+    isFreed: (row) => isGone(row) || taken.has(row.path),
+  })) {
+    const names = { here: to.path, there: to.path, tops: [from.path, to.path] };
+    if (from.base !== null) found.push({ path: from.path, base: from.base, names });
+  }
+  const explained = withoutLooseEnds(found, view);
+  for (const { path, names } of explained)
+    if (![path, names.here, names.there].every(settled)) for (const top of names.tops) waiting.add(top);
+  const bases = new Map<RelPath, Entry | null>();
+  const isReady = ({ names }: Found): boolean => !names.tops.some((top) => waiting.has(top));
+  // Of a ring or row of files all wait for one.
+  const moved = withoutLooseEnds(explained.filter(isReady), view);
+  const isMoved = new Set(moved);
+  for (const one of explained) if (!isMoved.has(one)) for (const top of one.names.tops) waiting.add(top);
+  for (const { path } of moved) bases.set(path, null);
+  for (const { base, names } of moved) bases.set(names.here, base);
+  return {
+    bases: [...bases].map(([path, base]) => ({ path, base })).sort((a, b) => comparePaths(a.path, b.path)),
+    waiting,
+  };
+}
+
+interface Found {
+  readonly path: RelPath;
+  readonly base: Entry;
+  readonly names: Names;
+}
+
+/** A path that something else has come to must have been left for elsewhere, and what left it counts only if the path is taken or empty. */
+function withoutLooseEnds(found: readonly Found[], view: RowView): readonly Found[] {
+  const from = new Set(found.map(({ path }) => path));
+  const to = new Set(found.map(({ names }) => names.here));
+  const kept = found.filter(({ path, names }) => {
+    const own = view.row(path);
+    const isExplained = own === undefined || isGone(own) || to.has(path);
+    return isExplained && ((view.row(names.here)?.base ?? null) === null || from.has(names.here));
+  });
+  return kept.length === found.length ? kept : withoutLooseEnds(kept, view);
 }
 
 /** The view with the bases where they belong. */
@@ -123,23 +160,26 @@ interface NewNames {
 }
 
 function newNames(options: {
-  readonly gone: readonly Row[];
+  readonly left: readonly Row[];
   readonly rows: readonly Row[];
   readonly view: RowView;
   readonly side: Side;
 }): NewNames {
-  const { gone, rows, view, side } = options;
-  const appeared = rows.filter((row) => row.base === null && side.kindAt(row) !== undefined);
-  const goneDigest = ({ base }: Row): Digest | undefined =>
+  const { left, rows, view, side } = options;
+  const isOther = new Set(left);
+  const appeared = rows.filter(
+    (row) => side.kindAt(row) !== undefined && (row.base === null || (isOther.has(row) && row.base.kind === 'file')),
+  );
+  const leftDigest = ({ base }: Row): Digest | undefined =>
     base?.kind === 'file' && base.content.size > 0 ? base.content.digest : undefined;
-  const pairs = uniquePairs({ rows: gone, digestOf: goneDigest }, { rows: appeared, digestOf: side.digestAt });
+  const pairs = uniquePairs({ rows: left, digestOf: leftDigest }, { rows: appeared, digestOf: side.digestAt });
   return {
     files: new Map(pairs.map(([from, to]) => [from.path, to.path])),
     directories: directoriesOf(pairs, view, side),
   };
 }
 
-/** Where directories went that are gone on both sides: what most of their files say. */
+/** Where directories went that left on both sides: what most of their files say. */
 function directoriesOf(
   pairs: readonly (readonly [Row, Row])[],
   view: RowView,
@@ -186,7 +226,8 @@ function namesOf(options: {
   const { path, here, there, view } = options;
   const isNewOn = (side: Side, name: RelPath): boolean => {
     const row = view.row(name);
-    return isRenameable(row) && side.kindAt(row) !== undefined;
+    const isVacatedThere = (side === localSide ? here : there).files.has(name);
+    return (isRenameable(row) || isVacatedThere) && side.kindAt(row) !== undefined;
   };
   const alsoNew = (side: Side, name: RelPath | undefined): RelPath | undefined =>
     name !== undefined && isNewOn(side, name) ? name : undefined;
@@ -210,6 +251,27 @@ function namesOf(options: {
   return names === undefined || top === undefined
     ? undefined
     : { ...names, tops: [oldTop, top.here, top.there, names.here, names.there] };
+}
+
+/** In scope and not held, agreed on once, and on neither side what it was. */
+function hasLeft(row: Row): boolean {
+  if (isGone(row)) return true;
+  const { base, outOfScope, hold } = row;
+  if (base?.kind !== 'file' || outOfScope !== null || hold !== null) return false;
+  const isOther = (side: Side): boolean =>
+    side.kindAt(row) === undefined || (side.kindAt(row) === 'file' && side.digestAt(row) !== base.content.digest);
+  return isOther(localSide) && isOther(roomSide);
+}
+
+/** One path, the same on both sides, and both left it with what was agreed on there. */
+function isLeftAlike({ here: name, there: other }: Pair, row: Row | undefined): boolean {
+  return name === other && row?.base?.kind === 'file' && hasLeft(row);
+}
+
+/** A file on both sides that is what was agreed on at that path on neither. */
+function isNewOnBoth(row: Row, here: NewNames, there: NewNames): boolean {
+  if (localSide.kindAt(row) !== 'file' || roomSide.kindAt(row) !== 'file') return false;
+  return (hasLeft(row) && here.files.has(row.path) && there.files.has(row.path)) || isRenameable(row);
 }
 
 /** In scope and not held, agreed on once, and gone on both sides. */

@@ -41,6 +41,8 @@ export interface DiskFolderOptions {
 
 /** A marker is some hundred bytes; whatever is longer is not ours. */
 const markerBytesMax = 64 * 1024;
+/** Lists of paths, a hundred thousand of them at most. */
+const ownFileBytesMax = 32 * 1024 * 1024;
 /** A directory that is replaced again and again while it is listed is a problem, not a loop. */
 const listAttemptsMax = 3;
 const copyBytes = 256 * 1024;
@@ -582,6 +584,24 @@ export function createDiskFolder(options: DiskFolderOptions): Folder {
       }
     },
 
+    readOwn: async (name) => {
+      try {
+        return await readOwnFile(disk, own, name);
+      } catch {
+        return null;
+      }
+    },
+
+    writeOwn: async (name, text) => {
+      try {
+        own.ensure();
+        await writeOwnFile(disk, `${own.path}/${name}`, text);
+        await disk.flushDirectory(own.path);
+      } catch (error) {
+        throw asFolderError(error, `write "${own.path}/${name}"`);
+      }
+    },
+
     freeBytes: async () => {
       try {
         return await disk.freeBytes(root);
@@ -930,19 +950,30 @@ async function readRoot(disk: Disk, root: string, own: OwnDirectory): Promise<Ro
     const stat = disk.lstat(root);
     if (stat === undefined) return { kind: 'missing' };
     if (stat.kind !== 'directory') return { kind: 'not-a-directory' };
-    const marker = await readMarker(disk, own);
+    const marker = await readOwnFile(disk, own, 'marker', markerBytesMax);
     return { kind: 'present', device: String(stat.device), inode: String(stat.inode), marker };
   } catch (error) {
     return asProblem(error, `examine "${root}"`);
   }
 }
 
-async function readMarker(disk: Disk, own: OwnDirectory): Promise<string | null> {
-  if (disk.lstat(own.path)?.kind !== 'directory' || disk.lstat(`${own.path}/marker`)?.kind !== 'file') return null;
-  const file = disk.openForReading(`${own.path}/marker`);
+/** null: there is none. What is longer than `bytesMax` is cut. */
+async function readOwnFile(
+  disk: Disk,
+  own: OwnDirectory,
+  name: string,
+  bytesMax = ownFileBytesMax,
+): Promise<string | null> {
+  const place = `${own.path}/${name}`;
+  if (disk.lstat(own.path)?.kind !== 'directory' || disk.lstat(place)?.kind !== 'file') return null;
+  const file = disk.openForReading(place);
   try {
-    const bytes = new Uint8Array(markerBytesMax);
-    return new TextDecoder().decode(bytes.subarray(0, await file.read(bytes)));
+    const bytes = new Uint8Array(Math.min(bytesMax, file.stat().size));
+    let filled = 0;
+    for (let count = -1; count !== 0 && filled < bytes.length; filled += count) {
+      count = await file.read(bytes.subarray(filled));
+    }
+    return new TextDecoder().decode(bytes.subarray(0, filled));
   } finally {
     file.close();
   }

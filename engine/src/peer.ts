@@ -45,6 +45,7 @@ import { parentPath } from './core/tree-paths.ts';
 import { createDeletionHold } from './deletion-hold.ts';
 import { createDownloads } from './downloads.ts';
 import { createGitWatch } from './git-watch.ts';
+import { createHeldFiles } from './guards/held-files.ts';
 import { createHolds } from './guards/holds.ts';
 import { createMounts } from './guards/mounts.ts';
 import { createScopeHold } from './guards/scope-hold.ts';
@@ -298,6 +299,7 @@ export function createPeer(given: PeerParts): Peer {
     onProgress: tellProgress,
   });
   const isSettled = (path: RelPath): boolean => !settler.has(path) && !large.holds(path);
+  const heldFiles = createHeldFiles({ folder, log: diagnostics });
   const scanner = createScanner({
     folder,
     store,
@@ -306,6 +308,7 @@ export function createPeer(given: PeerParts): Peer {
     log: diagnostics,
     fileBytesMax: parts.fileBytesMax,
     isScopeConfirmed: (path) => holds.isConfirmed('scope', path),
+    heldFiles,
     pause,
     large,
     mounts,
@@ -332,7 +335,7 @@ export function createPeer(given: PeerParts): Peer {
       wake();
     },
   });
-  const scopeHold = createScopeHold({ dir: parts.dir, store, holds });
+  const scopeHold = createScopeHold({ dir: parts.dir, store, holds, files: heldFiles });
   const arrivingRules = createArrivingRules({ store, contents, setRoomText: scanner.setRoomText });
   const secondLooks = createSecondLooks({ clock, store, settler, isIgnored: scanner.isIgnored });
   const untracks = createUntracks({
@@ -577,7 +580,7 @@ export function createPeer(given: PeerParts): Peer {
         sweep.lookedAtAll();
       }
       for (const request of result.unstable) settler.unstable(request);
-      if (result.awaitingChanged || !scopeHold.hasLooked) scopeHold.look();
+      if (result.awaitingChanged || !scopeHold.hasLooked) await scopeHold.look();
       secondLooks.judge({ ...result, requests: full ? [] : paths, lookedMs });
       tryAnew(result.changed);
       for (const { path, reason } of result.problems) parts.onEvent({ event: 'problem', path, reason });
@@ -859,7 +862,7 @@ export function createPeer(given: PeerParts): Peer {
     }
     progress = null;
     // What waits for a confirmation may have come along under another name.
-    if (ready.some(({ kind }) => kind === 'applyMove')) scopeHold.look();
+    if (ready.some(({ kind }) => kind === 'applyMove')) await scopeHold.look();
     return clashes;
   }
 
@@ -1184,6 +1187,7 @@ export function createPeer(given: PeerParts): Peer {
   async function startUp(): Promise<void> {
     // Watches follow the rules in force, the first ones too.
     await scanner.loadRootRules();
+    await heldFiles.load();
     await parts.watcher.start({
       isIgnoredDirectory: (path) => scanner.isIgnored(path as RelPath, true),
       onHint: ({ path, deep }) => {

@@ -22,6 +22,7 @@ import { isIgnored, type OutOfScopeReason, type Row } from './core/row.ts';
 import type { IgnoreSource } from './core/scope/ignore-text.ts';
 import { ruleWords, verdictWords } from './core/scope/ignore-words.ts';
 import { ancestorsOf, isAtOrBelow, parentPath } from './core/tree-paths.ts';
+import type { HeldFiles } from './guards/held-files.ts';
 import { deviceOf, isBoundaryNow, type MountScan } from './guards/mounts.ts';
 import { createIgnoreFiles } from './ignore-files.ts';
 import type { Pause } from './pause.ts';
@@ -111,6 +112,8 @@ export interface ScannerParts {
   readonly fileBytesMax: number;
   /** Whether a path that others' rules brought into scope was confirmed here (rule IG1). */
   readonly isScopeConfirmed: (path: RelPath) => boolean;
+  /** None: nothing waits. */
+  readonly heldFiles?: Pick<HeldFiles, 'isEmpty' | 'has' | 'note' | 'isRenamed'>;
   readonly pause: Pause;
   /** Reads large files beside; without it all are read within the scan. */
   readonly large?: LargeReads;
@@ -129,6 +132,7 @@ export interface ScanSights {
 
 export type ScannedWatches = Pick<Watcher, 'watch' | 'unwatch' | 'isWatched'>;
 const noSights: ScanSights = { listed: () => {}, uncertain: () => {} };
+const nothingHeld = { isEmpty: true, has: () => false, note: () => {}, isRenamed: () => false };
 const noWatches: ScannedWatches = { watch: () => {}, unwatch: () => {}, isWatched: () => true };
 
 /** Read within the scan: a save, or a git switch, stays one. Larger files beyond these bytes of one scan are read beside. */
@@ -170,7 +174,7 @@ interface Vanished {
 
 export function createScanner(parts: ScannerParts): Scanner {
   const { folder, store, clock, hashing, log, fileBytesMax, isScopeConfirmed, pause, large, mounts } = parts;
-  const { watches = noWatches, sights = noSights } = parts;
+  const { watches = noWatches, sights = noSights, heldFiles = nothingHeld } = parts;
   const { traits } = folder;
   const folds = !traits.caseSensitive || traits.foldsUnicode;
   const ignoreFiles = createIgnoreFiles({ folder, store, hashing, log });
@@ -523,7 +527,10 @@ export function createScanner(parts: ScannerParts): Scanner {
       if (kind === 'out' || (kind === 'unknown' && stat.kind !== 'directory' && staysUnpublished(path, row)))
         return leaveOut(path, 'ignored', row);
       if (stat.kind === 'file' || stat.kind === 'symlink') {
-        if (isHeldBack(path, row, found.within)) return leaveOut(path, 'awaiting-confirmation', row);
+        if (isHeldBack(path, row, found.within) || isHeldFileRenamed(path, row, stat)) {
+          heldFiles.note(path, fingerprintOf(stat));
+          return leaveOut(path, 'awaiting-confirmation', row);
+        }
         // In scope from here on, also when it cannot be read at this moment.
         if (row?.outOfScope === 'ignored' || row?.outOfScope === 'awaiting-confirmation') {
           writer.setOutOfScope(path, null);
@@ -604,10 +611,17 @@ export function createScanner(parts: ScannerParts): Scanner {
       return !comes || row?.outOfScope === 'awaiting-confirmation' || !ignoreFiles.isOwnWish(path, false);
     }
 
-    /** The state was lost, and with it what waited: what only a `.driftlessignore` takes back in is asked about. */
+    /** A file that waits goes on waiting under the name that its user gives it, also if that was another file's (rule IG1). */
+    function isHeldFileRenamed(path: RelPath, row: Row | undefined, stat: Stat): boolean {
+      if (heldFiles.isEmpty || row?.outOfScope === 'awaiting-confirmation' || isScopeConfirmed(path)) return false;
+      return heldFiles.isRenamed(path, fingerprintOf(stat), { exactly: !isUnknown(row) });
+    }
+
+    /** The state was lost: what waited is told by the list beside the marker; what only a `.driftlessignore` takes back in may have. */
     function mayHaveWaited(path: RelPath, row: Row | undefined): boolean {
-      const isUnknown = row === undefined || (row.outOfScope === null && row.local === null && row.base === null);
-      const join = isUnknown ? store.setting('join') : undefined;
+      if (!isUnknown(row)) return false;
+      if (heldFiles.has(path)) return true;
+      const join = store.setting('join');
       return (join === 'rejoin' || join === 'return') && ignoreFiles.isTakenBackIn(path);
     }
 
@@ -1169,6 +1183,11 @@ function wasIgnored(row: Row | undefined, { comesIn }: Within): boolean {
 function isIgnoredOrWaits(row: Row | undefined): boolean {
   return isIgnored(row?.outOfScope) || row?.outOfScope === 'awaiting-confirmation';
 }
+/** Nothing was ever seen here, or agreed on. */
+function isUnknown(row: Row | undefined): boolean {
+  return row === undefined || (row.outOfScope === null && row.local === null && row.base === null);
+}
+
 
 function ignoredReason(row: Row | undefined): OutOfScopeReason {
   const wasShared = row?.outOfScope === 'ignored-once-shared' || (row?.base ?? null) !== null;

@@ -187,6 +187,64 @@ describe('another machine takes back in what this one ignores', () => {
     expect([inRoom(a, '.env'), inRoom(a, 'x')]).toEqual([false, true]);
   });
 
+  test.each<readonly [string, Tree, (a: Person) => void]>([
+    ['a line goes', { '.gitignore': '.env\nout\n' }, (a) => write(a, { '.gitignore': '' })],
+    ['the file goes', { '.gitignore': '.env\nout\n' }, (a) => a.user.remove('.gitignore')],
+  ])('its state is lost meanwhile, and no rule tells any more: %s', async (_, rules, change) => {
+    const [a, b] = await pair({ ...rules, 'k.txt': 'k' });
+    write(b, { '.env': 's', 'out/a': 'a' });
+    await world.quiet();
+    change(a);
+    await world.until('b asks', isAsking(b));
+    await b.stop();
+    b.loseState();
+    // Also renamed while nobody looked.
+    b.user.rename('out', 'renamed');
+    b.start();
+    write(b, { 'new.txt': 'n' });
+    await world.until('the rest', () => a.user.read('new.txt') === 'n');
+    await later();
+    expect(await heldAt(b)).toEqual([['.env'], ['renamed/a']]);
+    expect([inRoom(a, '.env'), inRoom(a, 'renamed/a')]).toEqual([false, false]);
+  });
+
+  test.each<readonly [string, (b: Person) => void, readonly string[]]>([
+    ['to another name', (b) => b.user.rename('d/.env', 'd/prod.txt'), ['d/prod.txt']],
+    ['with its directory', (b) => b.user.rename('d', 'e'), ['e/.env']],
+    [
+      'into a new directory, and the directory too',
+      (b) => {
+        write(b, { 'n/x': 'x' });
+        b.user.rename('d/.env', 'n/env');
+        b.user.rename('n', 'm');
+      },
+      ['m/env'],
+    ],
+    ['onto a file that all have', (b) => b.user.rename('d/.env', 'k.txt'), ['k.txt']],
+  ])('renamed by its user, it waits under the new name: %s', async (_, rename, held) => {
+    for (const isRunning of [true, false]) {
+      const [a, b] = await pair({ '.gitignore': '.env\n', 'k.txt': 'k', 'd/other': 'o' });
+      write(b, { 'd/.env': 'SECRET' });
+      await world.quiet();
+      write(a, { '.gitignore': '' });
+      await world.until('b asks', isAsking(b));
+      if (!isRunning) await b.stop();
+      rename(b);
+      if (!isRunning) b.start();
+      await later();
+      write(b, { 'new.txt': 'n' });
+      await world.until('the rest', () => a.user.read('new.txt') === 'n');
+      await later();
+      expect([isRunning, await heldAt(b)]).toEqual([isRunning, [held]]);
+      expect(Object.values(a.user.tree())).not.toContain('SECRET');
+      const [hold] = await b.peer.holds();
+      await b.peer.confirm({ id: hold?.id ?? '' });
+      await world.until('it is published', () => Object.values(a.user.tree()).includes('SECRET'));
+      await world.close();
+      world = createSmallWorld();
+    }
+  });
+
   test('its state is lost meanwhile: it is asked again', async () => {
     const [a, b] = await pair({ '.gitignore': '.env\n', 'k.txt': 'k' });
     write(b, { '.env': 's' });

@@ -9,21 +9,23 @@ import type { RelPath } from '@driftless/protocol';
 import type { HoldDraft } from '../core/holds.ts';
 import { isSecretLooking } from '../core/scope/secret-names.ts';
 import type { StateStore } from '../ports/state-store.ts';
+import type { HeldFiles } from './held-files.ts';
 import type { Holds } from './holds.ts';
 
 export interface ScopeHold {
   /** In this run. */
   readonly hasLooked: boolean;
   /** Tells what waits now. Called when a scan changed it. */
-  look(): void;
+  look(): Promise<void>;
 }
 
 export function createScopeHold(parts: {
   readonly dir: string;
   readonly store: StateStore;
   readonly holds: Holds;
+  readonly files: HeldFiles;
 }): ScopeHold {
-  const { dir, store, holds } = parts;
+  const { dir, store, holds, files } = parts;
   let hasLooked = false;
 
   function draftOf(subjects: readonly RelPath[], reason: string): HoldDraft {
@@ -39,7 +41,7 @@ export function createScopeHold(parts: {
     get hasLooked() {
       return hasLooked;
     },
-    look: () => {
+    look: async () => {
       hasLooked = true;
       const waiting = store.outOfScopePaths('awaiting-confirmation');
       const secrets = waiting.filter(isSecretLooking);
@@ -61,6 +63,7 @@ export function createScopeHold(parts: {
         );
       }
       holds.set('scope', drafts);
+      await files.keep(waiting);
       const isWaiting = new Set<string>(waiting);
       holds.endConfirmed('scope', (path) => !isWaiting.has(path));
     },

@@ -128,6 +128,10 @@ export interface Folder {
   root(): Promise<RootState>;
   /** Makes `.driftless/` (0700) with its `.gitignore` of `*`, stage and trash, and writes the marker durably. */
   initialise(marker: string): Promise<void>;
+  /** A small text of ours in `.driftless/`, as a whole; null: there is none that can be read. */
+  readOwn(name: string): Promise<string | null>;
+  /** Replaces it durably. Rejects with FolderError. */
+  writeOwn(name: string, text: string): Promise<void>;
   freeBytes(): Promise<number>;
 
   /** `onEntry` is called for each entry, may pause the work for any time, and must not throw. */

@@ -117,6 +117,8 @@ export function createFaultyFolder(inner: Folder): FaultyFolder {
     },
     root: () => failing({ operation: 'root', path: '' }, () => inner.root()),
     initialise: (marker) => failing({ operation: 'initialise', path: '' }, () => inner.initialise(marker)),
+    readOwn: (name) => failing({ operation: 'readOwn', path: '' }, () => inner.readOwn(name)),
+    writeOwn: (name, text) => failing({ operation: 'writeOwn', path: '' }, () => inner.writeOwn(name, text)),
     freeBytes: () => failing({ operation: 'freeBytes', path: '' }, () => inner.freeBytes()),
     list: (path, onEntry) => failing({ operation: 'list', path }, () => inner.list(path, onEntry)),
     stat: (path) => failing({ operation: 'stat', path }, () => inner.stat(path)),

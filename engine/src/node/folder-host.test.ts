@@ -1,7 +1,7 @@
-import { mkdir, mkdtemp, readdir, readFile, readlink, realpath, rm, symlink, writeFile } from 'node:fs/promises';
+import { mkdir, mkdtemp, readdir, readFile, readlink, realpath, rm, stat, symlink, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
 import type { PeerEvent } from '../control.ts';
 import type { FolderHost } from '../host-api.ts';
 import type { Log } from '../ports/log.ts';
@@ -9,6 +9,7 @@ import { createFileSecrets } from './file-secrets.ts';
 import { createFolderHost, type FolderHostOptions } from './folder-host.ts';
 import { openHome } from './home.ts';
 import { parseMarker } from './markers.ts';
+import { nodeClock } from './node-clock.ts';
 import { openStateStore } from './sqlite-state-store.ts';
 
 const log: Log = { debug() {}, info() {}, warn() {}, error() {} };
@@ -266,6 +267,20 @@ describe('unlink', () => {
     await host.unlink(path('b'));
     expect((await host.join({ invite, dir: path('b'), ...device })).leftAtMs).toEqual(expect.any(Number));
     expect((await host.join({ invite, dir: path('c'), ...device })).leftAtMs).toBeNull();
+  });
+
+  it('is remembered by the clock of its disk: what is touched from then on is newer, however our clock goes', async () => {
+    const host = await hostAt();
+    const { invite } = await share(host);
+    await host.join({ invite, dir: path('b'), ...device });
+    const nowMs = vi.spyOn(nodeClock, 'nowMs').mockImplementation(() => Date.now() + 60_000);
+    await host.unlink(path('b'));
+    await writeFile(path('b', 'touched'), 'x');
+    const { ctimeMs } = await stat(path('b', 'touched'));
+    const { leftAtMs } = await host.join({ invite, dir: path('b'), ...device });
+    nowMs.mockRestore();
+    expect(leftAtMs).toBeLessThanOrEqual(Math.floor(ctimeMs));
+    expect(leftAtMs).toBeGreaterThan(Math.floor(ctimeMs) - 60_000);
   });
 
   it('takes link, keys and the folder’s own directory away', async () => {

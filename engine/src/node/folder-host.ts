@@ -7,10 +7,11 @@
  * Leaves to others: everything that a running peer does (peer.ts), and what is asked while none runs (offline-control.ts).
  */
 import { existsSync } from 'node:fs';
-import { mkdir, readdir, readFile, realpath, rm, rmdir, stat, writeFile } from 'node:fs/promises';
+import { lstat, mkdir, readdir, readFile, realpath, rm, rmdir, stat, writeFile } from 'node:fs/promises';
 import { basename, dirname, join, resolve } from 'node:path';
 import type { RoomId } from '@driftless/protocol';
 import type { PeerControl } from '../control.ts';
+import { racyWindowMs } from '../core/fingerprint.ts';
 import { rememberHowItJoins } from '../core/first-join.ts';
 import { createDeviceKey } from '../crypto/device-key.ts';
 import { createRoomCipher } from '../crypto/room-cipher.ts';
@@ -326,7 +327,7 @@ export function createFolderHost(options: FolderHostOptions): FolderHost {
       // Each step can be repeated, and the last one ends the link: what a failure or a kill leaves is unlinked again.
       try {
         const mayGo = await trashMayGo(link);
-        await store.noteLeft({ room: link.room, dir: link.dir, atMs: nodeClock.nowMs() });
+        await store.noteLeft({ room: link.room, dir: link.dir, atMs: await diskTimeMs(link.dir) });
         // Windows removes no directory with an open file in it, and FUSE and network disks only seem to.
         await lock.leaveFolder();
         if (mayGo) await removeDirectory(join(link.dir, '.driftless'));
@@ -591,6 +592,24 @@ async function markFolder(path: string, text: string): Promise<() => Promise<voi
 
 /** A time that is still to come was noted by a clock that was wrong: nothing can be told from it. */
 const leftBefore = (atMs: number | null): number | null => (atMs !== null && atMs <= nodeClock.nowMs() ? atMs : null);
+
+/**
+ * Now, as the folder's own disk stamps files: to be compared with the stamps of files there, whose tick is coarser than our clock, and
+ * which a server's clock may set. Never later than ours says. A disk that cannot be asked counts as ticking as coarsely as any.
+ */
+async function diskTimeMs(dir: string): Promise<number> {
+  const probe = join(dir, '.driftless', 'left');
+  const nowMs = nodeClock.nowMs();
+  try {
+    await rm(probe, { force: true });
+    await writeFile(probe, '', { flag: 'wx', mode: 0o600 });
+    const { ctimeNs } = await lstat(probe, { bigint: true });
+    await rm(probe);
+    return Math.min(nowMs, Number(ctimeNs / 1_000_000n));
+  } catch {
+    return nowMs - racyWindowMs;
+  }
+}
 
 const hexOf = (bytes: Uint8Array): string => Buffer.from(bytes).toString('hex');
 const bytesOf = (hex: string): Uint8Array => new Uint8Array(Buffer.from(hex, 'hex'));

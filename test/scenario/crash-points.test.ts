@@ -5,11 +5,14 @@
  * OWN, INTENT, MERGE, DISK1; invariants 1, 2, 5, 8, 10, 16).
  */
 
+import { mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import type { RelPath } from '@driftless/protocol';
 import { expect, test } from 'vitest';
 import type { Keep } from '../../engine/src/control.ts';
 import { liveEntry } from '../../engine/src/core/entry-encoding.ts';
-import { createSmallWorld, type Person, type SmallWorld } from './small-world.ts';
+import { createSmallWorld, type Ending, type Person, type SmallWorld } from './small-world.ts';
 
 type Tree = Readonly<Record<string, string>>;
 
@@ -49,15 +52,17 @@ async function inStep(world: SmallWorld, a: Person, b: Person, files: Tree): Pro
 }
 
 /** Runs the case once to count the victim's changes, then once for each of them. Returns how often somebody died. */
-async function crashEverywhere(crashCase: CrashCase, how: 'kill' | 'power-cut'): Promise<number> {
+async function crashEverywhere(crashCase: CrashCase, how: Ending): Promise<number> {
   let died = 0;
   // A cut differs from a kill only where something is not flushed: every other point tells.
   for (let n = 1; ; n += how === 'kill' ? 1 : 2) {
     const world = createSmallWorld();
+    const stateDir = mkdtempSync(join(tmpdir(), 'driftless-state-'));
     try {
       const options = { policy: crashCase.policy ?? 'keep-both' } as const;
-      const a = world.person('a', options);
-      const b = world.person('b', options);
+      const [a, b] = (['a', 'b'] as const).map((name) =>
+        world.person(name, how === 'disk-ahead' ? { ...options, stateFile: join(stateDir, name) } : options),
+      ) as [Person, Person];
       await crashCase.before(world, a, b);
       const victim = crashCase.victim === 'a' ? a : b;
       const from = victim.trace.length;
@@ -82,6 +87,7 @@ async function crashEverywhere(crashCase: CrashCase, how: 'kill' | 'power-cut'):
       if (!isKilled) return died;
     } finally {
       await world.close();
+      rmSync(stateDir, { recursive: true });
     }
   }
 }
@@ -387,8 +393,11 @@ const cases: Readonly<Record<string, CrashCase>> = {
 
 /** Where the disk is changed a power cut differs from a kill. */
 const isOnDisk = (name: string): boolean => /applies|merges|keeps|follows|replaces|joins with|takes/.test(name);
-for (const how of ['kill', 'power-cut'] as const) {
-  test.each(Object.entries(cases).filter(([name]) => how === 'kill' || isOnDisk(name)))(
+/** What replaces a file that room and disk agree on: nothing but the journal would bring it back. */
+const isAtRest = (name: string): boolean => /takes a path out|answers a conflict/.test(name);
+for (const how of ['kill', 'power-cut', 'disk-ahead'] as const) {
+  const isTried = { kill: () => true, 'power-cut': isOnDisk, 'disk-ahead': isAtRest }[how];
+  test.each(Object.entries(cases).filter(([name]) => isTried(name)))(
     `${how}: a peer that %s`,
     async (_name, crashCase) => {
       expect(await crashEverywhere(crashCase, how)).toBeGreaterThan(5);

@@ -3,6 +3,7 @@
  * when asked. A peer can be killed at any change that it makes (of the disk, of its state store, at the relay), and started
  * again with what was left. The same world runs the same way twice.
  */
+import { existsSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import type { ConflictPolicy, PeerEvent, PeerState } from '../../engine/src/control.ts';
 import { createDeviceKey } from '../../engine/src/crypto/device-key.ts';
 import { createRoomCipher } from '../../engine/src/crypto/room-cipher.ts';
@@ -23,6 +24,12 @@ import { createMemoryFolder, type FolderUser, type MemoryFolder } from '../../en
 import { createSeededRandom } from '../../engine/src/testing/seeded-random.ts';
 import { createMemoryRelay, type MemoryRelay } from './memory-relay.ts';
 
+/**
+ * `disk-ahead`: a power cut that finds all names on the disk, and of the state store (one of a file) only what was there at
+ * `killBefore` or at the last flush since.
+ */
+export type Ending = 'kill' | 'power-cut' | 'disk-ahead';
+
 export interface Person {
   readonly name: string;
   readonly user: FolderUser;
@@ -39,13 +46,13 @@ export interface Person {
   /** What the changes were, for messages. */
   readonly trace: string[];
   /** The process ends before its n-th change from now (1 = the next). */
-  killBefore(n: number, how: 'kill' | 'power-cut'): void;
+  killBefore(n: number, how: Ending): void;
   /** Instead of ending it: its n-th change from now fails once, the disk with EIO, the state store for want of room. */
   failAt(n: number): void;
   /** Whether such a failure was met. */
   readonly hasFailed: boolean;
   readonly isDead: boolean;
-  kill(how?: 'kill' | 'power-cut'): void;
+  kill(how?: Ending): void;
   start(): void;
   /** Ends in peace. */
   stop(): Promise<void>;
@@ -128,6 +135,18 @@ const loudLog: Log = {
   error: (event, fields) => console.error('error', event, fields),
 };
 
+type StateFiles = ReadonlyMap<string, Uint8Array | undefined>;
+const stateFilesOf = (file = ''): readonly string[] => [file, `${file}-wal`];
+const readStateFiles = (file?: string): StateFiles =>
+  new Map(stateFilesOf(file).map((each) => [each, existsSync(each) ? readFileSync(each) : undefined]));
+function writeStateFiles(file: string | undefined, files: StateFiles): void {
+  rmSync(`${file}-shm`, { force: true });
+  for (const [each, bytes] of files) {
+    if (bytes === undefined) rmSync(each, { force: true });
+    else writeFileSync(each, bytes);
+  }
+}
+
 export function createSmallWorld(): SmallWorld {
   const clock = createFakeClock();
   const relay = createMemoryRelay();
@@ -151,7 +170,8 @@ export function createSmallWorld(): SmallWorld {
     let killAt = Number.POSITIVE_INFINITY;
     let failAt = Number.POSITIVE_INFINITY;
     let hasFailed = false;
-    let killHow: 'kill' | 'power-cut' = 'kill';
+    let killHow: Ending = 'kill';
+    let durable: StateFiles | undefined;
     let alive = 0;
     let isRejoin = false;
 
@@ -186,6 +206,11 @@ export function createSmallWorld(): SmallWorld {
             if (key === 'close') return undefined;
             if (depth === 0 && changesOfStore.has(String(key)))
               point(run, `store.${String(key)} ${typeof given[0] === 'string' ? given[0] : ''}`);
+            if (key === 'flush' && durable !== undefined) {
+              value.apply(target, given);
+              durable = readStateFiles(options.stateFile);
+              return undefined;
+            }
             if (key !== 'transaction') return value.apply(target, given) as unknown;
             depth += 1;
             try {
@@ -229,6 +254,7 @@ export function createSmallWorld(): SmallWorld {
       killBefore: (n, how) => {
         killAt = changes + n;
         killHow = how;
+        durable = how === 'disk-ahead' ? readStateFiles(options.stateFile) : undefined;
       },
       failAt: (n) => {
         failAt = changes + n;
@@ -245,8 +271,15 @@ export function createSmallWorld(): SmallWorld {
         killAt = Number.POSITIVE_INFINITY;
         last = undefined;
         const dying = peer;
+        if (how === 'disk-ahead') memory.disk.flushNames();
         if (how === 'kill') memory.kill();
         else memory.powerCut();
+        if (how === 'disk-ahead' && durable !== undefined) {
+          store.close();
+          writeStateFiles(options.stateFile, durable);
+          store = newStore();
+        }
+        durable = undefined;
         dying?.close().catch(() => undefined);
       },
       start: () => {

@@ -610,6 +610,14 @@ export function createDiskFolder(options: DiskFolderOptions): Folder {
       }
     },
 
+    mountPoints: async () => {
+      const points = disk.mountPoints();
+      if (points.length === 0) return new Set();
+      const above = `${disk.realPath(root)}/`;
+      const below = points.flatMap((point) => (point.startsWith(above) ? [point.slice(above.length)] : []));
+      return new Set(below.filter(isRelPath));
+    },
+
     list: async (path, onEntry) => {
       const doing = path === '' ? 'list the folder' : `list "${path}"`;
       try {

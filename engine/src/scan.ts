@@ -265,6 +265,7 @@ export function createScanner(parts: ScannerParts): Scanner {
     /** Devices of directories, and which boundaries are mounted, as this run finds them. */
     const devices = new Map<RelPath | '', bigint | undefined>();
     const mounted = new Map<RelPath, boolean>();
+    let points: ReadonlySet<RelPath> | undefined;
 
     /** Below a boundary that is not what it was there is nothing to see: the boundary itself is looked at instead. */
     async function isWithinReach(path: RelPath): Promise<boolean> {
@@ -282,7 +283,9 @@ export function createScanner(parts: ScannerParts): Scanner {
       if (!devices.has(parent)) devices.set(parent, await deviceOf(folder, parent));
       devices.set(path, stat.device);
       const above = devices.get(parent);
-      return above === undefined ? undefined : above !== stat.device;
+      if (above === undefined) return undefined;
+      points ??= await folder.mountPoints();
+      return above !== stat.device || points.has(path);
     }
 
     async function requests(paths: readonly ScanRequest[]): Promise<void> {
@@ -1180,14 +1183,14 @@ function wasIgnored(row: Row | undefined, { comesIn }: Within): boolean {
   return row.outOfScope === 'ignored' || row.outOfScope === 'awaiting-confirmation';
 }
 
-function isIgnoredOrWaits(row: Row | undefined): boolean {
-  return isIgnored(row?.outOfScope) || row?.outOfScope === 'awaiting-confirmation';
-}
 /** Nothing was ever seen here, or agreed on. */
 function isUnknown(row: Row | undefined): boolean {
   return row === undefined || (row.outOfScope === null && row.local === null && row.base === null);
 }
 
+function isIgnoredOrWaits(row: Row | undefined): boolean {
+  return isIgnored(row?.outOfScope) || row?.outOfScope === 'awaiting-confirmation';
+}
 
 function ignoredReason(row: Row | undefined): OutOfScopeReason {
   const wasShared = row?.outOfScope === 'ignored-once-shared' || (row?.base ?? null) !== null;

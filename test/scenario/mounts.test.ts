@@ -23,12 +23,12 @@ const confirmStopped = (person: Person, choice: HoldChoice) =>
   createHolds({ store: person.store, hashing: nodeHashing, clock: world.clock }).confirm(choice);
 
 /** A folder of `a` with a disk at `data`, and all of it at `b` too. */
-async function withDisk(): Promise<readonly [Person, Person]> {
+async function withDisk(how: 'mount' | 'bindMount' = 'mount'): Promise<readonly [Person, Person]> {
   const a = world.person('a');
   const b = world.person('b');
   write(a, { 'top.txt': 'top\n', 'data/sub/p0.txt': 'photo 0\n' });
   for (let index = 1; index < photos; index += 1) a.user.write(`data/p${index}.txt`, `photo ${index}\n`);
-  a.memory.disk.mount('/folder/data');
+  a.memory.disk[how]('/folder/data');
   a.start();
   await world.quiet();
   b.start();
@@ -38,9 +38,14 @@ async function withDisk(): Promise<readonly [Person, Person]> {
 }
 const heldDisk = (person: Person): Promise<void> => world.until('held', () => person.state()?.code === 'disk-held');
 
-for (const how of ['while it runs', 'while it is stopped'] as const)
-  test(`a disk that goes ${how} is no deletion; what others do meanwhile is there when it is back`, async () => {
-    const [a, b] = await withDisk();
+for (const [how, kind] of [
+  ['while it runs', 'mount'],
+  ['while it is stopped', 'mount'],
+  ['while it runs', 'bindMount'],
+  ['while it is stopped', 'bindMount'],
+] as const)
+  test(`a disk (${kind}) that goes ${how} is no deletion; what others do meanwhile is there when it is back`, async () => {
+    const [a, b] = await withDisk(kind);
     if (how === 'while it is stopped') await a.stop();
     const mountAgain = a.memory.disk.unmount('/folder/data');
     if (how === 'while it is stopped') a.start();

@@ -1,5 +1,6 @@
 /**
- * Disks that are mounted inside the folder (rule IG1). A directory is a boundary while its device differs from its parent's;
+ * Disks that are mounted inside the folder (rule IG1). A directory is a boundary while its device differs from its parent's, or
+ * the system lists it as a mount point (a bind mount has its parent's device);
  * only that it is one is remembered, never a number, which changes at boot. What lies below a boundary takes no part while the disk
  * is away: a directory that shows nothing then is no deletion, and nothing is written beneath the mount. A disk that comes
  * (back), to where files were known, is compared before anything follows from it: when most of them are missing or older, it
@@ -92,8 +93,9 @@ export function createMounts(parts: {
 
   async function changed(): Promise<readonly RelPath[]> {
     const paths: RelPath[] = [];
+    const points = boundaries.size === 0 ? undefined : await folder.mountPoints();
     for (const [path, state] of [...boundaries].slice(0, watchedMax)) {
-      const isMounted = await isBoundaryNow(folder, path);
+      const isMounted = await isBoundaryNow(folder, path, points);
       if (isMounted !== (state !== 'away') && lastFound.get(path) !== isMounted) paths.push(path);
       lastFound.set(path, isMounted);
     }
@@ -204,11 +206,12 @@ export function createMounts(parts: {
   };
 }
 
-/** Whether a directory lies on another disk than its parent, at this moment. */
-export async function isBoundaryNow(folder: Folder, path: RelPath): Promise<boolean> {
+/** Whether a directory lies on another disk than its parent, or is a mount point of the same one, at this moment. */
+export async function isBoundaryNow(folder: Folder, path: RelPath, points?: ReadonlySet<RelPath>): Promise<boolean> {
   const stat = await folder.stat(path);
   if (stat === null || stat.kind !== 'directory') return false;
-  return stat.device !== (await deviceOf(folder, parentPath(path) ?? ''));
+  if (stat.device !== (await deviceOf(folder, parentPath(path) ?? ''))) return true;
+  return (points ?? (await folder.mountPoints())).has(path);
 }
 
 /** undefined: there is no such directory. */

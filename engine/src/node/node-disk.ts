@@ -33,6 +33,8 @@ import { setTimeout as delay } from 'node:timers/promises';
 import { promisify } from 'node:util';
 import { type Disk, type DiskFile, type DiskStat, diskErrorCode } from '../ports/disk.ts';
 import type { NodeKind } from '../ports/folder.ts';
+import { mountPoints } from './mount-points.ts';
+import { openForWriting } from './open-files.ts';
 
 const fsyncAsync = promisify(fsync);
 const readAsync = promisify(read);
@@ -97,6 +99,16 @@ export const nodeDisk: Disk = {
   freeBytes: async (path) => {
     const { bavail, bsize } = await statfsAsync(path);
     return bavail * bsize;
+  },
+  mountPoints,
+  openForWriting: async (paths) => {
+    if (process.platform !== 'linux') return new Set();
+    const files = paths.flatMap((path) => {
+      const stat = nodeDisk.lstat(path);
+      return stat === undefined ? [] : [{ ...stat, path }];
+    });
+    const open = await openForWriting(files);
+    return new Set(files.flatMap(({ path }, index) => (open.has(index) ? [path] : [])));
   },
 };
 

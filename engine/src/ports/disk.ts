@@ -60,6 +60,10 @@ export interface Disk {
   setMode(path: string, mode: number): void;
   flushDirectory(path: string): Promise<void>;
   freeBytes(path: string): Promise<number>;
+  /** Absolute paths at which something is mounted, where the system lists them: a bind mount has its parent's device. */
+  mountPoints(): readonly string[];
+  /** Which of these files another program holds open for writing, as far as the system tells; none where it does not. */
+  openForWriting(paths: readonly string[]): Promise<ReadonlySet<string>>;
 }
 
 /** The system code of an error thrown by a Disk; 'EUNKNOWN' for anything else. */

@@ -134,6 +134,8 @@ export interface Folder {
   writeOwn(name: string, text: string): Promise<void>;
   freeBytes(): Promise<number>;
 
+  /** Below the root, as far as the system lists them; a disk of another device is found without. */
+  mountPoints(): Promise<ReadonlySet<RelPath>>;
   /** `onEntry` is called for each entry, may pause the work for any time, and must not throw. */
   list(path: RelPath | '', onEntry?: () => Promise<void> | undefined): Promise<ListResult>;
   /** null: absent (or below something that is no directory). */

@@ -120,6 +120,7 @@ export function createFaultyFolder(inner: Folder): FaultyFolder {
     readOwn: (name) => failing({ operation: 'readOwn', path: '' }, () => inner.readOwn(name)),
     writeOwn: (name, text) => failing({ operation: 'writeOwn', path: '' }, () => inner.writeOwn(name, text)),
     freeBytes: () => failing({ operation: 'freeBytes', path: '' }, () => inner.freeBytes()),
+    mountPoints: () => inner.mountPoints(),
     list: (path, onEntry) => failing({ operation: 'list', path }, () => inner.list(path, onEntry)),
     stat: (path) => failing({ operation: 'stat', path }, () => inner.stat(path)),
     openFile: (path) => failing({ operation: 'openFile', path }, () => hookReading(path, inner.openFile(path))),

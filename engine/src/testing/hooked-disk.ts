@@ -83,6 +83,8 @@ export function hookDisk(disk: Disk, before: (call: DiskCall) => void): Disk {
       await disk.flushDirectory(path);
     },
     freeBytes: one('freeBytes', (path) => disk.freeBytes(path)),
+    mountPoints: () => disk.mountPoints(),
+    openForWriting: (paths) => disk.openForWriting(paths),
   };
 }
 

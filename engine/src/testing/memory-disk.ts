@@ -32,6 +32,8 @@ export interface MemoryDisk extends Disk {
   userPipe(path: string): void;
   /** Makes an existing directory a mount point: another device. */
   mount(path: string): void;
+  /** A bind mount of the same file system: the device stays, and only the list of mount points tells. */
+  bindMount(path: string): void;
   /** Takes the disk away that is mounted there: an empty directory of the disk below shows. Returns what mounts it again, under another number. Makes no event. */
   unmount(path: string): () => void;
   /** Bytes that can still be written; null = no limit. */
@@ -39,6 +41,8 @@ export interface MemoryDisk extends Disk {
   /** In place, as an editor does that does not rename; makes the file when it is absent. Durable at once. */
   userWrite(path: string, bytes: Uint8Array): void;
   readWhole(path: string): Uint8Array | undefined;
+  /** By another program, which may write until it closes. */
+  userOpen(path: string): DiskFile;
 }
 
 interface Node {
@@ -81,6 +85,9 @@ export function createMemoryDisk(options: MemoryDiskOptions): MemoryDisk {
   let lastStampNs = 0n;
   let freeBytes: number | null = null;
   let undo: (() => void)[] = [];
+  /** Open by another program. */
+  const held = new Set<Node>();
+  const bound = new Set<string>();
 
   const stampNs = (): bigint => {
     const now = BigInt(Math.floor(nowMs())) * 1_000_000n;
@@ -369,6 +376,8 @@ export function createMemoryDisk(options: MemoryDiskOptions): MemoryDisk {
       flushNames();
     },
     freeBytes: async () => freeBytes ?? Number.MAX_SAFE_INTEGER,
+    openForWriting: async (paths) =>
+      new Set(paths.filter((path) => disk.lstat(path) !== undefined && held.has(existing(path)))),
 
     flushNames,
     flushAll: () => {
@@ -396,15 +405,19 @@ export function createMemoryDisk(options: MemoryDiskOptions): MemoryDisk {
       };
       adopt(existing(path));
     },
+    bindMount: (path) => void bound.add(path),
+    mountPoints: () => [...bound],
     unmount: (path) => {
       const { parent, name, node } = resolve(path, false);
       if (node === undefined) throw failure('ENOENT', path);
+      const wasBound = bound.delete(path);
       const below = makeNode('directory', parent.device, 0o777);
       below.links = 1;
       parent.entries.set(fold(name), { name, node: below });
       return () => {
         parent.entries.set(fold(name), { name, node });
-        disk.mount(path);
+        if (wasBound) disk.bindMount(path);
+        else disk.mount(path);
       };
     },
     setFreeBytes: (bytes) => {
@@ -423,6 +436,11 @@ export function createMemoryDisk(options: MemoryDiskOptions): MemoryDisk {
     userPipe: (path) => {
       addNode(path, (parent) => makeNode('other', parent.device, 0o666));
       flushNames();
+    },
+    userOpen: (path) => {
+      const node = existing(path);
+      held.add(node);
+      return { ...openNode(node, path), close: () => void held.delete(node) };
     },
     readWhole: (path) => {
       if (disk.lstat(path)?.kind !== 'file') return undefined;

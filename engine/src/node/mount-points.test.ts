@@ -1,0 +1,45 @@
+/** Mount points as Linux lists them, and a bind mount that only the list tells of. */
+import { execFileSync, spawnSync } from 'node:child_process';
+import { mkdirSync, mkdtempSync, realpathSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { expect, test } from 'vitest';
+import { parseMountPoints } from './mount-points.ts';
+
+test('the fifth field of each line, unescaped', () => {
+  const text = [
+    '22 28 0:21 / /sys rw,nosuid shared:7 - sysfs sysfs rw',
+    '99 28 8:1 /home/u/data /home/u/work/with\\040space\\134 rw - ext4 /dev/sda1 rw',
+    '',
+  ].join('\n');
+  expect(parseMountPoints(text)).toEqual(['/sys', '/home/u/work/with space\\']);
+  expect(parseMountPoints('nonsense\n\n')).toEqual([]);
+});
+
+const mayMount = process.platform === 'linux' && spawnSync('unshare', ['-m', 'true']).status === 0;
+
+test.runIf(mayMount)('a bind mount of the same file system is a boundary while it is there', () => {
+  const root = realpathSync(mkdtempSync(join(tmpdir(), 'driftless-mounts-')));
+  for (const name of ['from', 'folder', 'folder/at']) mkdirSync(join(root, name));
+  const look = `
+    import { createNodeFolder } from ${JSON.stringify(new URL('./node-folder.ts', import.meta.url).href)};
+    import { isBoundaryNow } from ${JSON.stringify(new URL('../guards/mounts.ts', import.meta.url).href)};
+    console.log(await isBoundaryNow(createNodeFolder(process.argv[1]), 'at'));
+  `;
+  const node = `${JSON.stringify(process.execPath)} --input-type=module -e "$LOOK" ${root}/folder`;
+  try {
+    const out = execFileSync(
+      'unshare',
+      [
+        '-m',
+        'sh',
+        '-c',
+        `${node}; mount --bind ${root}/from ${root}/folder/at; ${node}; umount ${root}/folder/at; ${node}`,
+      ],
+      { env: { ...process.env, LOOK: look }, encoding: 'utf8' },
+    );
+    expect(out.trim().split('\n')).toEqual(['false', 'true', 'false']);
+  } finally {
+    rmSync(root, { recursive: true });
+  }
+});

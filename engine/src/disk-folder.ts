@@ -837,6 +837,10 @@ export function createDiskFolder(options: DiskFolderOptions): Folder {
         throw asFolderError(error, 'list the trash');
       }
     },
+    trashHeldOpen: async (names) => {
+      const open = await disk.openForWriting(names.map((name) => own.locate('trash', name)));
+      return new Set(names.filter((name) => open.has(own.locate('trash', name))));
+    },
     openTrash: async (name) => openAbsolute(own.locate('trash', name), 'read from the trash'),
 
     restoreTrash: ({ name, path, like }) =>

@@ -182,3 +182,48 @@ test('nothing comes back that is there anyway, and no emptiness', async () => {
   expect([...copiesIn(a), ...copiesIn(b)]).toEqual([]);
   expect(await b.folder.trashItems()).toEqual([]);
 });
+
+test('a program that keeps it open may write long after: it comes back all the same, and what nobody has open goes after 30 s', async () => {
+  const [a, b] = [world.person('a'), world.person('b')];
+  for (const path of ['a.txt', 'closed.txt']) a.user.write(path, lines);
+  a.start();
+  await world.quiet();
+  b.start();
+  await world.quiet();
+  const handle = b.memory.disk.userOpen('/folder/a.txt');
+  for (const path of ['a.txt', 'closed.txt']) a.user.write(path, 'by a\n');
+  await world.quiet();
+  await world.clock.advance(10 * 60_000);
+  expect((await b.folder.trashItems()).length).toBe(1);
+  await b.stop();
+  b.start();
+  await world.quiet();
+  await world.clock.advance(10 * 60_000);
+  write(handle);
+  await world.until('it comes back', () => copiesIn(a).length > 0, 180_000);
+  expect(copiesIn(a)[0]).toContain('LATE');
+  handle.close();
+  await world.clock.advance(180_000);
+  expect(await b.folder.trashItems()).toEqual([]);
+});
+
+test('what a program keeps open for more than a day is let go, and that is said', async () => {
+  const [a, b] = [world.person('a'), world.person('b')];
+  a.user.write('a.txt', lines);
+  a.start();
+  await world.quiet();
+  b.start();
+  await world.quiet();
+  b.memory.disk.userOpen('/folder/a.txt');
+  a.user.write('a.txt', 'by a\n');
+  await world.quiet();
+  await a.stop();
+  await b.stop();
+  await world.clock.advance(25 * 60 * 60_000);
+  b.start();
+  await world.clock.advance(120_000);
+  expect(await b.folder.trashItems()).toEqual([]);
+  expect(b.events).toContainEqual(
+    expect.objectContaining({ path: 'a.txt', note: expect.stringMatching(/open for long/) }),
+  );
+});

@@ -2,24 +2,36 @@
  * Looks after what was moved aside (rule DISK4, F25). For 30 s at least an old inode may still be written through a handle that
  * was open when it was replaced or deleted; before it is let go its bytes are read once more, and what was written comes back as
  * a file of its own. It comes back as the same inode, so that what the program writes from then on is in that file too.
- * Bytes that are in the room's history go then; bytes that are in no record stay, for 30 days or until 1 GiB, and never
- * vanish without a word.
+ * Bytes that are in the room's history go then, unless the system tells that a program still has them open for writing: then
+ * they stay for as long as it does, at most a day. Bytes that are in no record stay, for 30 days or until 1 GiB, and never vanish
+ * without a word.
  *
  * Works beside the loop, because a large file may have to be read. Everything is noted before or after the fact, so that
  * another sweep, also of a later run, goes on from wherever this one ended.
  */
 import { bytesToHex, type Digest, type RelPath } from '@driftless/protocol';
 import { conflictName } from '../core/conflict-name.ts';
-import { fingerprintOf } from '../core/fingerprint.ts';
+import { fingerprintOf, isRacy } from '../core/fingerprint.ts';
 import type { PeerContext } from '../peer-context.ts';
 import type { Stat } from '../ports/folder.ts';
 import type { TrashRow } from '../ports/state-store.ts';
 
 const handleGraceMs = 30_000;
+/** What a program keeps open for longer is let go, and that is said. */
+const openMsMax = 24 * 60 * 60 * 1000;
+const openItemsMax = 1_000;
+/** Asking who has what open costs no more than half a thousandth of the time: what may go waits for it. */
+const lookRestPerWork = 2_000;
+const lookEveryMsMax = 5 * 60_000;
 const keepMs = 30 * 24 * 60 * 60 * 1000;
 const bytesMax = 1024 * 1024 * 1024;
 /** A wall clock that moved by more against the monotonic one tells no ages. */
 const clockStepMsMax = 1_000;
+
+interface InTrash {
+  readonly item: TrashRow;
+  readonly stat: Stat;
+}
 
 export interface TrashKeeper {
   /** Lets go of what may go; returns the delay until the next item is due, or null. */
@@ -33,6 +45,7 @@ export function createTrashKeeper(context: PeerContext): TrashKeeper {
   const startOffsetMs = startMs - clock.monotonicMs();
   /** By the monotonic clock: when this run first saw an item. */
   const seenMs = new Map<string, number>();
+  let nextLookMs = Number.NEGATIVE_INFINITY;
   /** Items of which it was said that they cannot come back. */
   const told = new Set<string>();
 
@@ -42,6 +55,7 @@ export function createTrashKeeper(context: PeerContext): TrashKeeper {
     let nextMs: number | null = null;
     const agesMs = context.steadyTime.nowMs();
     let keptBytes = 0;
+    const mayGo: InTrash[] = [];
     // Newest first, so that the byte bound lets the oldest go.
     for (const item of rows) {
       const stat = stats.get(item.name);
@@ -55,15 +69,45 @@ export function createTrashKeeper(context: PeerContext): TrashKeeper {
         continue;
       }
       if (!(await isAsNoted(item, stat))) continue;
-      if (item.inRecord) await discard(item.name);
+      if (item.inRecord) mayGo.push({ item, stat });
       else {
         keptBytes += stat.size;
         await keepWithinBounds(item, keptBytes, agesMs);
       }
       await context.pause();
     }
+    await letGo(mayGo, agesMs);
     noteUnknown(stats);
     return nextMs;
+  }
+
+  /** Nothing was written into these so far; a program that still can may do so later. */
+  async function letGo(items: readonly InTrash[], agesMs: number): Promise<void> {
+    if (items.length === 0) return;
+    const files = items.filter(({ stat }) => stat.kind === 'file').map(({ item }) => item.name);
+    const beginMs = clock.monotonicMs();
+    if (files.length > 0 && beginMs < nextLookMs) return;
+    const held = await folder.trashHeldOpen(files);
+    if (files.length > 0)
+      nextLookMs = beginMs + Math.min(lookEveryMsMax, (clock.monotonicMs() - beginMs) * lookRestPerWork);
+    let kept = 0;
+    for (const { item, stat } of items) {
+      const isOpen = held.has(item.name);
+      if (isOpen && agesMs - item.atMs <= openMsMax && kept < openItemsMax) {
+        kept++;
+        // Stamps that a later write could bear as well would hide it.
+        const fingerprint = fingerprintOf(stat);
+        if (item.fingerprint !== fingerprint && !isRacy(stat, clock.nowMs())) store.putTrash({ ...item, fingerprint });
+        continue;
+      }
+      if (isOpen)
+        note(
+          item.path,
+          `a program has kept its ${wordOf(item)} version open for long; what it writes into it from now on is lost: let it open the file again`,
+        );
+      await discard(item.name);
+      await context.pause();
+    }
   }
 
   /** By the wall clock while it runs evenly, which also tells of items from between two sweeps; else since this run saw it. */

@@ -101,15 +101,7 @@ export const nodeDisk: Disk = {
     return bavail * bsize;
   },
   mountPoints,
-  openForWriting: async (paths) => {
-    if (process.platform !== 'linux') return new Set();
-    const files = paths.flatMap((path) => {
-      const stat = nodeDisk.lstat(path);
-      return stat === undefined ? [] : [{ ...stat, path }];
-    });
-    const open = await openForWriting(files);
-    return new Set(files.flatMap(({ path }, index) => (open.has(index) ? [path] : [])));
-  },
+  openForWriting: async (paths) => (process.platform === 'linux' ? openForWriting(paths) : new Set()),
 };
 
 /** Linux's flag for a descriptor that only names a place: nothing is opened, no permission to read is needed. */

@@ -215,6 +215,8 @@ export interface Folder {
   flushDirectories(): Promise<void>;
 
   trashItems(): Promise<readonly TrashItem[]>;
+  /** Which of these another program holds open for writing, as far as the system tells. */
+  trashHeldOpen(names: readonly string[]): Promise<ReadonlySet<string>>;
   openTrash(name: string): Promise<ReadHandle | { readonly kind: 'absent' } | PathProblem>;
   /**
    * Moves a trash item to a free path in the folder, so that a handle that is still open writes to what people see; never overwrites.

@@ -145,6 +145,7 @@ export function createFaultyFolder(inner: Folder): FaultyFolder {
     rename: (options) => failing({ operation: 'rename', path: options.fromPath }, () => inner.rename(options)),
     flushDirectories: () => failing({ operation: 'flushDirectories', path: '' }, () => inner.flushDirectories()),
     trashItems: () => failing({ operation: 'trashItems', path: '' }, () => inner.trashItems()),
+    trashHeldOpen: (names) => inner.trashHeldOpen(names),
     openTrash: (name) =>
       failing({ operation: 'openTrash', path: name }, () => hookReading(name, inner.openTrash(name))),
     restoreTrash: (options) =>

@@ -122,4 +122,4 @@ test('the second machine is ended at every moment of it', async () => {
     expect(b.user.tree()).toEqual(a.user.tree());
   }
   expect(died).toBeGreaterThan(10);
-});
+}, 120_000);

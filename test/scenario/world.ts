@@ -220,7 +220,7 @@ export async function createWorld(): Promise<World> {
 }
 
 /** Only to turn a hang into a failure with a reason; nothing waits this long when things work. */
-const untilMsMax = 25_000;
+const untilMsMax = 60_000;
 
 function put(dir: string, file: string, text: string | Uint8Array): void {
   mkdirSync(path.dirname(path.join(dir, file)), { recursive: true });

@@ -29,7 +29,7 @@ try {
     if (index % filesPerDirectory === 0) mkdirSync(directory, { recursive: true });
     writeFileSync(join(directory, `file-${index}.ts`), `${index}\n${text}`);
   }
-  const store = openStateStore({ file: join(home, 'state.db'), executableBit: true });
+  const store = openStateStore({ file: join(home, 'state.db'), holdsModes: true });
   let reads = 0;
   const hashing = {
     ...nodeHashing,

@@ -69,7 +69,7 @@ function median(work: (index: number) => void, times: number): number {
 function measure(rows: number): Record<string, number> {
   const directory = mkdtempSync(join(tmpdir(), 'driftless-bench-'));
   const file = join(directory, 'state.db');
-  let store = openStateStore({ file, executableBit: true });
+  let store = openStateStore({ file, holdsModes: true });
   const paths = pathsOf(rows);
   const fingerprint = '1400.1700000000000000000.1700000000000000000.123456' as Fingerprint;
   const setLocal = (path: RelPath, number: number): void =>
@@ -136,7 +136,7 @@ function measure(rows: number): Record<string, number> {
     store.flush();
     store.close();
     const openStartMs = performance.now();
-    store = openStateStore({ file, executableBit: true });
+    store = openStateStore({ file, holdsModes: true });
     const openMs = performance.now() - openStartMs;
     return {
       rows,

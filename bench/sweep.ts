@@ -28,7 +28,7 @@ const tree = makeTree(files);
 const home = mkdtempSync(join(tmpdir(), 'driftless-bench-home-'));
 try {
   const log = { debug() {}, info() {}, warn() {}, error() {} };
-  const store = openStateStore({ file: join(home, 'state.db'), executableBit: true });
+  const store = openStateStore({ file: join(home, 'state.db'), holdsModes: true });
   const folder = createNodeFolder(tree.rootPath);
   // A minute ahead: the files just made count as settled.
   const scanClock = { ...nodeClock, nowMs: () => nodeClock.nowMs() + 60_000 };

@@ -134,7 +134,7 @@ export function createConflictKeeper(context: PeerContext): ConflictKeeper {
   async function followMode(row: Row): Promise<boolean> {
     const { base, local } = row;
     const remote = liveEntry(row.remote);
-    if (local?.kind !== 'file' || remote?.kind !== 'file' || !folder.traits.executableBit) return false;
+    if (local?.kind !== 'file' || remote?.kind !== 'file' || !folder.traits.holdsModes) return false;
     const mode = mergedMode(modeOfFile(base), local, remote);
     if (sameMode(mode, local)) return false;
     const write = await dressFile(context, row, mode);

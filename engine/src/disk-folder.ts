@@ -85,8 +85,8 @@ export function createDiskFolder(options: DiskFolderOptions): Folder {
     inode: stat.inode,
     device: stat.device,
     links: stat.links,
-    executable: traits.executableBit && stat.kind === 'file' && (stat.mode & 0o100) !== 0,
-    openToOthers: traits.executableBit && stat.kind === 'file' && (stat.mode & 0o077) !== 0,
+    executable: traits.holdsModes && stat.kind === 'file' && (stat.mode & 0o100) !== 0,
+    openToOthers: traits.holdsModes && stat.kind === 'file' && (stat.mode & 0o077) !== 0,
   });
   const done = (stat: DiskStat | null, asideName: string | null): SwapOutcome => ({
     kind: 'done',
@@ -367,7 +367,7 @@ export function createDiskFolder(options: DiskFolderOptions): Folder {
   /** A new file keeps the bits of the one that it replaces, or gets those of the one that it is to be like (M5, M6, M7, M18). */
   const dressStaged = (stagedPath: string, before: DiskStat | null, { mode, wasPrivate, like }: Dress): void => {
     disk.setModificationTime(stagedPath, nowMs());
-    if (!traits.executableBit) return;
+    if (!traits.holdsModes) return;
     const isReplaced = before?.kind === 'file';
     const bits = isReplaced ? before.mode : fileAt(like ?? null)?.mode;
     const replaced = bits === undefined ? null : { bits, private: isReplaced && wasPrivate };
@@ -767,7 +767,7 @@ export function createDiskFolder(options: DiskFolderOptions): Folder {
         const before = disk.lstat(target);
         if (before === undefined || expected === null || !matches(target, before, expected)) return changed;
         if (before.kind !== 'file') return changed;
-        if (!traits.executableBit) return done(before, null);
+        if (!traits.holdsModes) return done(before, null);
         const file = disk.openForReading(target);
         try {
           // Through the open file: a link that takes the name meanwhile must not carry the mode to what it points at.
@@ -850,7 +850,7 @@ export function createDiskFolder(options: DiskFolderOptions): Folder {
         if (stat === undefined) return changed;
         if (stat.kind === 'other') return ownProblem('special-file', `restore "${path}" from the trash`);
         const model = like === undefined ? undefined : fileAt(like);
-        if (traits.executableBit && stat.kind === 'file' && model !== undefined)
+        if (traits.holdsModes && stat.kind === 'file' && model !== undefined)
           disk.setMode(item, stat.mode & model.mode & 0o777);
         if (!(await placeFromTrash(name, item, target, stat))) return changed;
         changedDirectories.add(parentOf(target));

@@ -42,7 +42,7 @@ export function probeTraits(disk: Disk, directory: string, platformTraits: Folde
     ...platformTraits,
     caseSensitive: withFile('probe-case', () => !exists('PROBE-CASE')),
     foldsUnicode: withFile('probe-\u00e9', () => exists('probe-e\u0301')),
-    executableBit: bits.holds,
+    holdsModes: bits.holds,
     newFilesPrivate: bits.holds && ((disk.umask & 0o077) === 0o077 || bits.hidesOthers),
     symlinks: canDo(() => {
       const path = `${directory}/probe-link`;

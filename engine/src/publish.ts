@@ -265,7 +265,7 @@ export function createPublisher(context: PeerContext, log: RoomLog, wake: () => 
       return;
     }
     // Where the disk holds no modes, edits keep the room's (M5).
-    const mode = folder.traits.executableBit ? modeOf(local) : (modeOfFile(live) ?? modeOf(local));
+    const mode = folder.traits.holdsModes ? modeOf(local) : (modeOfFile(live) ?? modeOf(local));
     if (live?.kind === 'file' && live.content.digest === local.digest && replaces !== null) {
       if (sameMode(live, mode)) return;
       draft.changes.push({ kind: 'mode', path, mode, replaces });

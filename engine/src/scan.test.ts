@@ -42,7 +42,7 @@ let laterMs = 0;
 
 beforeEach(() => {
   root = mkdtempSync(join(tmpdir(), 'driftless-scan-'));
-  store = openStateStore({ file: ':memory:', executableBit: true });
+  store = openStateStore({ file: ':memory:', holdsModes: true });
   folder = createNodeFolder(root);
   reads = 0;
   laterMs = 10 * minuteMs;

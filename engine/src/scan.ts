@@ -944,7 +944,7 @@ export function createScanner(parts: ScannerParts): Scanner {
     const known = row?.outOfScope === null && row.local?.kind === 'file' ? row.local : renamedFrom(stat, fingerprint);
     const agreed = modeOfFile(row?.base ?? null);
     // M5: a disk without modes keeps what was agreed.
-    if (!traits.executableBit)
+    if (!traits.holdsModes)
       return agreed ?? modeOfFile(liveEntry(row?.remote ?? null)) ?? modeOfFile(known ?? null) ?? plainMode;
     const { executable, openToOthers } = stat;
     const isOther = read !== undefined && known !== undefined && known.digest !== read.digest;

@@ -315,7 +315,7 @@ describe('memory folder in other worlds', () => {
     expect(folder.traits).toMatchObject({
       caseSensitive: false,
       foldsUnicode: true,
-      executableBit: true,
+      holdsModes: true,
       newFilesPrivate: false,
       symlinks: true,
     });

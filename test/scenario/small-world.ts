@@ -158,7 +158,7 @@ export function createSmallWorld(): SmallWorld {
     const memory = createMemoryFolder({ nowMs: clock.nowMs, ...options.disk });
     const watcher = createManualWatcher();
     memory.onHint = ({ path, deep }) => watcher.hint(path, { deep });
-    const newStore = (): StateStore => openStateStore({ file: options.stateFile ?? ':memory:', executableBit: true });
+    const newStore = (): StateStore => openStateStore({ file: options.stateFile ?? ':memory:', holdsModes: true });
     let store = newStore();
     const events: PeerEvent[] = [];
     const trace: string[] = [];

@@ -30,7 +30,7 @@ export const localFileOf = (
   digest,
   size: stat.size,
   // As far as the umask let it be; a disk without modes keeps what was agreed (M5).
-  executable: traits.executableBit ? stat.executable : mode.executable,
+  executable: traits.holdsModes ? stat.executable : mode.executable,
   private: mode.private,
   openToOthers: stat.openToOthers,
   mtimeMs: Number(stat.mtimeNs / 1_000_000n),

@@ -72,7 +72,7 @@ interface TwoFiles extends DecideOptions {
 /** Content and mode are two values: a change of one composes with a change of the other. The mode is settled first. */
 function decideFiles({ row, local, remote, traits, mergeable }: TwoFiles): Decision {
   const { base } = row;
-  const localMode = traits.executableBit ? modeOf(local) : modeOf(remote);
+  const localMode = traits.holdsModes ? modeOf(local) : modeOf(remote);
   // Without a base every new file of this disk would make the room's private, where its umask does.
   const said = base === null && traits.newFilesPrivate ? { ...localMode, private: remote.private } : localMode;
   const mode = mergedMode(modeOfFile(base), said, remote);
@@ -99,7 +99,7 @@ function decideFiles({ row, local, remote, traits, mergeable }: TwoFiles): Decis
 /** At a join: the room's content; what is private here stays so, for nobody agreed on anything yet. */
 function catchUp({ base, local, remote }: Row, traits: FolderTraits): Decision {
   const entry = liveEntry(remote);
-  if (local?.kind !== 'file' || entry?.kind !== 'file' || !traits.executableBit) return { kind: 'apply', to: entry };
+  if (local?.kind !== 'file' || entry?.kind !== 'file' || !traits.holdsModes) return { kind: 'apply', to: entry };
   const isPrivate = traits.newFilesPrivate ? entry.private : mergedMode(modeOfFile(base), local, entry).private;
   return { kind: 'apply', to: { ...entry, private: isPrivate } };
 }

@@ -114,7 +114,7 @@ export function sameLocal(local: LocalEntry | null, entry: Entry | null, traits:
         entry.kind === 'file' &&
         local.digest === entry.content.digest &&
         local.size === entry.content.size &&
-        (!traits.executableBit || sameMode(local, entry))
+        (!traits.holdsModes || sameMode(local, entry))
       );
     case 'directory':
       return entry.kind === 'directory';

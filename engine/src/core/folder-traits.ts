@@ -6,7 +6,7 @@ export interface FolderTraits {
   /** '\\' on Windows: a name holding it cannot be stored. */
   readonly reservedSeparators: readonly string[];
   /** The disk holds modes: the executable bit, and whether others may read. Else the room's are kept (M5, M18). */
-  readonly executableBit: boolean;
+  readonly holdsModes: boolean;
   /** The umask makes every new file private: at a join, that one is says nothing. */
   readonly newFilesPrivate: boolean;
   readonly symlinks: boolean;
@@ -20,7 +20,7 @@ export const linuxTraits: FolderTraits = {
   caseSensitive: true,
   foldsUnicode: false,
   reservedSeparators: [],
-  executableBit: true,
+  holdsModes: true,
   newFilesPrivate: false,
   symlinks: true,
   windowsNames: false,
@@ -32,7 +32,7 @@ export const windowsTraits: FolderTraits = {
   caseSensitive: false,
   foldsUnicode: false,
   reservedSeparators: ['\\'],
-  executableBit: false,
+  holdsModes: false,
   newFilesPrivate: false,
   symlinks: false,
   windowsNames: true,

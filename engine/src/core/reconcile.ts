@@ -531,7 +531,7 @@ function localToPublish(row: Row, revives: boolean, traits: FolderTraits): Local
   const { local } = row;
   // A parent of something on disk is a directory there, also when the scan of it is still to come.
   if (revives && (local === null || row.outOfScope !== null)) return { kind: 'directory' };
-  if (local?.kind !== 'file' || traits.executableBit) return local;
+  if (local?.kind !== 'file' || traits.holdsModes) return local;
   return { ...local, ...(modeOfFile(liveEntry(row.remote)) ?? modeOfFile(row.base) ?? plainMode) };
 }
 

@@ -134,7 +134,7 @@ describe('join', () => {
     await (await host.control(path('b'))).close();
     const state = openStateStore({
       file: join((await openHome(path('home'))).foldersPath, id, 'state.sqlite'),
-      executableBit: true,
+      holdsModes: true,
     });
     const kind = state.setting('join');
     state.close();

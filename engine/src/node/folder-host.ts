@@ -236,13 +236,13 @@ export function createFolderHost(options: FolderHostOptions): FolderHost {
   /** Damaged state is moved aside: the folder then joins again, and nothing is deleted (rule STATE). */
   const openState = async (
     link: Link,
-    { executableBit }: Folder['traits'],
+    { holdsModes }: Folder['traits'],
     tell: (reason: string) => void,
   ): Promise<{ readonly state: StateStore; readonly link: Link }> => {
     const file = await stateFile(link);
     const isNew = !existsSync(file);
     try {
-      const state = openStateStore({ file, executableBit });
+      const state = openStateStore({ file, holdsModes });
       if (isNew) {
         // First: whoever opens this state next, and whenever, must not take the line below for an earlier membership.
         rememberHowItJoins(state, link);
@@ -258,7 +258,7 @@ export function createFolderHost(options: FolderHostOptions): FolderHost {
         `the stored state was damaged and now lies in ${aside}; the folder joins its room again and nothing is deleted (${error.message})`,
       );
       const rejoining = await store.update(link.id, { rejoin: true });
-      return { state: openStateStore({ file, executableBit }), link: rejoining };
+      return { state: openStateStore({ file, holdsModes }), link: rejoining };
     }
   };
 
@@ -515,7 +515,7 @@ export function createFolderHost(options: FolderHostOptions): FolderHost {
     });
     if (names.length === 0) return true;
     try {
-      const state = openStateStore({ file: await stateFile(link), executableBit: true });
+      const state = openStateStore({ file: await stateFile(link), holdsModes: true });
       try {
         const recorded = new Set(state.trash().flatMap((row) => (row.inRecord ? [row.name] : [])));
         return names.every((name) => recorded.has(name));

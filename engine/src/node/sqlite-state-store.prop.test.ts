@@ -335,7 +335,7 @@ function expectEqual(store: StateStore, model: Model): void {
 test('the store does what the model does, step by step (TREE, FAST3, RB3)', () => {
   fc.assert(
     fc.property(fc.array(step, { minLength: 1, maxLength: 25 }), (steps) => {
-      const store = openStateStore({ file: ':memory:', executableBit: true });
+      const store = openStateStore({ file: ':memory:', holdsModes: true });
       let model: Model = { rows: new Map(), heads: [{ head: null, rows: new Map() }] };
       expect(store.root()).toBe(emptyRoot(sha256));
       for (const work of steps) {
@@ -353,7 +353,7 @@ test('the store does what the model does, step by step (TREE, FAST3, RB3)', () =
 test('a transaction that throws leaves no trace, in the database or in memory', () => {
   fc.assert(
     fc.property(fc.array(step, { maxLength: 8 }), fc.array(step, { minLength: 1, maxLength: 8 }), (kept, lost) => {
-      const store = openStateStore({ file: ':memory:', executableBit: true });
+      const store = openStateStore({ file: ':memory:', holdsModes: true });
       let model: Model = { rows: new Map(), heads: [{ head: null, rows: new Map() }] };
       const run = (work: Step): void => {
         const next = modelStep(model, work);

@@ -21,7 +21,7 @@ beforeEach(() => {
 });
 afterEach(() => rmSync(home, { recursive: true, force: true }));
 
-const open = (): StateStore => openStateStore({ file: dbFile, executableBit: true });
+const open = (): StateStore => openStateStore({ file: dbFile, holdsModes: true });
 const recordId = (height: number): RecordId => height.toString(16).padStart(64, '0') as RecordId;
 const sealed = (size = 3): SealedRecord => ({
   header: new Uint8Array(size),
@@ -176,13 +176,13 @@ describe('schema (STATE, P18)', () => {
     store.setSetting('name', 'value');
     store.close();
     const next = [...stateMigrations, (db: ReturnType<typeof openSqlDb>) => db.exec('CREATE TABLE extra (a TEXT)')];
-    const migrated = openStateStore({ file: dbFile, executableBit: true, migrations: next });
+    const migrated = openStateStore({ file: dbFile, holdsModes: true, migrations: next });
     expect(migrated.setting('name')).toBe('value');
     migrated.close();
     expect(codeOf(open)).toBe('newer');
     const copy = `${dbFile}.before-schema-${next.length}`;
     expect(statSync(copy).mode & 0o777).toBe(0o600);
-    const old = openStateStore({ file: copy, executableBit: true });
+    const old = openStateStore({ file: copy, holdsModes: true });
     expect(old.setting('name')).toBe('value');
     old.close();
   });
@@ -195,7 +195,7 @@ describe('schema (STATE, P18)', () => {
       ...stateMigrations,
       (db: ReturnType<typeof openSqlDb>) => db.exec('CREATE TABLE extra (a TEXT); nonsense'),
     ];
-    expect(() => openStateStore({ file: dbFile, executableBit: true, migrations: broken })).toThrow('nonsense');
+    expect(() => openStateStore({ file: dbFile, holdsModes: true, migrations: broken })).toThrow('nonsense');
     const again = open();
     expect(again.setting('name')).toBe('value');
     again.close();
@@ -331,7 +331,7 @@ describe('the room', () => {
   });
 
   test('the record cache keeps the last 1,000 (RB2)', () => {
-    const store = openStateStore({ file: ':memory:', executableBit: true });
+    const store = openStateStore({ file: ':memory:', holdsModes: true });
     for (let count = 0; count < 1_005; count += 1) commit(store, `text ${count}`);
     expect(store.cachedRecordsAfter(5)).toHaveLength(1_000);
     expect(store.cachedRecordsAfter(4)).toBeUndefined();
@@ -437,7 +437,7 @@ describe('caches', () => {
   });
 
   test('sealed chunks: the oldest go at 64 MiB (RB2)', () => {
-    const store = openStateStore({ file: ':memory:', executableBit: true });
+    const store = openStateStore({ file: ':memory:', holdsModes: true });
     const sealedBytes = new Uint8Array(1024 * 1024);
     const id = (index: number) => digestOf(String(index)) as unknown as Parameters<StateStore['cachedChunk']>[0];
     for (let index = 0; index < 65; index += 1) store.cacheChunk({ id: id(index), sealed: sealedBytes });
@@ -489,7 +489,7 @@ describe('caches', () => {
 });
 
 test('a disk without the executable bit is not pending for it; a record that changes it is (M5)', () => {
-  const store = openStateStore({ file: ':memory:', executableBit: false });
+  const store = openStateStore({ file: ':memory:', holdsModes: false });
   store.setBase(rel('a'), file('one', { executable: true }));
   store.setLocal(rel('a'), localFile('one'));
   expect(store.pendingRows({ limit: 9, nowMs: 0 }).map(({ remote }) => remote)).toEqual([null]);

@@ -21,8 +21,8 @@ import { createStateTree } from './state-tree.ts';
 export interface StateStoreOptions {
   /** Absolute path of the database, or ':memory:'. Its directory is made 0700, the file 0600 (S20). */
   readonly file: string;
-  /** Whether the folder's disk has an executable bit (FolderTraits); without it that bit never makes a row pending (M5). */
-  readonly executableBit: boolean;
+  /** Whether the folder's disk holds modes (FolderTraits); without it they never make a row pending (M5). */
+  readonly holdsModes: boolean;
   /** For tests of migrations; the product's own otherwise. */
   readonly migrations?: readonly Migration[];
 }
@@ -34,12 +34,12 @@ export interface StateStoreOptions {
  * `moveStateStoreAside`), `busy`, `disk-full`, `io`, `unavailable`.
  */
 export function openStateStore(options: StateStoreOptions): StateStore {
-  const { file, executableBit, migrations = stateMigrations } = options;
+  const { file, holdsModes, migrations = stateMigrations } = options;
   if (file !== ':memory:') prepareFile(file, migrations.length);
   const db = openSqlDb(file);
   try {
     checkAndMigrate(db, { file, migrations });
-    return composeStore(db, executableBit);
+    return composeStore(db, holdsModes);
   } catch (error) {
     closeQuietly(db);
     throw error;
@@ -55,9 +55,9 @@ export function moveStateStoreAside(file: string): string {
   return aside;
 }
 
-function composeStore(db: SqlDb, executableBit: boolean): StateStore {
+function composeStore(db: SqlDb, holdsModes: boolean): StateStore {
   const transactions = createTransactions(db);
-  const tree = createStateTree(db, transactions, { executableBit });
+  const tree = createStateTree(db, transactions, { holdsModes });
   const room = createStateRoom(db, transactions, tree);
   const journals = createStateJournals(db, transactions);
   const caches = createStateCaches(db, transactions);

@@ -142,7 +142,7 @@ export function decodeLocal(stored: Uint8Array): LocalEntry {
 export function sameState(
   a: Uint8Array | null,
   b: Uint8Array | null,
-  options: { readonly executableBit: boolean },
+  options: { readonly holdsModes: boolean },
 ): boolean {
   const absentA = a === null || a[0] === tagTombstone;
   const absentB = b === null || b[0] === tagTombstone;
@@ -150,7 +150,7 @@ export function sameState(
   const fileA = isStoredFile(a);
   if (fileA !== isStoredFile(b)) return false;
   if (!fileA) return Buffer.compare(a, b) === 0;
-  if (options.executableBit && a[0] !== b[0]) return false;
+  if (options.holdsModes && a[0] !== b[0]) return false;
   return asBuffer(a).compare(b, 1, fileIdentityBytes, 1, fileIdentityBytes) === 0;
 }
 

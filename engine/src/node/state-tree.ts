@@ -93,7 +93,7 @@ interface PageOfDue {
 
 export type StateTree = ReturnType<typeof createStateTree>;
 
-export function createStateTree(db: SqlDb, transactions: Transactions, options: { readonly executableBit: boolean }) {
+export function createStateTree(db: SqlDb, transactions: Transactions, options: { readonly holdsModes: boolean }) {
   const rowsSql = (rest: string): SqlStatement<SummedRow> =>
     db.prepare<SummedRow>(`SELECT ${columns} FROM tree ${rest}`);
   const selectRow = rowsSql('WHERE path = ?');
@@ -266,7 +266,7 @@ export function createStateTree(db: SqlDb, transactions: Transactions, options: 
 
   function isPending(row: RowContent): boolean {
     if (row.scope !== 0 || row.hold !== null) return false;
-    return !sameState(row.local, row.base, options) || !sameState(row.remote, row.base, { executableBit: true });
+    return !sameState(row.local, row.base, options) || !sameState(row.remote, row.base, { holdsModes: true });
   }
 
   /** Something out of scope lies where the room has an entry (rule IG1). */
@@ -296,7 +296,7 @@ export function createStateTree(db: SqlDb, transactions: Transactions, options: 
     const bytes = local === null ? null : encodeLocal(local);
     write(path, (before) => ({
       local: bytes,
-      ...(sameState(bytes, before.local, { executableBit: true }) ? {} : noProblem),
+      ...(sameState(bytes, before.local, { holdsModes: true }) ? {} : noProblem),
     }));
   }
 

@@ -3,7 +3,7 @@ import type { Digest, RelPath } from '@driftless/protocol';
 import type { Fingerprint } from '../../core/local-entry.ts';
 import { openStateStore } from '../sqlite-state-store.ts';
 
-const store = openStateStore({ file: process.argv[2] ?? '', executableBit: true });
+const store = openStateStore({ file: process.argv[2] ?? '', holdsModes: true });
 const fingerprint = '1.2.3.4' as Fingerprint;
 const digest = 'ab'.repeat(32) as Digest;
 for (let transaction = 1; transaction <= 10_000; transaction += 1) {

@@ -5,7 +5,7 @@
  */
 import { bytesToHex, comparePaths, type Digest, isRelPath, ownDirectoryName, type RelPath } from '@driftless/protocol';
 import { dressedBits } from './core/file-mode.ts';
-import { fingerprintOf, sameButChangeTime } from './core/fingerprint.ts';
+import { fingerprintOf, sameButChangeTime, tickMs } from './core/fingerprint.ts';
 import { clashKey } from './core/folder-name.ts';
 import type { FolderTraits } from './core/folder-traits.ts';
 import { isDiskError, type OwnProblemCode, ownProblem, problemOf } from './disk-problem.ts';
@@ -63,7 +63,6 @@ const absent: Absent = { kind: 'absent' };
 interface Cleared {
   readonly kind: 'cleared';
   readonly asidePath: string | null;
-  readonly asideStat: DiskStat | null;
 }
 
 export function createDiskFolder(options: DiskFolderOptions): Folder {
@@ -309,20 +308,32 @@ export function createDiskFolder(options: DiskFolderOptions): Folder {
     return true;
   };
 
-  /** Frees the path of what is expected there. Anything else stays, or is put back (F22, F23). */
-  const clear = async (target: string, asideName: string, expected: Expected): Promise<Cleared | SwapOutcome> => {
+  /**
+   * Frees the path of what is expected there. Anything else stays, or is put back (F22, F23). `prepare` is called with what is
+   * there, or null, before it goes: it does what can be done for that which comes.
+   */
+  const clear = async (
+    target: string,
+    asideName: string,
+    expected: Expected,
+    prepare: (before: DiskStat | null) => void = () => {},
+  ): Promise<Cleared | SwapOutcome> => {
     const before = disk.lstat(target);
-    if (expected === null)
-      return before === undefined ? { kind: 'cleared', asidePath: null, asideStat: null } : changed;
+    if (expected === null) {
+      if (before !== undefined) return changed;
+      prepare(null);
+      return { kind: 'cleared', asidePath: null };
+    }
     if (before === undefined || !matches(target, before, expected)) return changed;
     if (expected.kind === 'directory') {
+      prepare(null);
       const removed = removeEmptyDirectory(target);
-      return removed === 'removed' ? { kind: 'cleared', asidePath: null, asideStat: null } : removed;
+      return removed === 'removed' ? { kind: 'cleared', asidePath: null } : removed;
     }
     // Asked before it is moved aside, which changes the change time: a rewrite can restore the other stamps, never this one.
-    const isProven =
-      expected.kind !== 'file' || (expected.isRacy !== true && fingerprintOf(before) === expected.fingerprint);
-    if (!isProven && (expected.digest === undefined || before.size > provenByReadingBytesMax)) return changed;
+    const evidence = await evidenceOf(target, before, expected);
+    if (evidence === 'none') return changed;
+    prepare(before);
     let asidePath: string;
     try {
       asidePath = await moveAside(target, asideName);
@@ -331,14 +342,43 @@ export function createDiskFolder(options: DiskFolderOptions): Folder {
       throw error;
     }
     // Known here: whatever was at the path at the instant of the rename now lies at `asidePath`, and nobody replaced it by name.
+    // Until something comes in its place the path is empty for all who look: what can be done before, is.
     const asideStat = disk.lstat(asidePath);
     // RACE: a rewrite between the look above and the rename that also restores the modification time goes unseen; two system calls.
     const isExpected =
       asideStat !== undefined &&
       matches(asidePath, asideStat, expected) &&
-      (isProven || (await digestOf(asidePath)) === expected.digest);
-    if (isExpected) return { kind: 'cleared', asidePath, asideStat };
+      (evidence === 'proven' || (expected.kind === 'file' && (await digestOf(asidePath)) === expected.digest));
+    if (isExpected) {
+      // Its mode was changed in the very moment.
+      if (asideStat.mode !== before.mode) prepare(asideStat);
+      return { kind: 'cleared', asidePath };
+    }
     return (await putBack(asidePath, asideName, target)) ? changed : { kind: 'changed', asideName };
+  };
+
+  /**
+   * Whether a file is the expected one: by its stamps, or by its bytes, which are read where it lies, so that the path is empty no
+   * longer than it must. They are `read-aside` only where a write that follows could leave no trace in the stamps.
+   */
+  const evidenceOf = async (
+    target: string,
+    before: DiskStat,
+    expected: Exclude<Expected, null>,
+  ): Promise<'proven' | 'read-aside' | 'none'> => {
+    if (expected.kind !== 'file') return 'proven';
+    if (expected.isRacy !== true && fingerprintOf(before) === expected.fingerprint) return 'proven';
+    if (expected.digest === undefined || before.size > provenByReadingBytesMax) return 'none';
+    if (Number(before.mtimeNs / 1_000_000n) > nowMs() - tickMs(before)) return 'read-aside';
+    try {
+      if ((await digestOf(target)) !== expected.digest) return 'none';
+    } catch (error) {
+      // Gone, or a link by now.
+      if (['ENOENT', 'ELOOP'].includes(diskErrorCode(error))) return 'none';
+      throw error;
+    }
+    const after = disk.lstat(target);
+    return after !== undefined && fingerprintOf(after) === fingerprintOf(before) ? 'proven' : 'none';
   };
 
   const digestOf = async (path: string): Promise<Digest> => {
@@ -439,11 +479,10 @@ export function createDiskFolder(options: DiskFolderOptions): Folder {
       const stagedPath = own.locate('stage', stagedName);
       if (disk.lstat(stagedPath)?.kind !== 'file')
         return problemOf({ code: 'ENOENT' }, `find what was staged for "${path}"`);
-      const cleared = await clear(target, asideName, expected);
+      const cleared = await clear(target, asideName, expected, (before) => dressStaged(stagedPath, before, dress));
       if (cleared.kind !== 'cleared') return cleared;
-      const { asidePath, asideStat } = cleared;
+      const { asidePath } = cleared;
       try {
-        dressStaged(stagedPath, asideStat, dress);
         const { placed, stat } = await linkStaged(stagedName, target);
         if (!placed) {
           // A third thing appeared at the free name: it stays, and what was moved aside stays in the trash.

@@ -2,7 +2,7 @@
 import type { Digest, FileMode, RelPath } from '@driftless/protocol';
 import { conflictOriginal } from '../core/conflict-name.ts';
 import { modeOf } from '../core/file-mode.ts';
-import { fingerprintOf } from '../core/fingerprint.ts';
+import { fingerprintOf, tickMs } from '../core/fingerprint.ts';
 import type { FolderTraits } from '../core/folder-traits.ts';
 import type { LocalEntry } from '../core/local-entry.ts';
 import type { Dress, Expected, Stat } from '../ports/folder.ts';
@@ -35,6 +35,7 @@ export const localFileOf = (
   openToOthers: stat.openToOthers,
   mtimeMs: Number(stat.mtimeNs / 1_000_000n),
   fingerprint: fingerprintOf(stat),
+  // We wrote and verified these bytes ourselves: a later write by somebody else has a later modification time, but for the tick.
   racy: Number(stat.mtimeNs / 1_000_000n) > nowMs - tickMs(stat),
 });
 
@@ -47,9 +48,3 @@ export const dressOf = (
   wasPrivate: before?.kind === 'file' && before.private,
   like: like ?? conflictOriginal(path),
 });
-
-/**
- * We wrote and verified these bytes ourselves; a later write by somebody else has a later modification time, unless it falls
- * into the same tick of the file system's clock. Whole seconds tell of a coarse one (FAT, HFS+).
- */
-const tickMs = (stat: Stat): number => (stat.mtimeNs % 1_000_000_000n === 0n ? 2_000 : 50);

@@ -9,6 +9,12 @@
  * it. A replace that fails puts back what it moved aside before its intent is forgotten. What lies at the path and was not
  * expected there is never replaced, and comes back if it cannot go back to its place at once.
  *
+ * Between the two moves the path is empty, for some fifty microseconds: the folder prepares everything before. A rename over the
+ * old file would leave no such moment, but what somebody saves there between the last look and that rename would be
+ * gone, with no name and nobody to tell of it. Only an exchange of two names by the system closes both (renameat2 on Linux,
+ * renamex_np on macOS, nothing on Windows or FAT), and Node offers none. A program that finds no file for a moment tries again; a
+ * lost save is lost.
+ *
  * Leaves to others: what is to be replaced and why (the plan, the merge, the conflict keeper, a command), and how long
  * the trash keeps what it holds (the trash keeper).
  */

@@ -64,6 +64,14 @@ export function isRacy(stamps: Stamps, hashedAtMs: number): boolean {
   return isNear(stamps.ctimeNs, hashedAtMs) || isNear(stamps.mtimeNs, hashedAtMs);
 }
 
+/**
+ * How long two changes may bear one modification time. A disk whose stamps have fractions of a second has a tick of a few
+ * milliseconds; whole seconds tell of a coarse one (FAT, HFS+).
+ */
+export function tickMs({ mtimeNs }: Pick<Stamps, 'mtimeNs'>): number {
+  return mtimeNs % 1_000_000_000n === 0n ? racyWindowMs : 50;
+}
+
 function isNear(stampNs: bigint, atMs: number): boolean {
   return Math.abs(Number(stampNs / 1_000_000n) - atMs) <= racyWindowMs;
 }

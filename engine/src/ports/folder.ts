@@ -165,7 +165,8 @@ export interface Folder {
 
   /**
    * Puts a staged file at `path`: moves what is there aside into the trash as `asideName`, looks at what was moved, links the new file
-   * to the free name without overwriting, removes the staged name. The new file is dressed before it is linked. Unexpected: put back, `changed`. Parents are made.
+   * to the free name without overwriting, removes the staged name. The new file is dressed, and bytes that have to be compared are
+   * read, before anything moves, so that the path is empty for no longer than it must be. Unexpected: put back, `changed`. Parents are made.
    * Order for crash recovery: (1) aside, (2) link at path, (3) staged name removed.
    */
   swapIn(options: {

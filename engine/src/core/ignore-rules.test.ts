@@ -60,7 +60,9 @@ describe('what is out without any file', () => {
     '.nfs000000000123',
     '.fuse_hidden01',
     'a.js___jb_tmp___',
+    '.Trash-0/',
     '.Trash-1000/',
+    '.Trash-4294967294/',
     '$RECYCLE.BIN/',
   ])('%s', (path) => expect(asks(rules, path)).toBe(true));
   it.each([
@@ -90,6 +92,7 @@ describe('what is out without any file', () => {
     '~$budget/q1.csv',
     'desktop.ini/x',
     '.Trash-plan/a.md',
+    '.Trash-1000-to-sort/a.md',
     '~WRDs/poem.txt',
     '#tag#/note.md',
     '.#channel/log.txt',

@@ -14,6 +14,9 @@ const files = (...patterns: readonly string[]): readonly DefaultIgnore[] =>
 const directories = (...patterns: readonly string[]): readonly DefaultIgnore[] =>
   patterns.map((pattern) => ({ pattern, of: 'directories' }));
 
+/** Of a user by number; `.Trash-1000-to-sort` is somebody's. */
+const trashes = Array.from({ length: 10 }, (_, more) => `.Trash-[0-9]${'[0-9]'.repeat(more)}`);
+
 export const defaultIgnores: readonly DefaultIgnore[] = [
   ...directories('node_modules'),
   // vim: backup, swap (from `p` backwards, ten deep: `.swf` is a film), probe
@@ -28,7 +31,7 @@ export const defaultIgnores: readonly DefaultIgnore[] = [
   ...files('.nfs????????*', '.fuse_hidden*'),
   // litter of desktops
   ...files('.DS_Store', '._*', 'Thumbs.db', 'ehthumbs.db', 'desktop.ini'),
-  ...directories('.Spotlight-V100', '.Trashes', '.Trash-[0-9]*', '$RECYCLE.BIN', 'System Volume Information'),
+  ...directories('.Spotlight-V100', '.Trashes', ...trashes, '$RECYCLE.BIN', 'System Volume Information'),
 ];
 
 /** The pattern of the default that matches this name, as it would stand in an ignore file; undefined: none does. */

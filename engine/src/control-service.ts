@@ -203,8 +203,9 @@ export function createControl(parts: ControlParts, live: LiveParts): PeerControl
         }
         const room = liveEntry(store.manifest.slot(path));
         if (room === null) {
-          if (row?.local !== undefined && row.local !== null) differ(path, 'here, and not in the room');
-          else if (row === undefined && (await takesPart(path, stat))) differ(path, 'here, not yet looked at');
+          if (row?.local != null) differ(path, 'here, and not in the room');
+          // Whatever is remembered of the path: that the room deleted it once says nothing about what is there now.
+          else if (await takesPart(path, stat)) differ(path, 'here, not yet looked at');
           if (row?.local == null) continue;
         } else {
           seen.add(path);

@@ -127,6 +127,26 @@ describe('what nothing told of', () => {
     equal();
   });
 
+  test('verify finds what lies where the room deleted something', async () => {
+    const files = ['dir/again.txt', 'old/deep/file.txt'] as const;
+    for (const path of files) a.user.write(path, 'first\n');
+    await world.quiet();
+    a.user.remove('dir/again.txt');
+    a.user.remove('old');
+    await world.quiet();
+    unheard(() => {
+      for (const path of files) a.user.write(path, 'second\n');
+    });
+    const verifying = a.peer.verify();
+    await world.clock.advance(100);
+    const { ok, differences } = await verifying;
+    expect(ok).toBe(false);
+    expect(differences.map(({ path }) => path).sort()).toEqual(['dir/again.txt', 'old']);
+    await world.until('sent', () => files.every((path) => b.user.read(path) === 'second\n'), 2_000);
+    await world.quiet();
+    equal();
+  });
+
   test('a file that changes without any stamp, as a mapped one can, is read once more after a silent change', async () => {
     unheard(() => a.user.write('top.txt', 'aaaa\n'));
     await world.until('found', () => b.user.read('top.txt') === 'aaaa\n', 60_000);

@@ -26,8 +26,13 @@ export interface KillReport {
 /** So that a transfer takes about a second. */
 const bytesPerSecond = 8 * 1024 * 1024;
 const bigBytes = [4_000_000, 8_000_000] as const;
-const arrivalMsMax = 60_000;
+/** Random bytes do not shrink: when so many have passed, on either link, the smallest version is still under way. */
+const killAfterBytes = [10_000, 3_500_000] as const;
+/** Turns a hang into a complaint. */
+const arrivalMsMax = 120_000;
 const sleep = (ms: number): Promise<void> => new Promise((resolve) => setTimeout(resolve, ms));
+
+type Victim = readonly [name: string, Pick<Member, 'kill'> & { start(): void | Promise<void> }];
 
 export async function killTransfers(options: {
   readonly seed: number;
@@ -86,6 +91,11 @@ export async function killTransfers(options: {
     return performance.now() - startedMs;
   };
 
+  const victims: readonly [Victim, ...Victim[]] = [
+    ['sender', sender],
+    ['receiver', receiver],
+    ['relay', fleet.relay],
+  ];
   let inMidTransfer = 0;
   let slowestArrivalMs = 0;
   const byVictim: Record<string, number> = {};
@@ -95,15 +105,13 @@ export async function killTransfers(options: {
     await untilEqual();
     for (const member of fleet.members) member.proxy.setMode({ kind: 'slow', bytesPerSecond });
     for (let kill = 0; kill < options.kills && complaints.length === 0; kill += 1) {
+      const link = chance.pick([sender, receiver]).proxy;
+      const isUnderWay = link.passed(chance.integer(...killAfterBytes));
       user.big('big.bin');
       user.save(`small${kill % 5}.txt`);
-      await sleep(chance.integer(20, 1_100));
+      await isUnderWay;
       const isMid = differences(trees()).some((difference) => difference.startsWith('big.bin'));
-      const [name, victim] = chance.pick<readonly [string, Pick<Member, 'kill'> & { start(): void | Promise<void> }]>([
-        ['sender', sender],
-        ['receiver', receiver],
-        ['relay', fleet.relay],
-      ]);
+      const [name, victim] = victims[kill % victims.length] ?? victims[0];
       await victim.kill();
       if (isMid) inMidTransfer += 1;
       byVictim[name] = (byVictim[name] ?? 0) + 1;

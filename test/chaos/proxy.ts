@@ -17,6 +17,8 @@ export interface LinkProxy {
   setMode(mode: LinkMode): void;
   /** Cuts all connections after that many more bytes, in the middle of whatever they belong to. */
   cutAfter(bytes: number): void;
+  /** Resolves when that many more bytes have passed, in both directions together. */
+  passed(bytes: number): Promise<void>;
   close(): Promise<void>;
 }
 
@@ -37,6 +39,8 @@ export async function createProxy(
 ): Promise<LinkProxy> {
   let mode: LinkMode = { kind: 'pass' };
   let bytesUntilCut = Number.POSITIVE_INFINITY;
+  let bytesPassed = 0;
+  const waiting = new Set<{ readonly atBytes: number; readonly resolve: () => void }>();
   const pipes = new Set<Pipe>();
 
   const cut = (): void => {
@@ -48,7 +52,16 @@ export async function createProxy(
     bytesUntilCut = Number.POSITIVE_INFINITY;
   };
 
+  const count = (bytes: number): void => {
+    bytesPassed += bytes;
+    for (const waiter of waiting) {
+      if (bytesPassed < waiter.atBytes) continue;
+      waiting.delete(waiter);
+      waiter.resolve();
+    }
+  };
   const forward = (pipe: Pipe, bytes: Buffer): void => {
+    count(Math.min(bytes.length, bytesUntilCut));
     if (bytes.length < bytesUntilCut) {
       bytesUntilCut -= bytes.length;
       pipe.to.write(bytes);
@@ -118,6 +131,10 @@ export async function createProxy(
     cutAfter(bytes) {
       bytesUntilCut = Math.max(1, bytes);
     },
+    passed: (bytes) =>
+      new Promise((resolve) => {
+        waiting.add({ atBytes: bytesPassed + bytes, resolve });
+      }),
     async close() {
       clearInterval(timer);
       cut();

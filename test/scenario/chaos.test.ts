@@ -1,47 +1,27 @@
 /**
- * The torture in short, on pinned seeds: users and faults on real processes, kill -9 in the middle of
- * transfers, and the search for readable names and contents at the relay. The long form is `npm run chaos`.
+ * Faults on real processes: kill -9 in the middle of transfers, and the search for readable names and contents at the relay.
+ * Users and faults at random are in small-torture.test.ts, the same run every time; on real processes, where the machine's
+ * timing has a say, they are left to `npm run chaos`, whose judge is tried here.
  */
 import { expect, test } from 'vitest';
 import { inventionIn, lostTags, resurrected, spuriousCopies, type Thing } from '../chaos/judge.ts';
 import { killTransfers } from '../chaos/kill-transfers.ts';
 import { contentOf, createLedger, shaOf } from '../chaos/ledger.ts';
 import { secrecy } from '../chaos/secrecy.ts';
-import { torture } from '../chaos/torture.ts';
 
-const secondsMax = 120_000;
-
-test('users work while processes are killed and links cut: equal, nothing lost, nothing invented, quiet', {
-  timeout: secondsMax,
-}, async () => {
-  const report = await torture({
-    seed: 20_261_121,
-    peers: 2,
-    episodes: 2,
-    stepsPerEpisode: 25,
-    bigBytes: [1_200_000, 2_000_000],
-    msMax: 25_000,
-    loss: false,
-    say: () => {},
+test('kill -9 of sender, receiver and relay in mid-transfer: whole files, no conflict with oneself (P1–P3, P6)', async () => {
+  const report = await killTransfers({ seed: 5, kills: 3, say: () => {} });
+  expect(report).toMatchObject({
+    byVictim: { sender: 1, receiver: 1, relay: 1 },
+    inMidTransfer: 3,
+    conflictCopies: 0,
+    complaints: [],
   });
-  expect(report.complaints).toEqual([]);
-  expect(report.deeds).toBeGreaterThan(15);
-  expect(report.samples).toBeGreaterThan(50);
-  expect(Object.keys(report.faults).length).toBeGreaterThan(3);
-});
-
-test('kill -9 of sender, receiver and relay in mid-transfer: whole files, no conflict with oneself (P1–P3, P6)', {
-  timeout: secondsMax,
-}, async () => {
-  const report = await killTransfers({ seed: 5, kills: 4, say: () => {} });
-  expect(report).toMatchObject({ kills: 4, conflictCopies: 0, complaints: [] });
-  expect(report.inMidTransfer).toBeGreaterThan(0);
 });
 
 // Elsewhere a process cannot read another's memory.
 test.runIf(process.platform === 'linux')(
   'nothing readable at the relay: files, output, memory, wire (S12, invariant 13)',
-  { timeout: secondsMax },
   async () => {
     const report = await secrecy();
     expect(report.found).toEqual([]);

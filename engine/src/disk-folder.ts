@@ -25,6 +25,7 @@ import {
   type StagedWriter,
   type Stat,
   type SwapOutcome,
+  type TrashItem,
 } from './ports/folder.ts';
 import type { Hashing } from './ports/hashing.ts';
 import { probeTraits } from './probe-traits.ts';
@@ -473,12 +474,13 @@ export function createDiskFolder(options: DiskFolderOptions): Folder {
     assertOwnName(stagedName);
     assertOwnName(asideName);
     return attempt(doing, async () => {
+      const stagedPath = own.locate('stage', stagedName);
+      // Before parents are made: with the disk on which it was staged they may be gone too, and nothing is made in its place.
+      if (disk.lstat(stagedPath)?.kind !== 'file')
+        return problemOf({ code: 'ENOENT' }, `find what was staged for "${path}"`);
       const hindrance = readyParents(path, doing, true);
       if (hindrance !== undefined) return hindrance.kind === 'absent' ? changed : hindrance;
       const target = absolute(path);
-      const stagedPath = own.locate('stage', stagedName);
-      if (disk.lstat(stagedPath)?.kind !== 'file')
-        return problemOf({ code: 'ENOENT' }, `find what was staged for "${path}"`);
       const cleared = await clear(target, asideName, expected, (before) => dressStaged(stagedPath, before, dress));
       if (cleared.kind !== 'cleared') return cleared;
       const { asidePath } = cleared;
@@ -516,10 +518,11 @@ export function createDiskFolder(options: DiskFolderOptions): Folder {
       const stagedPath = own.locate('stage', stagedName);
       const staged = disk.lstat(stagedPath);
       const present = parentHindrance(path) === undefined ? disk.lstat(target) : undefined;
-      // Order of swapIn: aside, link, staged name removed. No staged name: all three happened.
+      // Order of swapIn: aside, link, staged name removed. No staged file: all three happened, or its disk is away, or somebody
+      // emptied `.driftless`.
       if (staged === undefined) {
-        own.remove('stage', stagedName);
-        return 'done';
+        own.discard('stage', stagedName);
+        return 'gone';
       }
       if (present !== undefined && present.inode === staged.inode && present.device === staged.device) {
         own.remove('stage', stagedName);
@@ -528,7 +531,7 @@ export function createDiskFolder(options: DiskFolderOptions): Folder {
       const asidePath = own.locate('trash', asideName);
       const aside = disk.lstat(asidePath);
       if (aside === undefined) {
-        own.remove('trash', asideName);
+        own.discard('trash', asideName);
         return 'undone';
       }
       // Known here: moved aside and not replaced. What it was expected to be is not known any more, so it goes back.
@@ -744,7 +747,7 @@ export function createDiskFolder(options: DiskFolderOptions): Folder {
     openStaged: async (name) => openAbsolute(own.locate('stage', name), 'read a staged file'),
     discardStaged: async (name) => {
       try {
-        own.remove('stage', name);
+        own.discard('stage', name);
       } catch (error) {
         throw asFolderError(error, 'remove a staged file');
       }
@@ -868,9 +871,10 @@ export function createDiskFolder(options: DiskFolderOptions): Folder {
 
     trashItems: async () => {
       try {
-        return own.names('trash').flatMap((name) => {
+        return own.names('trash').flatMap((name): TrashItem[] => {
           const stat = disk.lstat(own.locate('trash', name));
-          return stat === undefined ? [] : [{ name, stat: toStat(stat) }];
+          if (stat !== undefined) return [{ name, stat: toStat(stat) }];
+          return own.isOutOfReach('trash', name) ? [{ name, stat: null }] : [];
         });
       } catch (error) {
         throw asFolderError(error, 'list the trash');
@@ -899,7 +903,7 @@ export function createDiskFolder(options: DiskFolderOptions): Folder {
 
     discardTrash: async (name) => {
       try {
-        own.remove('trash', name);
+        own.discard('trash', name);
       } catch (error) {
         throw asFolderError(error, 'remove from the trash');
       }

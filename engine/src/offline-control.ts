@@ -38,6 +38,7 @@ export function createOfflineControl(parts: ControlParts & { readonly random: Ra
     watchingByRescan: false,
     waitingForUnsavedEdits: false,
   });
+  const mounts = createMounts({ ...parts, holds });
   const scanner = createScanner({
     folder: parts.folder,
     store,
@@ -45,7 +46,7 @@ export function createOfflineControl(parts: ControlParts & { readonly random: Ra
     hashing: parts.hashing,
     log: parts.log,
     fileBytesMax: Number.POSITIVE_INFINITY,
-    mounts: createMounts({ ...parts, holds }),
+    mounts,
     isScopeConfirmed: (path) => holds.isConfirmed('scope', path),
     pause,
   });
@@ -55,7 +56,7 @@ export function createOfflineControl(parts: ControlParts & { readonly random: Ra
     clock,
     hashing: parts.hashing,
     contents,
-    journal: createReplaceJournal(parts),
+    journal: createReplaceJournal({ ...parts, pause, isOutOfReach: mounts.isOutOfReach }),
     isIgnored: async (path) => (await scanner.explain(path)).length > 0,
     markDirty: () => {},
     onProblem: () => {},

@@ -20,8 +20,12 @@ export interface OwnDirectory {
   /** Gives an existing pointer another name; it may take the place of a file. */
   renamePointer(kind: OwnKind, from: string, to: string): Promise<void>;
   names(kind: OwnKind): readonly string[];
-  /** Removes it and its pointer; nothing when it is not there. */
+  /** Removes it and its pointer; nothing when it is not there. For what is known to be at hand, or used up. */
   remove(kind: OwnKind, name: string): void;
+  /** As `remove`, but a pointer to what is out of reach stays. */
+  discard(kind: OwnKind, name: string): void;
+  /** It lies beside its target, on a disk that is not mounted now. */
+  isOutOfReach(kind: OwnKind, name: string): boolean;
   /** Whether this hidden file beside a target is ours. Cheap for ordinary names. */
   isOwn(parentPath: string, name: string): boolean;
 }
@@ -77,9 +81,32 @@ export function createOwnDirectory(disk: Disk, root: string): OwnDirectory {
     }
   };
 
+  /** The disk of a mount point differs from the root's, and where nothing is mounted the root's own shows. */
+  const isOutOfReach = (kind: OwnKind, name: string): boolean => {
+    const beside = pointedTo(inside(kind, name));
+    if (beside === undefined || disk.lstat(beside) !== undefined) return false;
+    let directory = beside.slice(0, beside.lastIndexOf('/'));
+    while (directory.length > root.length && disk.lstat(directory)?.kind !== 'directory')
+      directory = directory.slice(0, directory.lastIndexOf('/'));
+    return disk.lstat(directory)?.device === disk.lstat(root)?.device;
+  };
+
+  const remove = (kind: OwnKind, name: string): void => {
+    const place = inside(kind, name);
+    const beside = pointedTo(place);
+    if (beside !== undefined) unlinkIfThere(beside);
+    if (disk.lstat(place)?.kind === 'directory') removeTree(disk, place);
+    else unlinkIfThere(place);
+  };
+
   return {
     path,
     names,
+    isOutOfReach,
+    remove,
+    discard: (kind, name) => {
+      if (!isOutOfReach(kind, name)) remove(kind, name);
+    },
     ensure: () => {
       ensureDirectory(path);
       ensureDirectory(`${path}/stage`);
@@ -96,13 +123,6 @@ export function createOwnDirectory(disk: Disk, root: string): OwnDirectory {
     },
     renamePointer: async (kind, from, to) => {
       await disk.rename(inside(kind, from), inside(kind, to));
-    },
-    remove: (kind, name) => {
-      const place = inside(kind, name);
-      const beside = pointedTo(place);
-      if (beside !== undefined) unlinkIfThere(beside);
-      if (disk.lstat(place)?.kind === 'directory') removeTree(disk, place);
-      else unlinkIfThere(place);
     },
     isOwn: (parentPath, name) =>
       hiddenPrefix.test(name) &&

@@ -16,6 +16,8 @@ export interface PeerContext {
   readonly pause: Pause;
   /** What ages of stored things are told by; never the wall clock, which may leap. */
   readonly steadyTime: SteadyTime;
+  /** The disk inside the folder that a path lies on is not mounted now, or it is not known yet whether it is the right one. */
+  isOutOfReach(path: RelPath): Promise<boolean>;
   /** Ends when the peer closes. */
   readonly signal: AbortSignal;
   session(): RoomSession | null;

@@ -104,6 +104,7 @@ const largePlanMin = 500;
 /** Hints that are lost again and again cost no more than a fifth of the time. */
 const rescanPauses = 4;
 const rootCheckEveryMs = 2_000;
+const settleEveryMs = 10_000;
 /** The trash is looked through when something may go, but never in every turn. */
 const trashEveryMsMin = 5_000;
 const trashEveryMsMax = 60_000;
@@ -136,6 +137,8 @@ export function createPeer(given: PeerParts): Peer {
   let fullScan = { endMs: Number.NEGATIVE_INFINITY, tookMs: 0 };
   /** The journal of the run before is settled, and its staged files are gone. */
   let isJournalSettled = false;
+  /** When what could not be settled is tried again: a disk that is away may be back. */
+  let settleAgainMs = 0;
   let isRecalled = false;
   /** The session that the turn under way began with. */
   let turnSession: RoomSession | null = null;
@@ -216,11 +219,13 @@ export function createPeer(given: PeerParts): Peer {
     },
   });
   const settler = createSettler(clock);
-  const journal = createReplaceJournal(parts);
+  const isOutOfReach = (path: RelPath): Promise<boolean> => mounts.isOutOfReach(path);
+  const journal = createReplaceJournal({ ...parts, pause, isOutOfReach });
   const context: PeerContext = {
     parts,
     journal,
     pause,
+    isOutOfReach,
     signal: closing.signal,
     steadyTime: createSteadyTime(clock, store),
     get contents() {
@@ -443,9 +448,10 @@ export function createPeer(given: PeerParts): Peer {
     const beginMs = nowMs();
     const due = schedule.begin(beginMs, situation(beginMs));
     if ((due.size === 0 && !isAsked) || schedule.isBackingOff(beginMs) || !(await isRootThere())) return;
-    if (!isJournalSettled || journal.isCut) {
+    if (!isJournalSettled || journal.isCut || (applier.hasUnsettled && nowMs() >= settleAgainMs)) {
+      settleAgainMs = nowMs() + settleEveryMs;
       await applier.settleInterrupted();
-      await git.begin();
+      if (!isJournalSettled) await git.begin();
       isJournalSettled = true;
     }
     await untracks.resume();
@@ -657,7 +663,7 @@ export function createPeer(given: PeerParts): Peer {
     const look: Look = {
       aimed: wantsWholePlan ? Number.POSITIVE_INFINITY : (parts.rowsPerPlan ?? rowsPerPlanAimed),
       nowMs: clock.nowMs(),
-      isHeld: (row) => mounts.isHeld(row.path),
+      isHeld: ({ path }) => mounts.isHeld(path) || journal.isUnsettled(path),
       pause: breathe,
     };
     const { rows, whole } =

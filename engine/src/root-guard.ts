@@ -5,6 +5,7 @@
  * A confirmation covers what was seen when it was given: this other root, or these files that are gone.
  */
 import type { RelPath } from '@driftless/protocol';
+import { ownDirectoryEmptied } from './apply/replace-journal.ts';
 import { rootEmptied } from './core/guards.ts';
 import type { HoldDraft } from './core/holds.ts';
 import { emptyRoot } from './core/page-tree.ts';
@@ -117,6 +118,7 @@ export function createRootGuard(context: PeerContext, holds: Holds): RootGuard {
       }
       wiped = null;
       // The same directory: only our marker went (a clean-up of ignored files), or it is the very first start.
+      if (known !== undefined) store.setSetting(ownDirectoryEmptied, 'yes');
       await folder.initialise(parts.marker);
     } else if (!sameMarker) {
       const subject = `${rootPrefix}${identity} ${root.marker ?? ''}`;

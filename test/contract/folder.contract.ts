@@ -493,7 +493,7 @@ export function describeFolderContract(name: string, createWorld: () => Promise<
         { title: 'over a file', before: 'old' },
         { title: 'where nothing was', before: undefined },
       ])('$title: settleSwap tells which version it is, and it is whole', async ({ before }) => {
-        const outcomes = { done: 0, undone: 0 };
+        const outcomes = { done: 0, undone: 0, gone: 0 };
         for (let moment = 0; ; moment++) {
           await world.close();
           world = await createWorld();
@@ -527,16 +527,19 @@ export function describeFolderContract(name: string, createWorld: () => Promise<
             asideName: 'aside-1',
           });
           outcomes[settled]++;
-          expect(world.user.read('dir/file'), `moment ${moment}`).toBe(settled === 'done' ? 'new' : before);
-          expect(await world.trashContents()).toEqual(settled === 'done' && before !== undefined ? [before] : []);
-          expect(await folder.stagedNames()).toEqual(settled === 'done' ? [] : ['staged-1']);
-          // Settling is idempotent.
+          const isUndone = settled === 'undone';
+          expect(world.user.read('dir/file'), `moment ${moment}`).toBe(isUndone ? before : 'new');
+          expect(await world.trashContents()).toEqual(!isUndone && before !== undefined ? [before] : []);
+          expect(await folder.stagedNames()).toEqual(isUndone ? ['staged-1'] : []);
+          // Settling again changes nothing.
           expect(
             await folder.settleSwap({ path: relPath('dir/file'), stagedName: 'staged-1', asideName: 'aside-1' }),
-          ).toBe(settled);
+          ).toBe(isUndone ? 'undone' : 'gone');
+          expect(world.user.read('dir/file')).toBe(isUndone ? before : 'new');
         }
         expect(outcomes.undone).toBeGreaterThan(3);
         expect(outcomes.done).toBeGreaterThan(0);
+        expect(outcomes.gone).toBeGreaterThan(0);
       });
 
       test('a kill at any moment of settleSwap itself, after one of swapIn', async () => {
@@ -571,7 +574,7 @@ export function describeFolderContract(name: string, createWorld: () => Promise<
             );
             folder = world.reopen();
             const settled = await folder.settleSwap(names);
-            expect(world.user.read('file'), `moments ${first}, ${second}`).toBe(settled === 'done' ? 'new' : 'old');
+            expect(world.user.read('file'), `moments ${first}, ${second}`).toBe(settled === 'undone' ? 'old' : 'new');
             combinations++;
             if (isSettled || isSwapWhole) break;
           }

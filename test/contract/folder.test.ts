@@ -32,7 +32,7 @@ const dress = { mode: { executable: false, private: false }, wasPrivate: false }
 async function trashOf(folder: Folder): Promise<readonly string[]> {
   const contents: string[] = [];
   for (const { name, stat } of await folder.trashItems()) {
-    if (stat.kind !== 'file') continue;
+    if (stat?.kind !== 'file') continue;
     const opened = await folder.openTrash(name);
     if ('read' in opened) contents.push(await readAll(opened));
   }

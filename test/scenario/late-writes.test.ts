@@ -139,7 +139,7 @@ test('a write of the same length, with the modification time restored', async ()
   write(handle, 'FIRST\n');
   b.memory.disk.setModificationTime(
     `/folder/.driftless/trash/${item?.name}`,
-    Number((item?.stat.mtimeNs ?? 0n) / 1_000_000n),
+    Number((item?.stat?.mtimeNs ?? 0n) / 1_000_000n),
   );
   await world.until('it comes back', () => copiesIn(a).length > 0, 120_000);
   expect(copiesIn(a)).toEqual(['FIRST\n']);

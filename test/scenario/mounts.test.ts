@@ -201,3 +201,90 @@ test('a crash while a disk is looked at again leaves nothing half believed', asy
   await world.clock.advance(5_000);
   expect(b.user.tree()).toEqual(before);
 });
+
+/** What `b` did to the disk's files while `a` did not run. */
+const workAtB = (b: Person): void => {
+  for (let index = 1; index < 6; index += 1) b.user.replace(`data/p${index}.txt`, `photo ${index}, better\n`);
+  b.user.remove('data/p7.txt');
+  write(b, { 'data/new.txt': 'new\n', 'data/made/deep.txt': 'deep\n' });
+};
+const withoutTrash = (person: Person): Readonly<Record<string, string>> =>
+  Object.fromEntries(Object.entries(person.user.tree()).filter(([path]) => !path.includes('.driftless-trash-')));
+
+test('a disk that is away after a crash: of what was under way on it nothing is believed until it is back', async () => {
+  // Moments in every step of a replace, of one file or another; all of them would take minutes.
+  for (let n = 2; ; n += 7) {
+    world = createSmallWorld();
+    const [a, b] = await withDisk();
+    await a.stop();
+    workAtB(b);
+    await world.quiet();
+    const wanted = b.user.tree();
+    a.killBefore(n, 'kill');
+    a.start();
+    await world.until('dead or at rest', () => a.isDead || a.state()?.state === 'idle');
+    const isKilled = a.isDead;
+    const where = `kill before change ${n}: ${a.trace.at(-1) ?? ''}`;
+    const mountAgain = a.memory.disk.unmount('/folder/data');
+    if (isKilled) a.start();
+    await world.until(`held, ${where}`, () => a.state()?.code === 'disk-held');
+    await world.clock.advance(3_000);
+    expect(b.user.tree(), where).toEqual(wanted);
+    expect(Object.keys(a.user.tree()), where).toEqual(['data/', 'top.txt']);
+    mountAgain();
+    await world.until(`as others have it, ${where}`, () => JSON.stringify(withoutTrash(a)) === JSON.stringify(wanted));
+    await world.quiet();
+    await world.clock.advance(40_000);
+    expect(a.user.tree(), where).toEqual(wanted);
+    expect(b.user.tree(), where).toEqual(wanted);
+    expect(await a.folder.stagedNames(), where).toEqual([]);
+    expect(await a.folder.trashItems(), where).toEqual([]);
+    expect(a.store.intents(), where).toEqual([]);
+    await world.close();
+    if (!isKilled) break;
+  }
+}, 120_000);
+
+test.each([1, 4])(
+  'a disk that is pulled before the %d. replace of a pass: nothing on it counts as replaced',
+  async (nth) => {
+    const [a, b] = await withDisk();
+    await a.stop();
+    workAtB(b);
+    await world.quiet();
+    const wanted = b.user.tree();
+    a.start();
+    let swaps = 0;
+    let mountAgain: (() => void) | undefined;
+    a.folder.before = ({ operation }) => {
+      if (operation === 'swapIn') swaps += 1;
+      if (swaps === nth && mountAgain === undefined) mountAgain = a.memory.disk.unmount('/folder/data');
+    };
+    await heldDisk(a);
+    await world.clock.advance(15_000);
+    expect(b.user.tree()).toEqual(wanted);
+    expect(Object.keys(a.user.tree())).toEqual(['data/', 'top.txt']);
+    mountAgain?.();
+    await world.until('as others have it', () => JSON.stringify(withoutTrash(a)) === JSON.stringify(wanted));
+    await world.quiet();
+    await world.clock.advance(60_000);
+    expect(a.user.tree()).toEqual(wanted);
+    expect(b.user.tree()).toEqual(wanted);
+  },
+);
+
+test('what was replaced on a disk that is away is still looked after when it is back', async () => {
+  const [a, b] = await withDisk();
+  write(b, { 'data/p3.txt': 'better\n' });
+  await world.until('replaced', () => a.user.read('data/p3.txt') === 'better\n');
+  await world.quiet();
+  const mountAgain = a.memory.disk.unmount('/folder/data');
+  await heldDisk(a);
+  await world.clock.advance(120_000);
+  expect(a.store.trash()).toMatchObject([{ path: 'data/p3.txt', reason: 'replaced' }]);
+  mountAgain();
+  await world.until('back', () => a.state()?.code === undefined);
+  await world.clock.advance(120_000);
+  expect(await a.folder.trashItems()).toEqual([]);
+  expect(a.user.tree()).toEqual(b.user.tree());
+});

@@ -21,7 +21,6 @@ import { createMover } from './moves.ts';
 import type { Incoming, Outcome, Replacement } from './replace-journal.ts';
 
 export interface ApplyOptions {
-  /** Merges and fetches need the relay; null leaves such steps for later. */
   readonly signal: AbortSignal;
   /** Large contents that were staged beside the loop. */
   readonly staged: ReadonlyMap<RelPath, StagedContent>;
@@ -39,14 +38,18 @@ interface Applied {
 
 export interface Applier {
   apply(steps: readonly DiskStep[], options: ApplyOptions): Promise<ApplyResult>;
-  /** Settles what a crash or an error interrupted. Called before the first scan of a run. */
+  /** Settles what a crash or an error interrupted, before anything is believed of the disk. */
   settleInterrupted(): Promise<void>;
+  /** Some of it could not be settled then: a disk is away, or refuses. */
+  readonly hasUnsettled: boolean;
 }
 
 export function createApplier(context: PeerContext): Applier {
   const { parts, contents, journal } = context;
   const { folder, store } = parts;
   const mover = createMover(context);
+  /** Staged files of an earlier run lie on a disk that is away. */
+  let hasLeftStaged = false;
 
   /** One pass over a batch of steps. */
   async function apply(steps: readonly DiskStep[], options: ApplyOptions): Promise<ApplyResult> {
@@ -210,14 +213,23 @@ export function createApplier(context: PeerContext): Applier {
   }
 
   async function settleInterrupted(): Promise<void> {
-    const settled = await journal.settle();
+    const { settled, unsettled } = await journal.settle();
     await mover.settle();
-    // What was staged by a run before belongs to nobody any more; parts of large downloads are gone on from.
-    for (const name of await folder.stagedNames())
-      if (!name.startsWith(downloadPrefix)) await folder.discardStaged(name);
+    // What was staged before belongs to nobody any more, but for what is still to be settled; parts of large downloads are gone on from.
+    const kept = new Set(store.intents().map(({ stagedName }) => stagedName));
+    const isLeftOver = (name: string): boolean => !name.startsWith(downloadPrefix) && !kept.has(name);
+    for (const name of await folder.stagedNames()) if (isLeftOver(name)) await folder.discardStaged(name);
     await contents.discardUnwantedParts();
     for (const path of settled) context.markDirty(path, false);
+    for (const { path, problem } of unsettled) if (problem !== null) context.fail(path, problem);
+    hasLeftStaged = (await folder.stagedNames()).some(isLeftOver);
   }
 
-  return { apply, settleInterrupted };
+  return {
+    apply,
+    settleInterrupted,
+    get hasUnsettled() {
+      return journal.hasUnsettled || hasLeftStaged;
+    },
+  };
 }

@@ -211,9 +211,11 @@ export function createMover(context: PeerContext): Mover {
     const text = store.setting(moveUnderWay);
     if (text === undefined) return;
     const names = JSON.parse(text) as Names;
+    // A path that is missing because its disk is tells nothing.
+    if ((await context.isOutOfReach(names.fromPath)) || (await context.isOutOfReach(names.toPath))) return;
     const isDone = await isMoved(names);
     for (const { name, stat } of await folder.trashItems())
-      if (name.startsWith(moveAsidePrefix)) await settleOldName(name, stat, names.fromPath);
+      if (stat !== null && name.startsWith(moveAsidePrefix)) await settleOldName(name, stat, names.fromPath);
     await folder.flushDirectories();
     store.transaction(() => {
       if (isDone && names.isAside !== true) store.moveLocalAndBase(names.fromPath, names.toPath);

@@ -6,8 +6,12 @@
  *                     → trash note, base and local committed, and the intent forgotten with them
  *
  * So a process that ends at any moment leaves the old version or the new one, and an intent that tells which: `settle` finds
- * it. A replace that fails puts back what it moved aside before its intent is forgotten. What lies at the path and was not
- * expected there is never replaced, and comes back if it cannot go back to its place at once.
+ * it. That something is missing proves nothing, neither of the path nor of what was staged, because a disk may be away, and
+ * somebody may empty `.driftless`: a replace counts as done when something is at the path and what it took lies in the trash, or
+ * when exactly what it places is found there; a removal when what it took lies in the trash. A replace that fails puts back what it moved aside
+ * before its intent is forgotten; where that cannot be done now, or the disk is away, the intent stays, the path is left alone
+ * (`isUnsettled`), and the rest goes on. What lies at the path and was not expected there is never replaced, and comes back if
+ * it cannot go back to its place at once.
  *
  * Between the two moves the path is empty, for some fifty microseconds: the folder prepares everything before. A rename over the
  * old file would leave no such moment, but what somebody saves there between the last look and that rename would be
@@ -25,10 +29,15 @@ import { fingerprintOf, sameButChangeTime } from '../core/fingerprint.ts';
 import type { LocalEntry } from '../core/local-entry.ts';
 import type { Row } from '../core/row.ts';
 import type { Clock } from '../ports/clock.ts';
-import type { Folder, PathProblem, Stat, SwapOutcome } from '../ports/folder.ts';
+import { type Folder, FolderError, type PathProblem, type Stat, type SwapOutcome } from '../ports/folder.ts';
+import type { Hashing } from '../ports/hashing.ts';
 import type { Random } from '../ports/random.ts';
 import type { Intent, StateStore, TrashReason } from '../ports/state-store.ts';
+import { readDigest } from '../scan/read-digest.ts';
 import { dressOf, expectedOf, localFileOf } from './disk-entry.ts';
+
+/** Setting: `.driftless` was found emptied, so that a staged file that is missing proves nothing. Until the journal is settled. */
+export const ownDirectoryEmptied = 'own-directory-emptied';
 
 export interface Replacement {
   readonly path: RelPath;
@@ -84,18 +93,36 @@ export interface ReplaceJournal {
   open(changes: readonly Replacement[]): Promise<ReplacePass>;
   /** A replace of this run was cut by an error: `settle` must come before anything is believed of the disk. */
   readonly isCut: boolean;
-  /** Finishes or undoes what was cut, by a crash or an error; returns the paths, which have to be looked at. */
-  settle(): Promise<readonly RelPath[]>;
+  /** Finishes or undoes what was cut, by a crash or an error. */
+  settle(): Promise<Settlement>;
+  /** A replace of this path was cut and can be neither finished nor undone now: what the disk shows there says nothing. */
+  isUnsettled(path: RelPath): boolean;
+  readonly hasUnsettled: boolean;
 }
+
+export interface Settlement {
+  /** To be looked at. */
+  readonly settled: readonly RelPath[];
+  /** To be settled later, and why; null: the disk is away, which is said by itself. */
+  readonly unsettled: readonly { readonly path: RelPath; readonly problem: PathProblem | null }[];
+}
+
+/** What became of one intent. `lost`: neither the old version nor the new one is anywhere on this disk. */
+type Settled = 'done' | 'undone' | 'lost' | 'away' | PathProblem;
 
 export function createReplaceJournal(parts: {
   readonly folder: Folder;
   readonly store: StateStore;
   readonly clock: Clock;
   readonly random: Random;
+  readonly hashing: Hashing;
+  readonly pause: () => Promise<void>;
+  /** The disk that a path lies on is not mounted now, or it is not known yet whether it is the right one. */
+  readonly isOutOfReach: (path: RelPath) => Promise<boolean>;
 }): ReplaceJournal {
-  const { folder, store, clock, random } = parts;
+  const { folder, store, clock, random, hashing, pause, isOutOfReach } = parts;
   let isCut = false;
+  const unsettled = new Map<RelPath, PathProblem | null>();
 
   async function replace(change: Replacement): Promise<Outcome> {
     const pass = await open([change]);
@@ -109,7 +136,8 @@ export function createReplaceJournal(parts: {
     for (const change of changes) if (needsIntent(change)) intents.set(change.path, intentOf(change));
     // Known here: an intent of the same path is of a run before, and its aside name would be forgotten with it.
     const earlier = store.intents().filter(({ path }) => intents.has(path));
-    if (earlier.length > 0) await settleAll(earlier);
+    if (earlier.length > 0) await settleAll(earlier, 'bytes');
+    for (const path of intents.keys()) if (unsettled.has(path)) intents.delete(path);
     if (intents.size > 0)
       store.transaction(() => {
         for (const intent of intents.values()) store.putIntent(intent);
@@ -122,6 +150,8 @@ export function createReplaceJournal(parts: {
     return {
       replace: (change) =>
         markingCuts(async () => {
+          const cut = unsettled.get(change.path);
+          if (cut !== undefined) return cut ?? diskAway(change.path);
           const intent = intents.get(change.path) ?? null;
           const outcome = await carryOut(change, intent);
           if (outcome.kind !== 'done') {
@@ -185,7 +215,7 @@ export function createReplaceJournal(parts: {
   const placesOf = (incoming: Incoming): Intent['places'] => {
     switch (incoming.kind) {
       case 'file':
-        return { kind: 'file', mode: modeOf(incoming.mode) };
+        return { kind: 'file', mode: modeOf(incoming.mode), digest: incoming.digest };
       case 'symlink':
         return { kind: 'symlink', target: incoming.target };
       case 'directory':
@@ -250,7 +280,7 @@ export function createReplaceJournal(parts: {
   ): Promise<void> {
     if (intent === null) return;
     if (outcome.kind === 'problem') {
-      await settleAll([intent]);
+      await settleAll([intent], 'bytes');
       return;
     }
     store.transaction(() => {
@@ -262,64 +292,111 @@ export function createReplaceJournal(parts: {
 
   // ── after a crash ─────────────────────────────────────────────────────────────────────────────────────────────────
 
-  async function settle(): Promise<readonly RelPath[]> {
+  async function settle(): Promise<Settlement> {
     const intents = store.intents();
-    await settleAll(intents);
+    unsettled.clear();
+    const isEmptied = store.setting(ownDirectoryEmptied) !== undefined;
+    await settleAll(intents, isEmptied ? 'bytes' : 'names');
+    if (isEmptied && unsettled.size === 0) store.setSetting(ownDirectoryEmptied, null);
     isCut = false;
-    return intents.map(({ path }) => path);
+    return {
+      settled: intents.flatMap(({ path }) => (unsettled.has(path) ? [] : [path])),
+      unsettled: [...unsettled].map(([path, problem]) => ({ path, problem })),
+    };
   }
 
-  async function settleAll(intents: readonly Intent[]): Promise<void> {
-    const happened = new Set<Intent>();
-    for (const intent of intents) if (await settleOne(intent)) happened.add(intent);
+  /** `bytes`: only they tell, for staged files may be gone otherwise than by a replace. */
+  async function settleAll(intents: readonly Intent[], by: 'names' | 'bytes'): Promise<void> {
+    const trash = new Map((await folder.trashItems()).map(({ name, stat }) => [name, stat]));
+    const outcomes = new Map<Intent, Settled>();
+    for (const intent of intents) outcomes.set(intent, await settleOne(intent, { trash, by }));
     const inTrash = new Set((await folder.trashItems()).map(({ name }) => name));
     await folder.flushDirectories();
     store.transaction(() => {
-      for (const intent of intents) {
+      for (const [intent, outcome] of outcomes) {
         const { path, before, places, base, asideName, reason } = intent;
-        const isDone = happened.has(intent);
+        if (typeof outcome !== 'string' || outcome === 'away') {
+          unsettled.set(path, outcome === 'away' ? null : outcome);
+          continue;
+        }
+        unsettled.delete(path);
+        const isDone = outcome === 'done';
         if (inTrash.has(asideName)) note(path, before, asideName, isDone ? reason : 'displaced');
         if (isDone) store.setBase(path, base);
         // The scan that follows must not take what was placed for an editor's replace, which would keep the old flag.
         if (isDone && before?.kind === 'file' && places.kind === 'file')
           store.setLocal(path, { ...before, ...places.mode, openToOthers: !places.mode.private });
+        // Where base and room are equal the empty path would be taken for its user's deletion: so the room's version comes back.
+        if (outcome === 'lost' && isAtRest(store.row(path))) store.setBase(path, null);
+        store.setProblem(path, null);
         store.deleteIntent(path);
       }
     });
   }
 
+  async function settleOne(intent: Intent, evidence: Evidence): Promise<Settled> {
+    try {
+      return (await isOutOfReach(intent.path)) ? 'away' : await settleHere(intent, evidence);
+    } catch (error) {
+      // One path that cannot be settled is a problem of that path (M8).
+      if (error instanceof FolderError) return error.problem;
+      throw error;
+    }
+  }
+
   /** Whether the replace happened. If it did not, the path is as it was, or as somebody else left it meanwhile. */
-  async function settleOne(intent: Intent): Promise<boolean> {
-    const { path, before, places, stagedName, asideName } = intent;
+  async function settleHere(intent: Intent, evidence: Evidence): Promise<Settled> {
+    const { trash } = evidence;
+    const { path, places, stagedName, asideName } = intent;
     if (stagedName !== null) {
       const settled = await folder.settleSwap({ path, stagedName, asideName });
-      // No staged file can also mean that somebody emptied `.driftless`: then the path is as it was before.
-      return settled === 'done' && !(await holds(path, before));
+      if (settled !== 'gone') return settled;
     }
-    // Deletions, links and directories have no staged file: what is on disk now says whether they happened.
     const stat = await folder.stat(path);
-    if (stat !== null) {
-      if (stat.kind === 'problem' || places.kind === 'nothing') return false;
-      return places.kind === 'symlink' ? (await folder.readLink(path)) === places.target : stat.kind === places.kind;
-    }
-    if (places.kind === 'nothing' && !(await isAsideForeign(intent))) return true;
+    if (stat?.kind === 'problem') return stat;
+    if (stat !== null) return (await isPlaced(intent, stat, evidence)) ? 'done' : 'undone';
+    if (places.kind === 'nothing' && isAsideAsBefore(intent, trash)) return 'done';
     // Moved aside, and nothing came in its place; or what was moved aside was not what should go.
-    await folder.restoreTrash({ name: asideName, path });
-    return false;
+    return putBack(intent, trash);
   }
 
-  async function holds(path: RelPath, before: LocalEntry | null): Promise<boolean> {
-    const stat = await folder.stat(path);
-    if (before === null) return stat === null;
-    if (stat === null || stat.kind === 'problem') return false;
-    return before.kind === 'file' && isFileAs(stat, before);
+  /** Something is at the path, and nothing staged is left. Its user may have gone on with what was placed. */
+  async function isPlaced(intent: Intent, stat: Stat, { trash, by }: Evidence): Promise<boolean> {
+    const { path, places, before, asideName } = intent;
+    switch (places.kind) {
+      case 'nothing':
+        return false;
+      case 'directory':
+        return stat.kind === 'directory';
+      case 'symlink':
+        return (await folder.readLink(path)) === places.target;
+      case 'file': {
+        if (before?.kind === 'file' && isFileAs(stat, before)) return false;
+        const tookNothing = before === null || before.kind === 'directory';
+        if (trash.has(asideName) || (tookNothing && by === 'names')) return true;
+        return (await digestAt(path)) === places.digest;
+      }
+    }
   }
 
-  /** An edit that was moved aside together with its name, in the moment before the deletion would have found it out. */
-  async function isAsideForeign({ asideName, before }: Intent): Promise<boolean> {
-    const aside = (await folder.trashItems()).find(({ name }) => name === asideName);
-    if (aside === undefined || before === null) return false;
-    return before.kind === 'file' ? !isFileAs(aside.stat, before) : aside.stat.kind !== before.kind;
+  /** null: no file, or one that is being written at this moment. Errors: FolderError. */
+  async function digestAt(path: RelPath): Promise<Digest | null> {
+    const read = await readDigest(path, { folder, hashing, nowMs: clock.nowMs, afterPiece: pause });
+    if (read.kind === 'problem' && isOfDisk(read)) throw new FolderError(read);
+    return read.kind === 'read' ? read.digest : null;
+  }
+
+  async function putBack({ path, before, asideName }: Intent, trash: Trash): Promise<Settled> {
+    if (!trash.has(asideName)) return before === null ? 'undone' : 'lost';
+    const restored = await folder.restoreTrash({ name: asideName, path });
+    return restored.kind === 'problem' && isOfDisk(restored) ? restored : 'undone';
+  }
+
+  /** Not an edit that was moved aside together with its name, in the moment before the removal would have found it out. */
+  function isAsideAsBefore({ asideName, before }: Intent, trash: Trash): boolean {
+    const stat = trash.get(asideName);
+    if (stat == null || before === null) return false;
+    return before.kind === 'file' ? isFileAs(stat, before) : stat.kind === before.kind;
   }
 
   const isFileAs = (stat: Stat, before: Extract<LocalEntry, { kind: 'file' }>): boolean =>
@@ -349,8 +426,29 @@ export function createReplaceJournal(parts: {
       return isCut;
     },
     settle,
+    isUnsettled: (path) => unsettled.has(path),
+    get hasUnsettled() {
+      return unsettled.size > 0;
+    },
   };
 }
+
+/** What lies there, by name. */
+type Trash = ReadonlyMap<string, Stat | null>;
+interface Evidence {
+  readonly trash: Trash;
+  readonly by: 'names' | 'bytes';
+}
+
+/** The disk's own refusal may be over later; a path that is none any more, because its user made a file of its directory, is not. */
+const isOfDisk = ({ code }: PathProblem): boolean => /^E[A-Z0-9]+$/.test(code);
+
+const diskAway = (path: RelPath): PathProblem => ({
+  kind: 'problem',
+  code: 'disk-away',
+  reason: `Cannot change "${path}": the disk that it lies on is not mounted.`,
+  diskFull: false,
+});
 
 /** Directories are made and removed without an intent: both are safe to repeat. */
 function needsIntent({ before, incoming }: Replacement): boolean {

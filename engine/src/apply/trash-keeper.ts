@@ -63,6 +63,8 @@ export function createTrashKeeper(context: PeerContext): TrashKeeper {
         forget(item.name);
         continue;
       }
+      // On a disk that is away: it waits for it.
+      if (stat === null) continue;
       const waitMs = handleGraceMs - ageMs(item);
       if (waitMs > 0) {
         nextMs = Math.min(nextMs ?? Number.POSITIVE_INFINITY, waitMs);
@@ -229,12 +231,12 @@ export function createTrashKeeper(context: PeerContext): TrashKeeper {
   }
 
   /** A power cut between moving aside and noting it leaves items that nobody knows: they are kept as being in no record. */
-  function noteUnknown(stats: ReadonlyMap<string, Stat>): void {
+  function noteUnknown(stats: ReadonlyMap<string, Stat | null>): void {
     // Asked now: the loop went on meanwhile, and whatever it moved aside is in one journal or the other.
     const known = new Set(store.trash().map(({ name }) => name));
     for (const { asideName } of store.intents()) known.add(asideName);
     for (const [name, stat] of stats)
-      if (!known.has(name))
+      if (stat !== null && !known.has(name))
         store.putTrash({
           name,
           path: '' as RelPath,

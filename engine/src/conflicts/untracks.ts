@@ -111,7 +111,7 @@ export function createUntracks(parts: UntrackParts): Untracks {
 
   async function list({ path, line }: { readonly path: RelPath; readonly line: string }): Promise<void> {
     // What a run before left half-way is the file that is read here.
-    for (const settled of await journal.settle()) parts.markDirty(settled, false);
+    for (const settled of (await journal.settle()).settled) parts.markDirty(settled, false);
     await addLine(line);
     setWishes(wishes().map((wish) => (wish.path === path ? { path, line: null } : wish)));
     parts.markDirty(ownIgnoreFile, false);

@@ -42,6 +42,8 @@ export interface Mounts extends MountScan {
   judge(): readonly RelPath[];
   /** Nothing may follow from what the disk shows here, nor be done to it. */
   isHeld(path: RelPath): boolean;
+  /** The same, with a look at whether the disks above the path are mounted at this moment. */
+  isOutOfReach(path: RelPath): Promise<boolean>;
 }
 
 /** Setting: boundaries and their states. */
@@ -190,6 +192,20 @@ export function createMounts(parts: {
     });
   }
 
+  function isHeld(path: RelPath): boolean {
+    if (boundaries.size === 0) return false;
+    for (const at of [path, ...ancestorsOf(path)]) if ((boundaries.get(at) ?? 'here') !== 'here') return true;
+    return false;
+  }
+
+  async function isOutOfReach(path: RelPath): Promise<boolean> {
+    if (isHeld(path)) return true;
+    if (boundaries.size === 0) return false;
+    for (const at of [path, ...ancestorsOf(path)])
+      if (boundaries.has(at) && !(await isBoundaryNow(folder, at))) return true;
+    return false;
+  }
+
   return {
     within: (path) => [...boundaries.keys()].filter((boundary) => isAtOrBelow(boundary, new Set([path]))),
     around,
@@ -198,11 +214,8 @@ export function createMounts(parts: {
     seeGone: (path) => put(path, 'away'),
     changed,
     judge,
-    isHeld: (path) => {
-      if (boundaries.size === 0) return false;
-      for (const at of [path, ...ancestorsOf(path)]) if ((boundaries.get(at) ?? 'here') !== 'here') return true;
-      return false;
-    },
+    isHeld,
+    isOutOfReach,
   };
 }
 

@@ -357,7 +357,7 @@ describe('journals', () => {
       {
         path: rel('a'),
         before: localFile('old'),
-        places: { kind: 'file', mode: { executable: false, private: true } },
+        places: { kind: 'file', mode: { executable: false, private: true }, digest: digestOf('new') },
         base: file('new'),
         stagedName: 's1',
         asideName: 'x1',

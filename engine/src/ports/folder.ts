@@ -2,7 +2,7 @@
  * One linked folder on disk. Every path is a validated RelPath; every operation refuses to pass through a symlinked
  * parent and never leaves the root. Long operations are per directory or per slice of a file, so that callers can yield.
  *
- * Durability: `commitStaged` and `flushDirectories` are the only operations that flush. Everything else may be lost by a
+ * Durability: `StagedWriter.commit` and `flushDirectories` are the only operations that flush. Everything else may be lost by a
  * power cut, not by a killed process. Replacing never loses bytes that were not expected: see `swapIn`.
  */
 import type { Digest, FileMode, RelPath } from '@driftless/protocol';
@@ -116,7 +116,8 @@ export const moveAsidePrefix = 'move-';
 
 export interface TrashItem {
   readonly name: string;
-  readonly stat: Stat;
+  /** null: it lies on a disk inside the folder that is not mounted now. */
+  readonly stat: Stat | null;
 }
 
 export interface Folder {
@@ -159,8 +160,10 @@ export interface Folder {
     readonly name: string;
     readonly near: RelPath;
   }): Promise<{ readonly kind: 'copied'; readonly digest: Digest } | { readonly kind: 'absent' } | PathProblem>;
+  /** Also those on a disk that is not mounted now. */
   stagedNames(): Promise<readonly string[]>;
   openStaged(name: string): Promise<ReadHandle | { readonly kind: 'absent' } | PathProblem>;
+  /** What lies on a disk that is not mounted now stays ours: it is still known when the disk is back. The same for `discardTrash`. */
   discardStaged(name: string): Promise<void>;
 
   /**
@@ -176,12 +179,16 @@ export interface Folder {
     readonly expected: Expected;
     readonly dress: Dress;
   }): Promise<SwapOutcome>;
-  /** Finishes or undoes an interrupted swapIn from its journal entry (rule INTENT). `done`: the new content is at the path. */
+  /**
+   * Finishes or undoes an interrupted swapIn from its journal entry (rule INTENT). `done`: the new content is at the path. `undone`:
+   * what was moved aside is back, if anything was. `gone`: the staged file is nowhere, which alone says nothing, and nothing was
+   * changed; what lies at the path tells. Rejects with FolderError when the disk refuses what is to be done.
+   */
   settleSwap(options: {
     readonly path: RelPath;
     readonly stagedName: string;
     readonly asideName: string;
-  }): Promise<'done' | 'undone'>;
+  }): Promise<'done' | 'undone' | 'gone'>;
   /** Moves a file or link to the trash if it is as expected. */
   removeFile(options: {
     readonly path: RelPath;

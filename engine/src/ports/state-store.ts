@@ -50,7 +50,7 @@ export interface Intent {
   /** What is at the path until then. */
   readonly before: LocalEntry | null;
   readonly places:
-    | { readonly kind: 'file'; readonly mode: FileMode }
+    | { readonly kind: 'file'; readonly mode: FileMode; readonly digest: Digest }
     | { readonly kind: 'directory' | 'nothing' }
     | { readonly kind: 'symlink'; readonly target: string };
   /** What base becomes once it has happened. */

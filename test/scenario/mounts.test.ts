@@ -288,3 +288,61 @@ test('what was replaced on a disk that is away is still looked after when it is 
   expect(await a.folder.trashItems()).toEqual([]);
   expect(a.user.tree()).toEqual(b.user.tree());
 });
+
+test.each(['the disk itself', 'an old copy of it'])(
+  'a disk that was given up while no peer ran, and then %s was mounted: what was let go was another sight',
+  async (what) => {
+    const [a, b] = await withDisk();
+    const old = a.user.tree();
+    for (let index = 1; index < photos; index += 1) b.user.write(`data/p${index}.txt`, `photo ${index}, better\n`);
+    await world.quiet();
+    const newer = b.user.tree();
+    const mountAgain = a.memory.disk.unmount('/folder/data');
+    await heldDisk(a);
+    await a.stop();
+    expect(confirmStopped(a, { kind: 'disk' })).toMatchObject({ ok: true });
+    mountAgain();
+    if (what === 'an old copy of it') {
+      for (const [path, text] of Object.entries(old))
+        if (path.startsWith('data/') && !path.endsWith('/')) a.user.write(path, text);
+      for (let index = 10; index < photos; index += 1) a.user.remove(`data/p${index}.txt`);
+    }
+    a.start();
+    if (what === 'the disk itself') await world.clock.advance(60_000);
+    else {
+      await world.until('held', () => /missing or older/.test(a.state()?.reason ?? ''));
+      await world.clock.advance(30_000);
+    }
+    expect(b.user.tree()).toEqual(newer);
+    // An old "yes" is not the answer to the new question; a new one is.
+    if (what === 'an old copy of it') {
+      expect(await a.peer.holds()).toMatchObject([{ kind: 'disk' }]);
+      void a.peer.confirm({ kind: 'disk' });
+      await world.until('as said', () => photosOf(b) === 10);
+      await world.quiet();
+    }
+    expect(withoutTrash(a)).toEqual(b.user.tree());
+  },
+);
+
+test('what went missing after a returned disk was confirmed is asked about again', async () => {
+  const [a, b] = await withDisk();
+  a.memory.disk.unmount('/folder/data');
+  await heldDisk(a);
+  a.memory.disk.mount('/folder/data');
+  for (let index = 1; index < 10; index += 1) a.user.write(`data/p${index}.txt`, `photo ${index}\n`);
+  await world.until('held', () => /missing or older/.test(a.state()?.reason ?? ''));
+  await world.clock.advance(5_000);
+  await a.stop();
+  const confirmed = confirmStopped(a, { kind: 'disk' });
+  expect(confirmed).toMatchObject({ ok: true, holds: [{ count: 17 }] });
+  for (let index = 1; index < 5; index += 1) a.user.remove(`data/p${index}.txt`);
+  a.start();
+  await world.until('held again', () => /missing or older/.test(a.state()?.reason ?? ''));
+  await world.clock.advance(30_000);
+  expect(photosOf(b)).toBe(photos);
+  void a.peer.confirm({ kind: 'disk' });
+  await world.until('as said', () => photosOf(b) === 5);
+  await world.quiet();
+  expect(a.user.tree()).toEqual(b.user.tree());
+});

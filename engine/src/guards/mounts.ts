@@ -4,7 +4,8 @@
  * only that it is one is remembered, never a number, which changes at boot. What lies below a boundary takes no part while the disk
  * is away: a directory that shows nothing then is no deletion, and nothing is written beneath the mount. A disk that comes
  * (back), to where files were known, is compared before anything follows from it: when most of them are missing or older, it
- * may be another disk or an old copy. Both are held, said, and end by themselves when the disk is as it was.
+ * may be another disk or an old copy. Both are held, said, and end by themselves when the disk is as it was. A confirmation is
+ * for the disk as it was then: whoever let go a disk that was gone has said nothing about one that is there.
  *
  * The scan asks what a directory is, the loop what may be done below it.
  */
@@ -20,7 +21,8 @@ import type { Holds } from './holds.ts';
  * `away`: nothing is mounted there any more. `returned`: it is, and what it holds has not been judged since. A boundary that
  * is met for the first time begins as `returned`: a disk may have been mounted over files that were known.
  */
-type BoundaryState = 'here' | 'away' | 'returned';
+type BoundaryState = 'here' | HeldState;
+type HeldState = 'away' | 'returned';
 
 /** What the scan asks and tells. */
 export interface MountScan {
@@ -73,6 +75,7 @@ export function createMounts(parts: {
     if (state === null) boundaries.delete(path);
     else boundaries.set(path, state);
     drafts.delete(path);
+    if (state === 'away' || state === 'returned') endConfirmedOf(path);
     store.setSetting(boundariesSetting, boundaries.size === 0 ? null : JSON.stringify([...boundaries]));
   }
 
@@ -110,13 +113,14 @@ export function createMounts(parts: {
     const released: RelPath[] = [];
     for (const [path, state] of [...boundaries]) {
       if (state === 'here') continue;
-      if (holds.isConfirmed('disk', path)) {
+      const draft = state === 'away' ? (drafts.get(path) ?? awayDraft(path)) : returnedDraftOf(path);
+      if (draft === 'unknown') continue;
+      if (draft === null) put(path, 'here');
+      else if (draft.subjects.every((subject) => holds.isConfirmed('disk', subject))) {
         // What is there now counts; of what it lacks, the files that were listed may be deleted.
-        holds.endConfirmed('disk', (subject) => subject === path);
         put(path, state === 'away' ? null : 'here');
         released.push(path);
-      } else if (state === 'away') drafts.set(path, drafts.get(path) ?? awayDraft(path));
-      else judgeReturned(path);
+      } else drafts.set(path, draft);
     }
     if (!isSameAs(judged)) {
       holds.set('disk', [...drafts.values()]);
@@ -126,13 +130,18 @@ export function createMounts(parts: {
     return released;
   }
 
-  function judgeReturned(path: RelPath): void {
+  /** null: it is as it was. */
+  function returnedDraftOf(path: RelPath): HoldDraft | null | 'unknown' {
     const found = contentsOf(path);
-    if (found === null) return;
+    if (found === null) return 'unknown';
     const { known, suspect } = found;
-    if (suspect.length * 2 <= known) put(path, 'here');
-    else if (drafts.get(path)?.subjects.length !== suspect.length + 1)
-      drafts.set(path, returnedDraft(path, { known, suspect }));
+    if (suspect.length * 2 <= known) return null;
+    const before = drafts.get(path);
+    const draft = returnedDraft(path, { known, suspect });
+    return before?.subjects.length === draft.subjects.length &&
+      before.subjects.every((one, at) => one === draft.subjects[at])
+      ? before
+      : draft;
   }
 
   /** null: not all of it has been looked at yet. Files that were agreed on below a boundary, and those of them that the disk lacks or has in an earlier form. */
@@ -161,7 +170,7 @@ export function createMounts(parts: {
       code: 'disk-held',
       reason: `the disk that was mounted at ${path} is not mounted; ${files.length} files on it are neither deleted nor changed anywhere`,
       next: `mount it, or, if it is gone for good: driftless confirm ${dir}`,
-      subjects: [path, ...files],
+      subjects: [stateSubject('away', path), ...files],
       paths: [path, ...files],
     };
   }
@@ -174,7 +183,7 @@ export function createMounts(parts: {
       code: 'disk-held',
       reason: `of ${known} files at ${path}, ${suspect.length} are missing or older on the disk that is mounted there: nothing of it is sent or changed`,
       next: `mount the right disk, or, if this is what shall be: driftless confirm ${dir}`,
-      subjects: [path, ...suspect],
+      subjects: [stateSubject('returned', path), ...suspect],
       paths: [path, ...suspect],
     };
   }
@@ -185,11 +194,20 @@ export function createMounts(parts: {
     );
   }
 
+  /** What was let go is gone in the room by now, or back on the disk. */
   function endConfirmed(): void {
     holds.endConfirmed('disk', (subject) => {
-      const row = store.row(subject as RelPath);
+      const boundary = boundaryOf(subject);
+      // What waits for the look that it was confirmed for is still needed.
+      if (isHeld(boundary ?? (subject as RelPath))) return false;
+      const row = boundary === undefined ? store.row(subject as RelPath) : undefined;
       return row === undefined || row.base?.kind !== 'file' || row.local !== null;
     });
+  }
+
+  function endConfirmedOf(boundary: RelPath): void {
+    const within = new Set([boundary]);
+    holds.endConfirmed('disk', (subject) => isAtOrBelow(boundaryOf(subject) ?? (subject as RelPath), within));
   }
 
   function isHeld(path: RelPath): boolean {
@@ -218,6 +236,11 @@ export function createMounts(parts: {
     isOutOfReach,
   };
 }
+
+/** Among the subjects of a hold, which else are paths of files: the state of the boundary that it is about. No path holds `//`. */
+const stateSubject = (state: HeldState, boundary: RelPath): string => `${state}//${boundary}`;
+const boundaryOf = (subject: string): RelPath | undefined =>
+  subject.includes('//') ? (subject.slice(subject.indexOf('//') + 2) as RelPath) : undefined;
 
 /** Whether a directory lies on another disk than its parent, or is a mount point of the same one, at this moment. */
 export async function isBoundaryNow(folder: Folder, path: RelPath, points?: ReadonlySet<RelPath>): Promise<boolean> {

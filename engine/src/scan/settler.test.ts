@@ -124,3 +124,27 @@ test('a file that changes while it is read is looked at again with growing pause
   }
   expect(delays).toEqual([100, 200, 400, 800]);
 });
+
+describe('more paths than are kept one by one', () => {
+  const manyPaths = 60_000;
+
+  test('become one look at everything', async () => {
+    for (let index = 0; index < manyPaths; index += 1) settler.hint(rel(`f${index}`), false);
+    await clock.advance(3);
+    expect(taken()[0]).toBe('/**');
+    expect(settler.size).toBe(0);
+  });
+
+  test('in doubt stay so, however many there are and whatever is hinted at meanwhile', async () => {
+    for (let index = 0; index < manyPaths; index += 1) settler.doubt({ path: rel(`f${index}`), deep: false }, 100);
+    settler.hint(rel('other'), false);
+    settler.hint(rel('f0'), false);
+    await clock.advance(3);
+    expect(taken()).toEqual(['f0', 'other']);
+    expect(settler.decide(rel('f0'), { isSo: true, lookedMs: clock.monotonicMs() })).toBe('waits');
+    for (let index = 0; index < manyPaths; index += 1) settler.hint(rel(`g${index}`), false);
+    expect(settler.has(rel('anything'))).toBe(true);
+    expect(settler.doubted()).toHaveLength(manyPaths);
+    expect(settler.has(rel('f59999'))).toBe(true);
+  });
+});

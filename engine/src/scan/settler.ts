@@ -14,7 +14,7 @@ import type { ScanRequest } from '../scan.ts';
 const quietMs = 3;
 const intervalMs = 100;
 const unstableMsMax = 5_000;
-/** More dirty paths than this become one rescan of everything. */
+/** More dirty paths than this, those in doubt aside, become one rescan of everything: it answers for them, and for no doubt. */
 const pathsMax = 50_000;
 /** Paths remembered for the interval and for growing pauses. */
 const rememberedMax = 10_000;
@@ -77,12 +77,12 @@ export function createSettler(clock: Clock): Settler {
   }
 
   function hint(path: RelPath | '', deep: boolean): void {
-    if (dirty.size >= pathsMax && !dirty.has(path)) {
+    const nowMs = clock.monotonicMs();
+    if (dirty.size - doubts.size >= pathsMax && !dirty.has(path)) {
       clear();
-      hint('', true);
+      put('', true, nowMs + quietMs);
       return;
     }
-    const nowMs = clock.monotonicMs();
     const doubted = path === '' ? undefined : doubts.get(path);
     if (doubted !== undefined && nowMs - doubted.firstMs < doubtMsMax) doubted.sinceMs = nowMs;
     // The interval is for what would be published; a path in doubt is looked at as soon as it may be back.

@@ -225,6 +225,13 @@ export function createDiskFolder(options: DiskFolderOptions): Folder {
   };
 
   /**
+   * As it was scanned, the change time too: what comes after a rename or a chmod has a new one, so that a rewrite that restored the
+   * other stamps could not be told from it any more.
+   */
+  const isUntouched = (path: string, stat: DiskStat, expected: Exclude<Expected, null>): boolean =>
+    matches(path, stat, expected) && (expected.kind !== 'file' || fingerprintOf(stat) === expected.fingerprint);
+
+  /**
    * Puts `from` at `to` under a second name, never over anything; false when something is there. A link is made anew, because
    * link() follows links on some systems; a directory takes the place of an empty one that is made for it.
    */
@@ -807,7 +814,7 @@ export function createDiskFolder(options: DiskFolderOptions): Folder {
     setMode: ({ path, dress: { mode, wasPrivate }, expected }) =>
       change(path, `change the mode of "${path}"`, false, (target) => {
         const before = disk.lstat(target);
-        if (before === undefined || expected === null || !matches(target, before, expected)) return changed;
+        if (before === undefined || expected === null || !isUntouched(target, before, expected)) return changed;
         if (before.kind !== 'file') return changed;
         if (!traits.holdsModes) return done(before, null);
         const file = disk.openForReading(target);
@@ -830,7 +837,7 @@ export function createDiskFolder(options: DiskFolderOptions): Folder {
         if (hindrance !== undefined) return hindrance.kind === 'absent' ? changed : hindrance;
         const from = absolute(fromPath);
         const before = disk.lstat(from);
-        if (before === undefined || expected === null || !matches(from, before, expected)) return changed;
+        if (before === undefined || expected === null || !isUntouched(from, before, expected)) return changed;
         const hindranceTo = readyParents(toPath, doing, true);
         if (hindranceTo !== undefined) return hindranceTo.kind === 'absent' ? changed : hindranceTo;
         const to = absolute(toPath);

@@ -225,6 +225,14 @@ export function describeFolderContract(name: string, createWorld: () => Promise<
         const removal = { path: relPath('file'), asideName: 'aside-2', expected };
         expect(await folder.removeFile(removal)).toEqual({ kind: 'changed' });
         expect(await folder.makeSymlink({ ...removal, target: 'elsewhere' })).toEqual({ kind: 'changed' });
+        expect(await folder.rename({ fromPath: relPath('file'), toPath: relPath('renamed'), expected })).toEqual({
+          kind: 'changed',
+        });
+        expect(await folder.setMode({ path: relPath('file'), dress: dressBy({ executable: true }), expected })).toEqual(
+          {
+            kind: 'changed',
+          },
+        );
         expect(world.user.tree()).toEqual({ file: 'OLD' });
         expect(await world.trashContents()).toEqual([]);
       });
@@ -645,9 +653,12 @@ export function describeFolderContract(name: string, createWorld: () => Promise<
           },
         );
         expect(world.user.mode('file')).toBe(0o755);
-        await folder.setMode({ path: relPath('file'), dress: dressBy({ private: true }), expected });
+        const again = { path: relPath('file'), expected: await asScanned('file') };
+        await folder.setMode({ ...again, dress: dressBy({ private: true }) });
         expect(world.user.mode('file')).toBe(0o600);
-        await folder.setMode({ path: relPath('file'), dress: dressBy({ wasPrivate: true }), expected });
+        expect(await folder.setMode({ ...again, dress: dressBy({}) })).toEqual({ kind: 'changed' });
+        const once = { path: relPath('file'), expected: await asScanned('file') };
+        await folder.setMode({ ...once, dress: dressBy({ wasPrivate: true }) });
         expect(world.user.mode('file')).toBe(0o644);
         world.user.write('file', 'edited');
         expect(await folder.setMode({ path: relPath('file'), dress: dressBy({}), expected })).toEqual({
@@ -717,7 +728,7 @@ export function describeFolderContract(name: string, createWorld: () => Promise<
         await expect(folder.rename(names)).rejects.toBeInstanceOf(Killed);
         expect(world.user.tree()).toEqual({ from: 'x', to: 'x' });
         folder = world.reopen();
-        expect((await folder.rename(names)).kind).toBe('done');
+        expect((await folder.rename({ ...names, expected: await asScanned('from') })).kind).toBe('done');
         expect(world.user.tree()).toEqual({ to: 'x' });
         expect(await world.trashContents()).toEqual([]);
       });

@@ -1,6 +1,7 @@
 /** Stamps that come back without the content that they were seen with (LOG6): a file is what was read, not what its stamps recall. */
 import type { Digest, RelPath } from '@driftless/protocol';
 import { afterEach, beforeEach, expect, test } from 'vitest';
+import { fingerprintOf } from '../../engine/src/core/fingerprint.ts';
 import { createSmallWorld, type Person, type SmallWorld } from './small-world.ts';
 
 let world: SmallWorld;
@@ -87,3 +88,52 @@ test('a digest that does not match when the file is sent is taken again from the
   expect(a.store.row(path)?.local).toMatchObject({ digest: local.digest });
   expect(b.user.tree()).toEqual(a.user.tree());
 });
+
+test.each(['renames it', 'makes it executable'])(
+  'a file is rewritten with its length and time restored just before the room %s here: the edit travels',
+  async (what) => {
+    const [a, b] = await pair();
+    const path = 'pkg-1.0/m7.js';
+    const movedPath = what === 'renames it' ? 'pkg-1.0/moved.js' : path;
+    await b.stop();
+    if (what === 'renames it') a.user.rename(path, movedPath);
+    else a.user.setMode(path, 0o755);
+    await world.quiet();
+    b.start();
+    let isEdited = false;
+    b.folder.before = ({ operation }) => {
+      if (isEdited || (operation !== 'rename' && operation !== 'setMode')) return;
+      isEdited = true;
+      // No event tells of it: a write into a mapping, or one whose event is late.
+      b.memory.disk.onChange = () => {};
+      b.user.write(path, 'edited version 07\n');
+      b.user.setModificationTime(path, archiveMs);
+    };
+    await world.until('edited', () => isEdited);
+    await world.until('the edit travels', () => a.user.read(movedPath) === 'edited version 07\n');
+    await world.quiet();
+    expect(b.user.tree()).toEqual(a.user.tree());
+  },
+);
+
+test.each(['renames it', 'makes it executable'])(
+  'a file was scanned in the tick of its last change, and the room %s: it is read again all the same',
+  async (what) => {
+    const [a, b] = await pair();
+    const path = 'pkg-1.0/m7.js' as RelPath;
+    const movedPath = what === 'renames it' ? 'pkg-1.0/moved.js' : path;
+    b.memory.disk.onChange = () => {};
+    b.user.write(path, 'edited version 07\n');
+    b.user.setModificationTime(path, archiveMs);
+    // As a scan leaves it whose read came between two writes of one tick: the first one's bytes, and stamps that are both's.
+    const local = b.store.row(path)?.local;
+    const stat = await b.folder.stat(path);
+    if (local?.kind !== 'file' || stat === null || stat.kind === 'problem') throw new Error('not there');
+    b.store.setLocal(path, { ...local, fingerprint: fingerprintOf(stat), racy: true });
+    if (what === 'renames it') a.user.rename(path, movedPath);
+    else a.user.setMode(path, 0o755);
+    await world.until('the edit travels', () => a.user.read(movedPath) === 'edited version 07\n', 10_000);
+    await world.quiet();
+    expect(b.user.tree()).toEqual(a.user.tree());
+  },
+);

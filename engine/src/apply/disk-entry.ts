@@ -20,10 +20,20 @@ export function expectedOf(local: LocalEntry | null): Expected {
   }
 }
 
-/** A file as it was just written, moved or dressed. */
+/** A file as it was just written, moved or dressed. `wasRacy`: its bytes were believed by stamps that prove nothing. */
 export const localFileOf = (
   stat: Stat,
-  { digest, mode, traits }: { readonly digest: Digest; readonly mode: FileMode; readonly traits: FolderTraits },
+  {
+    digest,
+    mode,
+    traits,
+    wasRacy = false,
+  }: {
+    readonly digest: Digest;
+    readonly mode: FileMode;
+    readonly traits: FolderTraits;
+    readonly wasRacy?: boolean;
+  },
   nowMs: number,
 ): LocalEntry => ({
   kind: 'file',
@@ -36,7 +46,7 @@ export const localFileOf = (
   mtimeMs: Number(stat.mtimeNs / 1_000_000n),
   fingerprint: fingerprintOf(stat),
   // We wrote and verified these bytes ourselves: a later write by somebody else has a later modification time, but for the tick.
-  racy: Number(stat.mtimeNs / 1_000_000n) > nowMs - tickMs(stat),
+  racy: wasRacy || Number(stat.mtimeNs / 1_000_000n) > nowMs - tickMs(stat),
 });
 
 /** How a file at `path` is dressed by an entry's mode: a conflict copy like its original (M18). */

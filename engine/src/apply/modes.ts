@@ -22,9 +22,10 @@ export async function dressFile(context: PeerContext, row: Row, mode: FileMode):
   return () => {
     store.setBase(path, agreedAfterMode(row));
     if (local?.kind === 'file' && outcome.stat !== null) {
-      const { digest } = local;
-      store.setLocal(path, localFileOf(outcome.stat, { digest, mode, traits: folder.traits }, clock.nowMs()));
+      const { digest, racy: wasRacy } = local;
+      store.setLocal(path, localFileOf(outcome.stat, { digest, mode, traits: folder.traits, wasRacy }, clock.nowMs()));
     }
     store.setProblem(path, null);
+    if (local?.kind === 'file' && local.racy) context.markDirty(path, false);
   };
 }

@@ -77,7 +77,11 @@ export function createMover(context: PeerContext): Mover {
       if (outcome.stat !== null && local?.kind === 'file')
         store.setLocal(
           toPath,
-          localFileOf(outcome.stat, { digest: local.digest, mode: local, traits: folder.traits }, clock.nowMs()),
+          localFileOf(
+            outcome.stat,
+            { digest: local.digest, mode: local, traits: folder.traits, wasRacy: local.racy },
+            clock.nowMs(),
+          ),
         );
     });
     context.markDirty(toPath, true);

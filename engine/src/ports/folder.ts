@@ -78,9 +78,10 @@ export interface Dress {
 }
 
 /**
- * What must be on disk for a change to go ahead: null = nothing, else what the last scan saw. Of a file that is replaced or
- * removed the change time counts too. Where stamps prove nothing, because only the change time moved or because they are racy, the
- * bytes are compared with `digest`; without one the file counts as changed.
+ * What must be on disk for a change to go ahead: null = nothing, else what the last scan saw. Of a file the change time counts too.
+ * Where stamps prove nothing, because only the change time moved or because they are racy, the bytes of a file that is replaced or
+ * removed are compared with `digest`; without one the file counts as changed. Renames and modes leave the bytes where they are: there
+ * another change time means changed, and whoever notes the new stamps of a racy file notes that they prove nothing either.
  */
 export type Expected =
   | null

@@ -11,6 +11,7 @@ import { type ControlParts, createControl } from './control-service.ts';
 import { createHolds } from './guards/holds.ts';
 import { createMounts } from './guards/mounts.ts';
 import { createPause } from './pause.ts';
+import { createSteadyTime } from './peer/steady-time.ts';
 import type { Random } from './ports/random.ts';
 import { createScanner } from './scan.ts';
 
@@ -56,7 +57,12 @@ export function createOfflineControl(parts: ControlParts & { readonly random: Ra
     clock,
     hashing: parts.hashing,
     contents,
-    journal: createReplaceJournal({ ...parts, pause, isOutOfReach: mounts.isOutOfReach }),
+    journal: createReplaceJournal({
+      ...parts,
+      pause,
+      steadyTime: createSteadyTime(clock, store),
+      isOutOfReach: mounts.isOutOfReach,
+    }),
     isIgnored: async (path) => (await scanner.explain(path)).length > 0,
     markDirty: () => {},
     onProblem: () => {},

@@ -220,14 +220,15 @@ export function createPeer(given: PeerParts): Peer {
   });
   const settler = createSettler(clock);
   const isOutOfReach = (path: RelPath): Promise<boolean> => mounts.isOutOfReach(path);
-  const journal = createReplaceJournal({ ...parts, pause, isOutOfReach });
+  const steadyTime = createSteadyTime(clock, store);
+  const journal = createReplaceJournal({ ...parts, pause, steadyTime, isOutOfReach });
   const context: PeerContext = {
     parts,
     journal,
     pause,
     isOutOfReach,
     signal: closing.signal,
-    steadyTime: createSteadyTime(clock, store),
+    steadyTime,
     get contents() {
       return contents;
     },

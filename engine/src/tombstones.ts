@@ -13,6 +13,8 @@ const shareMax = 0.2;
 const countMin = 1_000;
 /** Forgotten in one record; the rest at the next checkpoint. */
 const perRecordMax = 10_000;
+/** For what other devices take for the time. */
+const recordsLookedAt = 256;
 
 /** Changes that forget what has aged, oldest first. */
 export async function agedTombstones(context: PeerContext): Promise<readonly ExtraChange[]> {
@@ -26,7 +28,7 @@ export async function agedTombstones(context: PeerContext): Promise<readonly Ext
   }
   tombstones.sort((a, b) => a.height - b.height);
   const surplus = tombstones.length > countMin ? tombstones.length - Math.floor(entries * shareMax) : 0;
-  const oldestMs = context.steadyTime.nowMs() - keptMs;
+  const oldestMs = roomNowMs(context) - keptMs;
   // A height whose record is not kept any more is thousands of records old, but its day is not known: only the share counts.
   const isOld = (height: number): boolean => {
     const timeMs = store.recordMeta(height)?.timeMs;
@@ -36,4 +38,17 @@ export async function agedTombstones(context: PeerContext): Promise<readonly Ext
     .filter(({ height }, index) => index < surplus || isOld(height))
     .slice(0, perRecordMax)
     .map(({ path }) => ({ change: { kind: 'forget', path }, outcome: [] }));
+}
+
+/**
+ * Records bear wall-clock stamps, and the steady time lags for good where this machine's clock was behind once. Two clocks that
+ * agree are believed against it: this one's, and that of another device in a record of the room.
+ */
+function roomNowMs({ parts: { store, clock }, steadyTime }: PeerContext): number {
+  let othersMs = 0;
+  for (const { height } of store.recentHeads(recordsLookedAt)) {
+    const meta = store.recordMeta(height);
+    if (meta?.own === false) othersMs = Math.max(othersMs, meta.timeMs);
+  }
+  return Math.max(steadyTime.nowMs(), Math.min(clock.nowMs(), othersMs));
 }

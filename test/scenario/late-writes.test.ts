@@ -163,6 +163,27 @@ test('a clock that steps neither shortens nor lengthens the time that a handle h
   await world.until('it comes back', () => copiesIn(a).length > 0, 120_000);
 });
 
+test('a machine without a clock of its own drops nothing from the trash as thirty days old', async () => {
+  const [a, b] = [world.person('a'), world.person('b')];
+  a.user.write('a.txt', lines);
+  a.start();
+  await world.quiet();
+  b.start();
+  await world.quiet();
+  await b.stop();
+  // It starts, and looks into its trash, before its clock is set.
+  world.clock.setWallClock(Date.UTC(2000, 0, 1));
+  b.start();
+  await world.quiet();
+  b.memory.disk.userWrite('/folder/.driftless/trash/found', new TextEncoder().encode('in no record\n'));
+  a.user.write('a.txt', 'by a\n');
+  await world.quiet();
+  await world.clock.advance(10 * 60_000);
+  world.clock.setWallClock(Date.UTC(2026, 5, 1));
+  await world.clock.advance(10 * 60_000);
+  expect((await b.folder.trashItems()).map(({ name }) => name)).toEqual(['found']);
+});
+
 test('nothing comes back that is there anyway, and no emptiness', async () => {
   const [a, b] = [world.person('a'), world.person('b')];
   for (const path of ['same.txt', 'empty.txt']) a.user.write(path, lines);

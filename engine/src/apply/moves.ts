@@ -235,7 +235,7 @@ export function createMover(context: PeerContext): Mover {
     const restored = await folder.restoreTrash({ name, path });
     if (restored.kind === 'done') return;
     // The name is taken again: it comes back beside it.
-    const item = { name, path, digest: null, fingerprint: '', inRecord: false, atMs: clock.nowMs() };
+    const item = { name, path, digest: null, fingerprint: '', inRecord: false, atMs: context.steadyTime.nowMs() };
     store.putTrash({ ...item, reason: 'displaced' });
   }
 

@@ -28,6 +28,7 @@ import { modeOf } from '../core/file-mode.ts';
 import { fingerprintOf, sameButChangeTime } from '../core/fingerprint.ts';
 import type { LocalEntry } from '../core/local-entry.ts';
 import type { Row } from '../core/row.ts';
+import type { SteadyTime } from '../peer/steady-time.ts';
 import type { Clock } from '../ports/clock.ts';
 import { type Folder, FolderError, type PathProblem, type Stat, type SwapOutcome } from '../ports/folder.ts';
 import type { Hashing } from '../ports/hashing.ts';
@@ -114,13 +115,14 @@ export function createReplaceJournal(parts: {
   readonly folder: Folder;
   readonly store: StateStore;
   readonly clock: Clock;
+  readonly steadyTime: SteadyTime;
   readonly random: Random;
   readonly hashing: Hashing;
   readonly pause: () => Promise<void>;
   /** The disk that a path lies on is not mounted now, or it is not known yet whether it is the right one. */
   readonly isOutOfReach: (path: RelPath) => Promise<boolean>;
 }): ReplaceJournal {
-  const { folder, store, clock, random, hashing, pause, isOutOfReach } = parts;
+  const { folder, store, clock, steadyTime, random, hashing, pause, isOutOfReach } = parts;
   let isCut = false;
   const unsettled = new Map<RelPath, PathProblem | null>();
 
@@ -416,7 +418,7 @@ export function createReplaceJournal(parts: {
       store.setting('join') === undefined && store.inHistory(path, found);
     const inRecord =
       digest === null || (base?.kind === 'file' && base.content.digest === digest) || isRemembered(digest);
-    store.putTrash({ name, path, digest, fingerprint: '', inRecord, reason, atMs: clock.nowMs() });
+    store.putTrash({ name, path, digest, fingerprint: '', inRecord, reason, atMs: steadyTime.nowMs() });
   }
 
   return {

@@ -25,8 +25,6 @@ const lookRestPerWork = 2_000;
 const lookEveryMsMax = 5 * 60_000;
 const keepMs = 30 * 24 * 60 * 60 * 1000;
 const bytesMax = 1024 * 1024 * 1024;
-/** A wall clock that moved by more against the monotonic one tells no ages. */
-const clockStepMsMax = 1_000;
 
 interface InTrash {
   readonly item: TrashRow;
@@ -41,8 +39,7 @@ export interface TrashKeeper {
 export function createTrashKeeper(context: PeerContext): TrashKeeper {
   const { parts } = context;
   const { folder, store, clock, hashing } = parts;
-  const startMs = clock.nowMs();
-  const startOffsetMs = startMs - clock.monotonicMs();
+  const startMonotonicMs = clock.monotonicMs();
   /** By the monotonic clock: when this run first saw an item. */
   const seenMs = new Map<string, number>();
   let nextLookMs = Number.NEGATIVE_INFINITY;
@@ -112,13 +109,14 @@ export function createTrashKeeper(context: PeerContext): TrashKeeper {
     }
   }
 
-  /** By the wall clock while it runs evenly, which also tells of items from between two sweeps; else since this run saw it. */
+  /** Of an item of this run since it was noted; of an earlier one since this run saw it. */
   function ageMs({ name, atMs }: TrashRow): number {
     const monotonicMs = clock.monotonicMs();
     const firstMs = seenMs.get(name) ?? monotonicMs;
     seenMs.set(name, firstMs);
-    const isEven = Math.abs(clock.nowMs() - monotonicMs - startOffsetMs) < clockStepMsMax;
-    return isEven && atMs >= startMs ? clock.nowMs() - atMs : monotonicMs - firstMs;
+    const steadyMs = context.steadyTime.nowMs();
+    const startMs = steadyMs - (monotonicMs - startMonotonicMs);
+    return atMs >= startMs ? steadyMs - atMs : monotonicMs - firstMs;
   }
 
   /** False: it was written after it was moved aside, and is dealt with, or cannot be read now. */
@@ -165,7 +163,7 @@ export function createTrashKeeper(context: PeerContext): TrashKeeper {
     // Emptied, and perhaps about to be filled: given its time again.
     if (stat.size === 0) {
       seenMs.delete(item.name);
-      store.putTrash({ ...item, digest, atMs: clock.nowMs() });
+      store.putTrash({ ...item, digest, atMs: context.steadyTime.nowMs() });
       return;
     }
     const path = (await comesBackAlready(item, stat)) ?? freeName(item.path, digest);
@@ -244,7 +242,7 @@ export function createTrashKeeper(context: PeerContext): TrashKeeper {
           fingerprint: fingerprintOf(stat),
           inRecord: false,
           reason: 'found',
-          atMs: clock.nowMs(),
+          atMs: context.steadyTime.nowMs(),
         });
   }
 

@@ -3,7 +3,8 @@
  * peer runs it goes with the monotonic clock; over a restart it goes on by what the wall clock says has passed, but by no more
  * than some days. So a clock that is a year ahead ages nothing at once, and what was off for a year ages a little late.
  *
- * Comparable with wall-clock stamps of rows: where no clock was ever wrong, it is the wall clock.
+ * Where no clock was ever wrong, it is the wall clock. A first run whose clock is behind makes it lag for good, so what is to
+ * grow old by it has to be stamped by it, or compared with care where the stamps are others' (tombstones).
  */
 import type { Clock } from '../ports/clock.ts';
 import type { StateStore } from '../ports/state-store.ts';

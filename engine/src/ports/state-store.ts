@@ -81,6 +81,7 @@ export interface TrashRow {
   readonly fingerprint: string;
   readonly inRecord: boolean;
   readonly reason: TrashReason;
+  /** By the steady time (peer/steady-time.ts), so that no step of a clock makes it older. */
   readonly atMs: number;
   /** It was written meanwhile, and is given this name in the folder. */
   readonly comesBackAs?: RelPath;

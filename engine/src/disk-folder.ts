@@ -8,6 +8,7 @@ import { dressedBits } from './core/file-mode.ts';
 import { fingerprintOf, sameButChangeTime, tickMs } from './core/fingerprint.ts';
 import { clashKey } from './core/folder-name.ts';
 import type { FolderTraits } from './core/folder-traits.ts';
+import { isAlwaysIgnored } from './core/ignore-rules.ts';
 import { isDiskError, type OwnProblemCode, ownProblem, problemOf } from './disk-problem.ts';
 import { assertOwnName, createOwnDirectory, type OwnDirectory } from './own-directory.ts';
 import { type Disk, type DiskFile, type DiskStat, diskErrorCode } from './ports/disk.ts';
@@ -55,6 +56,18 @@ const linkUnsupportedCodes: readonly string[] = ['EPERM', 'ENOTSUP', 'EOPNOTSUPP
 /** There something else may be moved to, but not this. */
 const elsewhereCodes: readonly string[] = ['EXDEV', 'EACCES', 'EPERM', 'EROFS'];
 const existsCodes: readonly string[] = ['EEXIST', 'ENOTEMPTY'];
+/** Removed or replaced meanwhile, and then its parent is flushed as well; or a disk that knows no flush of directories (FUSE, vboxsf). */
+const unflushableCodes: readonly string[] = [
+  'ENOENT',
+  'ENOTDIR',
+  'ELOOP',
+  'EINVAL',
+  'ENOTSUP',
+  'EOPNOTSUPP',
+  'ENOSYS',
+  'EBADF',
+];
+const deniedCodes: readonly string[] = ['EACCES', 'EPERM'];
 
 const changed: SwapOutcome = { kind: 'changed' };
 type Absent = { readonly kind: 'absent' };
@@ -611,6 +624,24 @@ export function createDiskFolder(options: DiskFolderOptions): Folder {
     return done(statAfterLinking(to, moved), null);
   };
 
+  /**
+   * Makes the names in a directory durable. One that may not be opened (its mode changed meanwhile) is flushed with the nearest one
+   * above it that may: file systems with a journal write earlier changes of names along with any later flush.
+   */
+  const flushNames = async (directory: string): Promise<void> => {
+    try {
+      await disk.flushDirectory(directory);
+    } catch (error) {
+      const code = diskErrorCode(error);
+      if (unflushableCodes.includes(code)) return;
+      if (!deniedCodes.includes(code) || directory === root || isOnOtherDisk(directory)) throw error;
+      await flushNames(parentOf(directory));
+    }
+  };
+
+  const isOnOtherDisk = (directory: string): boolean =>
+    disk.lstat(directory)?.device !== disk.lstat(parentOf(directory))?.device;
+
   return {
     rootPath: root,
     get traits() {
@@ -864,16 +895,17 @@ export function createDiskFolder(options: DiskFolderOptions): Folder {
 
     flushDirectories: async () => {
       const directories = [...changedDirectories];
+      // One that cannot be flushed keeps no other from it.
+      let failure: unknown;
       for (const directory of directories) {
         try {
-          await disk.flushDirectory(directory);
+          await flushNames(directory);
+          changedDirectories.delete(directory);
         } catch (error) {
-          // Removed or replaced meanwhile: its parent is in the list as well.
-          if (!['ENOENT', 'ENOTDIR', 'ELOOP'].includes(diskErrorCode(error)))
-            throw asFolderError(error, `flush "${directory}"`);
+          failure ??= asFolderError(error, `flush "${directory}"`);
         }
-        changedDirectories.delete(directory);
       }
+      if (failure !== undefined) throw failure;
     },
 
     trashItems: async () => {
@@ -959,11 +991,15 @@ function nameOf(path: string): string {
   return path.slice(path.lastIndexOf('/') + 1);
 }
 
-/** Below `.driftless` in any spelling that this disk takes for the same; on Windows also names that are paths there. */
-function isReserved(path: string, traits: FolderTraits, platform: string): boolean {
-  const first = path.split('/', 1)[0] ?? '';
-  const folded = traits.caseSensitive ? first : first.toLowerCase();
-  return folded === ownDirectoryName || (platform === 'win32' && /[\\:]/.test(path));
+/**
+ * At or below what never takes part, in any spelling that this disk takes for the same; on Windows also names that are paths there. The
+ * rules leave all of it out; here it is refused whatever was planned.
+ */
+function isReserved(path: RelPath, traits: FolderTraits, platform: string): boolean {
+  if (platform === 'win32' && /[\\:]/.test(path)) return true;
+  if (isAlwaysIgnored(path, traits)) return true;
+  for (const ancestor of ancestorsOf(path)) if (isAlwaysIgnored(ancestor as RelPath, traits)) return true;
+  return false;
 }
 
 /** The deepest existing real directory above `near`: the disk on which `near` will lie. */

@@ -12,7 +12,7 @@ export type OwnProblemCode =
   /** A file stands where a directory is needed. */
   | 'parent-is-no-directory'
   | 'outside-root'
-  /** Below our own `.driftless`. */
+  /** At or below our own `.driftless`, or a version control's directory. */
   | 'reserved-name'
   /** FIFO, socket or device (M15). */
   | 'special-file'
@@ -23,7 +23,7 @@ const ownReasons: Readonly<Record<OwnProblemCode, string>> = {
   'symlinked-parent': 'a directory above it is a link, and links are never written through',
   'parent-is-no-directory': 'a file stands where a directory is needed',
   'outside-root': 'it does not lie inside the folder',
-  'reserved-name': 'the name belongs to Driftless itself',
+  'reserved-name': 'the name belongs to Driftless, or to version control',
   'special-file': 'it is a device, socket or pipe',
   'not-a-file': 'it is not a file',
   'root-missing': 'the folder itself is missing',

@@ -6,7 +6,15 @@ import { bytesToHex, type Digest, type FileMode, parseRelPath, type RelPath } fr
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import { fingerprintOf } from '../../engine/src/core/fingerprint.ts';
 import { nodeHashing } from '../../engine/src/node/node-hashing.ts';
-import type { Dress, Expected, Folder, ReadHandle, Stat, SwapOutcome } from '../../engine/src/ports/folder.ts';
+import {
+  type Dress,
+  type Expected,
+  type Folder,
+  FolderError,
+  type ReadHandle,
+  type Stat,
+  type SwapOutcome,
+} from '../../engine/src/ports/folder.ts';
 import { type DiskCall, systemError } from '../../engine/src/testing/hooked-disk.ts';
 import type { FolderUser } from '../../engine/src/testing/memory-folder.ts';
 
@@ -255,6 +263,14 @@ export function describeFolderContract(name: string, createWorld: () => Promise<
           kind: 'done',
         });
         expect(await world.trashContents()).toEqual(['old']);
+      });
+
+      test('what never takes part is not written to, whatever was planned', async () => {
+        for (const path of ['.git/config', 'sub/.git/hooks/x', '.git']) {
+          expect(await swap(path, 'new', null), path).toMatchObject({ kind: 'problem', code: 'reserved-name' });
+          await folder.discardStaged('staged-1');
+        }
+        expect(world.user.tree()).toEqual({});
       });
 
       test('what appeared where nothing was is left alone', async () => {
@@ -801,6 +817,37 @@ export function describeFolderContract(name: string, createWorld: () => Promise<
         await folder.discardTrash('gone-1');
         await folder.discardTrash('gone-1');
         expect(await folder.trashItems()).toEqual([]);
+      });
+
+      test('a directory that cannot be flushed keeps no other from it, and is a failure only where names may be lost', async () => {
+        const flushed: string[] = [];
+        const refused = new Map<string, string>();
+        await swap('a/b/one', 'x', null);
+        await swap('c/two', 'x', null);
+        await folder.flushDirectories();
+        world.onCall((call) => {
+          if (call.operation !== 'flushDirectory') return;
+          const path = call.path.slice(folder.rootPath.length);
+          const code = refused.get(path);
+          if (code !== undefined) throw systemError(code);
+          flushed.push(path);
+        });
+        // Its mode changed meanwhile: the nearest one above that may be opened is flushed, which writes its names too.
+        refused.set('/a/b', 'EACCES').set('/a', 'EACCES').set('/c', 'EINVAL');
+        for (const path of ['a/b/three', 'c/four']) await swap(path, 'x', null);
+        await folder.flushDirectories();
+        expect(flushed).toContain('');
+        // The disk itself fails: told, and asked for again with the next flush.
+        refused.clear();
+        refused.set('/a/b', 'EIO');
+        for (const path of ['a/b/five', 'c/six']) await swap(path, 'x', null);
+        flushed.length = 0;
+        await expect(folder.flushDirectories()).rejects.toBeInstanceOf(FolderError);
+        expect(flushed).toContain('/c');
+        refused.clear();
+        flushed.length = 0;
+        await folder.flushDirectories();
+        expect(flushed).toEqual(['/a/b']);
       });
 
       test('flushDirectories flushes each changed directory once', async () => {

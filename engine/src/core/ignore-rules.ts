@@ -197,8 +197,9 @@ function diskName(name: string, traits: FolderTraits): string {
   if (traits.foldsUnicode) seen = seen.replace(/\u200c|\u200d|[\u200e\u200f\u202a-\u202e\u206a-\u206f\ufeff]/g, '');
   if (traits.windowsNames) {
     seen = seen.replace(/(?::.*|[. ]+)$/, '');
-    // The short name that Windows gives to `.git`.
+    // The short names that Windows gives to `.git` and `.driftless`.
     if (/^git~\d+$/.test(seen)) return '.git';
+    if (/^driftl~\d+$/.test(seen)) return ownDirectoryName;
   }
   return seen;
 }

@@ -54,7 +54,13 @@ export function createConflictKeeper(context: PeerContext): ConflictKeeper {
     const extra: ExtraChange[] = [];
     const resolved: RelPath[] = [];
     for (const row of store.heldRows()) {
-      if (!settled(row.path) || (row.problem !== null && !isRetryDue(row.problem, clock.nowMs()))) continue;
+      // What this machine cannot see now says nothing about what its user decided.
+      if (
+        row.outOfScope !== null ||
+        !settled(row.path) ||
+        (row.problem !== null && !isRetryDue(row.problem, clock.nowMs()))
+      )
+        continue;
       if (resolved.length + steps.length >= resolutionsPerRecordMax) break;
       await settleOne(row, { steps, extra, resolved });
       await context.pause();
@@ -75,7 +81,7 @@ export function createConflictKeeper(context: PeerContext): ConflictKeeper {
     return store.openVariants().filter(({ path, device, entry }) => {
       if (device !== parts.device.device) return false;
       const row = store.row(path);
-      if (row?.hold != null) return false;
+      if (row?.hold != null || row?.outOfScope != null) return false;
       if (sameLocal(row?.local ?? null, entry, folder.traits)) return sameEntry(liveEntry(row?.remote ?? null), entry);
       return parts.policy !== 'ask' || isInFolder(entry);
     });

@@ -302,6 +302,11 @@ export function createControl(parts: ControlParts, live: LiveParts): PeerControl
         false,
       );
     }
+    if (row.outOfScope !== null)
+      return answer(
+        `${path} takes no part here now (driftless explain says why); resolve its conflict on another machine`,
+        false,
+      );
     await live.command(async () => {
       const now = store.row(path);
       const own =

@@ -50,11 +50,14 @@ export function createDeletionHold(
     git,
     holds,
     isSettled,
+    isOnHeldDisk,
   }: {
     readonly git: GitWatch;
     readonly holds: Holds;
     /** False: it only seems gone, and is looked at again. */
     readonly isSettled: (path: RelPath) => boolean;
+    /** What the disk shows there says nothing, and nothing is done there: another guard holds it. */
+    readonly isOnHeldDisk: (path: RelPath) => boolean;
   },
 ): DeletionHold {
   const { parts } = context;
@@ -101,7 +104,13 @@ export function createDeletionHold(
     const moved = new Set(moves.map(({ fromPath }) => fromPath));
     return store
       .lostFiles({ side, limit: Number.MAX_SAFE_INTEGER })
-      .filter(({ path }) => !known.has(path) && !isAtOrBelow(path, moved) && (side === 'remote' || isSettled(path)));
+      .filter(
+        ({ path }) =>
+          !known.has(path) &&
+          !isAtOrBelow(path, moved) &&
+          !isOnHeldDisk(path) &&
+          (side === 'remote' || isSettled(path)),
+      );
   }
 
   // ── what this machine would send ──
@@ -165,7 +174,7 @@ export function createDeletionHold(
   ): Awaited<ReturnType<DeletionHold['judge']>> {
     const isConfirmed = (path: RelPath): boolean =>
       (['deletions-outgoing', 'root', 'disk'] as const).some((source) => holds.isConfirmed(source, path));
-    const stillGone = outgoing.vanishedPaths(nowMs).filter(isStillGone);
+    const stillGone = outgoing.vanishedPaths(nowMs).filter((path) => isStillGone(path) && !isOnHeldDisk(path));
     const unconfirmed = stillGone.filter((path) => !isConfirmed(path));
     wasOutgoingHeld = true;
     if (parts.allowMassDelete || unconfirmed.length === 0) return release(steps, 'confirmed');

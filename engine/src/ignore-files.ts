@@ -36,6 +36,8 @@ export interface IgnoreFiles {
   stale(): readonly (RelPath | '')[];
   /** The subtree of `directory` is being judged by the present rules, until `endJudging`. */
   judged(directory: RelPath | ''): void;
+  /** The directory is gone; what is known of one that held rules goes when that is looked at. */
+  forget(directory: RelPath): void;
   /** Not to the end: what was begun is stale again. */
   endJudging(options: { readonly toTheEnd: boolean }): void;
   /** Whether a path that comes into scope does so by what the user of this machine changed in the rules. */
@@ -264,6 +266,9 @@ export function createIgnoreFiles(parts: {
     judged: (directory) => {
       stale.delete(directory);
       beingJudged.add(directory);
+    },
+    forget: (directory) => {
+      if (!loaded.has(directory)) known.delete(directory);
     },
     endJudging: ({ toTheEnd }) => {
       for (const directory of beingJudged) {

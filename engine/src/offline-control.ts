@@ -15,7 +15,9 @@ import { createSteadyTime } from './peer/steady-time.ts';
 import type { Random } from './ports/random.ts';
 import { createScanner } from './scan.ts';
 
-export function createOfflineControl(parts: ControlParts & { readonly random: Random }): PeerControl {
+export function createOfflineControl(
+  parts: ControlParts & { readonly random: Random; readonly marker: string },
+): PeerControl {
   const { store, clock } = parts;
   const pause = createPause(clock);
   const contents = createContents({
@@ -53,6 +55,7 @@ export function createOfflineControl(parts: ControlParts & { readonly random: Ra
   });
   const untracks = createUntracks({
     folder: parts.folder,
+    marker: parts.marker,
     store,
     clock,
     hashing: parts.hashing,

@@ -82,7 +82,7 @@ import { createLargeReads } from './scan/hash-large.ts';
 import { createSecondLooks } from './scan/second-look.ts';
 import { createSettler } from './scan/settler.ts';
 import { createSweep } from './scan/sweep.ts';
-import { createScanner, type ScanRequest } from './scan.ts';
+import { createScanner, type ScanRequest, type ScanResult } from './scan.ts';
 import { agedTombstones } from './tombstones.ts';
 
 /** Files applied in one pass, so that state and progress move on during a big join. */
@@ -288,14 +288,20 @@ export function createPeer(given: PeerParts): Peer {
   const git = createGitWatch(context);
   const holds = createHolds(parts);
   const mounts = createMounts({ ...parts, holds });
-  const rootGuard = createRootGuard(context, holds);
-  const deletions = createDeletionHold(context, { git, holds, isSettled: (path) => isSettled(path) });
+  const rootGuard = createRootGuard(context, holds, mounts.isHeld);
+  const deletions = createDeletionHold(context, {
+    git,
+    holds,
+    isSettled: (path) => isSettled(path),
+    isOnHeldDisk: (path) => isHeldOnDisk(path),
+  });
   const conflicts = createConflictKeeper(context);
   const lineEnds = createJoinLineEnds(context);
   const large = createLargeReads({
     folder,
     hashing: parts.hashing,
     clock,
+    log: diagnostics,
     signal: closing.signal,
     runBeside,
     onReady: (path) => {
@@ -305,6 +311,8 @@ export function createPeer(given: PeerParts): Peer {
     onProgress: tellProgress,
   });
   const isSettled = (path: RelPath): boolean => !settler.has(path) && !large.holds(path);
+  /** Nothing may follow from what the disk shows there. */
+  const isHeldOnDisk = (path: RelPath): boolean => mounts.isHeld(path) || journal.isUnsettled(path);
   const heldFiles = createHeldFiles({ folder, log: diagnostics });
   const scanner = createScanner({
     folder,
@@ -346,6 +354,7 @@ export function createPeer(given: PeerParts): Peer {
   const secondLooks = createSecondLooks({ clock, store, settler, isIgnored: scanner.isIgnored });
   const untracks = createUntracks({
     folder,
+    marker: parts.marker,
     store,
     clock,
     hashing: parts.hashing,
@@ -456,6 +465,7 @@ export function createPeer(given: PeerParts): Peer {
       isJournalSettled = true;
     }
     await untracks.resume();
+    // Paused too: what a program goes on writing into what was replaced would be lost with it.
     if (due.has('trash')) sweepTrash();
     holds.keepUp();
     if (halt !== null) return;
@@ -571,9 +581,11 @@ export function createPeer(given: PeerParts): Peer {
     tellState();
     try {
       const lookedMs = clock.monotonicMs();
+      const requests = full ? [] : paths;
       const result = await scanner.scan({
         paths,
         signal: turnSignal(),
+        onCut: (seen) => takeNote(seen, { requests, lookedMs }),
         // The preview of a join counts what is equal: nothing may be unread then.
         readsAll: store.setting('join') !== undefined,
         onProgress: (files) => {
@@ -582,15 +594,11 @@ export function createPeer(given: PeerParts): Peer {
         },
       });
       if (!full) fresh.note(paths, result.changed);
+      await takeNote(result, { requests, lookedMs });
       if (full) {
         fullScan = { endMs: clock.monotonicMs(), tookMs: clock.monotonicMs() - lookedMs };
         sweep.lookedAtAll();
       }
-      for (const request of result.unstable) settler.unstable(request);
-      if (result.awaitingChanged || !scopeHold.hasLooked) await scopeHold.look();
-      secondLooks.judge({ ...result, requests: full ? [] : paths, lookedMs });
-      tryAnew(result.changed);
-      for (const { path, reason } of result.problems) parts.onEvent({ event: 'problem', path, reason });
       await git.noteRepositories(result.repositories);
       for (const path of mounts.judge()) settler.hint(path, true);
       // Files can be gone because the folder is: looked at once more before anybody hears of it (D5).
@@ -601,6 +609,18 @@ export function createPeer(given: PeerParts): Peer {
       scanning = false;
       progress = null;
     }
+  }
+
+  /** What follows from rows that a scan wrote, whether it came to its end or not. */
+  async function takeNote(
+    result: ScanResult,
+    look: { readonly requests: readonly ScanRequest[]; readonly lookedMs: number },
+  ): Promise<void> {
+    for (const request of result.unstable) settler.unstable(request);
+    secondLooks.judge({ ...result, ...look });
+    if (result.awaitingChanged || !scopeHold.hasLooked) await scopeHold.look();
+    tryAnew(result.changed);
+    for (const { path, reason } of result.problems) parts.onEvent({ event: 'problem', path, reason });
   }
 
   /** What failed with other bytes says nothing about these: a new save has its own first try. */
@@ -664,7 +684,7 @@ export function createPeer(given: PeerParts): Peer {
     const look: Look = {
       aimed: wantsWholePlan ? Number.POSITIVE_INFINITY : (parts.rowsPerPlan ?? rowsPerPlanAimed),
       nowMs: clock.nowMs(),
-      isHeld: ({ path }) => mounts.isHeld(path) || journal.isUnsettled(path),
+      isHeld: ({ path }) => isHeldOnDisk(path),
       pause: breathe,
     };
     const { rows, whole } =
@@ -1089,7 +1109,7 @@ export function createPeer(given: PeerParts): Peer {
 
   async function settleConflicts(current: RoomSession): Promise<void> {
     if (!context.refusals.mayTry('extra')) return;
-    const work = await conflicts.settle(isSettled);
+    const work = await conflicts.settle((path) => isSettled(path) && !isHeldOnDisk(path));
     if (work.extra.length === 0 && work.steps.length === 0) return;
     if ((await publishBatch(work.steps, work.extra, current, '', 'none', true, true)) === 'appended') planAgain();
   }

@@ -28,7 +28,12 @@ const rowsPerPage = 1_000;
 /** Before the identity of a root among the subjects, which else are paths. */
 const rootPrefix = 'root ';
 
-export function createRootGuard(context: PeerContext, holds: Holds): RootGuard {
+export function createRootGuard(
+  context: PeerContext,
+  holds: Holds,
+  /** On a disk that is away, or not known to be the right one: said by its own hold. */
+  isHeld: (path: RelPath) => boolean,
+): RootGuard {
   const { parts } = context;
   const { folder, store } = parts;
   let filesBefore = store.counts().files + filesLostBefore();
@@ -42,7 +47,7 @@ export function createRootGuard(context: PeerContext, holds: Holds): RootGuard {
   /** Files that an earlier run saw gone, and that are not deleted in the room yet: they still were here before. */
   function filesLostBefore(): number {
     let lost = 0;
-    for (const row of allGoneRows(store)) if (isLost(row)) lost += 1;
+    for (const row of allGoneRows(store)) if (isLost(row) && !isHeld(row.path)) lost += 1;
     return lost;
   }
 
@@ -70,7 +75,8 @@ export function createRootGuard(context: PeerContext, holds: Holds): RootGuard {
   function filesKnown(): readonly RelPath[] {
     const paths: RelPath[] = [];
     for (const row of allRows())
-      if (row.outOfScope === null && (row.local?.kind === 'file' || row.base?.kind === 'file')) paths.push(row.path);
+      if (row.outOfScope === null && (row.local?.kind === 'file' || (row.base?.kind === 'file' && !isHeld(row.path))))
+        paths.push(row.path);
     return paths;
   }
 

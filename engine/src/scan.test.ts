@@ -23,7 +23,7 @@ import { nodeClock } from './node/node-clock.ts';
 import { createNodeFolder } from './node/node-folder.ts';
 import { nodeHashing } from './node/node-hashing.ts';
 import { openStateStore } from './node/sqlite-state-store.ts';
-import type { Folder } from './ports/folder.ts';
+import { type Folder, FolderError } from './ports/folder.ts';
 import type { Log } from './ports/log.ts';
 import type { StateStore } from './ports/state-store.ts';
 import { createScanner, type Scanner, type ScanResult } from './scan.ts';
@@ -258,9 +258,9 @@ describe('what is gone', () => {
     write('a', 'one');
     await scanAll();
     renameSync(root, `${root}-away`);
-    const result = await scanAll();
+    const scan = scanAll();
+    await expect(scan).rejects.toBeInstanceOf(FolderError);
     renameSync(`${root}-away`, root);
-    expect(result.changed).toEqual([]);
     expect(seen()).toEqual(['a file']);
   });
 });
@@ -419,4 +419,32 @@ test('an aborted scan throws, and what it recorded is true', async () => {
   abort.abort(new Error('closing'));
   await expect(scanner.scan({ paths: 'all', signal: abort.signal })).rejects.toThrow('closing');
   expect(seen()).toEqual([]);
+});
+
+describe('a scan that is cut', () => {
+  test('tells what it has recorded: the next one finds no difference there', async () => {
+    write('gone.txt', 'gone');
+    write('then.txt', 'then');
+    await scanAll();
+    rmSync(at('gone.txt'));
+    rmSync(at('then.txt'));
+    const abort = new AbortController();
+    const cutting: Folder = {
+      ...folder,
+      traits: folder.traits,
+      stat: async (path) => {
+        if (path === 'x') abort.abort();
+        return folder.stat(path);
+      },
+    };
+    scanner = scannerOver(cutting);
+    const recorded: ScanResult[] = [];
+    const requests = ['gone.txt', 'x', 'z'].map((path) => ({ path: rel(path), deep: false }));
+    write('x', 'x');
+    write('z', 'z');
+    const onCut = async (result: ScanResult): Promise<void> => void recorded.push(result);
+    const scan = scanner.scan({ paths: requests, signal: abort.signal, onCut });
+    await expect(scan).rejects.toThrow();
+    expect(recorded.map(({ vanished }) => vanished.map(({ path }) => path))).toEqual([['gone.txt']]);
+  });
 });

@@ -27,7 +27,14 @@ import { deviceOf, isBoundaryNow, type MountScan } from './guards/mounts.ts';
 import { createIgnoreFiles } from './ignore-files.ts';
 import type { Pause } from './pause.ts';
 import type { Clock } from './ports/clock.ts';
-import type { Folder, ListedEntry, ListResult, PathProblem, Stat } from './ports/folder.ts';
+import {
+  type Folder,
+  FolderError,
+  type ListedEntry,
+  type ListResult,
+  type PathProblem,
+  type Stat,
+} from './ports/folder.ts';
 import type { Hashing } from './ports/hashing.ts';
 import type { Log } from './ports/log.ts';
 import type { StateStore } from './ports/state-store.ts';
@@ -46,6 +53,8 @@ export interface ScanOptions {
   readonly signal: AbortSignal;
   /** Large files too are read within the scan. */
   readonly readsAll?: boolean;
+  /** Called when the scan throws, with what it saw until then: some of that is recorded, and no later scan finds it again. */
+  readonly onCut?: (seen: ScanResult) => Promise<void>;
   /** Files looked at so far. */
   readonly onProgress?: (files: number) => void;
 }
@@ -82,7 +91,7 @@ export interface ArrivalsResult {
 }
 
 export interface Scanner {
-  /** Errors: StateStoreError; the signal's reason when aborted. Everything recorded until then is true. */
+  /** Errors: StateStoreError; FolderError when the root itself cannot be listed; the signal's reason when aborted. Everything recorded until then is true. */
   scan(options: ScanOptions): Promise<ScanResult>;
   /** Takes out of scope what the room brought and this machine leaves out, before it is applied (rules IG1, IG2). */
   scopeArrivals(options: { readonly nowMs: number }): Promise<ArrivalsResult>;
@@ -216,6 +225,9 @@ export function createScanner(parts: ScannerParts): Scanner {
       const result = await run.finish();
       toTheEnd = true;
       return result;
+    } catch (error) {
+      await options.onCut?.(run.recorded());
+      throw error;
     } finally {
       ignoreFiles.endJudging({ toTheEnd });
     }
@@ -426,12 +438,14 @@ export function createScanner(parts: ScannerParts): Scanner {
       if (path !== '' && !(await isWithinReach(path))) return undefined;
       watches.watch(path);
       const listed = await folder.list(path, betweenEntries);
+      // A look at everything that saw nothing has answered nothing: it is asked for again.
+      if (path === '' && listed.kind !== 'listed') throw new FolderError(rootProblem(listed));
       if (listed.kind === 'problem') {
         await unreadable(path, listed);
         return undefined;
       }
       if (listed.kind !== 'listed') {
-        // It was a directory a moment ago. A root that is not there is the root guard's.
+        // It was a directory a moment ago.
         if (path !== '') unstable.set(path, deep);
         return undefined;
       }
@@ -716,7 +730,7 @@ export function createScanner(parts: ScannerParts): Scanner {
     }
 
     async function unreadable(path: RelPath | '', problem: PathProblem, row?: Row): Promise<void> {
-      if (path === '') return tell('', problem.reason);
+      if (path === '') throw new FolderError(problem);
       const known = row ?? store.row(path);
       // What waits, or is ignored, is not looked into: it must still be so when it can be read again.
       if (isIgnoredOrWaits(known)) return;
@@ -768,6 +782,7 @@ export function createScanner(parts: ScannerParts): Scanner {
       if (row.outOfScope === null) {
         if (row.local === null) return;
         names.release(row.path);
+        if (row.local.kind === 'directory') ignoreFiles.forget(row.path);
         if (row.local.kind === 'file') rememberVanished(row.path, row.local);
         writer.setLocal(row.path, null, row);
         return;
@@ -918,6 +933,10 @@ export function createScanner(parts: ScannerParts): Scanner {
       await hashAll();
       options.onProgress?.(files);
       for (const path of unstable.keys()) sights.uncertain(path);
+      return recorded();
+    }
+
+    function recorded(): ScanResult {
       return {
         changed: [...writer.changed],
         vanished: writer.vanished(),
@@ -929,7 +948,7 @@ export function createScanner(parts: ScannerParts): Scanner {
       };
     }
 
-    return { directory, requests, finish };
+    return { directory, requests, finish, recorded };
   }
 
   // ── shared by scans and arrivals ──────────────────────────────────────────────────────────────────────────────────
@@ -1221,6 +1240,12 @@ function isSameLocal(row: Row | undefined, local: LocalEntry | null): boolean {
   if (known.kind === 'file' && local.kind === 'file') return known.digest === local.digest && sameMode(known, local);
   if (known.kind === 'symlink' && local.kind === 'symlink') return known.target === local.target;
   return known.kind === local.kind;
+}
+
+function rootProblem(listed: Exclude<ListResult, Listed>): PathProblem {
+  if (listed.kind === 'problem') return listed;
+  const reason = 'Cannot list the folder: it is missing, or no longer a folder.';
+  return { kind: 'problem', code: 'root-missing', reason, diskFull: false };
 }
 
 /** A private file with permission bits for others. */

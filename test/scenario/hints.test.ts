@@ -147,25 +147,40 @@ describe('what nothing told of', () => {
     equal();
   });
 
-  test('a file that changes without any stamp, as a mapped one can, is read once more after a silent change', async () => {
-    unheard(() => a.user.write('top.txt', 'aaaa\n'));
-    await world.until('found', () => b.user.read('top.txt') === 'aaaa\n', 60_000);
-    // Same size, and stamps that are set back.
-    const { disk } = a.memory;
-    const row = a.store.row('top.txt' as RelPath);
-    unheard(() => a.user.write('top.txt', 'bbbb\n'));
-    const stat = disk.lstat('/folder/top.txt');
-    if (row?.local?.kind !== 'file' || stat == null) throw new Error('no file');
-    a.store.setLocal('top.txt' as RelPath, {
-      ...row.local,
-      fingerprint: fingerprintOf(stat),
-      racy: false,
-    });
-    await world.until('found again', () => b.user.read('top.txt') === 'bbbb\n', 60_000);
-  });
+  test.each(['', ', also when everything was scanned in between'])(
+    'a file that changes without any stamp, as a mapped one can, is read once more after a silent change%s',
+    async (between) => {
+      unheard(() => a.user.write('top.txt', 'aaaa\n'));
+      await world.until('found', () => b.user.read('top.txt') === 'aaaa\n', 60_000);
+      // Same size, and stamps that are set back.
+      const { disk } = a.memory;
+      const row = a.store.row('top.txt' as RelPath);
+      unheard(() => a.user.write('top.txt', 'bbbb\n'));
+      const stat = disk.lstat('/folder/top.txt');
+      if (row?.local?.kind !== 'file' || stat == null) throw new Error('no file');
+      a.store.setLocal('top.txt' as RelPath, {
+        ...row.local,
+        fingerprint: fingerprintOf(stat),
+        racy: false,
+      });
+      if (between !== '') {
+        await world.clock.advance(5_000);
+        a.watcher.lose();
+      }
+      await world.until('found again', () => b.user.read('top.txt') === 'bbbb\n', 60_000);
+    },
+  );
 });
 
 describe('what is known to be lost', () => {
+  test('a look at everything that could not list the folder itself has answered nothing', async () => {
+    unheard(() => a.user.write('top.txt', 'edited\n'));
+    a.folder.addFault({ operation: 'list', path: '', code: 'EMFILE', times: 1 });
+    a.watcher.lose();
+    await world.until('found', () => b.user.read('top.txt') === 'edited\n', 5_000);
+    expect(a.folder.faultsMet).toBe(1);
+  });
+
   test('hints that may have been dropped: nothing is in sync before the whole folder was looked at', async () => {
     unheard(() => {
       a.user.write('dir/one.txt', 'edited\n');

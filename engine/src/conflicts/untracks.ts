@@ -40,6 +40,8 @@ export interface Untracks {
 
 export interface UntrackParts {
   readonly folder: Folder;
+  /** That of the linked folder. */
+  readonly marker: string;
   readonly store: StateStore;
   readonly clock: Clock;
   readonly hashing: Hashing;
@@ -74,7 +76,7 @@ export function createUntracks(parts: UntrackParts): Untracks {
   async function request(path: RelPath): Promise<void> {
     const root = await folder.root();
     // An unmounted root is an empty directory, and what is written into it belongs to nobody.
-    if (root.kind !== 'present' || root.marker === null)
+    if (root.kind !== 'present' || root.marker !== parts.marker)
       throw new Error('the folder is missing, or is not the linked one: start sync there first');
     const isDirectory = liveEntry(store.manifest.slot(path))?.kind === 'directory';
     if (isIgnored(store.row(path)?.outOfScope)) {

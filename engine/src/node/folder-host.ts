@@ -491,6 +491,7 @@ export function createFolderHost(options: FolderHostOptions): FolderHost {
         random: nodeRandom,
         hashing: nodeHashing,
         log,
+        marker: markerText({ room: cipher.room, link: link.marker }),
         makeInvite: () => inviteOf(opened, keys),
       });
       return {

@@ -74,8 +74,11 @@ function composeStore(db: SqlDb, holdsModes: boolean): StateStore {
       if (transactions.isOpen()) throw new Error('flush inside a transaction');
       // A commit with FULL flushes the log, and with it every transaction before.
       db.exec('PRAGMA synchronous = FULL');
-      touch.run();
-      db.exec('PRAGMA synchronous = NORMAL');
+      try {
+        touch.run();
+      } finally {
+        db.exec('PRAGMA synchronous = NORMAL');
+      }
     },
     close: () => db.close(),
     commitRecord: (commit) =>

@@ -13,6 +13,7 @@ import { createPause } from '../pause.ts';
 import type { Clock, Timer } from '../ports/clock.ts';
 import type { Folder, PathProblem } from '../ports/folder.ts';
 import type { Hashing } from '../ports/hashing.ts';
+import type { Log } from '../ports/log.ts';
 import { type ReadDigest, readDigest } from './read-digest.ts';
 
 /** Two hide the disk's latency. */
@@ -58,13 +59,14 @@ export function createLargeReads(options: {
   readonly folder: Folder;
   readonly hashing: Hashing;
   readonly clock: Clock;
+  readonly log: Log;
   readonly signal: AbortSignal;
   readonly runBeside: (work: Promise<void>) => void;
   /** The path is to be looked at: it was read, or may be tried again. */
   readonly onReady: (path: RelPath) => void;
   readonly onProgress: (path: RelPath, bytes: number) => void;
 }): LargeReads {
-  const { folder, hashing, clock, signal, runBeside, onReady, onProgress } = options;
+  const { folder, hashing, clock, log, signal, runBeside, onReady, onProgress } = options;
   const reads = new Map<RelPath, Read>();
   /** What has been read and not been asked for yet: the next look at the path does. */
   const outcomes = new Map<RelPath, ReadDigest | PathProblem>();
@@ -93,13 +95,20 @@ export function createLargeReads(options: {
       atWork += 1;
       runBeside(
         carryOut(read)
-          .catch(() => undefined)
+          .catch((error: unknown) => failed(read, error))
           .finally(() => {
             atWork -= 1;
             if (!signal.aborted) work();
           }),
       );
     }
+  }
+
+  /** Not for the file's sake, whose problems are answers: whoever is told of the progress failed, for a moment perhaps. */
+  function failed(read: Read, error: unknown): void {
+    if (signal.aborted || reads.get(read.file.path) !== read) return;
+    log.warn('large-read-failed', { reason: String(error) });
+    restAfter(read, firstWaitMs);
   }
 
   async function carryOut(read: Read): Promise<void> {

@@ -28,7 +28,10 @@ const mayNotRunMs = 10_000;
  * changed silently is read once more when that has happened.
  */
 const writtenBackMs = 35_000;
+/** Remembered of these, the oldest go first. */
 const silentMax = 10_000;
+/** After a sweep that failed; longer while it goes on failing. */
+const failedWaitMsMax = 60_000;
 /** Entries between two looks at the clock: about a millisecond. */
 const entriesPerLook = 64;
 
@@ -81,7 +84,10 @@ export function createSweep(parts: SweepParts): Sweep {
   /** Of the last sweeps: what the next ones are spread over. */
   let entriesInAll = 0;
   let entriesUnwatched = 0;
-  let wakeUnwatched = (): void => {};
+  /** What sleeps or waits for work: woken when there is more to do, or it is to be done faster. */
+  const sleepers = new Set<() => void>();
+  /** Directories that the sweep under way has met. */
+  let met = new Set<RelPath | ''>();
 
   const isEverythingUnwatched = (): boolean => watcher.unwatched().everything !== null;
   const periodMs = (): number =>
@@ -92,33 +98,49 @@ export function createSweep(parts: SweepParts): Sweep {
   }
 
   async function forever(sweepOnce: () => Promise<void>): Promise<void> {
-    while (!signal.aborted) {
+    let lastReason = '';
+    for (let failures = 0; !signal.aborted; ) {
       try {
         await sweepOnce();
+        failures = 0;
       } catch (error) {
         if (signal.aborted) return;
-        parts.log.warn('sweep-failed', { reason: String(error) });
-        await sleep(tickMs);
+        failures += 1;
+        if (String(error) !== lastReason) parts.log.warn('sweep-failed', { reason: String(error) });
+        lastReason = String(error);
+        await sleep(Math.min(failedWaitMsMax, tickMs * 2 ** Math.min(failures - 1, 10)));
       }
     }
   }
 
   async function sweepAll(): Promise<void> {
-    const pace = createPace({ entries: Math.max(entriesInAll, store.counts().entries + 1), periodMs: periodMs() });
+    const beganMs = clock.monotonicMs();
+    const pace = createPace({ entries: Math.max(entriesInAll, store.counts().entries + 1), periodMs });
     await pace.untilMayRun();
+    met = new Set();
     const waiting: (RelPath | '')[] = [''];
-    for (let next = waiting.pop(); next !== undefined; next = waiting.pop())
-      waiting.push(...(await lookAt(next, pace)).toReversed());
+    for (let next = waiting.pop(); next !== undefined; next = waiting.pop()) {
+      met.add(next);
+      for (const below of (await lookAt(next, pace)).toReversed()) waiting.push(below);
+    }
+    forgetGone(beganMs);
     entriesInAll = pace.done();
     lookedAtMs = clock.nowMs();
     await pace.untilEnd();
   }
 
+  /** Builds make directories with new names without end: only what a whole sweep met is remembered. */
+  function forgetGone(beganMs: number): void {
+    for (const map of [agreed, scanned, told]) for (const path of map.keys()) if (!met.has(path)) map.delete(path);
+    for (const [path, sinceMs] of silentSinceMs) if (beganMs - sinceMs >= writtenBackMs) silentSinceMs.delete(path);
+    met = new Set();
+  }
+
   async function sweepUnwatched(): Promise<void> {
     const places = isEverythingUnwatched() ? [] : [...watcher.unwatched().places.keys()];
-    if (places.length === 0) return await new Promise((resolve) => onceUnwatched(resolve));
+    if (places.length === 0) return sleep(Number.POSITIVE_INFINITY);
     const entries = Math.max(entriesUnwatched, places.length);
-    const pace = createPace({ entries, periodMs: unwatchedPeriodMs(entries) });
+    const pace = createPace({ entries, periodMs: () => unwatchedPeriodMs(entries) });
     await pace.untilMayRun();
     for (const place of places) {
       // The system may have room for it by now.
@@ -127,12 +149,6 @@ export function createSweep(parts: SweepParts): Sweep {
     }
     entriesUnwatched = pace.done();
     await pace.untilEnd();
-  }
-
-  function onceUnwatched(resolve: () => void): void {
-    wakeUnwatched = resolve;
-    signal.addEventListener('abort', resolve, { once: true });
-    if (signal.aborted) resolve();
   }
 
   // ── one directory ─────────────────────────────────────────────────────────────────────────────────────────────────
@@ -147,10 +163,12 @@ export function createSweep(parts: SweepParts): Sweep {
       return [];
     }
     const signature = listingSignature(listed.entries, listed.problems);
+    // A file whose stamps told nothing once is not proven by them, whoever looked at it since.
+    const hasSilent = readsSilentIn(directory, listed);
     const known = agreed.get(directory);
-    if (known?.signature === signature) return watchedOnly(known.subdirectories);
+    if (known?.signature === signature && !hasSilent) return watchedOnly(known.subdirectories);
     agreed.delete(directory);
-    if (scanned.get(directory) === signature) {
+    if (scanned.get(directory) === signature && !hasSilent) {
       scanned.delete(directory);
       const subdirectories = directoriesInScope(directory, listed);
       agreed.set(directory, { signature, subdirectories });
@@ -172,9 +190,7 @@ export function createSweep(parts: SweepParts): Sweep {
     const different = [...paths];
     for (const path of uncertain) if (await differs(path)) different.push(path);
     tell(directory, different, listed);
-    let isSettled = !isFresh && paths.length + uncertain.length === 0;
-    if (silentSinceMs.size > 0)
-      for (const { name } of entries) if (readsSilent(pathIn(directory, name))) isSettled = false;
+    const isSettled = !isFresh && !hasSilent && paths.length + uncertain.length === 0;
     if (isSettled) agreed.set(directory, { signature, subdirectories });
     return watchedOnly(subdirectories);
   }
@@ -236,7 +252,19 @@ export function createSweep(parts: SweepParts): Sweep {
 
   function noteSilent(path: RelPath): void {
     silentSinceMs.delete(path);
-    if (silentSinceMs.size < silentMax) silentSinceMs.set(path, clock.monotonicMs());
+    silentSinceMs.set(path, clock.monotonicMs());
+    if (silentSinceMs.size <= silentMax) return;
+    for (const oldest of silentSinceMs.keys()) {
+      silentSinceMs.delete(oldest);
+      return;
+    }
+  }
+
+  function readsSilentIn(directory: RelPath | '', { entries }: Listed): boolean {
+    if (silentSinceMs.size === 0) return false;
+    let hasSilent = false;
+    for (const { name } of entries) if (readsSilent(pathIn(directory, name))) hasSilent = true;
+    return hasSilent;
   }
 
   async function differs(path: RelPath): Promise<boolean> {
@@ -279,17 +307,17 @@ export function createSweep(parts: SweepParts): Sweep {
     untilEnd(): Promise<void>;
   }
 
-  function createPace(plan: { readonly entries: number; readonly periodMs: number }): Pace {
+  function createPace(plan: { readonly entries: number; readonly periodMs: () => number }): Pace {
     const startMs = clock.monotonicMs();
     let done = 0;
     const untilMayRun = async (): Promise<void> => {
       while (!parts.mayRun() && !signal.aborted) await sleep(mayNotRunMs);
     };
     const rest = async (): Promise<void> => {
-      await sleep(aheadMs());
+      await sleepUntil(() => startMs + (done * plan.periodMs()) / plan.entries);
       await untilMayRun();
     };
-    const aheadMs = (): number => startMs + (done * plan.periodMs) / plan.entries - clock.monotonicMs();
+    const aheadMs = (): number => startMs + (done * plan.periodMs()) / plan.entries - clock.monotonicMs();
     return {
       entry() {
         done += 1;
@@ -299,20 +327,32 @@ export function createSweep(parts: SweepParts): Sweep {
       done: () => done,
       untilMayRun,
       async untilEnd() {
-        await sleep(startMs + plan.periodMs - clock.monotonicMs());
+        await sleepUntil(() => startMs + plan.periodMs());
       },
     };
   }
 
+  /** The end may come nearer meanwhile. */
+  async function sleepUntil(endMs: () => number): Promise<void> {
+    for (;;) {
+      const delayMs = endMs() - clock.monotonicMs();
+      if (signal.aborted || delayMs <= 0) return;
+      await sleep(Math.ceil(delayMs));
+    }
+  }
+
+  /** Or until it is woken; without an end only so. */
   async function sleep(delayMs: number): Promise<void> {
     if (signal.aborted || delayMs <= 0) return;
     await new Promise<void>((resolve) => {
-      const timer = clock.after(delayMs, end);
+      const timer = Number.isFinite(delayMs) ? clock.after(delayMs, end) : null;
       function end(): void {
-        timer.cancel();
+        timer?.cancel();
+        sleepers.delete(end);
         signal.removeEventListener('abort', end);
         resolve();
       }
+      sleepers.add(end);
       signal.addEventListener('abort', end);
     });
   }
@@ -327,7 +367,9 @@ export function createSweep(parts: SweepParts): Sweep {
     lookedAtAll: () => {
       lookedAtMs = clock.nowMs();
     },
-    coverageChanged: () => wakeUnwatched(),
+    coverageChanged: () => {
+      for (const wake of [...sleepers]) wake();
+    },
     periodMs,
     lookedAtMs: () => lookedAtMs,
     readAgain,

@@ -38,9 +38,13 @@ export function watchDirectories(options: WatchBackendOptions): WatchBackend {
     const found = lookAt(absolute(path));
     if (found === undefined) return unwatch(path);
     const before = watched.get(path);
-    // Two handles on one directory share its watch and the name in its reports. It bore another path: it was moved.
+    // Two handles on one directory share its watch and the name in its reports. It bore another path: it was moved, or it is mounted
+    // at two places, of which the first keeps the watch.
     const elsewhere = pathByPlace.get(found.place);
-    if (elsewhere !== undefined && elsewhere !== path) unwatch(elsewhere);
+    if (elsewhere !== undefined && elsewhere !== path) {
+      if (lookAt(absolute(elsewhere))?.place === found.place) return watchByLooks(path, found, elsewhere);
+      unwatch(elsewhere);
+    }
     const directory: WatchedDirectory = { path, ...found, watcher: null };
     try {
       directory.watcher = watch(absolute(path), { encoding: 'buffer' }, (kind, name) => heard(directory, kind, name));
@@ -56,6 +60,13 @@ export function watchDirectories(options: WatchBackendOptions): WatchBackend {
     pathByPlace.set(found.place, path);
     link(path);
     if (directory.watcher !== null) onUnwatched(path, null);
+  }
+
+  function watchByLooks(path: string, found: Pick<WatchedDirectory, 'identity' | 'place'>, elsewhere: string): void {
+    watched.get(path)?.watcher?.close();
+    watched.set(path, { path, ...found, watcher: null });
+    link(path);
+    onUnwatched(path, { reason: `"${path}" is the same folder as "${elsewhere}", which is watched`, next: '' });
   }
 
   function link(path: string): void {

@@ -6,7 +6,7 @@
  * Leaves to others: what the rules mean (core/ignore-rules), and applying ignore files first (rule IG2).
  */
 import { bytesToHex, equalBytes, type RelPath } from '@driftless/protocol';
-import { fingerprintOf } from './core/fingerprint.ts';
+import { fingerprintOf, isRacy } from './core/fingerprint.ts';
 import {
   createIgnoreRules,
   type IgnoreFileKind,
@@ -17,6 +17,7 @@ import {
 import { type IgnoreSource, ignoreFileBytesMax } from './core/scope/ignore-text.ts';
 import { uniteIgnoreFiles } from './core/scope/unite-ignore-files.ts';
 import { ancestorsOf } from './core/tree-paths.ts';
+import type { Clock } from './ports/clock.ts';
 import type { Folder, ListedEntry, ListResult, PathProblem, Stat } from './ports/folder.ts';
 import type { Hashing } from './ports/hashing.ts';
 import type { Log } from './ports/log.ts';
@@ -75,10 +76,11 @@ const noFiles: LoadedFiles = { key: ' ', links: [] };
 export function createIgnoreFiles(parts: {
   readonly folder: Folder;
   readonly store: StateStore;
+  readonly clock: Pick<Clock, 'nowMs'>;
   readonly hashing: Hashing;
   readonly log: Log;
 }): IgnoreFiles {
-  const { folder, store, hashing, log } = parts;
+  const { folder, store, clock, hashing, log } = parts;
   /** Directories with ignore files only. */
   const loaded = new Map<RelPath | '', LoadedFiles>();
   /** Directories that were looked at in this run. */
@@ -149,10 +151,11 @@ export function createIgnoreFiles(parts: {
     const isFirst = !known.has(directory);
     if (key === before.key && !isFirst) return;
     known.add(directory);
+    const readAtMs = clock.nowMs();
     const driftless = await read(directory, 'driftless', found, before);
     const git = await read(directory, 'git', found, before);
     const files: LoadedFiles = {
-      key: isUnreadable(driftless) || isUnreadable(git) ? '' : key,
+      key: isUnreadable(driftless) || isUnreadable(git) || isJustWritten(found, readAtMs) ? '' : key,
       ...(driftless === undefined ? {} : { driftless }),
       ...(git === undefined ? {} : { git }),
       links: kinds.filter((kind) => found[kind]?.kind === 'symlink'),
@@ -292,6 +295,14 @@ const kinds = Object.keys(ignoreFileNames) as readonly IgnoreFileKind[];
 function stampsOf(found: FoundFile): string {
   if (found?.kind === 'problem') return 'problem';
   return found?.kind === 'file' ? fingerprintOf(found) : found?.kind === 'symlink' ? 'link' : '';
+}
+
+/** What is written once more within the tick of the file system's clock bears the same stamps. */
+function isJustWritten(found: FoundFiles, readAtMs: number): boolean {
+  return kinds.some((kind) => {
+    const file = found[kind];
+    return file?.kind === 'file' && isRacy(file, readAtMs);
+  });
 }
 
 const cannotBeRead = 'cannot be read';

@@ -448,3 +448,19 @@ describe('a scan that is cut', () => {
     expect(recorded.map(({ vanished }) => vanished.map(({ path }) => path))).toEqual([['gone.txt']]);
   });
 });
+
+test('rules are read again where the stamps of an ignore file prove nothing', async () => {
+  for (const name of ['a.log', 'b.log']) write(name, name);
+  write('.gitignore', 'a.log\n');
+  const stamps = await folder.stat(rel('.gitignore'));
+  const stat: Folder['stat'] = async (path) => (path === '.gitignore' ? stamps : folder.stat(path));
+  scanner = scannerOver({ ...folder, stat });
+  laterMs = 0;
+  const ignored = (): (string | null | undefined)[] =>
+    ['a.log', 'b.log'].map((name) => store.row(rel(name))?.outOfScope);
+  await scanAll();
+  expect(ignored()).toEqual(['ignored', null]);
+  write('.gitignore', 'b.log\n');
+  await look('b.log');
+  expect(ignored()).toEqual([null, 'ignored']);
+});

@@ -186,7 +186,7 @@ export function createScanner(parts: ScannerParts): Scanner {
   const { watches = noWatches, sights = noSights, heldFiles = nothingHeld } = parts;
   const { traits } = folder;
   const folds = !traits.caseSensitive || traits.foldsUnicode;
-  const ignoreFiles = createIgnoreFiles({ folder, store, hashing, log });
+  const ignoreFiles = createIgnoreFiles({ folder, store, clock, hashing, log });
   /** By inode, oldest first. */
   const vanishedByInode = new Map<bigint, Vanished>();
   /** Names that cannot travel, by the directory that holds them; at most skippedMax. */

@@ -2,12 +2,21 @@
  * What people ask of a linked folder, answered from the state store and the disk: the same code serves a running peer and a
  * stopped one. Requests that change something are recorded in the store, and carried out by the loop, now or at its next run.
  */
-import { bytesToHex, comparePaths, type FileMode, parseRelPath, type RelPath } from '@driftless/protocol';
+import {
+  bytesToHex,
+  type Content,
+  comparePaths,
+  type Digest,
+  type FileMode,
+  parseRelPath,
+  type RelPath,
+} from '@driftless/protocol';
 import { ownIgnoreFile, type Untracks } from './conflicts/untracks.ts';
 import type { Contents } from './contents.ts';
 import type {
   ConfirmAnswer,
   ConflictInfo,
+  ConflictSides,
   ControlAnswer,
   HoldChoice,
   Keep,
@@ -29,11 +38,14 @@ import type { Pause } from './pause.ts';
 import type { PeerParts } from './peer-api.ts';
 import type { Stat } from './ports/folder.ts';
 import type { RoomSession } from './ports/room-session.ts';
+import { StateStoreError } from './ports/state-store.ts';
 import type { Scanner } from './scan.ts';
 
 const bytesToBase64 = (bytes: Uint8Array): string =>
   Buffer.from(bytes.buffer, bytes.byteOffset, bytes.length).toString('base64');
 const listedMax = 1_000;
+/** A side of a conflict that is not here by then is missing. */
+const sideWaitMsMax = 2_000;
 /** Why a path takes no part, as people read it. */
 const outOfScopeWords: Readonly<Record<OutOfScopeReason, string>> = {
   ignored: 'ignored by the ignore rules',
@@ -318,9 +330,7 @@ export function createControl(parts: ControlParts, live: LiveParts): PeerControl
     return answer(live.running ? `${path}: ${keptOf(keep)}` : `${path}: ${keptOf(keep)}, when sync runs`);
   }
 
-  async function conflictSides(
-    text: string,
-  ): Promise<{ base: string | null; mine: string | null; theirs: string | null }> {
+  async function conflictSides(text: string): Promise<ConflictSides> {
     const path = pathOf(text);
     const row = path === undefined ? undefined : store.row(path);
     if (path === undefined || row === undefined) return { base: null, mine: null, theirs: null };
@@ -329,21 +339,41 @@ export function createControl(parts: ControlParts, live: LiveParts): PeerControl
       variants.find((variant) => variant.id === row.hold?.variant) ??
       variants.find((variant) => sameLocal(row.local, variant.entry, folder.traits));
     const newest = [...variants].sort((a, b) => b.timeMs - a.timeMs)[0];
-    const room = liveEntry(row.remote);
-    const mine = await diskBytes(path);
-    const other = own !== undefined ? room : (newest?.entry ?? null);
-    const session = live.session();
-    const bytesOf = async (entry: typeof other): Promise<string | null> =>
-      entry?.kind === 'file' ? bytesToBase64(await live.contents.bytesOf(entry.content, session)) : null;
+    const other = own !== undefined ? liveEntry(row.remote) : (newest?.entry ?? null);
     const baseDigest = (own ?? newest)?.baseDigest ?? null;
-    const cached = baseDigest === null ? undefined : store.cachedContent(baseDigest);
-    const base =
-      cached !== undefined
-        ? bytesToBase64(cached)
-        : row.base?.kind === 'file' && row.base.content.digest === baseDigest
-          ? await bytesOf(row.base).catch(() => null)
-          : null;
-    return { base, mine, theirs: await bytesOf(other) };
+    const [mine, base, theirs] = await Promise.all([
+      diskBytes(path),
+      baseDigest === null ? null : baseBytes(row, baseDigest),
+      other?.kind === 'file' ? bytesAtHand(other.content) : null,
+    ]);
+    const encoded = (bytes: Uint8Array | 'missing' | null): string | null =>
+      bytes instanceof Uint8Array ? bytesToBase64(bytes) : null;
+    const missing = (
+      [
+        ['base', base],
+        ['theirs', theirs],
+      ] as const
+    ).flatMap(([side, bytes]) => (bytes === 'missing' ? [side] : []));
+    return { base: encoded(base), mine, theirs: encoded(theirs), ...(missing.length === 0 ? {} : { missing }) };
+  }
+
+  async function baseBytes(row: Row, digest: Digest): Promise<Uint8Array | 'missing'> {
+    const cached = store.cachedContent(digest);
+    if (cached !== undefined) return cached;
+    const isKnown = row.base?.kind === 'file' && row.base.content.digest === digest;
+    return isKnown && row.base?.kind === 'file' ? bytesAtHand(row.base.content) : 'missing';
+  }
+
+  /** Whoever asks does not wait for a network that is dead: what is not here comes soon, or is missing. */
+  async function bytesAtHand(content: Content): Promise<Uint8Array | 'missing'> {
+    const arriving = live.contents.bytesOf(content, live.session()).catch((error: unknown): 'missing' => {
+      if (error instanceof StateStoreError) throw error;
+      return 'missing';
+    });
+    return await new Promise((resolve, reject) => {
+      const timer = parts.clock.after(sideWaitMsMax, () => resolve('missing'));
+      void arriving.then(resolve, reject).finally(() => timer.cancel());
+    });
   }
 
   async function diskBytes(path: RelPath): Promise<string | null> {

@@ -158,15 +158,22 @@ export interface ConfirmAnswer extends ControlAnswer {
   readonly holds: readonly HoldInfo[];
 }
 
+/** Bytes of a conflict's sides in base64; null: that side is absent, or `missing`. */
+export interface ConflictSides {
+  readonly base: string | null;
+  readonly mine: string | null;
+  readonly theirs: string | null;
+  /** Sides that this machine does not hold and the relay did not give. */
+  readonly missing?: readonly ('base' | 'theirs')[];
+}
+
 export interface PeerControl {
   status(): Promise<Status>;
   verify(): Promise<VerifyResult>;
   conflicts(): Promise<readonly ConflictInfo[]>;
   resolve(path: string, keep: Keep): Promise<ControlAnswer>;
-  /** Bytes of a conflict's sides, for diff views; base64; null when a side is absent. */
-  conflictSides(
-    path: string,
-  ): Promise<{ readonly base: string | null; readonly mine: string | null; readonly theirs: string | null }>;
+  /** For diff views. From what is here, and from the relay where it answers at once. */
+  conflictSides(path: string): Promise<ConflictSides>;
   explain(path: string): Promise<{ readonly lines: readonly string[] }>;
   pause(): Promise<ControlAnswer>;
   resume(): Promise<ControlAnswer>;

@@ -3,6 +3,7 @@ export type {
   ConfirmAnswer,
   ConflictInfo,
   ConflictPolicy,
+  ConflictSides,
   ControlAnswer,
   ErrorCode,
   HoldChoice,

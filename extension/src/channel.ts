@@ -7,6 +7,7 @@ import type {
   ConfirmAnswer,
   ConflictInfo,
   ConflictPolicy,
+  ConflictSides,
   ControlAnswer,
   HoldInfo,
   HostErrorCode,
@@ -110,12 +111,6 @@ export const confirmRequest = new RequestType<
   ConfirmAnswer,
   RefusalData
 >('confirm');
-/** Bytes in base64; null for a side that is absent. */
-export interface ConflictSides {
-  readonly base: string | null;
-  readonly mine: string | null;
-  readonly theirs: string | null;
-}
 export const conflictSidesRequest = new RequestType<
   { readonly dir: string; readonly path: string },
   ConflictSides,

@@ -1,9 +1,10 @@
 /** Read-only documents that show a conflict's sides. The bytes come from the engine when an editor asks for them. */
+import type { ConflictSides } from '@driftless/engine';
 import * as vscode from 'vscode';
-import { type ConflictSides, conflictSidesRequest } from '../channel.ts';
+import { conflictSidesRequest } from '../channel.ts';
 import type { Folders } from '../folders.ts';
 import { plural } from '../present/text.ts';
-import { type ConflictTarget, conflictUri, parseConflictUri } from './conflict-uri.ts';
+import { type ConflictSide, type ConflictTarget, conflictUri, parseConflictUri } from './conflict-uri.ts';
 
 export interface ConflictDocuments extends vscode.TextDocumentContentProvider {
   /** The sides of this conflict may be others now. */
@@ -26,7 +27,10 @@ export function createConflictDocuments(folders: Folders): ConflictDocuments {
   };
 }
 
-function sideText(sides: ConflictSides, side: keyof ConflictSides): string {
+function sideText(sides: ConflictSides, side: ConflictSide): string {
+  // An unknown base is an empty one: nothing else merges with it.
+  if (side === 'theirs' && sides.missing?.includes(side) === true)
+    return 'This version is not on this machine, and the relay does not give it now. Open the conflict again when sync is online.\n';
   const encoded = sides[side];
   if (encoded === null) return '';
   const bytes = Buffer.from(encoded, 'base64');

@@ -3,9 +3,9 @@
  * through the engine, which closes the conflict on every peer.
  */
 import path from 'node:path';
-import type { ConflictInfo, Keep } from '@driftless/engine';
+import type { ConflictInfo, ConflictSides, Keep } from '@driftless/engine';
 import * as vscode from 'vscode';
-import { type ConflictSides, conflictSidesRequest, conflictsRequest, resolveRequest } from '../channel.ts';
+import { conflictSidesRequest, conflictsRequest, resolveRequest } from '../channel.ts';
 import { conflictOpenContext } from '../contributions.ts';
 import type { Folders } from '../folders.ts';
 import { type ConflictRow, diffTitle, presentConflicts } from '../present/conflict-list.ts';

@@ -27,8 +27,10 @@ import { createStagedFileWriter } from './content/staged-writer.ts';
 import { createUploader } from './content/upload.ts';
 import type { RoomSession } from './ports/room-session.ts';
 
-/** Plain bytes of a group of small files held in memory while they are fetched and staged. */
-const fetchGroupBytesMax = 8 * 1024 * 1024;
+/** Plain bytes of a group of small files held in memory while they are fetched and staged. One is fetched while another is written. */
+const fetchGroupBytesMax = 4 * 1024 * 1024;
+/** Contents of a pass of at most this many files are kept as merge bases; a mass join or a git switch is not an edit (rule BASE). */
+const keptBasesPerPassMax = 50;
 
 export interface Contents {
   /** Reads, verifies against `local`, cuts and seals a small file. */
@@ -74,23 +76,36 @@ export function createContents(parts: ContentsParts): Contents {
   const stage: Contents['stage'] = async (requests, session, options) => {
     let group: StageRequest[] = [];
     let groupBytes = 0;
+    const underWay = new Set<Promise<void>>();
+    let failure: PromiseRejectedResult | undefined;
+    const keepsBases = requests.length <= keptBasesPerPassMax;
     const stageGroup = async (): Promise<void> => {
-      const batch = group;
+      if (underWay.size > 1) await Promise.race(underWay);
+      const staging = stageSmall(group, session, { ...options, keepsBases }).then(() => void underWay.delete(staging));
+      underWay.add(staging);
+      // Heard below, also when something else is waited for first.
+      staging.catch(() => {});
       group = [];
       groupBytes = 0;
-      await stageSmall(batch, session, options);
     };
-    for (const request of requests) {
-      options.signal.throwIfAborted();
-      if (request.content.size > largeContentBytesMin) {
-        await orFail(request.path, options.onFailed, () => stageLarge(request, session, options));
-        continue;
+    try {
+      for (const request of requests) {
+        options.signal.throwIfAborted();
+        if (request.content.size > largeContentBytesMin) {
+          await orFail(request.path, options.onFailed, () => stageLarge(request, session, options));
+          continue;
+        }
+        group.push(request);
+        groupBytes += request.content.size;
+        if (groupBytes >= fetchGroupBytesMax || group.length >= limits.idsPerRequestMax) await stageGroup();
       }
-      group.push(request);
-      groupBytes += request.content.size;
-      if (groupBytes >= fetchGroupBytesMax || group.length >= limits.idsPerRequestMax) await stageGroup();
+      await stageGroup();
+    } finally {
+      // None writes on when this has ended, however it ended.
+      const outcomes = await Promise.allSettled(underWay);
+      failure = outcomes.find((outcome) => outcome.status === 'rejected');
     }
-    await stageGroup();
+    if (failure !== undefined) throw failure.reason;
   };
 
   return {

@@ -428,23 +428,24 @@ export function createPeer(given: PeerParts): Peer {
     tellState();
   }
 
-  /** A change of state is told at once, of numbers a few times a second. */
-  function tellState(): void {
+  /** A change of state is told at once, of numbers a few times a second. Returns how it is. */
+  function tellState(): PeerState {
     const state = stateToTell();
     // A look at the folder that found nothing is no news.
     const { wholeFolderLookedAt: _lookedAt, sweepPeriodMs: _period, ...news } = state;
     const text = JSON.stringify(news);
-    if (text === lastStateText) return;
+    if (text === lastStateText) return state;
     const { pending: _pending, progress: _progress, ...lasting } = news;
     const lastingText = JSON.stringify(lasting);
     if (lastingText === lastLastingText && nowMs() - lastToldMs < progressEveryMs) {
       schedule.after('tell', progressEveryMs, nowMs());
-      return;
+      return state;
     }
     lastStateText = text;
     lastLastingText = lastingText;
     lastToldMs = nowMs();
     parts.onEvent({ event: 'state', ...state });
+    return state;
   }
 
   // ── a turn ────────────────────────────────────────────────────────────────────────────────────────────────────────
@@ -1186,8 +1187,8 @@ export function createPeer(given: PeerParts): Peer {
 
   /** Tells how it is, and how long nothing is due. */
   function sleepMs(): number {
-    tellState();
-    schedule.after('presence', presence.announce(peerState().state), nowMs());
+    const { state } = tellState();
+    schedule.after('presence', presence.announce(state), nowMs());
     const atMs = nowMs();
     return schedule.nextDelayMs(atMs, situation(atMs));
   }

@@ -9,6 +9,8 @@ import type { LostContents } from './room/lost-contents.ts';
 
 /** How often a peer says that it is there while nothing changes. */
 const announceEveryMs = 15_000;
+/** A change is told so much later: what a save changes for a moment is told once, and nobody turns for it while the save is on its way. */
+const changeToldAfterMs = 1_000;
 const expiresAfterMs = 45_000;
 /** A second run of one device that is heard for longer than this lives. */
 const twinMsMin = 5_000;
@@ -26,7 +28,7 @@ interface Seen {
 }
 
 export interface PresenceBoard {
-  /** Sends ours if the state changed or it is time; returns the delay until the next. */
+  /** Sends ours if it is time, or if something changed a moment ago; returns the delay until the next. */
   announce(state: string): number;
   /** Something must be told at once: a session began. */
   reset(): void;
@@ -48,6 +50,10 @@ export function createPresenceBoard(context: PeerContext, lost: LostContents): P
   let twin: { readonly run: string; readonly firstMs: number; lastMs: number } | null = null;
   let lastText = '';
   let lastMs = Number.NEGATIVE_INFINITY;
+  /** What was asked for last; another question is sent at once. */
+  let lastAsks = '';
+  /** Since when something is different from what was said last. */
+  let changedMs: number | null = null;
 
   const remembered = (): Record<string, { name: string; at: number }> =>
     JSON.parse(store.setting('devices') ?? '{}') as Record<string, { name: string; at: number }>;
@@ -56,25 +62,32 @@ export function createPresenceBoard(context: PeerContext, lost: LostContents): P
     const session = context.session();
     const head = store.head();
     const asks = lost.asks();
-    const text = `${state} ${head?.id ?? ''} ${asks.join(' ')}`;
+    const asksText = asks.join(' ');
+    const text = `${state} ${head?.id ?? ''} ${asksText}`;
     const nowMs = clock.monotonicMs();
-    if (session !== null && (text !== lastText || nowMs - lastMs >= announceEveryMs)) {
-      n += 1;
-      session.sendPresence(
-        cipher.sealPresence({
-          deviceName: parts.deviceName,
-          run,
-          n,
-          height: head?.height ?? 0,
-          recordId: head?.id ?? null,
-          state,
-          asks,
-        }),
-      );
-      lastText = text;
-      lastMs = nowMs;
-    }
-    return Math.max(0, lastMs + announceEveryMs - nowMs);
+    changedMs = text === lastText ? null : (changedMs ?? nowMs);
+    const isUrgent = lastText === '' || asksText !== lastAsks;
+    const dueMs = isUrgent
+      ? nowMs
+      : Math.min(lastMs + announceEveryMs, (changedMs ?? nowMs + announceEveryMs) + changeToldAfterMs);
+    if (session === null || nowMs < dueMs) return Math.max(0, dueMs - nowMs);
+    n += 1;
+    session.sendPresence(
+      cipher.sealPresence({
+        deviceName: parts.deviceName,
+        run,
+        n,
+        height: head?.height ?? 0,
+        recordId: head?.id ?? null,
+        state,
+        asks,
+      }),
+    );
+    lastText = text;
+    lastAsks = asksText;
+    lastMs = nowMs;
+    changedMs = null;
+    return announceEveryMs;
   }
 
   function take(sealed: Uint8Array): void {

@@ -39,6 +39,8 @@ const preparedBytesMax = 8 * 1024 * 1024;
 const preparedMax = 20_000;
 /** Sealed chunks of a record that is being drafted; beyond, they go to the relay before the rest is read: its size is no bound. */
 const draftChunkBytesMax = 2 * 1024 * 1024;
+/** Such parts on their way to the relay while the next is read: enough that the relay does not wait for it. */
+const draftUploadBytesMax = 8 * 1024 * 1024;
 /** Contents of a record that are kept as merge bases (rule BASE): an edit has few, a git switch is none. */
 const baseFilesMax = 50;
 const baseBytesMax = 8 * 1024 * 1024;
@@ -95,9 +97,11 @@ interface Draft {
   chunkBytes: number;
   /** Digests that `chunks` belong to. */
   digests: Digest[];
-  /** Chunks went to the relay before the record was complete; the last of them may be under way. */
+  /** Chunks went to the relay before the record was complete; some of them may be under way. */
   isUploaded: boolean;
-  uploading: Promise<void>;
+  /** Parts under way. One that failed stays, for whoever waits next. */
+  readonly uploads: Set<Promise<void>>;
+  uploadBytes: number;
   readonly adds: Set<ChunkId>;
   readonly paths: { path: RelPath; deleted: boolean }[];
   readonly bases: { digest: Digest; bytes: Uint8Array }[];
@@ -199,7 +203,8 @@ export function createPublisher(context: PeerContext, log: RoomLog, wake: () => 
       chunkBytes: 0,
       digests: [],
       isUploaded: false,
-      uploading: Promise.resolve(),
+      uploads: new Set(),
+      uploadBytes: 0,
       adds: new Set(),
       paths: [],
       bases: [],
@@ -213,7 +218,7 @@ export function createPublisher(context: PeerContext, log: RoomLog, wake: () => 
       await context.pause();
       options.signal.throwIfAborted();
     }
-    await draft.uploading;
+    await Promise.all(draft.uploads);
     for (const { change, outcome } of extra) {
       draft.changes.push(change);
       draft.outcome.push(...outcome);
@@ -340,21 +345,26 @@ export function createPublisher(context: PeerContext, log: RoomLog, wake: () => 
   }
 
   /**
-   * What is drafted so far goes to the relay and out of memory, while the next is read: two such parts are held at most. The record
-   * names it, whenever it comes.
+   * What is drafted so far goes to the relay and out of memory, while the next is read. The record names it, whenever it comes; what
+   * is under way has a bound, so that the size of a record has none.
    */
   async function uploadDrafted(draft: Draft, options: PublishOptions): Promise<void> {
-    const { chunks, digests } = draft;
+    const { chunks, chunkBytes, digests } = draft;
     draft.chunks = [];
     draft.chunkBytes = 0;
     draft.digests = [];
     draft.isUploaded = true;
-    await draft.uploading;
-    draft.uploading = contents.upload(chunks, options.session, context.signal).then(() => {
+    while (draft.uploads.size > 0 && draft.uploadBytes + chunkBytes > draftUploadBytesMax)
+      await Promise.race(draft.uploads);
+    draft.uploadBytes += chunkBytes;
+    const upload = contents.upload(chunks, options.session, context.signal).then(() => {
       for (const digest of digests) dropChunks(digest);
+      draft.uploadBytes -= chunkBytes;
+      draft.uploads.delete(upload);
     });
-    // Heard by whoever waits for it: the next part, or the append.
-    draft.uploading.catch(() => {});
+    draft.uploads.add(upload);
+    // Heard by whoever waits for it: the next part, or the record.
+    upload.catch(() => {});
   }
 
   function notPrepared(

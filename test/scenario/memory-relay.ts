@@ -37,6 +37,8 @@ export interface MemoryRelay {
   /** Requests so far, by kind. */
   readonly requests: ReadonlyMap<RelayRequest, number>;
   readonly appends: number;
+  /** Presences that were passed on. */
+  readonly presences: number;
 }
 
 export type RelayRequest = Exclude<keyof RoomSession, 'welcome' | 'relayKey' | 'sendPresence' | 'grantPushCredit'>;
@@ -56,6 +58,7 @@ export function createMemoryRelay(): MemoryRelay {
   let isSilent = false;
   const unanswered: (() => void)[] = [];
   let appends = 0;
+  let presences = 0;
   let largestPutBytes = 0;
   const nowMs = 0;
   const turn = (): Promise<void> => new Promise((resolve) => setImmediate(resolve));
@@ -71,6 +74,9 @@ export function createMemoryRelay(): MemoryRelay {
     },
     get appends() {
       return appends;
+    },
+    get presences() {
+      return presences;
     },
     cut: () => {
       for (const member of [...members]) member.end('cut');
@@ -236,6 +242,7 @@ export function createMemoryRelay(): MemoryRelay {
           throw new RequestRefused(1, 'this relay never loses its rooms');
         }),
       sendPresence: (sealed) => {
+        presences += 1;
         if (ended !== undefined) return;
         for (const member of others()) setImmediate(() => members.has(member) && member.handlers.onPresence(sealed));
       },

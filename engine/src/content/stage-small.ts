@@ -7,8 +7,6 @@ import { orFail } from './or-fail.ts';
 import type { VerifiedReader } from './read-verified.ts';
 import type { StagedFileWriter } from './staged-writer.ts';
 
-/** Contents of a pass of at most this many files are kept as merge bases; a mass join is not an edit (rule BASE). */
-const cachedBasesPerPassMax = 50;
 /** Staged files whose flushes are under way together. */
 const flushesAtOnceMax = 8;
 
@@ -21,7 +19,7 @@ export function createSmallStager(
   async function stageSmall(
     requests: readonly StageRequest[],
     session: RoomSession | null,
-    options: StageOptions,
+    options: StageOptions & { readonly keepsBases: boolean },
   ): Promise<void> {
     if (requests.length === 0) return;
     const leaves = new Map<StageRequest, readonly ChunkId[]>();
@@ -57,8 +55,7 @@ export function createSmallStager(
         },
         options.onStaged,
       );
-      if (requests.length <= cachedBasesPerPassMax)
-        store.cacheContent(request.content.digest, concatBytes(...pieces), clock.nowMs());
+      if (options.keepsBases) store.cacheContent(request.content.digest, concatBytes(...pieces), clock.nowMs());
       options.onProgress(request.content.size);
     };
     // Flushes wait for the disk, not for the processor: several at a time share one commit of the file system's journal.

@@ -115,6 +115,33 @@ describe('files', () => {
 });
 
 describe('transactions', () => {
+  test('what is kept in memory is rolled back with the rest', () => {
+    const store = open();
+    store.setLocal(rel('a'), localFile('one'));
+    store.setSetting('paused', 'no');
+    commit(store, 'base', { opened: [variant] });
+    const seen = (): unknown => [
+      store.row(rel('a')),
+      store.row(rel('b')),
+      store.setting('paused'),
+      store.openVariants(),
+    ];
+    const before = seen();
+    expect(() =>
+      store.transaction(() => {
+        store.setLocal(rel('a'), localFile('two'));
+        store.setLocal(rel('b'), localFile('new'));
+        store.setSetting('paused', 'yes');
+        commit(store, 'next', { closed: [variant] });
+        expect(store.row(rel('a'))?.local).toEqual(localFile('two'));
+        expect([store.setting('paused'), store.openVariants()]).toEqual(['yes', []]);
+        throw new Error('no');
+      }),
+    ).toThrow('no');
+    expect(seen()).toEqual(before);
+    store.close();
+  });
+
   test('a throw that a caller between catches still rolls all back', () => {
     const store = open();
     const work = () =>

@@ -139,8 +139,11 @@ function createBlobCache(
   const remove = db.prepare(`DELETE FROM ${table} WHERE key = ?`);
 
   let totals = readTotals();
+  /** Of the row that would go first, as far as is known: what is too old is looked for only when there may be some. */
+  let oldestAtMs = Number.NEGATIVE_INFINITY;
   const recount = (): void => {
     totals = readTotals();
+    oldestAtMs = Number.NEGATIVE_INFINITY;
   };
   transactions.afterRollback(recount);
 
@@ -161,12 +164,17 @@ function createBlobCache(
     });
   }
 
-  function removeOldestWhile(tooMuch: (oldestAtMs: number) => boolean): void {
+  const isOverfull = (): boolean => totals.bytes > bytesMax || totals.count > countMax;
+
+  function removeOldestWhile(tooMuch: (atMs: number) => boolean): void {
     for (;;) {
       const oldest = selectOldest.all();
       if (oldest.length === 0) return;
       for (const row of oldest) {
-        if (!tooMuch(row.at_ms)) return;
+        if (!tooMuch(row.at_ms)) {
+          oldestAtMs = row.at_ms;
+          return;
+        }
         removeKnown(row.key, row.bytes);
       }
     }
@@ -186,11 +194,15 @@ function createBlobCache(
         deleteKey(key);
         insert.run(key, given.length, atMs, value);
         totals = { bytes: totals.bytes + given.length, count: totals.count + 1 };
-        removeOldestWhile(() => totals.bytes > bytesMax || totals.count > countMax);
+        oldestAtMs = Math.min(oldestAtMs, atMs);
+        if (isOverfull()) removeOldestWhile(isOverfull);
       });
     },
     delete: deleteKey,
-    dropOlderThan: (atMs: number) => transactions.run(() => removeOldestWhile((oldestAtMs) => oldestAtMs < atMs)),
+    dropOlderThan(atMs: number): void {
+      if (oldestAtMs >= atMs) return;
+      transactions.run(() => removeOldestWhile((oneAtMs) => oneAtMs < atMs));
+    },
     recount,
   };
 }

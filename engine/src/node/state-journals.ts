@@ -45,10 +45,21 @@ export function createStateJournals(db: SqlDb, transactions: Transactions) {
   const selectAllSent = db.prepare<SentRow>(`SELECT ${sentColumns} FROM sent ORDER BY height, id`);
   const deleteSent = db.prepare('DELETE FROM sent WHERE id = ?');
 
+  /** Few, and asked for many times a turn. */
+  const settingsRead = new Map<string, string | undefined>();
+  transactions.afterRollback(() => settingsRead.clear());
+
   return {
-    setting: (name: string): string | undefined => settings.get(name),
+    setting(name: string): string | undefined {
+      if (!settingsRead.has(name)) settingsRead.set(name, settings.get(name));
+      return settingsRead.get(name);
+    },
     setSetting(name: string, value: string | null): void {
-      transactions.run(() => (value === null ? settings.delete(name) : settings.put(name, value)));
+      transactions.run(() => {
+        if (value === null) settings.delete(name);
+        else settings.put(name, value);
+        settingsRead.set(name, value ?? undefined);
+      });
     },
 
     putSent(sent: SentAppend): void {

@@ -121,7 +121,10 @@ export function createStateRoom(db: SqlDb, transactions: Transactions, tree: Sta
     undoBytes = readUndoBytes();
     lastPages = undefined;
     slotsByRange.clear();
+    openedVariants = undefined;
   });
+  /** All that are open; undefined: not read since one was opened or closed. Asked for at every change of state. */
+  let openedVariants: readonly Variant[] | undefined;
 
   function readRoom(): RoomRow {
     const row = selectRoom.get();
@@ -250,6 +253,12 @@ export function createStateRoom(db: SqlDb, transactions: Transactions, tree: Sta
 
   function openVariant(variant: Variant): void {
     insertVariant.run(variant.path, variant.id, JSON.stringify(variant));
+    openedVariants = undefined;
+  }
+
+  function closeVariant({ path, id }: Pick<Variant, 'path' | 'id'>): void {
+    deleteVariant.run(path, id);
+    openedVariants = undefined;
   }
 
   function writeSlots(updates: readonly SlotUpdate[], mtimes: ReadonlyMap<RelPath, number>): PackedSlot[] {
@@ -273,7 +282,7 @@ export function createStateRoom(db: SqlDb, transactions: Transactions, tree: Sta
       const row = selectVariant.get(path, id);
       if (row === undefined) continue;
       closed.push(parseJson(row.body) as Variant);
-      deleteVariant.run(path, id);
+      closeVariant({ path, id });
     }
     for (const variant of commit.variantsOpened) openVariant(variant);
     const undo = packSlots(writeSlots(inPathOrder(commit.updates), mtimes));
@@ -342,6 +351,7 @@ export function createStateRoom(db: SqlDb, transactions: Transactions, tree: Sta
     );
     for (const { path } of selectGone.all()) tree.setRemote(path as RelPath, null, 0);
     db.exec('DROP TABLE loaded; DELETE FROM variants; DELETE FROM pages; DELETE FROM records;');
+    openedVariants = undefined;
     undoBytes = 0;
     for (const variant of options.variants) openVariant(variant);
 
@@ -396,7 +406,7 @@ export function createStateRoom(db: SqlDb, transactions: Transactions, tree: Sta
     const variantsOpened = [...openVariants.values()];
     const before = pagesAfter({ updates, variantsOpened, variantsClosed });
     if (before.root !== commonRoot) throw damaged();
-    for (const variant of variantsClosed) deleteVariant.run(variant.path, variant.id);
+    for (const variant of variantsClosed) closeVariant(variant);
     for (const variant of variantsOpened) openVariant(variant);
     writeSlots(updates, mtimes);
     savePages(before);
@@ -436,7 +446,10 @@ export function createStateRoom(db: SqlDb, transactions: Transactions, tree: Sta
     recentHeads: (limit: number): Head[] =>
       selectHeads.all(limit).map(({ height, id }) => ({ height, id: id as RecordId })),
     recordMeta,
-    openVariants: (): Variant[] => [...variantsBetween(null, null)],
+    openVariants: (): readonly Variant[] => {
+      openedVariants ??= variantsBetween(null, null);
+      return openedVariants;
+    },
     bytesSinceCheckpoint: () => ({ bytes: room.since_bytes, records: room.since_records }),
     lastCheckpoint: () =>
       room.checkpoint_height === null

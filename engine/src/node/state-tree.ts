@@ -10,6 +10,7 @@ import type { Hold, OutOfScopeReason, Row, RowProblem } from '../core/row.ts';
 import { movedPath } from '../core/tree-paths.ts';
 import type { Counts } from '../ports/state-store.ts';
 import { checksum } from './checksum.ts';
+import { createRecentMap } from './recent-map.ts';
 import type { SqlDb, SqlStatement } from './sql-db.ts';
 import {
   asBuffer,
@@ -51,6 +52,9 @@ const baseForgetters: ReadonlySet<OutOfScopeReason> = new Set([
 /** Rows fetched at once by the lazy iterators: writes may come between pages, so no read stays open. */
 const rowsPerPage = 512;
 
+/** Rows kept in memory. One save asks for the rows of its path and of the directories above it some twenty times. */
+const rowsKeptMax = 1_000;
+
 const sameAsBase = new Uint8Array(0);
 
 /** A row as stored, but with `remote` never the same-as-base mark. */
@@ -71,6 +75,12 @@ interface SummedRow extends Omit<StoredRow, 'remote'> {
   readonly sum: number;
 }
 type RowContent = Omit<StoredRow, 'path' | 'pending'>;
+
+/** A row as it was read or written last; none is kept as well. `row`: decoded, once somebody has asked for it. */
+interface KeptRow {
+  readonly stored: StoredRow | undefined;
+  row: Row | undefined;
+}
 
 const emptyContent: RowContent = {
   base: null,
@@ -194,7 +204,9 @@ export function createStateTree(db: SqlDb, transactions: Transactions, options: 
   transactions.afterRollback(() => {
     counts = readCounts();
     countsChanged = false;
+    recent.clear();
   });
+  const recent = createRecentMap<RelPath, KeptRow>(rowsKeptMax);
 
   function readCounts(): Counts {
     const row = selectCounts.get();
@@ -210,23 +222,40 @@ export function createStateTree(db: SqlDb, transactions: Transactions, options: 
 
   // ── writing ──
 
-  function stored(path: RelPath): StoredRow | undefined {
+  function kept(path: RelPath): KeptRow {
+    const known = recent.get(path);
+    if (known !== undefined) return known;
     const row = selectRow.get(path);
-    return row === undefined ? undefined : checked(row);
+    const read = { stored: row === undefined ? undefined : checked(row), row: undefined };
+    recent.set(path, read);
+    return read;
   }
 
-  /** The only function that writes rows. */
+  function stored(path: RelPath): StoredRow | undefined {
+    return kept(path).stored;
+  }
+
+  function row(path: RelPath): Row | undefined {
+    const found = kept(path);
+    if (found.stored === undefined) return undefined;
+    found.row ??= rowOf(found.stored);
+    return found.row;
+  }
+
+  /** The only function that writes rows; what is kept follows it. */
   function change(path: RelPath, before: StoredRow | undefined, changes: Partial<RowContent>): void {
     const after: RowContent = { ...(before ?? emptyContent), ...changes };
     count(before ?? emptyContent, -1);
     count(after, 1);
     if (isEmpty(after)) {
       if (before !== undefined) deleteRow.run(path);
+      recent.set(path, { stored: undefined, row: undefined });
       return;
     }
     const { base, local, scope, hold, problem } = after;
     const remote = markedRemote(after);
     const pending = isPending(after) ? 1 : 0;
+    recent.set(path, { stored: { ...after, path, pending }, row: undefined });
     const sum = sumOf({ ...after, path, remote, pending });
     if (before === undefined) {
       insertRow.run(
@@ -455,10 +484,7 @@ export function createStateTree(db: SqlDb, transactions: Transactions, options: 
 
   return {
     counts: () => counts,
-    row: (path: RelPath): Row | undefined => {
-      const row = stored(path);
-      return row === undefined ? undefined : rowOf(row);
-    },
+    row,
     rowsUnder,
     pendingRows: ({ after = '', limit, nowMs }: PageOfDue) =>
       rowsOf(selectPending.all(after, nowMs, nowMs + pathBackoff.maxMs, limit)),

@@ -202,7 +202,7 @@ export interface StateStore extends RowView {
   /** Sealed records after `height`, from the cache (last 1,000 or 64 MiB); undefined when the cache does not reach back. */
   cachedRecordsAfter(height: number): SealedRecord[] | undefined;
   /** All open variants. */
-  openVariants(): Variant[];
+  openVariants(): readonly Variant[];
   bytesSinceCheckpoint(): { readonly bytes: number; readonly records: number };
   noteCheckpoint(options: { readonly height: number; readonly bytes: number }): void;
   lastCheckpoint(): { readonly height: number; readonly bytes: number } | undefined;

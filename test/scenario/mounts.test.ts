@@ -234,8 +234,10 @@ test('a disk that is away after a crash: of what was under way on it nothing is 
     mountAgain();
     await world.until(`as others have it, ${where}`, () => JSON.stringify(withoutTrash(a)) === JSON.stringify(wanted));
     await world.quiet();
-    await world.clock.advance(40_000);
-    expect(a.user.tree(), where).toEqual(wanted);
+    await world.until(
+      `nothing of ours is left, ${where}`,
+      () => JSON.stringify(a.user.tree()) === JSON.stringify(wanted),
+    );
     expect(b.user.tree(), where).toEqual(wanted);
     expect(await a.folder.stagedNames(), where).toEqual([]);
     expect(await a.folder.trashItems(), where).toEqual([]);

@@ -90,33 +90,6 @@ test('a digest that does not match when the file is sent is taken again from the
 });
 
 test.each(['renames it', 'makes it executable'])(
-  'a file is rewritten with its length and time restored just before the room %s here: the edit travels',
-  async (what) => {
-    const [a, b] = await pair();
-    const path = 'pkg-1.0/m7.js';
-    const movedPath = what === 'renames it' ? 'pkg-1.0/moved.js' : path;
-    await b.stop();
-    if (what === 'renames it') a.user.rename(path, movedPath);
-    else a.user.setMode(path, 0o755);
-    await world.quiet();
-    b.start();
-    let isEdited = false;
-    b.folder.before = ({ operation }) => {
-      if (isEdited || (operation !== 'rename' && operation !== 'setMode')) return;
-      isEdited = true;
-      // No event tells of it: a write into a mapping, or one whose event is late.
-      b.memory.disk.onChange = () => {};
-      b.user.write(path, 'edited version 07\n');
-      b.user.setModificationTime(path, archiveMs);
-    };
-    await world.until('edited', () => isEdited);
-    await world.until('the edit travels', () => a.user.read(movedPath) === 'edited version 07\n');
-    await world.quiet();
-    expect(b.user.tree()).toEqual(a.user.tree());
-  },
-);
-
-test.each(['renames it', 'makes it executable'])(
   'a file was scanned in the tick of its last change, and the room %s: it is read again all the same',
   async (what) => {
     const [a, b] = await pair();

@@ -212,8 +212,8 @@ const withoutTrash = (person: Person): Readonly<Record<string, string>> =>
   Object.fromEntries(Object.entries(person.user.tree()).filter(([path]) => !path.includes('.driftless-trash-')));
 
 test('a disk that is away after a crash: of what was under way on it nothing is believed until it is back', async () => {
-  // Moments in every step of a replace, of one file or another; all of them would take minutes.
-  for (let n = 2; ; n += 7) {
+  // Moments in several steps of a replace, of one file or another; all of them would take minutes.
+  for (let n = 2; ; n += 23) {
     world = createSmallWorld();
     const [a, b] = await withDisk();
     await a.stop();

@@ -224,6 +224,7 @@ test('a disk that is away after a crash: of what was under way on it nothing is 
     a.start();
     await world.until('dead or at rest', () => a.isDead || a.state()?.state === 'idle');
     const isKilled = a.isDead;
+    a.killBefore(Number.POSITIVE_INFINITY, 'kill');
     const where = `kill before change ${n}: ${a.trace.at(-1) ?? ''}`;
     const mountAgain = a.memory.disk.unmount('/folder/data');
     if (isKilled) a.start();

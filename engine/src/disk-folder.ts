@@ -97,6 +97,7 @@ export function createDiskFolder(options: DiskFolderOptions): Folder {
     ctimeNs: stat.ctimeNs,
     inode: stat.inode,
     device: stat.device,
+    bornNs: stat.bornNs,
     links: stat.links,
     executable: traits.holdsModes && stat.kind === 'file' && (stat.mode & 0o100) !== 0,
     openToOthers: traits.holdsModes && stat.kind === 'file' && (stat.mode & 0o077) !== 0,
@@ -691,11 +692,15 @@ export function createDiskFolder(options: DiskFolderOptions): Folder {
     },
 
     mountPoints: async () => {
-      const points = disk.mountPoints();
-      if (points.length === 0) return new Set();
-      const above = `${disk.realPath(root)}/`;
-      const below = points.flatMap((point) => (point.startsWith(above) ? [point.slice(above.length)] : []));
-      return new Set(below.filter(isRelPath));
+      try {
+        const points = disk.mountPoints();
+        if (points.length === 0) return new Set();
+        const above = `${disk.realPath(root)}/`;
+        const below = points.flatMap((point) => (point.startsWith(above) ? [point.slice(above.length)] : []));
+        return new Set(below.filter(isRelPath));
+      } catch (error) {
+        throw asFolderError(error, 'find what is mounted in the folder');
+      }
     },
 
     list: async (path, onEntry) => {

@@ -23,7 +23,7 @@ import type { IgnoreSource } from './core/scope/ignore-text.ts';
 import { ruleWords, verdictWords } from './core/scope/ignore-words.ts';
 import { ancestorsOf, isAtOrBelow, parentPath } from './core/tree-paths.ts';
 import type { HeldFiles } from './guards/held-files.ts';
-import { deviceOf, isBoundaryNow, type MountScan } from './guards/mounts.ts';
+import { deviceOf, diskAt, diskOf, type Disk as MountedDisk, type MountScan } from './guards/mounts.ts';
 import { createIgnoreFiles } from './ignore-files.ts';
 import type { Pause } from './pause.ts';
 import type { Clock } from './ports/clock.ts';
@@ -220,6 +220,7 @@ export function createScanner(parts: ScannerParts): Scanner {
     forgetOldVanished();
     let toTheEnd = false;
     try {
+      await run.begin();
       if (options.paths === 'all') await run.directory('', true, outside);
       else await run.requests(options.paths);
       const result = await run.finish();
@@ -274,33 +275,42 @@ export function createScanner(parts: ScannerParts): Scanner {
       return listed % rowsBetweenBreaths === 0 ? pause() : undefined;
     }
 
-    /** Devices of directories, and which boundaries are mounted, as this run finds them. */
+    /** Devices of directories, and what is mounted at boundaries, as this run finds them. */
     const devices = new Map<RelPath | '', bigint | undefined>();
-    const mounted = new Map<RelPath, boolean>();
-    let points: ReadonlySet<RelPath> | undefined;
+    const mounted = new Map<RelPath, MountedDisk | null>();
+    let points: ReadonlySet<RelPath> = new Set();
+
+    /** Mount points over directories that are known. */
+    let mountedOver: readonly RelPath[] = [];
+    async function begin(): Promise<void> {
+      points = await folder.mountPoints();
+      mountedOver = mounts.begin(points);
+    }
 
     /** Below a boundary that is not what it was there is nothing to see: the boundary itself is looked at instead. */
     async function isWithinReach(path: RelPath): Promise<boolean> {
       const boundary = mounts.around(path);
       if (boundary === undefined) return true;
-      const isMounted = mounted.get(boundary) ?? (await isBoundaryNow(folder, boundary));
-      mounted.set(boundary, isMounted);
-      if (isMounted !== mounts.isAway(boundary)) return isMounted;
+      const disk = mounted.get(boundary) ?? (await diskAt(folder, boundary, points));
+      mounted.set(boundary, disk);
+      if (mounts.isKnown(boundary, disk)) return disk !== null;
       await lookAt({ path: boundary, deep: true });
       return false;
     }
 
-    async function isBoundary(path: RelPath, stat: Stat): Promise<boolean | undefined> {
+    /** null: no boundary; undefined: its parent went meanwhile. */
+    async function diskOfDirectory(path: RelPath, stat: Stat): Promise<MountedDisk | null | undefined> {
       const parent = parentPathOf(path);
       if (!devices.has(parent)) devices.set(parent, await deviceOf(folder, parent));
       devices.set(path, stat.device);
       const above = devices.get(parent);
       if (above === undefined) return undefined;
-      points ??= await folder.mountPoints();
-      return above !== stat.device || points.has(path);
+      return above !== stat.device || points.has(path) ? diskOf(stat) : null;
     }
 
     async function requests(paths: readonly ScanRequest[]): Promise<void> {
+      // A disk that was mounted over what is known is looked at as a whole, before anything below it.
+      for (const path of mountedOver) await lookAt({ path, deep: true });
       const present: ScanRequest[] = [];
       // What is gone first: then a file found under another name can be recognised.
       for (const request of outermost(paths)) {
@@ -581,13 +591,13 @@ export function createScanner(parts: ScannerParts): Scanner {
         );
         return leaveOut(path, 'special-file', row);
       }
-      const onOtherDisk = await isBoundary(path, stat);
-      if (onOtherDisk === undefined) {
+      const disk = await diskOfDirectory(path, stat);
+      if (disk === undefined) {
         unstable.set(path, found.deep);
         return;
       }
-      mounted.set(path, onOtherDisk);
-      const seen = mounts.see(path, onOtherDisk);
+      mounted.set(path, disk);
+      const seen = mounts.see(path, disk);
       if (seen === 'away') return leaveOut(path, 'unmounted', row);
       const deep = found.deep || seen === 'look-deep';
       const inodes = [...within.inodes, identity];
@@ -948,7 +958,7 @@ export function createScanner(parts: ScannerParts): Scanner {
       };
     }
 
-    return { directory, requests, finish, recorded };
+    return { begin, directory, requests, finish, recorded };
   }
 
   // ── shared by scans and arrivals ──────────────────────────────────────────────────────────────────────────────────

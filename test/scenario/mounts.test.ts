@@ -1,4 +1,5 @@
 /** Disks that are mounted inside the folder and go, come back, or come back as another one (D4, IG1): nothing of it is lost for anybody. */
+import type { RelPath } from '@driftless/protocol';
 import { afterEach, beforeEach, expect, test } from 'vitest';
 import type { HoldChoice } from '../../engine/src/control.ts';
 import { createHolds } from '../../engine/src/guards/holds.ts';
@@ -169,6 +170,62 @@ test('a disk that comes back with the contents of an earlier day does not overwr
   await world.quiet();
   expect(b.user.tree()).toEqual(old);
 });
+
+for (const [how, swap] of [
+  ['while it is stopped', 'empty'],
+  ['while it is stopped', 'an old copy'],
+  ['between two looks', 'empty'],
+  ['between two looks', 'an old copy'],
+] as const)
+  test(`a disk that was changed for another one (${swap}) ${how} is held until the right one is back`, async () => {
+    const [a, b] = await withDisk();
+    const old = a.user.tree();
+    for (let index = 1; index < photos; index += 1) b.user.write(`data/p${index}.txt`, `photo ${index}, better\n`);
+    await world.quiet();
+    await world.clock.advance(120_000);
+    const before = b.user.tree();
+    if (how === 'while it is stopped') await a.stop();
+    const mountAgain = a.memory.disk.unmount('/folder/data');
+    a.memory.disk.mount('/folder/data');
+    if (swap === 'an old copy')
+      for (const [path, text] of Object.entries(old))
+        if (path.startsWith('data/') && path !== 'data/') {
+          if (path.endsWith('/')) a.user.makeDirectory(path.slice(0, -1));
+          else a.user.write(path, text);
+        }
+    if (how === 'while it is stopped') a.start();
+    else a.memory.onHint({ path: 'data/p1.txt' as RelPath, deep: false });
+    await world.until('held', () => /missing or older/.test(a.state()?.reason ?? ''));
+    await world.clock.advance(30_000);
+    expect(b.user.tree()).toEqual(before);
+    a.memory.disk.unmount('/folder/data');
+    mountAgain();
+    await world.until('as it was', () => a.state()?.code === undefined);
+    await world.quiet();
+    expect(a.user.tree()).toEqual(before);
+    expect(b.user.tree()).toEqual(before);
+  });
+
+test.each(['a hint', 'nothing but the sweep'])(
+  'of a disk mounted over known files while it runs, %s tells',
+  async (what) => {
+    const [a, b] = await withDisk();
+    for (let index = 0; index < 30; index += 1) a.user.write(`plain/p${index}.txt`, `${index}`);
+    await world.quiet();
+    await world.clock.advance(120_000);
+    const before = b.user.tree();
+    const unmount = a.memory.disk.mountOver('/folder/plain');
+    if (what === 'a hint') a.memory.onHint({ path: 'plain/p3.txt' as RelPath, deep: false });
+    await heldDisk(a);
+    await world.clock.advance(120_000);
+    expect(b.user.tree()).toEqual(before);
+    unmount();
+    await world.until('as it was', () => a.state()?.code === undefined);
+    await world.quiet();
+    expect(a.user.tree()).toEqual(before);
+    expect(b.user.tree()).toEqual(before);
+  },
+);
 
 test('a disk mounted over files that were known hides them, and deletes nothing', async () => {
   const [a, b] = await withDisk();

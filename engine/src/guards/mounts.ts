@@ -13,16 +13,20 @@ import type { RelPath } from '@driftless/protocol';
 import type { HoldDraft } from '../core/holds.ts';
 import type { Row } from '../core/row.ts';
 import { ancestorsOf, isAtOrBelow, parentPath } from '../core/tree-paths.ts';
-import type { Folder } from '../ports/folder.ts';
+import type { Folder, Stat } from '../ports/folder.ts';
 import type { StateStore } from '../ports/state-store.ts';
 import type { Holds } from './holds.ts';
 
 /**
- * `away`: nothing is mounted there any more. `returned`: it is, and what it holds has not been judged since. A boundary that
- * is met for the first time begins as `returned`: a disk may have been mounted over files that were known.
+ * `away`: nothing is mounted there any more. `returned`: it is, and what it holds has not been judged since; so begins every run,
+ * since a disk may be another one after a boot. `over`: the same of a boundary that is met for the first time, where a disk may
+ * have been mounted over files that were known: they are back, and nothing is held, when it goes.
  */
 type BoundaryState = 'here' | HeldState;
-type HeldState = 'away' | 'returned';
+type HeldState = 'away' | 'returned' | 'over';
+
+/** Tells what is mounted from what is mounted later, for one run of a peer; a disk can change unseen while none runs. */
+export type Disk = string;
 
 /** What the scan asks and tells. */
 export interface MountScan {
@@ -30,9 +34,12 @@ export interface MountScan {
   within(path: RelPath): readonly RelPath[];
   /** The boundary that a path is, or lies below; the innermost. */
   around(path: RelPath): RelPath | undefined;
-  isAway(boundary: RelPath): boolean;
-  /** What a directory turned out to be: may it be looked into, and must all of it be? */
-  see(path: RelPath, isBoundary: boolean): 'look' | 'look-deep' | 'away';
+  /** A scan begins: which mount points are new, over directories that are known? They are to be looked at before what lies below. */
+  begin(points: ReadonlySet<RelPath>): readonly RelPath[];
+  /** Whether this is what was there when the boundary was last looked at, in this run. */
+  isKnown(boundary: RelPath, disk: Disk | null): boolean;
+  /** What a directory turned out to be (null: no boundary): may it be looked into, and must all of it be? */
+  see(path: RelPath, disk: Disk | null): 'look' | 'look-deep' | 'away';
   /** Nothing, or no directory, is at a boundary. */
   seeGone(path: RelPath): void;
 }
@@ -65,8 +72,12 @@ export function createMounts(parts: {
   );
   /** What is held of each, so that it is counted once. */
   const drafts = new Map<RelPath, HoldDraft>();
+  /** What was mounted when it was last looked at whole, in this run. */
+  const disks = new Map<RelPath, Disk>();
+  /** What the scan under way looks at whole: known to it, and to all when it has come to its end. */
+  const lookedAt = new Map<RelPath, Disk>();
   /** What a look at each found last, so that one look follows from it and no more. */
-  const lastFound = new Map<RelPath, boolean>();
+  const lastFound = new Map<RelPath, Disk | null>();
   /** As listed among the holds; null: what is listed there is from the run before. */
   let judged: ReadonlyMap<RelPath, HoldDraft> | null = null;
 
@@ -75,19 +86,44 @@ export function createMounts(parts: {
     if (state === null) boundaries.delete(path);
     else boundaries.set(path, state);
     drafts.delete(path);
-    if (state === 'away' || state === 'returned') endConfirmedOf(path);
+    if (state !== null && state !== 'here') endConfirmedOf(path);
     store.setSetting(boundariesSetting, boundaries.size === 0 ? null : JSON.stringify([...boundaries]));
   }
 
-  function see(path: RelPath, isBoundary: boolean): 'look' | 'look-deep' | 'away' {
+  function begin(points: ReadonlySet<RelPath>): readonly RelPath[] {
+    lookedAt.clear();
+    return [...points].filter(isOverKnown);
+  }
+
+  function isOverKnown(point: RelPath): boolean {
+    if (boundaries.has(point)) return false;
+    const row = store.row(point);
+    return row?.outOfScope === null && row.local?.kind === 'directory';
+  }
+
+  function isKnown(boundary: RelPath, disk: Disk | null): boolean {
+    if (disk === null) return boundaries.get(boundary) === 'away';
+    return disks.get(boundary) === disk || lookedAt.get(boundary) === disk;
+  }
+
+  function see(path: RelPath, disk: Disk | null): 'look' | 'look-deep' | 'away' {
     const state = boundaries.get(path);
-    if (isBoundary) {
-      if (state !== 'here') put(path, 'returned');
-      return state === 'here' ? 'look' : 'look-deep';
+    if (disk === null) {
+      if (state === undefined) return 'look';
+      disks.delete(path);
+      put(path, state === 'over' ? null : 'away');
+      return state === 'over' ? 'look-deep' : 'away';
     }
-    if (state === undefined) return 'look';
-    put(path, 'away');
-    return 'away';
+    const before = disks.get(path);
+    if (state === 'here' && before === disk) return 'look';
+    if (before !== undefined && before !== disk) {
+      disks.delete(path);
+      drafts.delete(path);
+      endConfirmedOf(path);
+    }
+    put(path, state === undefined || state === 'over' ? 'over' : 'returned');
+    lookedAt.set(path, disk);
+    return 'look-deep';
   }
 
   function around(path: RelPath): RelPath | undefined {
@@ -98,11 +134,11 @@ export function createMounts(parts: {
 
   async function changed(): Promise<readonly RelPath[]> {
     const paths: RelPath[] = [];
-    const points = boundaries.size === 0 ? undefined : await folder.mountPoints();
-    for (const [path, state] of [...boundaries].slice(0, watchedMax)) {
-      const isMounted = await isBoundaryNow(folder, path, points);
-      if (isMounted !== (state !== 'away') && lastFound.get(path) !== isMounted) paths.push(path);
-      lastFound.set(path, isMounted);
+    const points = await folder.mountPoints();
+    for (const path of [...boundaries.keys(), ...[...points].filter(isOverKnown)].slice(0, watchedMax)) {
+      const disk = await diskAt(folder, path, points);
+      if (!isKnown(path, disk) && lastFound.get(path) !== disk) paths.push(path);
+      lastFound.set(path, disk);
     }
     return paths;
   }
@@ -111,9 +147,11 @@ export function createMounts(parts: {
 
   function judge(): readonly RelPath[] {
     const released: RelPath[] = [];
+    for (const [path, disk] of lookedAt) disks.set(path, disk);
+    lookedAt.clear();
     for (const [path, state] of [...boundaries]) {
-      if (state === 'here') continue;
-      const draft = state === 'away' ? (drafts.get(path) ?? awayDraft(path)) : returnedDraftOf(path);
+      if (state === 'here' || (state !== 'away' && !disks.has(path))) continue;
+      const draft = state === 'away' ? (drafts.get(path) ?? awayDraft(path)) : returnedDraftOf(path, state);
       if (draft === 'unknown') continue;
       if (draft === null) put(path, 'here');
       else if (draft.subjects.every((subject) => holds.isConfirmed('disk', subject))) {
@@ -131,13 +169,13 @@ export function createMounts(parts: {
   }
 
   /** null: it is as it was. */
-  function returnedDraftOf(path: RelPath): HoldDraft | null | 'unknown' {
+  function returnedDraftOf(path: RelPath, state: HeldState): HoldDraft | null | 'unknown' {
     const found = contentsOf(path);
     if (found === null) return 'unknown';
     const { known, suspect } = found;
     if (suspect.length * 2 <= known) return null;
     const before = drafts.get(path);
-    const draft = returnedDraft(path, { known, suspect });
+    const draft = returnedDraft(path, { state, known, suspect });
     return before?.subjects.length === draft.subjects.length &&
       before.subjects.every((one, at) => one === draft.subjects[at])
       ? before
@@ -177,13 +215,17 @@ export function createMounts(parts: {
 
   function returnedDraft(
     path: RelPath,
-    { known, suspect }: { readonly known: number; readonly suspect: readonly RelPath[] },
+    {
+      state,
+      known,
+      suspect,
+    }: { readonly state: HeldState; readonly known: number; readonly suspect: readonly RelPath[] },
   ): HoldDraft {
     return {
       code: 'disk-held',
       reason: `of ${known} files at ${path}, ${suspect.length} are missing or older on the disk that is mounted there: nothing of it is sent or changed`,
       next: `mount the right disk, or, if this is what shall be: driftless confirm ${dir}`,
-      subjects: [stateSubject('returned', path), ...suspect],
+      subjects: [stateSubject(state, path), ...suspect],
       paths: [path, ...suspect],
     };
   }
@@ -220,14 +262,15 @@ export function createMounts(parts: {
     if (isHeld(path)) return true;
     if (boundaries.size === 0) return false;
     for (const at of [path, ...ancestorsOf(path)])
-      if (boundaries.has(at) && !(await isBoundaryNow(folder, at))) return true;
+      if (boundaries.has(at) && (await diskAt(folder, at)) === null) return true;
     return false;
   }
 
   return {
     within: (path) => [...boundaries.keys()].filter((boundary) => isAtOrBelow(boundary, new Set([path]))),
     around,
-    isAway: (boundary) => boundaries.get(boundary) === 'away',
+    begin,
+    isKnown,
     see,
     seeGone: (path) => put(path, 'away'),
     changed,
@@ -242,13 +285,18 @@ const stateSubject = (state: HeldState, boundary: RelPath): string => `${state}/
 const boundaryOf = (subject: string): RelPath | undefined =>
   subject.includes('//') ? (subject.slice(subject.indexOf('//') + 2) as RelPath) : undefined;
 
-/** Whether a directory lies on another disk than its parent, or is a mount point of the same one, at this moment. */
-export async function isBoundaryNow(folder: Folder, path: RelPath, points?: ReadonlySet<RelPath>): Promise<boolean> {
+/** What is mounted at a directory at this moment: one that lies on another disk than its parent, or is a mount point of the same one. */
+export async function diskAt(folder: Folder, path: RelPath, points?: ReadonlySet<RelPath>): Promise<Disk | null> {
   const stat = await folder.stat(path);
-  if (stat === null || stat.kind !== 'directory') return false;
-  if (stat.device !== (await deviceOf(folder, parentPath(path) ?? ''))) return true;
-  return (points ?? (await folder.mountPoints())).has(path);
+  if (stat === null || stat.kind !== 'directory') return null;
+  const isBoundary =
+    stat.device !== (await deviceOf(folder, parentPath(path) ?? '')) ||
+    (points ?? (await folder.mountPoints())).has(path);
+  return isBoundary ? diskOf(stat) : null;
 }
+
+/** Of the directory that is the root of what is mounted. The number of a device alone is given to the next one that is mounted. */
+export const diskOf = ({ device, inode, bornNs }: Stat): Disk => `${device}:${inode}:${bornNs}`;
 
 /** undefined: there is no such directory. */
 export async function deviceOf(folder: Folder, path: RelPath | ''): Promise<bigint | undefined> {

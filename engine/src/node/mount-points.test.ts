@@ -23,8 +23,8 @@ test.runIf(mayMount)('a bind mount of the same file system is a boundary while i
   for (const name of ['from', 'folder', 'folder/at']) mkdirSync(join(root, name));
   const look = `
     import { createNodeFolder } from ${JSON.stringify(new URL('./node-folder.ts', import.meta.url).href)};
-    import { isBoundaryNow } from ${JSON.stringify(new URL('../guards/mounts.ts', import.meta.url).href)};
-    console.log(await isBoundaryNow(createNodeFolder(process.argv[1]), 'at'));
+    import { diskAt } from ${JSON.stringify(new URL('../guards/mounts.ts', import.meta.url).href)};
+    console.log((await diskAt(createNodeFolder(process.argv[1]), 'at')) !== null);
   `;
   const node = `${JSON.stringify(process.execPath)} --input-type=module -e "$LOOK" ${root}/folder`;
   try {

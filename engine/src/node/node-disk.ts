@@ -134,6 +134,7 @@ function toDiskStat(stat: BigIntStats): DiskStat {
     ctimeNs: stat.ctimeNs,
     inode: stat.ino,
     device: stat.dev,
+    bornNs: stat.birthtimeNs,
     links: Number(stat.nlink),
     mode: Number(stat.mode & 0o7777n),
   };

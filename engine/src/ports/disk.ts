@@ -14,6 +14,8 @@ export interface DiskStat {
   readonly ctimeNs: bigint;
   readonly inode: bigint;
   readonly device: bigint;
+  /** When it was made; 0 where the disk does not tell. */
+  readonly bornNs: bigint;
   readonly links: number;
   /** Permission bits, including setuid, setgid and sticky: `mode & 0o7777`. */
   readonly mode: number;

@@ -18,6 +18,8 @@ export interface Stat {
   readonly ctimeNs: bigint;
   readonly inode: bigint;
   readonly device: bigint;
+  /** When it was made; 0 where the disk does not tell. */
+  readonly bornNs: bigint;
   readonly links: number;
   readonly executable: boolean;
   /** A file with permission bits for group or others; never on a disk without modes. */

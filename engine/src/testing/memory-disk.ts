@@ -34,6 +34,8 @@ export interface MemoryDisk extends Disk {
   mount(path: string): void;
   /** A bind mount of the same file system: the device stays, and only the list of mount points tells. */
   bindMount(path: string): void;
+  /** Mounts another disk, an empty one, over a directory, as the system lists it. Makes no event. Returns what takes it away again. */
+  mountOver(path: string): () => void;
   /** Takes the disk away that is mounted there: an empty directory of the disk below shows. Returns what mounts it again, under another number. Makes no event. */
   unmount(path: string): () => void;
   /** Bytes that can still be written; null = no limit. */
@@ -49,6 +51,7 @@ interface Node {
   readonly inode: bigint;
   readonly kind: DiskStat['kind'];
   device: bigint;
+  readonly bornNs: bigint;
   mode: number;
   mtimeNs: bigint;
   ctimeNs: bigint;
@@ -112,6 +115,7 @@ export function createMemoryDisk(options: MemoryDiskOptions): MemoryDisk {
       inode: freeInode(),
       kind,
       device,
+      bornNs: stamp,
       mode: mode & ~umask,
       mtimeNs: stamp,
       ctimeNs: stamp,
@@ -406,6 +410,19 @@ export function createMemoryDisk(options: MemoryDiskOptions): MemoryDisk {
       adopt(existing(path));
     },
     bindMount: (path) => void bound.add(path),
+    mountOver: (path) => {
+      const { parent, name, node } = resolve(path, false);
+      if (node === undefined) throw failure('ENOENT', path);
+      lastDevice += 1n;
+      const mounted = makeNode('directory', lastDevice, 0o777);
+      mounted.links = 1;
+      parent.entries.set(fold(name), { name, node: mounted });
+      bound.add(path);
+      return () => {
+        bound.delete(path);
+        parent.entries.set(fold(name), { name, node });
+      };
+    },
     mountPoints: () => [...bound],
     unmount: (path) => {
       const { parent, name, node } = resolve(path, false);
@@ -458,6 +475,7 @@ function toStat(node: Node): DiskStat {
     ctimeNs: node.ctimeNs,
     inode: node.inode,
     device: node.device,
+    bornNs: node.bornNs,
     links: node.links,
     mode: node.mode,
   };

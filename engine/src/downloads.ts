@@ -42,12 +42,14 @@ export function createDownloads(
   const { runBeside, onProgress, wake } = options;
   const downloads = new Map<RelPath, Download>();
 
+  const underWay = (): number => [...downloads.values()].filter(({ stagedName }) => stagedName === null).length;
+
   function stagedFor(step: Apply): StagedContent | undefined {
     if (step.to?.kind !== 'file') return undefined;
     const known = downloads.get(step.path);
     if (known?.digest === step.to.content.digest)
       return known.stagedName === null ? undefined : { path: step.path, stagedName: known.stagedName };
-    if (downloads.size < atOnceMax) start(step);
+    if (underWay() < atOnceMax) start(step);
     return undefined;
   }
 

@@ -14,6 +14,7 @@ import { clipText, limits, type MassDeletion, type RelPath } from '@driftless/pr
 import { createApplier } from './apply/apply.ts';
 import { createReplaceJournal } from './apply/replace-journal.ts';
 import { createTrashKeeper } from './apply/trash-keeper.ts';
+import { createWholeRecords } from './apply/whole-records.ts';
 import { createCheckpoints } from './checkpoints.ts';
 import { createUntracks } from './conflicts/untracks.ts';
 import { createConflictKeeper } from './conflicts.ts';
@@ -156,8 +157,6 @@ export function createPeer(given: PeerParts): Peer {
   /** All that is due is in the plan at hand, or shall be in the next one. */
   let isWholePlan = true;
   let wantsWholePlan = false;
-  /** A labelled record was taken in: its large contents are not left behind (rule DISK1). */
-  let wholeRecord = false;
   /** Since when a checkout waits for its last paths. */
   let gitWaitMs: number | null = null;
   let lastStateText = '';
@@ -280,6 +279,7 @@ export function createPeer(given: PeerParts): Peer {
     wake: planAgain,
   });
   const applier = createApplier(context);
+  const wholeRecords = createWholeRecords();
   const checkpoints = createCheckpoints(context);
   const recovery = createRecovery(context, roomLog, checkpoints);
   const lost = createLostContents(context, runBeside);
@@ -670,8 +670,6 @@ export function createPeer(given: PeerParts): Peer {
       feed.caughtUp = (await roomLog.pull(current, () => {})) === 'caught-up';
       isFruitful ||= store.head()?.id !== before;
     }
-    const head = store.head();
-    if (head !== null && (store.recordMeta(head.height)?.label ?? '') !== '') wholeRecord = true;
   }
 
   async function carryOut(): Promise<void> {
@@ -697,7 +695,7 @@ export function createPeer(given: PeerParts): Peer {
     wantsWholePlan = false;
     if (isLargePlan) await breathe();
     const held = store.heldRows();
-    await downloads.drop((path, digest) => {
+    const isUnwanted = (path: RelPath, digest: string): boolean => {
       const row = store.row(path);
       const wanted = liveEntry(row?.remote ?? null);
       return (
@@ -707,7 +705,9 @@ export function createPeer(given: PeerParts): Peer {
         wanted.content.digest !== digest ||
         (row?.local?.kind === 'file' && row.local.digest === digest)
       );
-    });
+    };
+    await downloads.drop(isUnwanted);
+    await applier.dropStaged(isUnwanted);
     if (
       rows.length === 0 &&
       held.length === 0 &&
@@ -836,21 +836,16 @@ export function createPeer(given: PeerParts): Peer {
   async function applyDisk(plan: Plan, rowOf: RowOf): Promise<PublishStep[]> {
     const { steps, waitMs } = deletions.judgeIncoming(plan, rowOf);
     if (waitMs > 0) planAfter(waitMs);
-    const possible: DiskStep[] = [];
+    const lacks = new Set<DiskStep>();
     const staged = new Map<RelPath, StagedContent>();
     for (const step of steps) {
-      if (
-        step.kind === 'apply' &&
-        step.to?.kind === 'file' &&
-        step.to.content.size > largeContentBytesMin &&
-        !wholeRecord
-      ) {
-        const beside = downloads.stagedFor(step);
-        if (beside === undefined) continue;
-        staged.set(step.path, beside);
-      }
-      possible.push(step);
+      if (step.kind !== 'apply' || step.to?.kind !== 'file' || step.to.content.size <= largeContentBytesMin) continue;
+      const beside = downloads.stagedFor(step);
+      if (beside === undefined) lacks.add(step);
+      else staged.set(step.path, beside);
     }
+    wholeRecords.add(roomLog.takeTogether());
+    const possible = wholeRecords.ready(steps, lacks);
     const ready = isWholePlan ? possible : beforeRemovals(possible);
     const clashes: PublishStep[] = [];
     for (let start = 0; start < ready.length; ) {
@@ -1118,8 +1113,9 @@ export function createPeer(given: PeerParts): Peer {
   /** Nothing urgent is left: checkpoint, trash. */
   async function afterwards(current: RoomSession): Promise<void> {
     // What fails, is held or waits may do so for ever: only work that goes on comes first.
-    if (isUnderWay && store.counts().pending > 0) return;
-    wholeRecord = false;
+    const { pending } = store.counts();
+    if (isUnderWay && pending > 0) return;
+    if (pending === 0) wholeRecords.clear();
     if (tombstonesDue && context.refusals.mayTry('extra')) {
       const aged = await agedTombstones(context);
       const forgotten = aged.length === 0 || (await publishBatch([], aged, current, '', 'none', true, true));

@@ -59,6 +59,8 @@ export interface RoomLog {
   authorOf(path: RelPath): string | undefined;
   /** Ignore files that records of others changed since this was asked last, in scope here or not. */
   takeTouchedRules(): readonly RelPath[];
+  /** What labelled records of others touched since this was asked last, but for those of a join. */
+  takeTogether(): readonly RelPath[];
   /** Commits a record that this peer appended and the relay acknowledged. */
   commitOwn(options: {
     readonly sent: SentAppend;
@@ -74,6 +76,8 @@ export function createRoomLog(context: PeerContext): RoomLog {
   const { store, cipher, hashing } = parts;
   const authors = new Map<RelPath, string>();
   const touchedRules = new Set<RelPath>();
+  /** Touched by labelled records. */
+  const together = new Set<RelPath>();
 
   async function take(record: SealedRecord): Promise<TakeOutcome> {
     const decoded = decodeRecordHeader(record.header);
@@ -269,6 +273,7 @@ export function createRoomLog(context: PeerContext): RoomLog {
       authors.set(path, body.deviceName);
       if (isIgnoreFileName(path)) touchedRules.add(path);
     }
+    if (body.label !== '' && store.setting('join') === undefined) for (const path of touched) together.add(path);
     for (const path of authors.keys()) {
       if (authors.size <= authorsMax) break;
       authors.delete(path);
@@ -358,5 +363,11 @@ export function createRoomLog(context: PeerContext): RoomLog {
     return paths;
   }
 
-  return { take, pull, commitOwn, authorOf: (path) => authors.get(path), takeTouchedRules };
+  function takeTogether(): readonly RelPath[] {
+    const paths = [...together];
+    together.clear();
+    return paths;
+  }
+
+  return { take, pull, commitOwn, authorOf: (path) => authors.get(path), takeTouchedRules, takeTogether };
 }

@@ -4,7 +4,7 @@
  *
  * How one thing takes another's place without a loss is the replace journal's; merges and renames have modules of their own.
  */
-import type { Entry, RelPath } from '@driftless/protocol';
+import type { Digest, Entry, RelPath } from '@driftless/protocol';
 import type { StagedContent } from '../content/content-types.ts';
 import { downloadPrefix } from '../content/download-parts.ts';
 import { problemOf } from '../content/or-fail.ts';
@@ -19,6 +19,7 @@ import { mergeOne } from './merge.ts';
 import { dressFile } from './modes.ts';
 import { createMover } from './moves.ts';
 import type { Incoming, Outcome, Replacement } from './replace-journal.ts';
+import { createStagedShelf } from './staged-shelf.ts';
 
 export interface ApplyOptions {
   readonly signal: AbortSignal;
@@ -42,6 +43,8 @@ export interface Applier {
   settleInterrupted(): Promise<void>;
   /** Some of it could not be settled then: a disk is away, or refuses. */
   readonly hasUnsettled: boolean;
+  /** Removes what passes that ended early have staged and nobody waits for any more. */
+  dropStaged(isUnwanted: (path: RelPath, digest: Digest) => boolean): Promise<void>;
 }
 
 export function createApplier(context: PeerContext): Applier {
@@ -50,6 +53,7 @@ export function createApplier(context: PeerContext): Applier {
   const mover = createMover(context);
   /** Staged files of an earlier run lie on a disk that is away. */
   let hasLeftStaged = false;
+  const shelf = createStagedShelf(folder);
 
   /** One pass over a batch of steps. */
   async function apply(steps: readonly DiskStep[], options: ApplyOptions): Promise<ApplyResult> {
@@ -63,6 +67,7 @@ export function createApplier(context: PeerContext): Applier {
     }
     const pass = await journal.open([...changes.values()]);
     const done: Applied[] = [];
+    const placed = new Set<RelPath>();
     const commit = async (): Promise<void> => {
       await pass.commit();
       applied.push(...done.splice(0));
@@ -76,8 +81,10 @@ export function createApplier(context: PeerContext): Applier {
             // Its content could not be staged: already reported.
             if (change === undefined) break;
             const outcome = await pass.replace(change);
-            if (outcome.kind === 'done') done.push({ path: step.path, deleted: step.to === null });
-            else refused(step, outcome);
+            if (outcome.kind === 'done') {
+              done.push({ path: step.path, deleted: step.to === null });
+              placed.add(step.path);
+            } else refused(step, outcome);
             break;
           }
           case 'applyMode': {
@@ -107,10 +114,18 @@ export function createApplier(context: PeerContext): Applier {
         options.onProgress(applied.length + done.length);
         await context.pause();
       }
-    } finally {
-      // What is done is done. What was cut keeps its intent and its staged file: the caller settles the journal like after a crash.
+    } catch (error) {
+      // What is done is done, and what was not begun is done by a later pass. What was cut keeps its intent and its staged file: the
+      // caller settles the journal like after a crash.
       await commit();
+      if (!journal.isCut) {
+        pass.end();
+        for (const path of placed) staged.delete(path);
+        keepForLater(steps, staged, options);
+      }
+      throw error;
     }
+    await commit();
     pass.end();
     for (const name of staged.values()) await folder.discardStaged(name);
     return { applied, conflicts };
@@ -139,7 +154,9 @@ export function createApplier(context: PeerContext): Applier {
         staged.set(step.path, beside.stagedName);
         continue;
       }
-      requests.push({ path: step.path, content: step.to.content });
+      const kept = shelf.take(step.path, step.to.content.digest);
+      if (kept === undefined) requests.push({ path: step.path, content: step.to.content });
+      else staged.set(step.path, kept.stagedName);
     }
     if (requests.length === 0) return staged;
     try {
@@ -151,10 +168,27 @@ export function createApplier(context: PeerContext): Applier {
         onFailed: (path, problem) => context.fail(path, problemOf(problem)),
       });
     } catch (error) {
-      if (!(error instanceof FolderError)) throw error;
+      if (!(error instanceof FolderError)) {
+        keepForLater(steps, staged, options);
+        throw error;
+      }
       for (const { path } of requests) if (!staged.has(path)) context.fail(path, error.problem);
     }
     return staged;
+  }
+
+  /** The pass ends early: what it staged and did not place. What was staged beside the loop is kept there. */
+  function keepForLater(
+    steps: readonly DiskStep[],
+    staged: ReadonlyMap<RelPath, string>,
+    { staged: beside }: ApplyOptions,
+  ): void {
+    for (const step of steps) {
+      if (step.kind !== 'apply' || step.to?.kind !== 'file') continue;
+      const stagedName = staged.get(step.path);
+      if (stagedName === undefined || beside.has(step.path)) continue;
+      shelf.keep({ path: step.path, stagedName }, step.to.content.digest);
+    }
   }
 
   /** null: its content could not be staged. */
@@ -215,9 +249,11 @@ export function createApplier(context: PeerContext): Applier {
   async function settleInterrupted(): Promise<void> {
     const { settled, unsettled } = await journal.settle();
     await mover.settle();
-    // What was staged before belongs to nobody any more, but for what is still to be settled; parts of large downloads are gone on from.
+    // What was staged before belongs to nobody any more, but for what is still to be settled, and what a pass left for the next; parts
+    // of large downloads are gone on from.
     const kept = new Set(store.intents().map(({ stagedName }) => stagedName));
-    const isLeftOver = (name: string): boolean => !name.startsWith(downloadPrefix) && !kept.has(name);
+    const isLeftOver = (name: string): boolean =>
+      !name.startsWith(downloadPrefix) && !kept.has(name) && !shelf.has(name);
     for (const name of await folder.stagedNames()) if (isLeftOver(name)) await folder.discardStaged(name);
     await contents.discardUnwantedParts();
     for (const path of settled) context.markDirty(path, false);
@@ -228,6 +264,7 @@ export function createApplier(context: PeerContext): Applier {
   return {
     apply,
     settleInterrupted,
+    dropStaged: shelf.drop,
     get hasUnsettled() {
       return journal.hasUnsettled || hasLeftStaged;
     },

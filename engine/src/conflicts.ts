@@ -20,16 +20,15 @@ import type { ExtraChange } from './publish.ts';
 /** Resolutions that go into one record. */
 const resolutionsPerRecordMax = 200;
 
+/** What one conflict needs: its steps and its close go out together or not at all (rule LOG6). */
 export interface ConflictWork {
   readonly steps: readonly PublishStep[];
   readonly extra: readonly ExtraChange[];
-  /** Paths whose conflict is closed once the record is in the log. */
-  readonly resolved: readonly RelPath[];
 }
 
 export interface ConflictKeeper {
   /** What is to be published for held paths now; disk work of it is done already. Paths that are not `settled` wait for their scan. */
-  settle(settled: (path: RelPath) => boolean): Promise<ConflictWork>;
+  settle(settled: (path: RelPath) => boolean): Promise<readonly ConflictWork[]>;
   /** Variants of this device that no hold of it belongs to any more: closed by `settle` too. */
   hasOrphans(): boolean;
   /** The variant that this disk holds at a path, if it holds one. */
@@ -49,10 +48,8 @@ export function createConflictKeeper(context: PeerContext): ConflictKeeper {
     return variants.find((variant) => sameLocal(row.local, variant.entry, folder.traits));
   };
 
-  async function settle(settled: (path: RelPath) => boolean): Promise<ConflictWork> {
-    const steps: PublishStep[] = [];
-    const extra: ExtraChange[] = [];
-    const resolved: RelPath[] = [];
+  async function settle(settled: (path: RelPath) => boolean): Promise<readonly ConflictWork[]> {
+    const found: ConflictWork[] = [];
     for (const row of store.heldRows()) {
       // What this machine cannot see now says nothing about what its user decided.
       if (
@@ -61,16 +58,18 @@ export function createConflictKeeper(context: PeerContext): ConflictKeeper {
         (row.problem !== null && !isRetryDue(row.problem, clock.nowMs()))
       )
         continue;
-      if (resolved.length + steps.length >= resolutionsPerRecordMax) break;
-      await settleOne(row, { steps, extra, resolved });
+      if (found.length >= resolutionsPerRecordMax) break;
+      const work = await settleOne(row);
+      if (work !== null) found.push(work);
       await context.pause();
     }
     for (const variant of orphans()) {
-      if (!settled(variant.path) || steps.length + extra.length >= resolutionsPerRecordMax) break;
-      await settleOrphan(variant, { steps, extra });
+      if (!settled(variant.path) || found.length >= resolutionsPerRecordMax) break;
+      const work = await settleOrphan(variant);
+      if (work !== null) found.push(work);
       await context.pause();
     }
-    return { steps, extra, resolved };
+    return found;
   }
 
   /**
@@ -89,42 +88,43 @@ export function createConflictKeeper(context: PeerContext): ConflictKeeper {
   const isInFolder = (entry: Entry): boolean =>
     entry.kind === 'file' && store.localFilesByDigest(entry.content.digest, 1).length > 0;
 
-  async function settleOrphan(
-    variant: Variant,
-    work: { readonly steps: PublishStep[]; readonly extra: ExtraChange[] },
-  ): Promise<void> {
+  async function settleOrphan(variant: Variant): Promise<ConflictWork | null> {
     const { path, id, entry } = variant;
+    const steps: PublishStep[] = [];
     if (!isInFolder(entry) && !sameEntry(liveEntry(store.manifest.slot(path)), entry)) {
       const copy = await copies.write(path, variant);
-      if (copy === null) return;
-      if (copy !== 'there') work.steps.push(copy);
+      if (copy === null) return null;
+      if (copy !== 'there') steps.push(copy);
     }
-    work.extra.push({ change: { kind: 'resolve', path, variants: [id] }, outcome: [] });
+    return { steps, extra: [closeOf(path, [id])] };
   }
 
-  async function settleOne(
-    row: Row,
-    work: { steps: PublishStep[]; extra: ExtraChange[]; resolved: RelPath[] },
-  ): Promise<void> {
+  const closeOf = (path: RelPath, variants: readonly Variant['id'][]): ExtraChange => ({
+    change: { kind: 'resolve', path, variants },
+    outcome: [],
+  });
+
+  async function settleOne(row: Row): Promise<ConflictWork | null> {
     const { path, hold } = row;
-    if (hold === null) return;
+    if (hold === null) return null;
     const variants = store.variants(path);
-    if (await followMode(row)) return;
+    if (await followMode(row)) return null;
     const own = ownVariant(row);
     if (own === undefined && (hold.variant !== null || variants.length === 0)) {
       release(row);
-      return;
+      return null;
     }
-    if (own !== undefined && !sameLocal(row.local, own.entry, folder.traits)) {
-      movedOn(row, own, work);
-      return;
-    }
+    if (own !== undefined && !sameLocal(row.local, own.entry, folder.traits)) return movedOn(row, own);
     // Edited here since the room had it: into the room first, so that no answer replaces the only copy.
     if (own === undefined && !isInRoom(row, variants)) {
       if (sameLocal(row.local, row.base, folder.traits) || !sameEntry(liveEntry(row.remote), row.base))
         store.setHold(path, null);
-      else work.steps.push({ kind: 'publish', path, local: row.local, remote: row.remote, revives: false });
-      return;
+      else
+        return {
+          steps: [{ kind: 'publish', path, local: row.local, remote: row.remote, revives: false }],
+          extra: [],
+        };
+      return null;
     }
     const input = {
       variants,
@@ -133,7 +133,7 @@ export function createConflictKeeper(context: PeerContext): ConflictKeeper {
       remoteMtimeMs: row.remoteMtimeMs,
     };
     const plan = hold.choice === null ? resolveByPolicy(input, parts.policy) : resolveByChoice(input, hold.choice);
-    if (plan.length > 0) await carryOut(row, plan, work);
+    return plan.length > 0 ? carryOut(row, plan) : null;
   }
 
   /** The mode is no part of the conflict: a held file gets what the room agrees on, before anything else. True: it changed. */
@@ -172,41 +172,32 @@ export function createConflictKeeper(context: PeerContext): ConflictKeeper {
   }
 
   /** The held file changed since its variant was published. */
-  function movedOn(
-    row: Row,
-    own: Variant,
-    work: { steps: PublishStep[]; extra: ExtraChange[]; resolved: RelPath[] },
-  ): void {
+  function movedOn(row: Row, own: Variant): ConflictWork {
     const { path, local } = row;
-    const close: ExtraChange = { change: { kind: 'resolve', path, variants: [own.id] }, outcome: [] };
-    const settled =
+    const isSettled =
       local === null || sameLocal(local, liveEntry(row.remote), folder.traits) || local.kind === 'directory';
-    work.extra.push(close);
     // Equal to the room's entry by the user's own hand, or gone, and then the room's entry comes: `release` ends the hold.
-    if (settled) work.resolved.push(path);
-    else work.steps.push({ kind: 'conflict', path, reason: 'overlap', row });
+    const steps: PublishStep[] = isSettled ? [] : [{ kind: 'conflict', path, reason: 'overlap', row }];
+    return { steps, extra: [closeOf(path, [own.id])] };
   }
 
-  async function carryOut(
-    row: Row,
-    plan: readonly ResolutionStep[],
-    work: { steps: PublishStep[]; extra: ExtraChange[]; resolved: RelPath[] },
-  ): Promise<void> {
+  /** null: what it has to put on the disk could not be put there now. */
+  async function carryOut(row: Row, plan: readonly ResolutionStep[]): Promise<ConflictWork | null> {
     const { path } = row;
     const steps: PublishStep[] = [];
-    const closing: ExtraChange[] = [];
+    const extra: ExtraChange[] = [];
     let local: LocalEntry | null = row.local;
     for (const step of plan) {
       switch (step.kind) {
         case 'write-copy': {
           const copy = await copies.write(path, step.variant);
-          if (copy === null) return;
+          if (copy === null) return null;
           if (copy !== 'there') steps.push(copy);
           break;
         }
         case 'take-variant': {
           const taken = await copies.take(row, step.variant);
-          if (taken === null) return;
+          if (taken === null) return null;
           local = taken;
           break;
         }
@@ -217,13 +208,11 @@ export function createConflictKeeper(context: PeerContext): ConflictKeeper {
           steps.push({ kind: 'publish', path, local, remote: row.remote, revives: false });
           break;
         case 'close':
-          closing.push({ change: { kind: 'resolve', path, variants: step.variants }, outcome: [] });
+          extra.push(closeOf(path, step.variants));
           break;
       }
     }
-    work.steps.push(...steps);
-    work.extra.push(...closing);
-    work.resolved.push(path);
+    return { steps, extra };
   }
 
   return {

@@ -63,7 +63,7 @@ export function createDownloads(
     let received = 0;
     runBeside(
       contents
-        .stage([{ path, content }], context.session(), {
+        .stage([{ path, content }], context.lastingSession(), {
           flush: true,
           signal: AbortSignal.any([download.abort.signal, context.signal]),
           onStaged: ({ stagedName }) => {

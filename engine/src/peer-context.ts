@@ -20,7 +20,10 @@ export interface PeerContext {
   isOutOfReach(path: RelPath): Promise<boolean>;
   /** Ends when the peer closes. */
   readonly signal: AbortSignal;
+  /** A turn's own: its answers are waited for no longer than the turn lasts. */
   session(): RoomSession | null;
+  /** For what goes on beside the turns: no command cuts it. */
+  lastingSession(): RoomSession | null;
   /** Asks for a scan of a path: a hint, like a watcher's. */
   markDirty(path: RelPath | '', deep: boolean): void;
   /**

@@ -51,6 +51,7 @@ import { createHolds } from './guards/holds.ts';
 import { createMounts } from './guards/mounts.ts';
 import { createScopeHold } from './guards/scope-hold.ts';
 import { createPause } from './pause.ts';
+import { createCommands } from './peer/commands.ts';
 import { createFreshSaves } from './peer/fresh-saves.ts';
 import { createGivingWay } from './peer/giving-way.ts';
 import { createJoinLineEnds } from './peer/join-line-ends.ts';
@@ -140,7 +141,8 @@ export function createPeer(given: PeerParts): Peer {
   let isJournalSettled = false;
   /** When what could not be settled is tried again: a disk that is away may be back. */
   let settleAgainMs = 0;
-  let isRecalled = false;
+  /** The watcher, the sweep and the link to the relay. */
+  let isStarted = false;
   /** The session that the turn under way began with. */
   let turnSession: RoomSession | null = null;
   let checkpointing = false;
@@ -167,7 +169,7 @@ export function createPeer(given: PeerParts): Peer {
   let isFruitful = false;
   /** This turn put something in its place, or into the room. */
   let isUnderWay = false;
-  const commands: (() => Promise<void>)[] = [];
+  const commands = createCommands();
   let running: Promise<void> | null = null;
   /** Work beside the loop; waited for before the parts are closed. */
   const beside = new Set<Promise<void>>();
@@ -203,7 +205,7 @@ export function createPeer(given: PeerParts): Peer {
       presence.reset();
       // Another relay perhaps, or the same with more room: whatever was refused is asked for anew.
       context.refusals.forget();
-      commands.push(async () => roomFound());
+      commands.add(async () => roomFound());
     },
     onOffline: () => {
       try {
@@ -213,7 +215,7 @@ export function createPeer(given: PeerParts): Peer {
       }
     },
     command: (work) => {
-      commands.push(work);
+      commands.add(work);
       givingWay.ask();
     },
   });
@@ -232,6 +234,7 @@ export function createPeer(given: PeerParts): Peer {
       return contents;
     },
     session: () => feed.answering(),
+    lastingSession: () => feed.lasting(),
     // Not woken: the loop sleeps no longer than until the path is due, and must not turn until then.
     markDirty: (path, deep) => {
       settler.hint(path, deep);
@@ -452,10 +455,14 @@ export function createPeer(given: PeerParts): Peer {
 
   async function turn(): Promise<void> {
     turnSession = feed.session;
-    if (!isRecalled) recall();
-    isRecalled = true;
     for (const sealed of feed.takePresences()) presence.take(sealed);
     const isAsked = await runCommands();
+    if (!isStarted && !schedule.isBackingOff(nowMs())) {
+      recall();
+      await startUp();
+      isStarted = true;
+    }
+    if (closing.signal.aborted) return;
     const beginMs = nowMs();
     const due = schedule.begin(beginMs, situation(beginMs));
     if ((due.size === 0 && !isAsked) || schedule.isBackingOff(beginMs) || !(await isRootThere())) return;
@@ -474,6 +481,7 @@ export function createPeer(given: PeerParts): Peer {
       publisher.abortUploads();
       for (const path of large.drop()) settler.hint(path, false);
       await downloads.drop(() => true);
+      await applier.dropStaged(() => true);
       return;
     }
     const looked = due.has('all') || due.has('paths');
@@ -494,16 +502,16 @@ export function createPeer(given: PeerParts): Peer {
   }
 
   async function runCommands(): Promise<boolean> {
-    const taken = commands.splice(0);
-    for (const command of taken) {
-      await command();
+    const isAsked = commands.waiting > 0;
+    if (isAsked) {
       isFruitful = true;
       schedule.input('plan', nowMs());
+      await commands.run();
     }
     // Those who ask from here on wait for what follows.
     givingWay.begin();
-    if (commands.length > 0) givingWay.ask();
-    return taken.length > 0;
+    if (commands.waiting > 0) givingWay.ask();
+    return isAsked;
   }
 
   function situation(atMs: number): Situation {
@@ -706,6 +714,7 @@ export function createPeer(given: PeerParts): Peer {
         (row?.local?.kind === 'file' && row.local.digest === digest)
       );
     };
+    publisher.endOutdated();
     await downloads.drop(isUnwanted);
     await applier.dropStaged(isUnwanted);
     if (
@@ -716,6 +725,7 @@ export function createPeer(given: PeerParts): Peer {
       !conflicts.hasOrphans()
     ) {
       deletions.nothingLeft();
+      nothingExtra();
       // What still fails is tried again later: it is no part of the join any more.
       if (store.setting('join') !== undefined) {
         store.setSetting('join', null);
@@ -878,7 +888,7 @@ export function createPeer(given: PeerParts): Peer {
         noteLastChange(lastApplied.path, roomLog.authorOf(lastApplied.path) ?? '');
       }
       clashes.push(...result.conflicts);
-      if (settler.due() || commands.length > 0 || context.session() === null) {
+      if (settler.due() || commands.waiting > 0 || context.session() === null) {
         planAgain();
         break;
       }
@@ -893,8 +903,13 @@ export function createPeer(given: PeerParts): Peer {
     store.setSetting('last-change', JSON.stringify({ path, by, time: new Date(clock.nowMs()).toISOString() }));
   }
 
+  /** What nobody waits for must not end the process when it fails. */
   function runBeside(work: Promise<void>): void {
-    const ended: Promise<void> = work.finally(() => beside.delete(ended));
+    const ended: Promise<void> = work
+      .catch((error: unknown) => {
+        if (!closing.signal.aborted) diagnostics.warn('work-beside-failed', { reason: String(error) });
+      })
+      .finally(() => beside.delete(ended));
     beside.add(ended);
   }
 
@@ -958,14 +973,7 @@ export function createPeer(given: PeerParts): Peer {
     let isFirst = true;
     for (const batch of batchesOf(sendable, whole)) {
       const startMs = nowMs();
-      const published = await publishBatch(
-        batch,
-        isFirst ? extra : [],
-        current,
-        whole || label !== '' ? label : '',
-        judged.massDeletion,
-        whole,
-      );
+      const published = await publishBatch(batch, isFirst ? extra : [], current, label, judged.massDeletion, whole);
       if (published === 'refused') {
         return waitForRoom(judged.steps.filter((step) => !sent.has(step)));
       }
@@ -977,7 +985,7 @@ export function createPeer(given: PeerParts): Peer {
       if (!whole && batch.length > 1 && batch.length <= recordSize.files)
         recordSize = nextRecordSize(recordSize, lastRecordMs - startMs);
       // Saves made meanwhile overtake the rest of a first share.
-      if (sent.size < sendable.length && (settler.due() || commands.length > 0 || feed.hasPushed)) {
+      if (sent.size < sendable.length && (settler.due() || commands.waiting > 0 || feed.hasPushed)) {
         planAgain();
         return;
       }
@@ -1050,7 +1058,8 @@ export function createPeer(given: PeerParts): Peer {
     label: string,
     massDeletion: MassDeletion,
     whole: boolean,
-    allOrNothing = false,
+    /** Given: all or nothing goes out, and these are the steps that hindered it. */
+    left: Set<PublishStep> | null = null,
   ): Promise<'appended' | 'nothing' | 'again' | 'refused'> {
     const waitedForRoom = batch.some((step) => context.refusals.isRefused(stepPath(step)));
     const outcome = await publisher.publish(batch, extra, {
@@ -1058,7 +1067,7 @@ export function createPeer(given: PeerParts): Peer {
       label,
       massDeletion,
       whole,
-      allOrNothing,
+      allOrNothing: left !== null,
       signal: turnSignal(),
       onProgress: (files) => {
         progress = { phase: 'sending', done: files, total: batch.length, unit: 'files' };
@@ -1071,7 +1080,7 @@ export function createPeer(given: PeerParts): Peer {
         isFruitful = true;
         isUnderWay = true;
         context.refusals.done('send');
-        if (allOrNothing || extra.length > 0) context.refusals.done('extra');
+        if (left !== null || extra.length > 0) context.refusals.done('extra');
         if (waitedForRoom) roomFound();
         for (const { path, deleted } of outcome.paths)
           parts.onEvent(deleted ? { event: 'sent', path, deleted } : { event: 'sent', path });
@@ -1086,6 +1095,7 @@ export function createPeer(given: PeerParts): Peer {
         if (outcome.paths.length > 0) noteLastChange(outcome.paths[0]?.path ?? '', parts.deviceName);
         return 'appended';
       case 'nothing':
+        for (const step of outcome.left) left?.add(step);
         return 'nothing';
       case 'stale':
         feed.headMoved ||= outcome.isBehind;
@@ -1097,17 +1107,31 @@ export function createPeer(given: PeerParts): Peer {
         feed.caughtUp = false;
         return 'again';
       case 'refused':
-        if (!allOrNothing) planAfter(refused('send', outcome.refusal));
-        if (allOrNothing || extra.length > 0) planAfter(refused('extra', outcome.refusal));
+        if (left === null) planAfter(refused('send', outcome.refusal));
+        if (left !== null || extra.length > 0) planAfter(refused('extra', outcome.refusal));
         return 'refused';
     }
   }
 
   async function settleConflicts(current: RoomSession): Promise<void> {
     if (!context.refusals.mayTry('extra')) return;
-    const work = await conflicts.settle((path) => isSettled(path) && !isHeldOnDisk(path));
-    if (work.extra.length === 0 && work.steps.length === 0) return;
-    if ((await publishBatch(work.steps, work.extra, current, '', 'none', true, true)) === 'appended') planAgain();
+    let work = await conflicts.settle((path) => isSettled(path) && !isHeldOnDisk(path));
+    if (work.length === 0) return nothingExtra();
+    // Once more without those that cannot go out now: large contents that are on their way, a file that is being written.
+    for (let attempt = 0; attempt < 2 && work.length > 0; attempt += 1) {
+      const steps = work.flatMap((one) => one.steps);
+      const left = new Set<PublishStep>();
+      const extra = work.flatMap((one) => one.extra);
+      const outcome = await publishBatch(steps, extra, current, '', 'none', false, left);
+      if (outcome === 'appended') planAgain();
+      if (outcome !== 'nothing' || left.size === 0) return;
+      work = work.filter((one) => !one.steps.some((step) => left.has(step)));
+    }
+  }
+
+  /** What was refused is not to be said any more: somebody else did it, or nobody wants it now. */
+  function nothingExtra(): void {
+    if (!untracks.hasAny() && !tombstonesDue) context.refusals.done('extra');
   }
 
   /** Nothing urgent is left: checkpoint, trash. */
@@ -1118,15 +1142,17 @@ export function createPeer(given: PeerParts): Peer {
     if (pending === 0) wholeRecords.clear();
     if (tombstonesDue && context.refusals.mayTry('extra')) {
       const aged = await agedTombstones(context);
-      const forgotten = aged.length === 0 || (await publishBatch([], aged, current, '', 'none', true, true));
+      const forgotten = aged.length === 0 || (await publishBatch([], aged, current, '', 'none', false, new Set()));
       tombstonesDue = forgotten === 'again' || forgotten === 'refused';
     }
     if (checkpointing || clock.monotonicMs() < checkpointDueMs || !context.refusals.mayTry('checkpoint')) return;
+    const lasting = context.lastingSession();
+    if (lasting === null) return;
     checkpointing = true;
     // Beside the loop: saves do not wait for it (rule CP4).
     runBeside(
       checkpoints
-        .makeIfDue(current)
+        .makeIfDue(lasting)
         .then((made) => {
           context.refusals.done('checkpoint');
           if (!made) return;
@@ -1148,7 +1174,6 @@ export function createPeer(given: PeerParts): Peer {
   // ── running ───────────────────────────────────────────────────────────────────────────────────────────────────────
 
   async function run(): Promise<void> {
-    await startUp();
     let failures = 0;
     while (!closing.signal.aborted) {
       woken = false;
@@ -1164,7 +1189,8 @@ export function createPeer(given: PeerParts): Peer {
         progress = downloads.size > 0 ? progress : null;
         if (closing.signal.aborted) break;
         if (!schedule.isBackingOff(nowMs())) {
-          failures = 0;
+          // What has not been tried since, because it may not run now, is not known to be over.
+          if (!schedule.owes()) failures = 0;
           backOffHalt = null;
         }
         delayMs = sleepMs();
@@ -1302,19 +1328,13 @@ export function createPeer(given: PeerParts): Peer {
     wakeUp = null;
   }
 
-  const command = (work: () => Promise<void>): Promise<void> =>
-    new Promise((resolve, reject) => {
-      const end = (): void => reject(new Error('sync of this folder has ended'));
-      closing.signal.addEventListener('abort', end, { once: true });
-      commands.push(() =>
-        work()
-          .then(resolve, reject)
-          .finally(() => closing.signal.removeEventListener('abort', end)),
-      );
-      givingWay.ask();
-      wake();
-      feed.nudge();
-    });
+  const command = (work: () => Promise<void>): Promise<void> => {
+    const done = commands.ask(work);
+    givingWay.ask();
+    wake();
+    feed.nudge();
+    return done;
+  };
 
   const control = createControl(parts, {
     scanner,
@@ -1323,7 +1343,7 @@ export function createPeer(given: PeerParts): Peer {
     command,
     state: peerState,
     peers: () => presence.peers(),
-    session: () => context.session(),
+    session: () => context.lastingSession(),
     readAgain: (path) => sweep.readAgain(path),
     pause,
     running: true,
@@ -1350,11 +1370,17 @@ export function createPeer(given: PeerParts): Peer {
           stopped: true,
         };
         backOffHalt = halt;
-        tellState();
+        commands.end();
+        try {
+          tellState();
+        } catch (telling) {
+          diagnostics.warn('state-not-told', { reason: String(telling) });
+        }
       });
     },
     close: async () => {
-      if (!closing.signal.aborted) closing.abort();
+      closing.abort();
+      commands.end();
       wake();
       publisher.abortUploads();
       feed.close();

@@ -23,6 +23,7 @@ import {
 import { isProblem, type LocalFile, largeContentBytesMin, type PreparedContent } from './content/content-types.ts';
 import { problemOf } from './content/or-fail.ts';
 import { applyChanges } from './core/apply-changes.ts';
+import { isRetryDue } from './core/backoff.ts';
 import { conflictName } from './core/conflict-name.ts';
 import { entryTag, liveEntry, sameLocal } from './core/entry-encoding.ts';
 import { modeOf, modeOfFile, sameMode } from './core/file-mode.ts';
@@ -67,8 +68,8 @@ export interface ExtraChange {
 
 export type PublishOutcome =
   | { readonly kind: 'appended'; readonly paths: readonly { readonly path: RelPath; readonly deleted: boolean }[] }
-  /** Nothing could be sent: every step moved, failed, or went to the background. */
-  | { readonly kind: 'nothing' }
+  /** Nothing was sent: every step moved, failed, or went to the background; or one did, and all or nothing was asked for. */
+  | { readonly kind: 'nothing'; readonly left: ReadonlySet<PublishStep> }
   /** `isBehind`: the answer did not hold all records up to the head. */
   | { readonly kind: 'stale'; readonly isBehind: boolean }
   | { readonly kind: 'gap' }
@@ -82,11 +83,19 @@ export interface Publisher {
   ): Promise<PublishOutcome>;
   /** Large contents that wait for, or are under, upload: the loop leaves these paths out of its plans. */
   uploading(path: RelPath): boolean;
+  /** Ends background uploads of what their paths do not hold any more. */
+  endOutdated(): void;
   readonly uploadsUnderWay: number;
   /** Aborts background uploads (paused, closing). */
   abortUploads(): void;
   /** Resolves when no upload works on the folder or the store any more. */
   uploadsEnded(): Promise<void>;
+}
+
+/** Of a large content, in the background. */
+interface Upload {
+  readonly digest: Digest;
+  readonly abort: AbortController;
 }
 
 interface Draft {
@@ -108,8 +117,8 @@ interface Draft {
   baseBytes: number;
   /** Edits that may have changed line ends only. */
   readonly edits: Edit[];
-  /** A step moved, failed, or went to the background. */
-  isIncomplete: boolean;
+  /** Steps that cannot go out now: what they name moved, failed, or went to the background. */
+  readonly left: Set<PublishStep>;
 }
 
 export function createPublisher(context: PeerContext, log: RoomLog, wake: () => void): Publisher {
@@ -118,19 +127,21 @@ export function createPublisher(context: PeerContext, log: RoomLog, wake: () => 
   const hintAtLineEnds = createLineEndHint(parts);
   const prepared = new Map<Digest, PreparedContent>();
   let preparedBytes = 0;
-  const uploads = new Map<RelPath, AbortController>();
+  const uploads = new Map<RelPath, Upload>();
   /** One large upload at a time; the rest waits in order. */
   let uploadQueue: Promise<void> = Promise.resolve();
 
   // ── large contents, in the background ─────────────────────────────────────────────────────────────────────────────
 
-  function startUpload(path: RelPath, local: LocalFile, session: RoomSession): void {
-    const abort = new AbortController();
-    const signal = AbortSignal.any([abort.signal, context.signal]);
-    uploads.set(path, abort);
+  function startUpload(path: RelPath, local: LocalFile): void {
+    const upload: Upload = { digest: local.digest, abort: new AbortController() };
+    const signal = AbortSignal.any([upload.abort.signal, context.signal]);
+    uploads.set(path, upload);
     uploadQueue = uploadQueue
       .then(async () => {
-        if (signal.aborted) return;
+        // Without a session it begins with the next one.
+        const session = context.lastingSession();
+        if (signal.aborted || session === null) return;
         const waitsFor = context.refusals.mayTry('send') ? undefined : context.refusals.latest('send');
         if (waitsFor !== undefined) throw waitsFor;
         const outcome = await contents.uploadLarge(path, local, session, { signal, onProgress: () => {} });
@@ -145,10 +156,22 @@ export function createPublisher(context: PeerContext, log: RoomLog, wake: () => 
         // A cut link ends the upload; the next session starts it again and skips what is stored. Anything else would only happen again.
         if (!(error instanceof SessionEnded)) context.fail(path, problemOf(error, 'send'));
       })
+      // What cannot even be written down (the state store is full) must not end those that wait, nor the process.
+      .catch((error: unknown) => parts.log.warn('upload-not-noted', { reason: String(error) }))
       .finally(() => {
-        if (uploads.get(path) === abort) uploads.delete(path);
+        if (uploads.get(path) === upload) uploads.delete(path);
         wake();
       });
+  }
+
+  /** The file is gone, is another by now, or takes no part any more: whoever waits goes on. */
+  function endOutdated(): void {
+    for (const [path, { digest, abort }] of uploads) {
+      const row = store.row(path);
+      if (row?.outOfScope === null && row.local?.kind === 'file' && row.local.digest === digest) continue;
+      abort.abort();
+      uploads.delete(path);
+    }
   }
 
   function keep(digest: Digest, content: PreparedContent): void {
@@ -210,7 +233,7 @@ export function createPublisher(context: PeerContext, log: RoomLog, wake: () => 
       bases: [],
       edits: [],
       baseBytes: 0,
-      isIncomplete: false,
+      left: new Set(),
     };
     for (const step of steps) {
       await draftStep(step, draft, options);
@@ -223,7 +246,9 @@ export function createPublisher(context: PeerContext, log: RoomLog, wake: () => 
       draft.changes.push(change);
       draft.outcome.push(...outcome);
     }
-    if (draft.changes.length === 0 || (draft.isIncomplete && options.allOrNothing === true)) return { kind: 'nothing' };
+    const { left } = draft;
+    if (draft.changes.length === 0 || (left.size > 0 && options.allOrNothing === true))
+      return { kind: 'nothing', left };
     return append(draft, options);
   }
 
@@ -231,7 +256,7 @@ export function createPublisher(context: PeerContext, log: RoomLog, wake: () => 
     switch (step.kind) {
       case 'publish':
         if (step.local === null) draftRemoval(step.path, draft);
-        else await draftPut(step.path, step.local, draft, options);
+        else if (!(await draftPut(step.path, step.local, draft, options))) draft.left.add(step);
         return;
       case 'publishMove':
         draftMove(step.fromPath, step.toPath, step.subtree, draft);
@@ -240,7 +265,7 @@ export function createPublisher(context: PeerContext, log: RoomLog, wake: () => 
         draftMoveAside(step.path, draft);
         return;
       case 'conflict':
-        await draftVariant(step.path, draft, options);
+        if (!(await draftVariant(step.path, draft, options))) draft.left.add(step);
         return;
     }
   }
@@ -253,12 +278,13 @@ export function createPublisher(context: PeerContext, log: RoomLog, wake: () => 
     draft.paths.push({ path, deleted: true });
   }
 
+  /** False: not now. */
   async function draftPut(
     path: RelPath,
     local: NonNullable<Extract<PublishStep, { kind: 'publish' }>['local']>,
     draft: Draft,
     options: PublishOptions,
-  ): Promise<void> {
+  ): Promise<boolean> {
     const live = liveEntry(store.manifest.slot(path));
     const replaces = live === null ? null : entryTag(live, hashing.sha256);
     if (local.kind !== 'file') {
@@ -267,26 +293,24 @@ export function createPublisher(context: PeerContext, log: RoomLog, wake: () => 
       draft.changes.push({ kind: 'put', path, entry, mtimeMs: 0, replaces });
       draft.outcome.push({ path, entry });
       draft.paths.push({ path, deleted: false });
-      return;
+      return true;
     }
     // Where the disk holds no modes, edits keep the room's (M5).
     const mode = folder.traits.holdsModes ? modeOf(local) : (modeOfFile(live) ?? modeOf(local));
     if (live?.kind === 'file' && live.content.digest === local.digest && replaces !== null) {
-      if (sameMode(live, mode)) return;
+      if (sameMode(live, mode)) return true;
       draft.changes.push({ kind: 'mode', path, mode, replaces });
       draft.outcome.push({ path, entry: { ...live, ...mode } });
       draft.paths.push({ path, deleted: false });
-      return;
+      return true;
     }
     const content = await contentFor(path, local, draft, options, live?.kind === 'file' ? live.content : null);
-    if (content === null) {
-      draft.isIncomplete = true;
-      return;
-    }
+    if (content === null) return false;
     const entry: Entry = { kind: 'file', content, ...mode };
     draft.changes.push({ kind: 'put', path, entry, mtimeMs: Math.round(local.mtimeMs), replaces });
     draft.outcome.push({ path, entry });
     draft.paths.push({ path, deleted: false });
+    return true;
   }
 
   /** null: not now (moved, failed, or uploading in the background). */
@@ -297,12 +321,15 @@ export function createPublisher(context: PeerContext, log: RoomLog, wake: () => 
     options: PublishOptions,
     replaced: Content | null,
   ): Promise<Content | null> {
+    // A conflict copy is asked for again with its conflict, however often that comes up.
+    const problem = store.row(path)?.problem ?? null;
+    if (problem !== null && !isRetryDue(problem, clock.nowMs())) return null;
     let content = prepared.get(local.digest);
     if (content === undefined) {
       const known = store.contentByDigest(local.digest);
       if (local.size > largeContentBytesMin && known === undefined) {
         if (!options.whole) {
-          if (!uploads.has(path)) startUpload(path, local, options.session);
+          if (!uploads.has(path)) startUpload(path, local);
           return null;
         }
         const outcome = await contents.uploadLarge(path, local, options.session, {
@@ -407,24 +434,21 @@ export function createPublisher(context: PeerContext, log: RoomLog, wake: () => 
     draft.changes.push({ kind: 'move', fromPath: path, toPath, subtree: false });
   }
 
-  /** Conflicts are room data: the local content first goes into the room, so that no copy exists on one disk only. */
-  async function draftVariant(path: RelPath, draft: Draft, options: PublishOptions): Promise<void> {
+  /** Conflicts are room data: the local content first goes into the room, so that no copy exists on one disk only. False: not now. */
+  async function draftVariant(path: RelPath, draft: Draft, options: PublishOptions): Promise<boolean> {
     const row = store.row(path);
     const local = row?.local ?? null;
-    if (row === undefined || local === null || local.kind === 'directory') return;
+    if (row === undefined || local === null || local.kind === 'directory') return true;
     // The room has it already: from a run whose state was lost, or from another device with the same content.
     const known = store.variants(path).find((variant) => sameLocal(local, variant.entry, folder.traits));
     if (known !== undefined) {
       store.setHold(path, { variant: known.id, choice: row.hold?.variant === known.id ? row.hold.choice : null });
-      return;
+      return true;
     }
     let entry: Entry;
     if (local.kind === 'file') {
       const content = await contentFor(path, local, draft, options, null);
-      if (content === null) {
-        draft.isIncomplete = true;
-        return;
-      }
+      if (content === null) return false;
       entry = { kind: 'file', content, ...modeOf(local) };
     } else entry = { kind: 'symlink', target: local.target };
     draft.changes.push({
@@ -434,6 +458,7 @@ export function createPublisher(context: PeerContext, log: RoomLog, wake: () => 
       mtimeMs: local.kind === 'file' ? Math.round(local.mtimeMs) : 0,
       baseDigest: row.base?.kind === 'file' ? row.base.content.digest : null,
     });
+    return true;
   }
 
   async function append(draft: Draft, options: PublishOptions): Promise<PublishOutcome> {
@@ -550,12 +575,13 @@ export function createPublisher(context: PeerContext, log: RoomLog, wake: () => 
   return {
     publish,
     uploading: (path) => uploads.has(path),
+    endOutdated,
     get uploadsUnderWay() {
       return uploads.size;
     },
     uploadsEnded: () => uploadQueue,
     abortUploads: () => {
-      for (const abort of uploads.values()) abort.abort();
+      for (const { abort } of uploads.values()) abort.abort();
     },
   };
 }

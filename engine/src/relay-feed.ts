@@ -28,6 +28,8 @@ export interface RelayFeed {
   readonly session: RoomSession | null;
   /** The session while it answers, not only while it is connected. */
   answering(): RoomSession | null;
+  /** The same for work beside the loop: what it waits for ends with no turn. */
+  lasting(): RoomSession | null;
   /** The session ended under a request. */
   dropSession(): void;
   readonly offlineReason: string;
@@ -65,6 +67,7 @@ export function createRelayFeed(parts: PeerParts, options: RelayFeedOptions): Re
   const { onNews } = options;
   let link: RoomLink | null = null;
   let session: RoomSession | null = null;
+  let lasting: RoomSession | null = null;
   let responsive = false;
   let offlineReason = 'not connected yet';
   let refusal: Halt | null = null;
@@ -81,6 +84,7 @@ export function createRelayFeed(parts: PeerParts, options: RelayFeedOptions): Re
       {
         known: () => parts.store.head(),
         onOnline: (next) => {
+          lasting = next;
           session = options.asTurnsSeeIt(next);
           responsive = true;
           refusal = null;
@@ -158,6 +162,7 @@ export function createRelayFeed(parts: PeerParts, options: RelayFeedOptions): Re
       return session;
     },
     answering: () => (responsive ? session : null),
+    lasting: () => (responsive && session !== null ? lasting : null),
     dropSession: () => {
       session = null;
       responsive = false;

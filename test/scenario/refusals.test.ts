@@ -102,6 +102,29 @@ describe('a full relay', () => {
   });
 });
 
+test('what another machine did meanwhile is refused no more: the close of a conflict', async () => {
+  const [a, b] = [world.person('a', { policy: 'ask' }), world.person('b', { policy: 'ask' })];
+  a.user.write('x.txt', '0');
+  a.start();
+  await world.quiet();
+  b.start();
+  await world.quiet();
+  world.relay.goesAway();
+  a.user.write('x.txt', 'by a');
+  b.user.write('x.txt', 'by b');
+  await world.clock.advance(1_000);
+  world.relay.returns();
+  await world.quiet();
+  world.relay.refuses = (request) => (request === 'append' ? refusal('overQuota') : undefined);
+  void a.peer.resolve('x.txt', 'both');
+  await world.until('said', () => a.state()?.code === 'relay-full');
+  world.relay.refuses = () => undefined;
+  void b.peer.resolve('x.txt', 'mine');
+  await world.until('resolved there', () => b.store.openVariants().length === 0, 400);
+  await world.quiet();
+  expect(a.state()?.state).toBe('idle');
+});
+
 describe('a relay that fails', () => {
   test('appends that it cannot store: said, not remembered for ever, and sent when it can', async () => {
     const [a, b] = await pair({ 'k.txt': 'k' });

@@ -183,10 +183,11 @@ export function createApplier(context: PeerContext): Applier {
     staged: ReadonlyMap<RelPath, string>,
     { staged: beside }: ApplyOptions,
   ): void {
+    const intended = new Set(store.intents().map(({ stagedName }) => stagedName));
     for (const step of steps) {
       if (step.kind !== 'apply' || step.to?.kind !== 'file') continue;
       const stagedName = staged.get(step.path);
-      if (stagedName === undefined || beside.has(step.path)) continue;
+      if (stagedName === undefined || beside.has(step.path) || intended.has(stagedName)) continue;
       shelf.keep({ path: step.path, stagedName }, step.to.content.digest);
     }
   }

@@ -143,6 +143,35 @@ describe('what may run', () => {
     expect([...schedule.due(400, situation)]).toEqual(['paths', 'all', 'plan']);
   });
 
+  test('work that ran for nothing before it failed is tried again when the back-off is over, too', () => {
+    const schedule = createSchedule();
+    const lastMs = turnForNothing(schedule, situationOf({ roomWaits: true }), 60_000).at(-1) ?? 0;
+    const situation = situationOf({ roomWaits: true });
+    const failsMs = lastMs + schedule.nextDelayMs(lastMs, situation);
+    schedule.input('plan', failsMs);
+    expect(schedule.begin(failsMs, situation).has('plan')).toBe(true);
+    schedule.failed(failsMs, 400);
+    expect(schedule.due(failsMs + 399, situation).has('plan')).toBe(false);
+    expect(schedule.due(failsMs + 400, situation).has('plan')).toBe(true);
+  });
+
+  test('a failure is over when what failed has been done, and not by a turn that could not do it', () => {
+    const schedule = createSchedule();
+    expect(schedule.owes()).toBe(false);
+    schedule.input('plan', 0);
+    schedule.begin(0, situationOf());
+    schedule.failed(0, 400);
+    expect(schedule.owes()).toBe(true);
+    const offline = situationOf({ online: false });
+    schedule.input('root', 500);
+    schedule.begin(500, offline);
+    schedule.ended(500, offline, { fruitless: true });
+    expect(schedule.owes()).toBe(true);
+    schedule.begin(600, situationOf());
+    schedule.ended(600, situationOf(), { fruitless: true });
+    expect(schedule.owes()).toBe(false);
+  });
+
   test('work that a pause cut short is due again after it', () => {
     const schedule = createSchedule();
     schedule.input('all', 0);

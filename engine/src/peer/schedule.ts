@@ -85,8 +85,13 @@ export interface Schedule {
    * What may not run any more was cut short, and keeps its time.
    */
   ended(nowMs: number, situation: Situation, outcome: { readonly fruitless: boolean }): void;
-  /** The turn failed: what was begun is due again, and nothing but what may run while backing off is due for so long. */
+  /**
+   * The turn failed: what was begun is due again as soon as the back-off is over, and until then nothing is but what may run
+   * while backing off.
+   */
   failed(nowMs: number, backOffMs: number): void;
+  /** Some of what failed has not been carried out to its end since: the failure is not over. */
+  owes(): boolean;
   /** How long the loop may sleep. */
   nextDelayMs(nowMs: number, situation: Situation): number;
 }
@@ -105,6 +110,8 @@ export function createSchedule(): Schedule {
   /** Those of them that nothing but the loop itself asked for. */
   let begunByItself: ReadonlySet<Work> = new Set();
   let backOffUntilMs = Number.NEGATIVE_INFINITY;
+  /** What a turn failed with, and no later one has done. */
+  const owed = new Set<Work>();
 
   const isBackingOff = (nowMs: number): boolean => nowMs < backOffUntilMs;
   const earlier = (times: Map<Work, number>, work: Work, atMs: number): void => {
@@ -162,17 +169,24 @@ export function createSchedule(): Schedule {
       for (const work of begun) {
         countRun(work, nowMs, fruitless);
         if (!mayRun(work, situation, false)) earlier(wishedAtMs, work, nowMs);
+        else owed.delete(work);
       }
       begun = new Set();
     },
     failed(nowMs, backOffMs) {
+      backOffUntilMs = nowMs + backOffMs;
       for (const work of begun) {
         countRun(work, nowMs, true);
         earlier(wishedAtMs, work, nowMs);
+        if (backOffMs === 0 || terms[work].whileBackingOff) continue;
+        // The pauses of a failure grow by themselves: fruitless runs before it do not make it wait past them.
+        const againMs = Math.max(backOffUntilMs, nowMs + terms[work].floorMs);
+        notBeforeMs.set(work, Math.min(notBeforeMs.get(work) ?? againMs, againMs));
+        owed.add(work);
       }
       begun = new Set();
-      backOffUntilMs = nowMs + backOffMs;
     },
+    owes: () => owed.size > 0,
     nextDelayMs(nowMs, situation) {
       const backsOff = isBackingOff(nowMs);
       let atMs = nowMs + sleepMsMax;

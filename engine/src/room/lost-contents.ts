@@ -65,7 +65,7 @@ export function createLostContents(context: PeerContext, runBeside: (work: Promi
   }
 
   async function answerOne(id: string): Promise<void> {
-    const session = context.session();
+    const session = context.lastingSession();
     if (session === null) return;
     const content = store.contentByDigest(id as Digest);
     const kept = content === undefined ? store.cachedChunk(id as ChunkId) : undefined;

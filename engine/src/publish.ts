@@ -177,7 +177,7 @@ export function createPublisher(context: PeerContext, log: RoomLog, wake: () => 
   function keep(digest: Digest, content: PreparedContent): void {
     if (prepared.has(digest)) return;
     // Without room for its bytes it is prepared once more where a stale answer asks for them: rarely, and then it is one file's work.
-    if (preparedBytes + weightOf(content) > preparedBytesMax && content.chunks.length > 0) return;
+    if (preparedBytes + weightOf(content) > preparedBytesMax && weightOf(content) > 0) return;
     prepared.set(digest, content);
     preparedBytes += weightOf(content);
   }
@@ -326,8 +326,8 @@ export function createPublisher(context: PeerContext, log: RoomLog, wake: () => 
     if (problem !== null && !isRetryDue(problem, clock.nowMs())) return null;
     let content = prepared.get(local.digest);
     if (content === undefined) {
-      const known = store.contentByDigest(local.digest);
-      if (local.size > largeContentBytesMin && known === undefined) {
+      // Also what the room knows: to be sure of it the file is read, however large it is.
+      if (local.size > largeContentBytesMin) {
         if (!options.whole) {
           if (!uploads.has(path)) startUpload(path, local);
           return null;

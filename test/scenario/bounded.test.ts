@@ -62,6 +62,35 @@ test('a large download that is cut again and again goes on in one place, and fet
   expect(Math.max(...chunks.values())).toBeLessThan(5);
 });
 
+test('a copy of a large file that the room knows is read beside the loop: a save does not wait for it', async () => {
+  const [a, b] = [world.person('a'), world.person('b')];
+  const content = noise(2, 3_000_000);
+  a.user.write('big.bin', content);
+  a.start();
+  b.start();
+  await world.quiet();
+  let opened = 0;
+  let goOn = (): void => {};
+  const held = new Promise<void>((resolve) => {
+    goOn = resolve;
+  });
+  const { openFile } = a.folder;
+  a.folder.openFile = async (path) => {
+    const handle = await openFile(path);
+    if (path !== 'copy.bin' || !('read' in handle)) return handle;
+    opened += 1;
+    // Looked at first, then sent.
+    return opened === 1 ? handle : { ...handle, read: (bytesMax) => held.then(() => handle.read(bytesMax)) };
+  };
+  a.user.write('copy.bin', content);
+  await world.until('sending', () => opened === 2);
+  a.user.write('save.txt', 'saved');
+  await world.until('the save', () => b.user.read('save.txt') === 'saved', 2_000);
+  goOn();
+  await world.quiet();
+  expectSame(b, a);
+});
+
 /** Without git's own files, and without megabytes in a message. */
 function expectSame(one: Person, other: Person): void {
   const shortTree = (person: Person): Record<string, string> =>

@@ -423,6 +423,39 @@ describe('disk', () => {
     expect(a.changes - changes).toBeLessThan(20);
   });
 
+  test('a file with a bad sector hinders no other, and goes out when it can be read (D10)', async () => {
+    const [a, b] = await pair({ 'a.txt': 'old' });
+    let opens = 0;
+    a.folder.before = ({ operation, path }) => {
+      if (operation !== 'openFile' || path !== 'a.txt') return;
+      opens += 1;
+      // The scan reads it yet, the sender does not.
+      if (opens === 2)
+        a.folder.addFault({ operation: 'read', path: 'a.txt', code: 'EIO', times: Number.POSITIVE_INFINITY });
+    };
+    write(a, { 'a.txt': 'new', 'k.txt': 'k' });
+    await world.until('the other', () => b.user.read('k.txt') === 'k', 5_000);
+    await world.until('told', () => a.store.problemRows(10).some(({ path }) => path === 'a.txt'));
+    await world.clock.advance(10_000);
+    expect(a.state()?.code).not.toBe('internal');
+    expect(b.user.read('a.txt')).toBe('old');
+    a.folder.clearFaults();
+    await world.quiet();
+    equal(a, b);
+    expect(a.store.problemRows(10)).toEqual([]);
+  });
+
+  test('a version here that cannot be read is no source for the next one, which arrives all the same (D10)', async () => {
+    const [a, b] = await pair({ 'big.bin': big(1) });
+    b.folder.addFault({ operation: 'read', path: 'big.bin', code: 'EIO', times: Number.POSITIVE_INFINITY });
+    write(a, { 'big.bin': `${big(1)}${big(2)}` });
+    await world.until('it', () => b.user.read('big.bin') === a.user.read('big.bin'));
+    expect(b.folder.faultsMet).toBeGreaterThan(0);
+    b.folder.clearFaults();
+    await world.quiet();
+    equal(a, b);
+  });
+
   test('an edit in the window between scan and replace is kept (F22)', async () => {
     const [a, b] = await pair({ 'a.txt': 'old\n' });
     b.folder.before = ({ operation, path }) => {

@@ -1,7 +1,7 @@
-/** Finds chunks in files that lie on this disk, so that they need not be fetched (F16). */
+/** Finds chunks in files that lie on this disk, so that they need not be fetched (F16). One that cannot be read is no source. */
 import type { ChunkId } from '@driftless/protocol';
 import { createChunker } from '../core/chunker.ts';
-import type { Folder, ReadHandle } from '../ports/folder.ts';
+import { type Folder, FolderError, type ReadHandle } from '../ports/folder.ts';
 import { type ContentsParts, readBytes } from './content-types.ts';
 
 /** Where the wanted chunks lie in a local file, found by cutting it as the room does. */
@@ -27,27 +27,45 @@ export function createLocalChunkFinder({ cipher, pause }: Pick<ContentsParts, 'c
         at += chunk.length;
       }
     };
-    for (;;) {
-      const bytes = await handle.read(readBytes);
-      if (bytes.length === 0) break;
-      take(cutter.push(bytes));
-      await pause();
+    try {
+      for (;;) {
+        const bytes = await handle.read(readBytes);
+        if (bytes.length === 0) break;
+        take(cutter.push(bytes));
+        await pause();
+      }
+      const last = cutter.finish();
+      if (last !== null) take([last]);
+      return { handle, bytesById };
+    } catch (error) {
+      await handle.close();
+      if (error instanceof FolderError) return { handle: null, bytesById };
+      throw error;
     }
-    const last = cutter.finish();
-    if (last !== null) take([last]);
-    return { handle, bytesById };
   }
 
   async function fromSources(sources: readonly LocalChunks[], id: ChunkId): Promise<Uint8Array | undefined> {
     for (const source of sources) {
       const range = source.bytesById.get(id);
       if (range === undefined || source.handle === null) continue;
-      const bytes = await source.handle.readAt(range.start, range.length);
+      const bytes = await readAt(source.handle, range);
       // The file may have changed since it was indexed.
-      if (cipher.chunkId(bytes) === id) return bytes.slice();
+      if (bytes !== null && cipher.chunkId(bytes) === id) return bytes.slice();
     }
     return undefined;
   }
 
   return { indexChunks, fromSources };
+}
+
+async function readAt(
+  handle: ReadHandle,
+  { start, length }: { readonly start: number; readonly length: number },
+): Promise<Uint8Array | null> {
+  try {
+    return await handle.readAt(start, length);
+  } catch (error) {
+    if (error instanceof FolderError) return null;
+    throw error;
+  }
 }

@@ -5,7 +5,7 @@
 import { bytesToHex, concatBytes, type RelPath } from '@driftless/protocol';
 import { createChunker } from '../core/chunker.ts';
 import { fingerprintOf } from '../core/fingerprint.ts';
-import type { PathProblem } from '../ports/folder.ts';
+import { FolderError, type PathProblem } from '../ports/folder.ts';
 import { type ContentsParts, type LocalFile, type Moved, readBytes } from './content-types.ts';
 
 export type VerifiedReader = ReturnType<typeof createVerifiedReader>;
@@ -35,6 +35,11 @@ export function createVerifiedReader({ folder, store, cipher, hashing, pause, on
     return null;
   }
 
+  /** Reads the file to its end and keeps nothing of it: null when it is exactly what `local` says. Errors: those of the signal. */
+  async function check(path: RelPath, local: LocalFile, signal: AbortSignal): Promise<Moved | PathProblem | null> {
+    return readVerified(path, local, async () => signal.throwIfAborted());
+  }
+
   async function readVerified(
     path: RelPath,
     local: LocalFile,
@@ -43,7 +48,8 @@ export function createVerifiedReader({ folder, store, cipher, hashing, pause, on
     const handle = await folder.openFile(path);
     if ('kind' in handle) return handle.kind === 'absent' ? { kind: 'moved' } : handle;
     try {
-      if (fingerprintOf(await handle.stat()) !== local.fingerprint) return { kind: 'moved' };
+      const asScanned = async (): Promise<boolean> => fingerprintOf(await handle.stat()) === local.fingerprint;
+      if (!(await asScanned())) return { kind: 'moved' };
       const hash = hashing.createSha256();
       for (;;) {
         const bytes = await handle.read(readBytes);
@@ -52,10 +58,14 @@ export function createVerifiedReader({ folder, store, cipher, hashing, pause, on
         await onBytes(bytes);
         await pause();
       }
-      if (fingerprintOf(await handle.stat()) !== local.fingerprint) return { kind: 'moved' };
+      if (!(await asScanned())) return { kind: 'moved' };
       if (bytesToHex(hash.digest()) === local.digest) return null;
       distrust(path, local);
       return { kind: 'moved' };
+    } catch (error) {
+      // A bad sector, or a stale handle of a network disk, concerns this path alone (D10, M9).
+      if (error instanceof FolderError) return error.problem;
+      throw error;
     } finally {
       await handle.close();
     }
@@ -72,5 +82,5 @@ export function createVerifiedReader({ folder, store, cipher, hashing, pause, on
     onDistrusted(path);
   }
 
-  return { readWhole, readChunks };
+  return { readWhole, readChunks, check };
 }

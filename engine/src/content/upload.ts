@@ -11,7 +11,7 @@ const uploadWindowBytes = 2 * 1024 * 1024;
 
 export function createUploader(
   { store, cipher }: ContentsParts,
-  { readChunks }: VerifiedReader,
+  { readChunks, check }: VerifiedReader,
   { sealRefs }: ContentSealer,
 ) {
   /** A chunk that the relay did not take: asked with alone before anything is read, cut and sealed for it again. */
@@ -31,8 +31,10 @@ export function createUploader(
     options: UploadOptions,
   ): Promise<PrepareOutcome> {
     const known = store.contentByDigest(local.digest);
-    if (known !== undefined && known.epoch === cipher.epoch && options.evenIfKnown !== true)
-      return { kind: 'prepared', prepared: { content: known, chunks: [], ids: [], bytes: null } };
+    if (known !== undefined && known.epoch === cipher.epoch && options.evenIfKnown !== true) {
+      const otherwise = await check(path, local, options.signal);
+      return otherwise ?? { kind: 'prepared', prepared: { content: known, chunks: [], ids: [], bytes: null } };
+    }
     await askAgain(session, options.signal);
     const ids: ChunkId[] = [];
     let window: SealedChunk[] = [];

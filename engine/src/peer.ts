@@ -54,6 +54,7 @@ import { createPause } from './pause.ts';
 import { createCommands } from './peer/commands.ts';
 import { createFreshSaves } from './peer/fresh-saves.ts';
 import { createGivingWay } from './peer/giving-way.ts';
+import { createJoinJudgements } from './peer/join-judgements.ts';
 import { createJoinLineEnds } from './peer/join-line-ends.ts';
 import {
   allPendingRows,
@@ -300,6 +301,7 @@ export function createPeer(given: PeerParts): Peer {
   });
   const conflicts = createConflictKeeper(context);
   const lineEnds = createJoinLineEnds(context);
+  const judgements = createJoinJudgements(store, parts.hashing.sha256);
   const large = createLargeReads({
     folder,
     hashing: parts.hashing,
@@ -726,18 +728,8 @@ export function createPeer(given: PeerParts): Peer {
     ) {
       deletions.nothingLeft();
       nothingExtra();
-      // What still fails is tried again later: it is no part of the join any more.
-      if (store.setting('join') !== undefined) {
-        store.setSetting('join', null);
-        store.setSetting(youngerLog, null);
-        const count = lineEnds.end();
-        if (count > 0)
-          parts.onEvent({
-            event: 'note',
-            path: '',
-            note: `joined: ${count} ${count === 1 ? 'file' : 'files'} took the room's line ends; what was here lies in .driftless/trash for 30 days. With "* text=auto eol=lf" in .gitattributes, git checks out the same bytes everywhere`,
-          });
-      }
+      if (store.setting('join') !== undefined) await endJoin();
+      judgements.forgetSettled();
       await afterwards(current);
       return;
     }
@@ -749,7 +741,7 @@ export function createPeer(given: PeerParts): Peer {
       view: store,
       traits: folder.traits,
       mergeable: mayMerge,
-      ...(store.setting('join') === undefined ? {} : { superseded: supersededAtJoin(joinOptions()) }),
+      superseded: store.setting('join') === undefined ? judgements.supersededSince() : supersededAtJoin(joinOptions()),
       settled: isSettled,
     });
     if (isLargePlan) await breathe();
@@ -763,6 +755,7 @@ export function createPeer(given: PeerParts): Peer {
     });
     for (const { path, note } of plan.notes) parts.onEvent({ event: 'note', path, note });
     const clashes = await applyDisk(plan, rowOf);
+    judgements.forgetSettled();
     if (context.session() !== current) return;
     if (ignoreFiles.length > 0) {
       // One that both sides changed, and that cannot be united, is published as any conflict.
@@ -777,6 +770,24 @@ export function createPeer(given: PeerParts): Peer {
     if (context.session() !== current) return;
     await settleConflicts(current);
     await afterwards(current);
+  }
+
+  async function endJoin(): Promise<void> {
+    // What still fails is tried again later, as it was judged.
+    const left = breathing(allPendingRows(store, Number.MAX_SAFE_INTEGER), breathe);
+    const judged = await judgements.judge(left, joinOptions());
+    store.transaction(() => {
+      judgements.keep(judged);
+      store.setSetting('join', null);
+      store.setSetting(youngerLog, null);
+    });
+    const count = lineEnds.end();
+    if (count === 0) return;
+    parts.onEvent({
+      event: 'note',
+      path: '',
+      note: `joined: ${count} ${count === 1 ? 'file' : 'files'} took the room's line ends; what was here lies in .driftless/trash for 30 days. With "* text=auto eol=lf" in .gitattributes, git checks out the same bytes everywhere`,
+    });
   }
 
   /** All that an ignore file is about is judged again. */
@@ -1232,6 +1243,7 @@ export function createPeer(given: PeerParts): Peer {
       feed.trustNextKey();
     }
     rememberHowItJoins(store, parts);
+    judgements.forgetSettled();
   }
 
   async function startUp(): Promise<void> {

@@ -29,7 +29,7 @@ export interface DecideOptions {
   readonly traits: FolderTraits;
   /** Whether both sides' contents may be merged. Asked only when both changed a file that has a base, or an ignore file. */
   readonly mergeable: (row: Row) => boolean;
-  /** At a join: the local content is one that the room has had and replaced, so it counts as unchanged (first-join.ts). */
+  /** At a join, and until that is settled: the local content is one that the room has had and replaced, so it counts as unchanged (first-join.ts). */
   readonly superseded?: (row: Row) => boolean;
 }
 

@@ -4,7 +4,8 @@
  * a conflict. But a text that differs in line ends only takes the room's; its own bytes lie in the trash. Else nothing is
  * overwritten, and nothing deleted but what a tombstone names, on a re-join, to the trash.
  *
- * `supersededAtJoin` is given to reconcile while a join lasts; everything else follows from the table with an empty base.
+ * `supersededAtJoin` is given to reconcile while a join lasts, and afterwards what it said of each file that could not be
+ * replaced yet (peer/join-judgements.ts); everything else follows from the table with an empty base.
  */
 import type { RelPath } from '@driftless/protocol';
 import { liveEntry, sameLocal } from './entry-encoding.ts';

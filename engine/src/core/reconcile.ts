@@ -32,7 +32,7 @@ export interface ReconcileInput {
   readonly traits: FolderTraits;
   /** Whether both sides' contents may be merged line by line. */
   readonly mergeable: (row: Row) => boolean;
-  /** Only while a join lasts: see first-join.ts. */
+  /** What a join judges, or judged: see first-join.ts. */
   readonly superseded?: (row: Row) => boolean;
   /** False: the path is still changing on disk and gets no step (rule FAST2). */
   readonly settled?: (path: RelPath) => boolean;

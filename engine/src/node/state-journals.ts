@@ -2,7 +2,7 @@
  * The journals that make every crash unambiguous (rules SENT, INTENT, DISK4), and the settings of the link. Each row
  * carries a checksum: acting on noise would be worse than a re-join (P10).
  */
-import type { RecordId, RelPath, Variant } from '@driftless/protocol';
+import type { Digest, RecordId, RelPath, Variant } from '@driftless/protocol';
 import type { Intent, SentAppend, TrashRow } from '../ports/state-store.ts';
 import { checksum } from './checksum.ts';
 import type { SqlDb, SqlStatement } from './sql-db.ts';
@@ -38,6 +38,12 @@ export function createStateJournals(db: SqlDb, transactions: Transactions) {
   const settings = createBodies(db, { table: 'settings', key: 'name', body: 'value' });
   const intents = createBodies(db, { table: 'intents', key: 'path', body: 'body' });
   const trash = createBodies(db, { table: 'trash', key: 'name', body: 'body' });
+  const superseded = createBodies(db, { table: 'superseded', key: 'path', body: 'body' });
+  const clearSuperseded = db.prepare('DELETE FROM superseded');
+  // A path that is out of scope is neither: nobody knows what it holds now.
+  const selectSettledSuperseded = db.prepare<{ readonly path: string }>(
+    'SELECT path FROM superseded LEFT JOIN tree USING (path) WHERE tree.path IS NULL OR base IS NOT NULL OR (scope = 0 AND local IS NULL)',
+  );
 
   const sentColumns = 'id, height, record, outcome, variants, sum';
   const insertSent = db.prepare(`INSERT OR REPLACE INTO sent (${sentColumns}) VALUES (?, ?, ?, ?, ?, ?)`);
@@ -88,6 +94,23 @@ export function createStateJournals(db: SqlDb, transactions: Transactions) {
     },
     trash: (): TrashRow[] => trash.all().map(({ body }) => parseJson(body) as TrashRow),
     deleteTrash: (name: string): void => transactions.run(() => trash.delete(name)),
+
+    superseded: (): ReadonlyMap<RelPath, Digest> =>
+      new Map(superseded.all().map(({ name, body }) => [name as RelPath, body as Digest])),
+    replaceSuperseded(all: ReadonlyMap<RelPath, Digest>): void {
+      transactions.run(() => {
+        clearSuperseded.run();
+        for (const [path, digest] of all) superseded.put(path, digest);
+      });
+    },
+    forgetSettledSuperseded(): boolean {
+      const settled = selectSettledSuperseded.all();
+      if (settled.length === 0) return false;
+      transactions.run(() => {
+        for (const { path } of settled) superseded.delete(path);
+      });
+      return true;
+    },
   };
 }
 

@@ -126,8 +126,14 @@ CREATE INDEX tree_arriving ON tree (path) WHERE pending = 1 AND local IS NULL AN
 CREATE INDEX tree_gone ON tree (path) WHERE pending = 1 AND base IS NOT NULL AND (local IS NULL OR remote IS NULL OR substr(remote, 1, 1) = x'05');
 `;
 
+/** What a join found outdated and could not replace at once: `body` is the digest of what is here (core/first-join.ts). */
+const superseded = `
+CREATE TABLE superseded (path TEXT NOT NULL PRIMARY KEY, body TEXT NOT NULL, sum INTEGER NOT NULL) STRICT, WITHOUT ROWID;
+`;
+
 export const stateMigrations: readonly Migration[] = [
   (db) => db.exec(tables),
   (db) => db.exec(privateFiles),
   (db) => db.exec(arrivingAndGone),
+  (db) => db.exec(superseded),
 ];

@@ -219,6 +219,13 @@ export interface StateStore extends RowView {
   trash(): TrashRow[];
   deleteTrash(name: string): void;
 
+  /** What a join left undone: by path, the digest of a content here that counts as unchanged (core/first-join.ts). */
+  superseded(): ReadonlyMap<RelPath, Digest>;
+  /** In place of all that were there. */
+  replaceSuperseded(all: ReadonlyMap<RelPath, Digest>): void;
+  /** Forgets those that are agreed on or gone by now; whether there were any. */
+  forgetSettledSuperseded(): boolean;
+
   // ── caches: may be emptied at any time without harm ──
   /** Plain base contents of mergeable files (rule BASE), compressed inside. */
   cacheContent(digest: Digest, bytes: Uint8Array, nowMs: number): void;

@@ -442,6 +442,7 @@ export function createPublisher(context: PeerContext, log: RoomLog, wake: () => 
     // The room has it already: from a run whose state was lost, or from another device with the same content.
     const known = store.variants(path).find((variant) => sameLocal(local, variant.entry, folder.traits));
     if (known !== undefined) {
+      store.setProblem(path, null);
       store.setHold(path, { variant: known.id, choice: row.hold?.variant === known.id ? row.hold.choice : null });
       return true;
     }

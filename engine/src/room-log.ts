@@ -296,6 +296,8 @@ export function createRoomLog(context: PeerContext): RoomLog {
       store.setProblem(path, null);
     }
     for (const variant of variants) {
+      // What it failed for before is over: a refusal of it would be shown for ever.
+      store.setProblem(variant.path, null);
       const hold = store.row(variant.path)?.hold ?? null;
       store.setHold(variant.path, { variant: variant.id, choice: hold?.variant === variant.id ? hold.choice : null });
     }

@@ -97,7 +97,7 @@ describe('a turn that gives way to a command', () => {
 describe('a large file that is being sent and is not wanted any more makes way for the next', () => {
   const table: readonly (readonly [string, (a: Person) => void, string | undefined])[] = [
     ['it is deleted', (a) => a.user.remove('big.bin'), undefined],
-    ['it is another by now', (a) => a.user.write('big.bin', 'small by now'), 'small by now'],
+    ['it is another by now', (a) => a.user.replace('big.bin', 'small by now'), 'small by now'],
   ];
   for (const [name, act, after] of table)
     test(name, async () => {
@@ -124,53 +124,37 @@ describe('a large file that is being sent and is not wanted any more makes way f
     });
 });
 
-describe('answers to conflicts', () => {
-  async function conflicts(size: (text: string) => string): Promise<readonly [Person, Person]> {
+describe('sides of conflicts', () => {
+  const sizesAt = (person: Person): Readonly<Record<string, number>> =>
+    Object.fromEntries(
+      person.store
+        .openVariants()
+        .map(({ path, entry }) => [path, entry.kind === 'file' ? entry.content.size : 0] as const)
+        .sort(),
+    );
+
+  test('a large one, or one that the relay refuses, holds back neither saves nor other conflicts', async () => {
     const [a, b] = await pair({ policy: 'ask' });
     world.relay.goesAway();
     for (const path of ['x.txt', 'y.txt']) {
       a.user.write(path, 'by a\n');
-      b.user.write(path, path === 'x.txt' ? size('by b\n') : 'by b\n');
+      b.user.write(path, 'by b\n');
     }
     await world.clock.advance(1_000);
     world.relay.returns();
     await world.quiet();
     expect(a.state()).toMatchObject({ state: 'conflict', conflicts: 2 });
-    return [a, b];
-  }
-  const openAt = (person: Person): readonly string[] => person.store.openVariants().map(({ path }) => path);
-
-  test('one copy that cannot be read does not hold back the others', async () => {
-    const [a, b] = await conflicts((text) => text);
-    const { openFile } = a.folder;
-    a.folder.openFile = async (path) =>
-      path.startsWith('x.conflict-')
-        ? { kind: 'problem', code: 'EACCES', reason: 'no access', diskFull: false }
-        : openFile(path);
-    for (const path of ['x.txt', 'y.txt']) void a.peer.resolve(path, 'both');
-    await world.until('the other', () => openAt(b).length === 1);
-    expect(openAt(b)).toEqual(['x.txt']);
-    expect(Object.keys(b.user.tree()).filter((path) => path.startsWith('y.conflict-'))).toHaveLength(1);
-    a.folder.openFile = openFile;
-    await world.until('both', () => openAt(b).length === 0, 120_000);
+    const holder = b.store.heldRows().some(({ hold }) => hold?.variant != null) ? b : a;
+    world.relay.refuses = (request) =>
+      request === 'put' ? new RequestRefused(closeCodes.overQuota.code, 'for a test') : undefined;
+    holder.user.write('x.txt', noise(3, 1_500_000));
+    holder.user.write('y.txt', 'once more\n');
+    await world.until('the small one', () => sizesAt(a)['y.txt'] === 10 && sizesAt(b)['y.txt'] === 10, 10_000);
+    expect(sizesAt(a)).toEqual({ 'x.txt': 5, 'y.txt': 10 });
+    world.relay.refuses = () => undefined;
+    await world.until('the large one', () => sizesAt(a)['x.txt'] === 1_500_000 && sizesAt(b)['x.txt'] === 1_500_000);
     await world.quiet();
-    expect(b.user.tree()).toEqual(a.user.tree());
-  });
-
-  test('a large side is sent beside the saves, and beside the other answers', async () => {
-    const [a, b] = await conflicts((text) => text + noise(3, 1_500_000));
-    let isSilent = false;
-    world.relay.refuses = (request) => {
-      if (request !== 'put' || !isSilent) return undefined;
-      return new RequestRefused(closeCodes.overQuota.code, 'for a test');
-    };
-    isSilent = true;
-    for (const path of ['x.txt', 'y.txt']) void a.peer.resolve(path, 'both');
-    await world.until('the other', () => openAt(b).every((path) => path === 'x.txt'));
-    isSilent = false;
-    await world.until('both', () => openAt(b).length === 0, 120_000);
-    await world.quiet();
-    expect(b.user.tree()).toEqual(a.user.tree());
+    expect(a.state()).toMatchObject({ state: 'conflict', conflicts: 2 });
   });
 });
 

@@ -75,13 +75,13 @@ export function createDeletionHold(
 
   /** What an earlier run held is held on, although what is left of that burst may be too little to be asked about. */
   function goOn(source: Source, guard: DeletionGuard, isOpen: (path: RelPath) => boolean): void {
-    for (const { subjects, wentEarlier = 0 } of holds.of(source)) {
+    for (const { subjects, wentEarlier = 0, filesBefore = 0 } of holds.of(source)) {
       const vanished = subjects.flatMap((path): FileFact[] => {
         const base = isOpen(path as RelPath) ? store.row(path as RelPath)?.base : null;
         return base?.kind === 'file' ? [{ path: path as RelPath, digest: base.content.digest }] : [];
       });
       guard.note({ vanished, appeared: [] }, clock.monotonicMs());
-      guard.goOn(wentEarlier);
+      guard.asked({ filesBefore, wentEarlier });
     }
   }
 
@@ -185,7 +185,8 @@ export function createDeletionHold(
     if (!isGrowing) growing.released();
     if (!isGrowing && !wasShown) parts.onEvent({ event: 'problem', path: '', reason });
     isOutgoingHeld = true;
-    outgoing.keep(true);
+    if (isGrowing) outgoing.keep(true);
+    else outgoing.asked({ filesBefore });
     holds.set('deletions-outgoing', [
       {
         code: 'mass-deletion-held',
@@ -193,6 +194,7 @@ export function createDeletionHold(
         next: `bring them back, or: driftless confirm ${parts.dir}`,
         subjects: unconfirmed,
         wentEarlier: Math.max(0, files - stillGone.length),
+        filesBefore,
         isGrowing,
       },
     ]);
@@ -275,8 +277,10 @@ export function createDeletionHold(
     const unconfirmed = toGo.filter((path) => !holds.isConfirmed('deletions-incoming', path));
     if (verdict.kind !== 'held' || unconfirmed.length === 0) return releaseIncoming(disk);
     const waitMs = isShown('deletions-incoming') ? 0 : growingIncoming.waitMs(toGo.length, nowMs, { isHeld: true });
-    if (waitMs === 0) growingIncoming.released();
-    incoming.keep(true);
+    if (waitMs === 0) {
+      growingIncoming.released();
+      incoming.asked({ filesBefore: verdict.filesBefore });
+    } else incoming.keep(true);
     const author = authorsOf(unconfirmed);
     holds.set('deletions-incoming', [
       {
@@ -286,6 +290,7 @@ export function createDeletionHold(
         subjects: unconfirmed,
         author,
         wentEarlier: Math.max(0, verdict.files - toGo.length),
+        filesBefore: verdict.filesBefore,
         isGrowing: waitMs > 0,
       },
     ]);

@@ -175,6 +175,77 @@ test('what was held and came back while nothing ran is held no more', async () =
   expect(filesOf(b)).toBe(300);
 });
 
+const newcomers = (person: Person, name: string): void => {
+  for (let index = 0; index < 400; index += 1) person.user.write(`${name}/n${index}.new`, `${name} ${index}\n`);
+};
+
+// With 400 newcomers that everybody has by then, 250 files are less than half.
+for (const whom of ['sender', 'receiver'] as const)
+  for (const when of ['in the same burst', 'a minute later', 'while it is away'] as const)
+    test(`what is held at the ${whom} stays held when newcomers come ${when} and it is stopped and killed`, async () => {
+      const a = world.person('a', { allowMassDelete: whom === 'receiver' });
+      for (let index = 0; index < 300; index += 1) a.user.write(pathOf(index), `text ${index}\n`);
+      a.start();
+      await world.quiet();
+      const b = await join('b');
+      const holder = whom === 'sender' ? a : b;
+      if (when === 'in the same burst') newcomers(a, 'vendor');
+      remove(a, 0, 250);
+      await world.until('held', () => isHeldAt(holder));
+      if (when === 'a minute later') {
+        await world.clock.advance(60_000);
+        newcomers(a, 'vendor');
+      }
+      await world.clock.advance(30_000);
+      const [before] = await holder.peer.holds();
+      for (const ending of ['stopped', 'killed']) {
+        if (ending === 'stopped') await holder.stop();
+        else holder.kill();
+        if (when === 'while it is away') newcomers(holder, ending);
+        holder.start();
+        await world.clock.advance(60_000);
+        expect(isHeldAt(holder)).toBe(true);
+        expect(await holder.peer.holds()).toEqual([before]);
+        expect(filesOf(b)).toBe(300);
+      }
+      void holder.peer.confirm();
+      if (whom === 'sender') {
+        await world.until('asked there, or done', () => isHeldAt(b) || filesOf(b) === 50);
+        if (isHeldAt(b)) void b.peer.confirm();
+      }
+      await world.quiet();
+      expect(b.user.tree()).toEqual(a.user.tree());
+      expect(filesOf(b)).toBe(50);
+    });
+
+for (const whom of ['sender', 'receiver'] as const)
+  test(`of what is held at the ${whom} some comes back: the rest is held on, also by the next run`, async () => {
+    const a = world.person('a', { allowMassDelete: whom === 'receiver' });
+    for (let index = 0; index < 300; index += 1) a.user.write(pathOf(index), `text ${index}\n`);
+    a.start();
+    await world.quiet();
+    const b = await join('b');
+    const holder = whom === 'sender' ? a : b;
+    remove(a, 0, 250);
+    await world.until('held', () => isHeldAt(holder));
+    const bringBack = (from: number, to: number): void => {
+      for (let index = from; index < to; index += 1) a.user.write(pathOf(index), `text ${index}\n`);
+    };
+    bringBack(0, 150);
+    await world.clock.advance(60_000);
+    expect(await holder.peer.holds()).toMatchObject([{ kind: 'deletions', count: 100 }]);
+    holder.kill();
+    bringBack(150, 200);
+    holder.start();
+    await world.clock.advance(60_000);
+    expect(await holder.peer.holds()).toMatchObject([{ kind: 'deletions', count: 50 }]);
+    expect(filesOf(b)).toBe(300);
+    bringBack(200, 250);
+    await world.quiet();
+    expect(await holder.peer.holds()).toEqual([]);
+    expect(filesOf(b)).toBe(300);
+  });
+
 for (const whom of ['sender', 'receiver'] as const)
   for (const point of [1, 2, 3, 5, 8])
     test(`the ${whom} is killed ${point} changes after the confirmation: nobody is asked again`, async () => {

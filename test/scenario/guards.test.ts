@@ -178,21 +178,25 @@ for (const flag of ['--no-sparse-index', '--sparse-index'])
     expect(await a.control.holds()).toMatchObject([{ kind: 'deletions', direction: 'outgoing', count: 300 }]);
   });
 
-test('a commit of what is left after a held deletion is no confirmation of it', async () => {
-  const a = await world.share('a', { files: { 'readme.md': 'hello\n' } });
-  makeTwoBranches(a, '');
-  const b = await world.join('b', a.invite, { allowMassDelete: true });
-  await b.until('all files', () => textFilesOf(b) === 301);
-  await world.settled(a, b);
-  for (let index = 0; index < 7; index += 1) rmSync(path.join(a.dir, `dir${index}`), { recursive: true });
-  await halted(a, 'mass-deletion-held');
-  git(a.dir, 'add', '-A');
-  git(a.dir, 'commit', '-qm', 'three');
-  a.write('beside.txt', 'goes on\n');
-  await b.until('the rest goes on', () => existsSync(path.join(b.dir, 'beside.txt')));
-  expect(textFilesOf(b)).toBe(302);
-  expect(a.state()?.code).toBe('mass-deletion-held');
-});
+for (const when of ['while it runs', 'while it is away'])
+  test(`a commit of what is left after a held deletion is no confirmation of it (${when})`, async () => {
+    const a = await world.share('a', { files: { 'readme.md': 'hello\n' } });
+    makeTwoBranches(a, '');
+    const b = await world.join('b', a.invite, { allowMassDelete: true });
+    await b.until('all files', () => textFilesOf(b) === 301);
+    await world.settled(a, b);
+    for (let index = 0; index < 7; index += 1) rmSync(path.join(a.dir, `dir${index}`), { recursive: true });
+    await halted(a, 'mass-deletion-held');
+    const isAway = when === 'while it is away';
+    if (isAway) await a.stop();
+    git(a.dir, 'add', '-A');
+    git(a.dir, 'commit', '-qm', 'three');
+    if (isAway) await a.start();
+    a.write('beside.txt', 'goes on\n');
+    await b.until('the rest goes on', () => existsSync(path.join(b.dir, 'beside.txt')));
+    expect(textFilesOf(b)).toBe(302);
+    expect(a.state()?.code).toBe('mass-deletion-held');
+  });
 
 test('a start without .driftless goes on', async () => {
   const { a, b } = await two({ 'one.txt': '1\n' });

@@ -155,6 +155,24 @@ describe('a burst', () => {
     expect(judgeAt(guard, 100, 0)).toEqual({ kind: 'ok' });
     expect(guard.vanishedPaths(100)).toHaveLength(1);
   });
+  it('is not measured again once somebody was asked: it waits until all of it is back', () => {
+    const guard = createDeletionGuard();
+    guard.note({ ...note, vanished: files(over) }, 0);
+    guard.asked({ filesBefore: over + 10 });
+    expect(judgeAt(guard, burstMs * 9, over * 9)).toEqual({ kind: 'held', files: over, filesBefore: over + 10 });
+    guard.note({ ...note, appeared: files(over - 1) }, burstMs * 10);
+    expect(judgeAt(guard, burstMs * 20, over * 9)).toEqual({ kind: 'held', files: 1, filesBefore: over + 10 });
+    guard.note({ ...note, appeared: files(over) }, burstMs * 20);
+    expect(judgeAt(guard, burstMs * 20, over * 9)).toEqual({ kind: 'ok' });
+  });
+  it('that an earlier run asked about is what that run saw', () => {
+    const guard = createDeletionGuard();
+    guard.note({ ...note, vanished: files(3) }, 0);
+    guard.asked({ filesBefore: 300, wentEarlier: 247 });
+    expect(judgeAt(guard, burstMs * 9, 9_000)).toEqual({ kind: 'held', files: 250, filesBefore: 300 });
+    guard.keep(false);
+    expect(judgeAt(guard, burstMs * 9, 9_000)).toEqual({ kind: 'ok' });
+  });
   it('asks git only above the limit', () => {
     const guard = createDeletionGuard();
     guard.note({ ...note, vanished: files(over) }, 0);

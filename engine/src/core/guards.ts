@@ -146,8 +146,11 @@ export interface DeletionGuard {
   vanishedPaths(nowMs: number): readonly RelPath[];
   /** While it is held, a burst does not end by itself: its rest would be too small to be asked about. */
   keep(isKept: boolean): void;
-  /** Goes on with a burst of an earlier run, of which so many files had gone for good. */
-  goOn(wentEarlier: number): void;
+  /**
+   * Somebody was asked about the burst, in this run or an earlier one: it is kept, and no longer measured. It waits for an answer,
+   * or for its files, however much else comes or returns meanwhile. `wentEarlier`: of its files, those that an earlier run saw go.
+   */
+  asked(facts: { readonly filesBefore: number; readonly wentEarlier?: number }): void;
   /** The user confirmed, or the files came back: the burst is over. */
   clear(): void;
 }
@@ -173,6 +176,8 @@ export function createDeletionGuard({
   let rests = 0;
   let hasAppearedSinceRest = false;
   let isKept = false;
+  /** How many files there were before the burst that somebody was asked about; null: nobody was. */
+  let filesAskedOf: number | null = null;
   let wentEarlier = 0;
 
   const endBurst = (): void => {
@@ -236,6 +241,12 @@ export function createDeletionGuard({
     });
   }
 
+  function stillAsked(filesBefore: number): DeletionVerdict {
+    const goneNow = goneFiles(digestsOf(vanished), digestsOf(appeared));
+    const files = goneNow + wentEarlier;
+    return goneNow === 0 ? { kind: 'ok' } : { kind: 'held', files, filesBefore: Math.max(filesBefore, files) };
+  }
+
   return {
     note(outcome, nowMs) {
       expire(nowMs);
@@ -245,9 +256,10 @@ export function createDeletionGuard({
     },
     judge({ filesNow, nowMs, isHere, explain }) {
       expire(nowMs);
+      if (filesAskedOf !== null) return stillAsked(filesAskedOf);
       // Looked into only where it can matter.
       if (vanished.size + wentEarlier <= deletedFilesMax) return { kind: 'ok' };
-      const reappearedDigests = [...appeared.values()].map(({ digest }) => digest);
+      const reappearedDigests = digestsOf(appeared);
       let worst: DeletionVerdict = { kind: 'ok' };
       for (const moment of moments(filesNow(), isHere)) {
         const verdict = judgeDeletions({ ...moment, reappearedDigests, gitExplains: false });
@@ -265,10 +277,12 @@ export function createDeletionGuard({
     },
     keep: (kept) => {
       isKept = kept;
+      if (!kept) filesAskedOf = null;
     },
-    goOn: (went) => {
+    asked: (facts) => {
       isKept = true;
-      wentEarlier = went;
+      filesAskedOf = facts.filesBefore;
+      wentEarlier = facts.wentEarlier ?? wentEarlier;
     },
     clear,
   };
@@ -284,6 +298,9 @@ interface Appearance {
   /** How many rests there were before it. */
   readonly bornIn: number;
 }
+
+const digestsOf = (facts: ReadonlyMap<RelPath, { readonly digest: Digest }>): readonly Digest[] =>
+  [...facts.values()].map(({ digest }) => digest);
 
 function forgetOldest(paths: Map<RelPath, unknown>): void {
   for (const path of paths.keys()) {

@@ -25,6 +25,8 @@ export interface HoldDraft {
   readonly isGrowing?: boolean;
   /** Of deletions: files of the same burst that had gone for good before it was held. */
   readonly wentEarlier?: number;
+  /** Of deletions: files that were there before the burst, for the next run, which finds more or fewer. */
+  readonly filesBefore?: number;
 }
 
 export interface Held extends Omit<HoldDraft, 'paths'> {

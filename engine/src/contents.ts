@@ -12,7 +12,9 @@ import {
   type ContentsParts,
   type LocalFile,
   largeContentBytesMin,
+  type Moved,
   type PrepareOutcome,
+  type RemakeOptions,
   type StageOptions,
   type StageRequest,
   type UploadOptions,
@@ -25,6 +27,7 @@ import { createLargeStager } from './content/stage-large.ts';
 import { createSmallStager } from './content/stage-small.ts';
 import { createStagedFileWriter } from './content/staged-writer.ts';
 import { createUploader } from './content/upload.ts';
+import type { PathProblem } from './ports/folder.ts';
 import type { RoomSession } from './ports/room-session.ts';
 
 /** Plain bytes of a group of small files held in memory while they are fetched and staged. One is fetched while another is written. */
@@ -53,12 +56,8 @@ export interface Contents {
   stageBytes(path: RelPath, bytes: Uint8Array): Promise<string>;
   /** Takes chunks that came along with a pushed record. */
   takePushed(chunks: readonly SealedChunk[]): void;
-  /** Sealed chunk of these ids made again from files on disk that hold them (rules RB2, GC5). */
-  chunksFromDisk(
-    path: RelPath,
-    local: LocalFile,
-    wanted: ReadonlySet<ChunkId> | 'all',
-  ): Promise<readonly SealedChunk[]>;
+  /** Chunks of a file sealed once more (rules RB2, GC5): whatever its size, only a part is in memory. null: it was what `local` says, to its end. */
+  chunksFromDisk(path: RelPath, local: LocalFile, options: RemakeOptions): Promise<Moved | PathProblem | null>;
   /** As far as they are at hand without disk or relay: sealed ones kept (RB2), or made again from a merge base (BASE). */
   chunksFromCaches(content: Content): readonly SealedChunk[];
 }

@@ -142,6 +142,8 @@ export function createPeer(given: PeerParts): Peer {
   let isJournalSettled = false;
   /** When what could not be settled is tried again: a disk that is away may be back. */
   let settleAgainMs = 0;
+  /** The join whose preview was told: once, however often its turns are cut, and links with them. */
+  let joinTold: string | undefined;
   /** The watcher, the sweep and the link to the relay. */
   let isStarted = false;
   /** The session that the turn under way began with. */
@@ -781,6 +783,7 @@ export function createPeer(given: PeerParts): Peer {
       store.setSetting('join', null);
       store.setSetting(youngerLog, null);
     });
+    joinTold = undefined;
     const count = lineEnds.end();
     if (count === 0) return;
     parts.onEvent({
@@ -815,7 +818,8 @@ export function createPeer(given: PeerParts): Peer {
 
   /** What a first join, or a re-join, is about to do, told before it does anything. */
   async function previewFirstJoin(current: RoomSession): Promise<void> {
-    if (store.setting('join') === undefined) return;
+    const join = store.setting('join');
+    if (join === undefined || join === joinTold) return;
     const pendingRows = (): AsyncIterable<Row> => breathing(allPendingRows(store, Number.MAX_SAFE_INTEGER), breathe);
     await lineEnds.look(pendingRows(), current);
     const preview = await previewJoin(pendingRows(), joinOptions());
@@ -829,6 +833,7 @@ export function createPeer(given: PeerParts): Peer {
       path: '',
       note: `joining: ${equal} equal, ${receive} to receive, ${send} to send, ${update} brought up to date, ${inLineEnds}${trashed} to the trash, ${clashes} conflicts; nothing ${otherLineEnds === 0 ? '' : 'else '}is overwritten`,
     });
+    joinTold = join;
   }
 
   function scopeStep(kind: 'leaves' | 'enters', path: RelPath): void {
@@ -1116,6 +1121,10 @@ export function createPeer(given: PeerParts): Peer {
         return 'again';
       case 'gap':
         feed.caughtUp = false;
+        return 'again';
+      case 'outdated':
+        isFruitful = true;
+        planAgain();
         return 'again';
       case 'refused':
         if (left === null) planAfter(refused('send', outcome.refusal));

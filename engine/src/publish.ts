@@ -33,6 +33,7 @@ import { type PeerContext, RoomHalted } from './peer-context.ts';
 import { RequestRefused, type RoomSession, SessionEnded } from './ports/room-session.ts';
 import type { SentAppend } from './ports/state-store.ts';
 import { createLineEndHint, type Edit, editsMax } from './publish/line-end-hint.ts';
+import { createRefill, type DraftSource } from './publish/refill.ts';
 import type { RoomLog } from './room-log.ts';
 
 /** Prepared small contents are kept over a stale answer, so that the retry only reseals a small body (rule PR2). */
@@ -45,8 +46,6 @@ const draftUploadBytesMax = 8 * 1024 * 1024;
 /** Contents of a record that are kept as merge bases (rule BASE): an edit has few, a git switch is none. */
 const baseFilesMax = 50;
 const baseBytesMax = 8 * 1024 * 1024;
-/** Uploads asked for again when the relay names missing chunks; then the path is shown as a problem. */
-const missingRoundsMax = 3;
 
 export interface PublishOptions {
   readonly session: RoomSession;
@@ -73,6 +72,8 @@ export type PublishOutcome =
   /** `isBehind`: the answer did not hold all records up to the head. */
   | { readonly kind: 'stale'; readonly isBehind: boolean }
   | { readonly kind: 'gap' }
+  /** The relay lost some of it, and this disk does not hold it any more: what is here now is drafted anew. */
+  | { readonly kind: 'outdated' }
   | { readonly kind: 'refused'; readonly refusal: RequestRefused };
 
 export interface Publisher {
@@ -112,6 +113,8 @@ interface Draft {
   readonly uploads: Set<Promise<void>>;
   uploadBytes: number;
   readonly adds: Set<ChunkId>;
+  /** Where `adds` come from: what the relay loses is made again. */
+  readonly sources: DraftSource[];
   readonly paths: { path: RelPath; deleted: boolean }[];
   readonly bases: { digest: Digest; bytes: Uint8Array }[];
   baseBytes: number;
@@ -189,6 +192,13 @@ export function createPublisher(context: PeerContext, log: RoomLog, wake: () => 
     prepared.set(digest, light);
     preparedBytes += weightOf(light) - weightOf(content);
   }
+  /** What it stands for is prepared anew. */
+  function forgetDigest(digest: Digest): void {
+    const content = prepared.get(digest);
+    if (content === undefined) return;
+    prepared.delete(digest);
+    preparedBytes -= weightOf(content);
+  }
   /** What was sent is known to the room now; a large content that was uploaded meanwhile waits for its own record. */
   function forgetPrepared(sent?: readonly { readonly entry: Entry | null }[]): void {
     if (sent === undefined) prepared.clear();
@@ -229,6 +239,7 @@ export function createPublisher(context: PeerContext, log: RoomLog, wake: () => 
       uploads: new Set(),
       uploadBytes: 0,
       adds: new Set(),
+      sources: [],
       paths: [],
       bases: [],
       edits: [],
@@ -354,6 +365,7 @@ export function createPublisher(context: PeerContext, log: RoomLog, wake: () => 
               : [...(store.cachedChunkIds(replaced.digest) ?? []), ...replaced.refs.ids],
           );
     for (const id of content.ids) if (!before.has(id)) draft.adds.add(id);
+    draft.sources.push({ path, local, ids: content.ids });
     const fresh = content.chunks.filter((chunk) => !before.has(chunk.id));
     draft.chunks.push(...fresh);
     draft.chunkBytes += bytesOf(fresh);
@@ -501,7 +513,8 @@ export function createPublisher(context: PeerContext, log: RoomLog, wake: () => 
       variants: applied.variantsOpened,
     };
     store.putSent(sent);
-    for (let round = 0; ; round += 1) {
+    const refill = createRefill(context, { ...options, chunks, sources: draft.sources });
+    for (;;) {
       const answer = await options.session.append(sealed.record, inline).catch(async (error: unknown) => {
         if (error instanceof RequestRefused) await forgetRefused(sent, error, options.session);
         throw error;
@@ -527,10 +540,17 @@ export function createPublisher(context: PeerContext, log: RoomLog, wake: () => 
           store.deleteSent(sent.id);
           throw new RequestRefused(closeCodes.overQuota.code, answer.what);
         case 'missingChunks': {
-          if (round >= missingRoundsMax)
-            throw new Error('the relay keeps asking for chunks that this peer does not have');
-          await refill(answer.ids, chunks, draft, options.session);
-          break;
+          const lost = await refill(answer.ids).catch((error: unknown) => {
+            if (error instanceof RequestRefused) store.deleteSent(sent.id);
+            throw error;
+          });
+          if (lost.length === 0) break;
+          store.deleteSent(sent.id);
+          for (const { source, outcome } of lost) {
+            notPrepared(source.path, outcome);
+            forgetDigest(source.local.digest);
+          }
+          return { kind: 'outdated' };
         }
       }
     }
@@ -546,31 +566,6 @@ export function createPublisher(context: PeerContext, log: RoomLog, wake: () => 
       if (page === null || (page.head?.height ?? 0) >= sent.height) return;
     }
     store.deleteSent(sent.id);
-  }
-
-  /** The relay lost chunks that it was believed to hold: from what is at hand, else from the files themselves. */
-  async function refill(
-    ids: readonly ChunkId[],
-    chunks: readonly SealedChunk[],
-    draft: Draft,
-    session: RoomSession,
-  ): Promise<void> {
-    const wanted = new Set(ids);
-    const give = async (found: readonly SealedChunk[]): Promise<void> => {
-      for (const chunk of found) wanted.delete(chunk.id);
-      if (found.length > 0) await session.put(found);
-    };
-    await give(chunks.filter((chunk) => wanted.has(chunk.id)));
-    for (const id of ids) {
-      const cached = wanted.has(id) ? store.cachedChunk(id) : undefined;
-      if (cached !== undefined) await give([cached]);
-    }
-    // A file at a time: what one holds is all that is in memory.
-    for (const { path } of draft.paths) {
-      if (wanted.size === 0) break;
-      const local = store.row(path)?.local;
-      if (local?.kind === 'file') await give(await contents.chunksFromDisk(path, local, wanted));
-    }
   }
 
   return {

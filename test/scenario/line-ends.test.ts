@@ -1,5 +1,7 @@
 /** Two clones of one repository that differ in line ends (C26): no conflicts at the join, ordinary edits afterwards. */
+import { closeCodes } from '@driftless/protocol';
 import { afterEach, beforeEach, expect, test } from 'vitest';
+import { RequestRefused } from '../../engine/src/ports/room-session.ts';
 import { createSmallWorld, type Person, type SmallWorld } from './small-world.ts';
 
 let world: SmallWorld;
@@ -50,6 +52,35 @@ test.each(['keep-both', 'ask'] as const)(
     expect([a.user.mode('src/f7.txt'), b.user.mode('src/f7.txt')]).toEqual([0o600, 0o600]);
   },
 );
+
+test('what a join is about to do is told once, and rightly, whatever is refused or cut meanwhile', async () => {
+  const [a, b] = [world.person('a'), world.person('b')];
+  for (const [index, path] of ['one.txt', 'two.txt', 'three.txt'].entries()) {
+    a.user.write(path, `${index}\nx\n`);
+    b.user.write(path, crlf(`${index}\nx\n`));
+  }
+  a.start();
+  await world.quiet();
+  let refusals = 0;
+  world.relay.refuses = (request) => {
+    if (request !== 'get' || refusals > 0) return undefined;
+    refusals += 1;
+    return new RequestRefused(closeCodes.overLimit.code, 'for a test');
+  };
+  b.start();
+  let cuts = 0;
+  b.folder.before = ({ operation }) => {
+    if (operation !== 'swapIn' || cuts > 0) return;
+    cuts += 1;
+    world.relay.cut();
+  };
+  await world.until('the line ends of the room', () => b.user.read('two.txt') === '1\nx\n');
+  await world.quiet();
+  expect([refusals, cuts]).toEqual([1, 1]);
+  const told = notesOf(b).filter((note) => note.includes('joining:'));
+  expect(told).toEqual([expect.stringMatching(/3 that differ in line ends only.* 0 conflicts/)]);
+  expect(b.user.tree()).toEqual(a.user.tree());
+});
 
 test('later flips are ordinary edits, and said once', async () => {
   const [a, b] = [world.person('a'), world.person('b')];

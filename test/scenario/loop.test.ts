@@ -186,6 +186,42 @@ describe('what fails in the peer itself', () => {
     expect(starts).toBe(4);
   });
 
+  test.each([
+    ['the state store is full', 'disk-full'],
+    ['its own directory cannot be read', 'internal'],
+  ])('a start while %s', async (reason, code) => {
+    const [a, b] = [world.person('a'), world.person('b')];
+    a.user.write('k.txt', 'k');
+    b.user.write('mine.txt', 'm');
+    a.start();
+    await world.quiet();
+    const { setSetting } = b.store;
+    const isFull = code === 'disk-full';
+    if (isFull)
+      b.store.setSetting = () => {
+        throw new StateStoreError('disk-full', reason);
+      };
+    b.start();
+    if (!isFull) b.folder.addFault({ operation: 'readOwn', code: 'EIO', times: Number.POSITIVE_INFINITY });
+    await world.until('said', () => b.state()?.code === code);
+    await world.clock.advance(60_000);
+    expect(b.state()).toMatchObject({ state: 'error', code });
+    let isAnswered = false;
+    void b.peer
+      .pause()
+      .catch(() => undefined)
+      .then(() => {
+        isAnswered = true;
+      });
+    await world.until('the answer', () => isAnswered, 1_000);
+    b.folder.clearFaults();
+    b.store.setSetting = setSetting;
+    void b.peer.resume();
+    await world.quiet();
+    expect(b.user.tree()).toEqual({ 'k.txt': 'k', 'mine.txt': 'm' });
+    expect(a.user.tree()).toEqual(b.user.tree());
+  });
+
   test('an upload whose failure cannot be written down ends neither the process nor the uploads behind it', async () => {
     const [a, b] = await pair();
     const { setProblem } = a.store;

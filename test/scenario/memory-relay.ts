@@ -182,6 +182,9 @@ export function createMemoryRelay(): MemoryRelay {
           hooks.before('append');
           const checked = checkRecord(record, { room, writerKey: cipher.writerKey });
           if (!checked.ok) throw new RequestRefused(1, checked.error.detail);
+          const coming = new Set(chunks.map(({ id }) => id));
+          const gone = [...relay.lost].filter((id) => checked.value.adds.includes(id) && !coming.has(id));
+          if (gone.length > 0) return { kind: 'missingChunks', request: 0, ids: gone };
           const outcome = await store.append({ room, keys, entry: checked.value, chunks, nowMs });
           if (outcome.kind === 'missing') return { kind: 'missingChunks', request: 0, ids: outcome.ids };
           if (outcome.kind === 'appended') {
@@ -204,8 +207,9 @@ export function createMemoryRelay(): MemoryRelay {
           const held = await store.have(room, ids);
           return ids.map((id, index) => held[index] === true && !relay.lost.has(id));
         }),
-      put: (chunks) =>
-        ask('put', async () => {
+      put: (chunks) => {
+        const ids = chunks.map(({ id }) => id);
+        const act = async (): Promise<void> => {
           hooks.before('put');
           largestPutBytes = Math.max(
             largestPutBytes,
@@ -214,7 +218,9 @@ export function createMemoryRelay(): MemoryRelay {
           const outcome = await store.put({ room, keys, chunks, nowMs });
           for (const { id } of chunks) relay.lost.delete(id);
           if (outcome.kind === 'overQuota') throw new RequestRefused(closeCodes.overQuota.code, outcome.what);
-        }),
+        };
+        return ask('put', act, ids);
+      },
       get: (ids, onChunk) =>
         ask(
           'get',

@@ -55,6 +55,13 @@ export interface UploadOptions {
   readonly evenIfKnown?: boolean;
 }
 
+/** Of a file's chunks that are made again: which, and what becomes of them, a part at a time. */
+export interface RemakeOptions {
+  readonly isWanted: (id: ChunkId) => boolean;
+  readonly onPart: (chunks: readonly SealedChunk[]) => Promise<void>;
+  readonly signal?: AbortSignal;
+}
+
 export interface StageRequest {
   readonly path: RelPath;
   readonly content: Content;

@@ -2,9 +2,13 @@
 import type { ChunkId, Content, ContentRefs, RelPath, SealedChunk } from '@driftless/protocol';
 import { chunkRanges } from '../core/chunker.ts';
 import { refsOfIds } from '../core/content-refs.ts';
+import type { PathProblem } from '../ports/folder.ts';
 import type { ChunkSource } from './chunk-source.ts';
-import type { ContentsParts, LocalFile, PrepareOutcome } from './content-types.ts';
+import type { ContentsParts, LocalFile, Moved, PrepareOutcome, RemakeOptions } from './content-types.ts';
 import type { VerifiedReader } from './read-verified.ts';
+
+/** Sealed bytes of a file that are in memory before they are handed on. */
+const partBytesMax = 2 * 1024 * 1024;
 
 export type ContentSealer = ReturnType<typeof createContentSealer>;
 
@@ -48,18 +52,31 @@ export function createContentSealer(
   async function chunksFromDisk(
     path: RelPath,
     local: LocalFile,
-    wanted: ReadonlySet<ChunkId> | 'all',
-  ): Promise<readonly SealedChunk[]> {
-    const found: SealedChunk[] = [];
+    { isWanted, onPart, signal }: RemakeOptions,
+  ): Promise<Moved | PathProblem | null> {
     const ids: ChunkId[] = [];
+    let part: SealedChunk[] = [];
+    let partBytes = 0;
+    const hand = async (): Promise<void> => {
+      const made = part;
+      part = [];
+      partBytes = 0;
+      if (made.length > 0) await onPart(made);
+    };
     const outcome = await readChunks(path, local, async (plain) => {
+      signal?.throwIfAborted();
       const id = cipher.chunkId(plain);
       ids.push(id);
-      if (wanted === 'all' || wanted.has(id)) found.push(cipher.sealChunk(plain));
+      if (!isWanted(id)) return;
+      const chunk = cipher.sealChunk(plain);
+      part.push(chunk);
+      partBytes += chunk.sealed.length;
+      if (partBytes >= partBytesMax) await hand();
     });
-    if (outcome !== null) return [];
-    for (const list of sealRefs(ids).lists) if (wanted === 'all' || wanted.has(list.id)) found.push(list);
-    return found;
+    if (outcome !== null) return outcome;
+    part.push(...sealRefs(ids).lists.filter(({ id }) => isWanted(id)));
+    await hand();
+    return null;
   }
 
   function chunksFromCaches({ digest, refs }: Content): readonly SealedChunk[] {

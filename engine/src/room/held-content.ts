@@ -20,5 +20,10 @@ export async function heldContent(
   const holder = isHere ? row : store.localFilesByDigest(content.digest, 1)[0];
   if (holder?.local?.kind !== 'file') return { kind: 'chunks', chunks: contents.chunksFromCaches(content) };
   if (content.size > largeContentBytesMin) return { kind: 'large', path: holder.path, local: holder.local };
-  return { kind: 'chunks', chunks: await contents.chunksFromDisk(holder.path, holder.local, 'all') };
+  const chunks: SealedChunk[] = [];
+  const otherwise = await contents.chunksFromDisk(holder.path, holder.local, {
+    isWanted: () => true,
+    onPart: async (part) => void chunks.push(...part),
+  });
+  return { kind: 'chunks', chunks: otherwise === null ? chunks : [] };
 }

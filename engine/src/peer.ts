@@ -497,10 +497,11 @@ export function createPeer(given: PeerParts): Peer {
     // A room whose log is refused is left alone; the disk is not (rule RUN).
     if (!context.refusals.mayTry('room')) return;
     const startMs = nowMs();
+    const fromMs = clock.nowMs();
     if (context.session() !== null) await takeIn();
     if (context.session() !== null && feed.caughtUp) await carryOut();
     context.refusals.done('room');
-    planLater(nowMs() - startMs);
+    planLater(nowMs() - startMs, fromMs);
     // Until nothing is left: only then are a join, a burst and a batch over.
     if (isFruitful) planAgain();
   }
@@ -561,12 +562,14 @@ export function createPeer(given: PeerParts): Peer {
 
   const turnSignal = (): AbortSignal => AbortSignal.any([closing.signal, givingWay.signal]);
 
-  /** When the next comparison is due if nothing asks for one: for a path's retry, or to be sure. */
-  function planLater(tookMs: number): void {
+  /**
+   * When the next comparison is due if nothing asks for one: for a path's retry, or to be sure. Retries since `fromMs` count: one
+   * that came due while this comparison ran was no part of it.
+   */
+  function planLater(tookMs: number, fromMs: number): void {
     schedule.check('plan', Math.max(planEveryMsMin, Math.min(planEveryMsMax, tookMs * planRestPerWork)), nowMs());
-    const wallMs = clock.nowMs();
-    const retryAtMs = store.nextRetryAtMs(wallMs);
-    if (retryAtMs !== undefined) planAfter(retryAtMs - wallMs);
+    const retryAtMs = store.nextRetryAtMs(fromMs);
+    if (retryAtMs !== undefined) planAfter(Math.max(0, retryAtMs - clock.nowMs()));
   }
 
   const foldsNames = !folder.traits.caseSensitive || folder.traits.foldsUnicode;

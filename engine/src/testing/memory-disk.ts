@@ -102,10 +102,14 @@ export function createMemoryDisk(options: MemoryDiskOptions): MemoryDisk {
     const composed = foldsFurther(foldsUnicode ? name.normalize('NFC') : name);
     return foldsCase ? composed.toLowerCase() : composed;
   };
-  /** Nodes whose last name went: their numbers are free, the last one first. */
-  let nameless: Node[] = [];
+  /** Nodes whose last name went: their numbers are free, once each, the last one first. */
+  const nameless: Node[] = [];
+  const isNameless = new Set<Node>();
   const freeInode = (): bigint => {
-    for (let node = nameless.pop(); node !== undefined; node = nameless.pop()) if (node.links === 0) return node.inode;
+    for (let node = nameless.pop(); node !== undefined; node = nameless.pop()) {
+      isNameless.delete(node);
+      if (node.links === 0) return node.inode;
+    }
     lastInode += 1n;
     return lastInode;
   };
@@ -190,7 +194,11 @@ export function createMemoryDisk(options: MemoryDiskOptions): MemoryDisk {
     if (before !== undefined) {
       before.node.links -= 1;
       before.node.ctimeNs = stamp;
-      if (before.node.links === 0) nameless.push(before.node);
+      // A rename takes a name away and gives it back, so that a node can come here twice.
+      if (before.node.links === 0 && !isNameless.has(before.node)) {
+        isNameless.add(before.node);
+        nameless.push(before.node);
+      }
     }
     if (node === undefined) parent.entries.delete(key);
     else {
@@ -392,7 +400,8 @@ export function createMemoryDisk(options: MemoryDiskOptions): MemoryDisk {
     powerCut: () => {
       for (const step of undo.reverse()) step();
       undo = [];
-      nameless = [];
+      nameless.length = 0;
+      isNameless.clear();
       for (const node of unflushed) {
         node.bytes = node.durableBytes;
         node.mtimeNs = stampNs();

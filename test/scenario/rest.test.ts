@@ -179,6 +179,22 @@ describe('a peer that waits, rests', () => {
   });
 });
 
+test('a path that cannot be replaced is tried more and more rarely, and said once', async () => {
+  const a = await shared();
+  const b = world.person('b');
+  b.start();
+  await world.quiet();
+  b.folder.addFault({ operation: 'swapIn', path: 'd/f0.txt', code: 'EACCES', times: Number.POSITIVE_INFINITY });
+  a.user.write('d/f0.txt', 'edited\n');
+  await world.until('the failure', () => b.store.problemRows(1).length === 1);
+  await world.clock.advance(5 * minuteMs);
+  expect(b.folder.faultsMet).toBeLessThan(16);
+  expect(b.events.filter(({ event }) => event === 'problem')).toHaveLength(1);
+  b.folder.clearFaults();
+  await world.quiet();
+  expect(b.user.read('d/f0.txt')).toBe('edited\n');
+});
+
 describe('the clock of the machine is wrong', () => {
   test('a path that failed while it was a year ahead is tried again', async () => {
     const a = await shared();

@@ -298,7 +298,8 @@ export function createReplaceJournal(parts: {
     const intents = store.intents();
     unsettled.clear();
     const isEmptied = store.setting(ownDirectoryEmptied) !== undefined;
-    await settleAll(intents, isEmptied ? 'bytes' : 'names');
+    // What hindered settling is over. A replace of this run that failed keeps its problem: its pauses grow from try to try.
+    await settleAll(intents, isEmptied ? 'bytes' : 'names', (path) => store.setProblem(path, null));
     if (isEmptied && unsettled.size === 0) store.setSetting(ownDirectoryEmptied, null);
     isCut = false;
     return {
@@ -308,7 +309,11 @@ export function createReplaceJournal(parts: {
   }
 
   /** `bytes`: only they tell, for staged files may be gone otherwise than by a replace. */
-  async function settleAll(intents: readonly Intent[], by: 'names' | 'bytes'): Promise<void> {
+  async function settleAll(
+    intents: readonly Intent[],
+    by: 'names' | 'bytes',
+    alongside: (path: RelPath) => void = () => {},
+  ): Promise<void> {
     const trash = new Map((await folder.trashItems()).map(({ name, stat }) => [name, stat]));
     const outcomes = new Map<Intent, Settled>();
     for (const intent of intents) outcomes.set(intent, await settleOne(intent, { trash, by }));
@@ -330,7 +335,7 @@ export function createReplaceJournal(parts: {
           store.setLocal(path, { ...before, ...places.mode, openToOthers: !places.mode.private });
         // Where base and room are equal the empty path would be taken for its user's deletion: so the room's version comes back.
         if (outcome === 'lost' && isAtRest(store.row(path))) store.setBase(path, null);
-        store.setProblem(path, null);
+        alongside(path);
         store.deleteIntent(path);
       }
     });

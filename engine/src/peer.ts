@@ -641,7 +641,6 @@ export function createPeer(given: PeerParts): Peer {
 
   /** What failed with other bytes says nothing about these: a new save has its own first try. */
   function tryAnew(changed: readonly RelPath[]): void {
-    if (store.problemRows(1).length === 0) return;
     for (const path of changed) {
       const row = store.row(path);
       if (row?.problem != null && row.outOfScope === null) store.setProblem(path, null);

@@ -308,9 +308,8 @@ export function createRoomLog(context: PeerContext): RoomLog {
   /** The bytes that a merge replaced are in no record until the merge is: now it is (rule MERGE). */
   function noteMerged(sent: SentAppend): void {
     const paths = new Set<RelPath>(sent.outcome.map(({ path }) => path));
-    for (const item of store.trash())
-      if (!item.inRecord && item.reason === 'merged' && paths.has(item.path))
-        store.putTrash({ ...item, inRecord: true });
+    for (const item of store.unrecordedTrash())
+      if (item.reason === 'merged' && paths.has(item.path)) store.putTrash({ ...item, inRecord: true });
   }
 
   /** An append that was made for a height which another record holds now can never be accepted any more. */

@@ -36,6 +36,7 @@ import type { Random } from '../ports/random.ts';
 import type { Intent, StateStore, TrashReason } from '../ports/state-store.ts';
 import { readDigest } from '../scan/read-digest.ts';
 import { dressOf, expectedOf, localFileOf } from './disk-entry.ts';
+import { isRecorded } from './recorded.ts';
 
 /** Setting: `.driftless` was found emptied, so that a staged file that is missing proves nothing. Until the journal is settled. */
 export const ownDirectoryEmptied = 'own-directory-emptied';
@@ -412,17 +413,12 @@ export function createReplaceJournal(parts: {
   // ── trash ─────────────────────────────────────────────────────────────────────────────────────────────────────────
 
   /**
-   * Replaced bytes are in the room's history when they are the base's (or an own variant's); others are kept. Called before base moves.
+   * Bytes that are in no record are kept. Called before the base moves.
    * No stamps are noted: moving aside changed one of them, and an open handle needs no other to write.
    */
   function note(path: RelPath, before: LocalEntry | null, name: string, reason: TrashReason): void {
     const digest = before?.kind === 'file' ? before.digest : null;
-    const base = store.row(path)?.base ?? null;
-    // During a join it is not certain that the log which this peer remembers is the one that the relay holds.
-    const isRemembered = (found: Digest): boolean =>
-      store.setting('join') === undefined && store.inHistory(path, found);
-    const inRecord =
-      digest === null || (base?.kind === 'file' && base.content.digest === digest) || isRemembered(digest);
+    const inRecord = digest === null || isRecorded(store, path, digest);
     store.putTrash({ name, path, digest, fingerprint: '', inRecord, reason, atMs: steadyTime.nowMs() });
   }
 

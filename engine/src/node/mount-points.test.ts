@@ -22,22 +22,22 @@ test.runIf(mayMount)('a bind mount of the same file system is a boundary while i
   const root = realpathSync(mkdtempSync(join(tmpdir(), 'driftless-mounts-')));
   for (const name of ['from', 'folder', 'folder/at']) mkdirSync(join(root, name));
   const look = `
+    import { execFileSync } from 'node:child_process';
     import { createNodeFolder } from ${JSON.stringify(new URL('./node-folder.ts', import.meta.url).href)};
     import { diskAt } from ${JSON.stringify(new URL('../guards/mounts.ts', import.meta.url).href)};
-    console.log((await diskAt(createNodeFolder(process.argv[1]), 'at')) !== null);
+    const root = process.argv[1];
+    const folder = createNodeFolder(root + '/folder');
+    const look = async () => console.log((await diskAt(folder, 'at')) !== null);
+    await look();
+    execFileSync('mount', ['--bind', root + '/from', root + '/folder/at']);
+    await look();
+    execFileSync('umount', [root + '/folder/at']);
+    await look();
   `;
-  const node = `${JSON.stringify(process.execPath)} --input-type=module -e "$LOOK" ${root}/folder`;
   try {
-    const out = execFileSync(
-      'unshare',
-      [
-        '-m',
-        'sh',
-        '-c',
-        `${node}; mount --bind ${root}/from ${root}/folder/at; ${node}; umount ${root}/folder/at; ${node}`,
-      ],
-      { env: { ...process.env, LOOK: look }, encoding: 'utf8' },
-    );
+    const out = execFileSync('unshare', ['-m', process.execPath, '--input-type=module', '-e', look, root], {
+      encoding: 'utf8',
+    });
     expect(out.trim().split('\n')).toEqual(['false', 'true', 'false']);
   } finally {
     rmSync(root, { recursive: true });

@@ -33,7 +33,7 @@ import { setTimeout as delay } from 'node:timers/promises';
 import { promisify } from 'node:util';
 import { type Disk, type DiskFile, type DiskStat, diskErrorCode } from '../ports/disk.ts';
 import type { NodeKind } from '../ports/folder.ts';
-import { mountPoints } from './mount-points.ts';
+import { createMountPoints } from './mount-points.ts';
 import { openForWriting } from './open-files.ts';
 
 const fsyncAsync = promisify(fsync);
@@ -100,7 +100,7 @@ export const nodeDisk: Disk = {
     const { bavail, bsize } = await statfsAsync(path);
     return bavail * bsize;
   },
-  mountPoints,
+  mountPoints: createMountPoints(),
   openForWriting: async (paths) => (process.platform === 'linux' ? openForWriting(paths) : new Set()),
 };
 

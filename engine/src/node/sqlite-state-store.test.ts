@@ -3,8 +3,9 @@ import { spawn } from 'node:child_process';
 import { existsSync, mkdtempSync, readFileSync, rmSync, statSync, truncateSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { DatabaseSync } from 'node:sqlite';
 import { noRecordId, type RecordId, type SealedRecord, type Variant, type VariantId } from '@driftless/protocol';
-import { afterEach, beforeEach, describe, expect, test } from 'vitest';
+import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest';
 import type { Fingerprint, LocalEntry } from '../core/local-entry.ts';
 import { deviceOf, digestOf, directory, file, rel } from '../core/test-support/entries.ts';
 import { type Intent, type SentAppend, type StateStore, StateStoreError, type TrashRow } from '../ports/state-store.ts';
@@ -412,13 +413,18 @@ describe('journals', () => {
     store.putSent(sent);
     for (const intent of intents) store.putIntent(intent);
     store.putTrash(trash);
+    store.putTrash({ ...trash, name: 'u', inRecord: true });
     store.setSetting('a', '{"b":1}');
     store.close();
     const again = open();
     expect(again.sent(sent.id)).toEqual(sent);
     expect(again.allSent()).toEqual([sent]);
     expect(again.intents()).toEqual(intents);
-    expect(again.trash()).toEqual([trash]);
+    expect(again.trash()).toEqual([trash, { ...trash, name: 'u', inRecord: true }]);
+    expect(again.unrecordedTrash()).toEqual([trash]);
+    again.putTrash({ ...trash, inRecord: true });
+    expect(again.unrecordedTrash()).toEqual([]);
+    again.deleteTrash('u');
     expect(again.setting('a')).toBe('{"b":1}');
     again.deleteSent(sent.id);
     again.deleteIntent(rel('a'));
@@ -525,4 +531,28 @@ test('a disk without the executable bit is not pending for it; a record that cha
   store.setBase(rel('a'), file('one'));
   expect(store.counts().pending).toBe(0);
   store.close();
+});
+
+test('no question reads every row of the tree: what a turn asks for costs the same in a large folder', () => {
+  const prepared = vi.spyOn(DatabaseSync.prototype, 'prepare');
+  open().close();
+  const questions = prepared.mock.calls.map(([sql]) => sql.trim()).filter((sql) => /^(SELECT|UPDATE|DELETE)/.test(sql));
+  prepared.mockRestore();
+  const db = openSqlDb(dbFile);
+  try {
+    const planOf = (sql: string): string =>
+      db
+        .prepare<{ readonly detail: string }>(`EXPLAIN QUERY PLAN ${sql}`)
+        .all(...Array.from(sql.matchAll(/\?/g), () => 1))
+        .map(({ detail }) => detail)
+        .join('; ');
+    // Indexes of few rows: of those that wait, are held, left out, failed, or are copies.
+    const few = /^SCAN tree USING INDEX tree_(pending|held|out_of_scope|problem|marked|gone|arriving)\b/;
+    const ofTree = questions.filter((sql) => /\bFROM tree\b/.test(sql));
+    expect(ofTree.length).toBeGreaterThan(20);
+    const slow = ofTree.map(planOf).filter((plan) => /\bSCAN tree\b/.test(plan) && !few.test(plan));
+    expect(slow).toEqual([]);
+  } finally {
+    db.close();
+  }
 });

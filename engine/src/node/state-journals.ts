@@ -38,6 +38,7 @@ export function createStateJournals(db: SqlDb, transactions: Transactions) {
   const settings = createBodies(db, { table: 'settings', key: 'name', body: 'value' });
   const intents = createBodies(db, { table: 'intents', key: 'path', body: 'body' });
   const trash = createBodies(db, { table: 'trash', key: 'name', body: 'body' });
+  const unrecordedTrash = trash.query(`INDEXED BY trash_unrecorded WHERE instr(body, '"inRecord":false') > 0`);
   const superseded = createBodies(db, { table: 'superseded', key: 'path', body: 'body' });
   const clearSuperseded = db.prepare('DELETE FROM superseded');
   // A path that is out of scope is neither: nobody knows what it holds now.
@@ -92,7 +93,8 @@ export function createStateJournals(db: SqlDb, transactions: Transactions) {
     putTrash(row: TrashRow): void {
       transactions.run(() => trash.put(row.name, JSON.stringify(row)));
     },
-    trash: (): TrashRow[] => trash.all().map(({ body }) => parseJson(body) as TrashRow),
+    trash: (): TrashRow[] => trash.all().map(trashOf),
+    unrecordedTrash: (): TrashRow[] => unrecordedTrash().map(trashOf),
     deleteTrash: (name: string): void => transactions.run(() => trash.delete(name)),
 
     superseded: (): ReadonlyMap<RelPath, Digest> =>
@@ -121,17 +123,22 @@ function createBodies(db: SqlDb, names: { readonly table: string; readonly key: 
   const insert = db.prepare(`INSERT OR REPLACE INTO ${table} (${key}, ${body}, sum) VALUES (?, ?, ?)`);
   const remove = db.prepare(`DELETE FROM ${table} WHERE ${key} = ?`);
   const select: SqlStatement<BodyRow> = db.prepare<BodyRow>(`SELECT ${columns} FROM ${table} WHERE ${key} = ?`);
-  const selectAll: SqlStatement<BodyRow> = db.prepare<BodyRow>(`SELECT ${columns} FROM ${table} ORDER BY ${key}`);
   const checked = (row: BodyRow): BodyRow => {
     if (sumOfBody(row.name, row.body) !== row.sum) throw damaged();
     return row;
   };
+  function query(condition: string): () => readonly BodyRow[] {
+    const statement = db.prepare<BodyRow>(`SELECT ${columns} FROM ${table} ${condition} ORDER BY ${key}`);
+    return () => statement.all().map(checked);
+  }
   return {
     get: (name: string): string | undefined => {
       const row = select.get(name);
       return row === undefined ? undefined : checked(row).body;
     },
-    all: (): readonly BodyRow[] => selectAll.all().map(checked),
+    all: query(''),
+    /** Those of a condition, as SQL. */
+    query,
     put: (name: string, text: string): void => insert.run(name, text, sumOfBody(name, text)),
     delete: (name: string): void => remove.run(name),
   };
@@ -141,6 +148,8 @@ function intentOf(path: RelPath, body: string): Intent {
   const { entry, ...rest } = parseJson(body) as Omit<Intent, 'path' | 'base'> & { readonly entry: string | null };
   return { path, base: entry === null ? null : decodeStoredEntry(Buffer.from(entry, 'base64')), ...rest };
 }
+
+const trashOf = ({ body }: BodyRow): TrashRow => parseJson(body) as TrashRow;
 
 function sumOfBody(name: string, body: string): number {
   return checksum(`${name}\n${body}`);

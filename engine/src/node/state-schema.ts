@@ -131,9 +131,16 @@ const superseded = `
 CREATE TABLE superseded (path TEXT NOT NULL PRIMARY KEY, body TEXT NOT NULL, sum INTEGER NOT NULL) STRICT, WITHOUT ROWID;
 `;
 
+/** What a turn asks for is found without reading a whole table. */
+const askedForByTurns = `
+CREATE INDEX tree_marked ON tree (path) WHERE instr(path, '.conflict-') > 0;
+CREATE INDEX trash_unrecorded ON trash (name) WHERE instr(body, '"inRecord":false') > 0;
+`;
+
 export const stateMigrations: readonly Migration[] = [
   (db) => db.exec(tables),
   (db) => db.exec(privateFiles),
   (db) => db.exec(arrivingAndGone),
   (db) => db.exec(superseded),
+  (db) => db.exec(askedForByTurns),
 ];

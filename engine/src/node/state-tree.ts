@@ -118,8 +118,9 @@ export function createStateTree(db: SqlDb, transactions: Transactions, options: 
   const selectArriving = rowsSql(
     `INDEXED BY tree_arriving WHERE pending = 1 AND local IS NULL AND remote IS NOT NULL AND path > ? ORDER BY path LIMIT ?`,
   );
+  const isGone = "(local IS NULL OR remote IS NULL OR substr(remote, 1, 1) = x'05')";
   const selectGone = rowsSql(
-    `INDEXED BY tree_gone WHERE pending = 1 AND base IS NOT NULL AND (local IS NULL OR remote IS NULL OR substr(remote, 1, 1) = x'05')
+    `INDEXED BY tree_gone WHERE pending = 1 AND base IS NOT NULL AND ${isGone}
      AND path > ? AND ${isDue} ORDER BY path LIMIT ?`,
   );
   // At most two: one is a partner, two are none (rule LOG6).
@@ -132,7 +133,8 @@ export function createStateTree(db: SqlDb, transactions: Transactions, options: 
   const isFile = (column: string): string => `substr(${column}, 1, 1) IN (x'01', x'02', x'06', x'07')`;
   const lostSql = (where: string) =>
     db.prepare<{ readonly path: string; readonly digest: string }>(
-      `SELECT path, lower(hex(substr(base, 2, 32))) AS digest FROM tree WHERE pending = 1 AND ${isFile('base')} AND ${where} LIMIT ?`,
+      `SELECT path, lower(hex(substr(base, 2, 32))) AS digest FROM tree INDEXED BY tree_gone
+       WHERE pending = 1 AND base IS NOT NULL AND ${isGone} AND ${isFile('base')} AND ${where} LIMIT ?`,
     );
   const selectLost = {
     local: lostSql('local IS NULL'),
@@ -148,7 +150,7 @@ export function createStateTree(db: SqlDb, transactions: Transactions, options: 
     'SELECT scope, count(*) AS count FROM tree WHERE scope <> 0 GROUP BY scope',
   );
   const selectMarked = db.prepare<{ path: string }>(
-    "SELECT path FROM tree WHERE instr(path, '.conflict-') > 0 AND local IS NOT NULL AND scope = 0 ORDER BY path",
+    "SELECT path FROM tree INDEXED BY tree_marked WHERE instr(path, '.conflict-') > 0 AND local IS NOT NULL AND scope = 0 ORDER BY path",
   );
   const selectOutOfScope = rowsSql("WHERE scope <> 0 AND instr(?, ',' || scope || ',') = 0 ORDER BY path LIMIT ?");
   const selectOutOfScopePaths = db.prepare<{ readonly path: string }>(
@@ -157,7 +159,7 @@ export function createStateTree(db: SqlDb, transactions: Transactions, options: 
   const selectPathsOfReason = db.prepare<{ readonly path: string }>(
     'SELECT path FROM tree WHERE scope <> 0 AND scope = ? ORDER BY path',
   );
-  const selectProblems = rowsSql('WHERE problem IS NOT NULL ORDER BY path LIMIT ?');
+  const selectProblems = rowsSql('INDEXED BY tree_problem WHERE problem IS NOT NULL ORDER BY path LIMIT ?');
   const selectNextRetry = db.prepare<{ readonly at: number | null }>(
     'SELECT MIN(retry_at) AS at FROM tree WHERE problem IS NOT NULL AND (pending = 1 OR hold IS NOT NULL) AND retry_at > ?',
   );

@@ -217,6 +217,8 @@ export interface StateStore extends RowView {
   intents(): Intent[];
   putTrash(row: TrashRow): void;
   trash(): TrashRow[];
+  /** Only those that are in no record: asked at every commit, however much the trash holds. */
+  unrecordedTrash(): TrashRow[];
   deleteTrash(name: string): void;
 
   /** What a join left undone: by path, the digest of a content here that counts as unchanged (core/first-join.ts). */

@@ -464,3 +464,39 @@ test('rules are read again where the stamps of an ignore file prove nothing', as
   await look('b.log');
   expect(ignored()).toEqual([null, 'ignored']);
 });
+
+describe('a directory with the identity of one above it', () => {
+  /** Lists `path` with the inode of `like`. */
+  const listing = (path: string, like: string): Scanner => {
+    const { ino } = statSync(at(like), { bigint: true });
+    const forged: Folder = {
+      ...folder,
+      list: async (within, onEntry) => {
+        const listed = await folder.list(within, onEntry);
+        if (listed.kind !== 'listed') return listed;
+        const isIt = (name: string): boolean => (within === '' ? name : `${within}/${name}`) === path;
+        const entries = listed.entries.map((entry) =>
+          isIt(entry.name) ? { ...entry, stat: { ...entry.stat, inode: ino } } : entry,
+        );
+        return { ...listed, entries };
+      },
+    };
+    return scannerOver(forged);
+  };
+
+  test('is left alone: the tree contains itself', async () => {
+    write('d/c/file', 'x\n');
+    const result = await listing('d/c', 'd').scan({ paths: 'all', signal });
+    expect(seen()).toEqual(['d directory', 'd/c !special-file']);
+    expect(result.problems.map(({ reason }) => reason)).toEqual([expect.stringContaining('contains itself')]);
+  });
+
+  test('is looked at once more when it got the number of one that has gone since', async () => {
+    write('d/c/file', 'x\n');
+    const result = await listing('d', 'd/c').scan({ paths: 'all', signal });
+    expect(result.unstable).toEqual([{ path: 'd/c', deep: true }]);
+    expect(seen()).not.toContain('d/c !special-file');
+    await look('d/c', true);
+    expect(seen()).toEqual(['d directory', 'd/c directory', 'd/c/file file']);
+  });
+});

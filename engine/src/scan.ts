@@ -579,10 +579,21 @@ export function createScanner(parts: ScannerParts): Scanner {
       }
     }
 
+    async function isStill(path: RelPath, identity: string): Promise<boolean> {
+      const stat = await folder.stat(path);
+      return stat !== null && stat.kind !== 'problem' && identityOf(stat) === identity;
+    }
+
     async function subdirectory(found: Parameters<typeof entry>[0]): Promise<void> {
       const { path, stat, row, within } = found;
-      const identity = `${stat.device}:${stat.inode}`;
-      if (stat.inode !== 0n && within.inodes.includes(identity)) {
+      const identity = identityOf(stat);
+      const above = stat.inode === 0n ? -1 : within.inodes.indexOf(identity);
+      if (above >= 0) {
+        // Unless the directory above went after it was listed, and its number was given to this one.
+        if (!(await isStill(ancestor(path, within.inodes.length - above), identity))) {
+          unstable.set(path, found.deep);
+          return;
+        }
         tellOnce(
           row,
           path,
@@ -1196,8 +1207,14 @@ function isToBeMade(row: Row | undefined): boolean {
   return entry !== null && !sameEntry(row.base, entry);
 }
 
+const identityOf = ({ device, inode }: Pick<Stat, 'device' | 'inode'>): string => `${device}:${inode}`;
+
+function ancestor(path: RelPath, levels: number): RelPath {
+  return path.split('/').slice(0, -levels).join('/') as RelPath;
+}
+
 interface Within {
-  /** Of the directories above. */
+  /** Of the directories above, outermost first; the last one is the parent's. */
   readonly inodes: readonly string[];
   /** Below a directory that was left out until now. */
   readonly comesIn: boolean;

@@ -73,6 +73,7 @@ import type { Peer, PeerParts } from './peer-api.ts';
 import type { PeerContext } from './peer-context.ts';
 import { RequestRefused, type RoomSession } from './ports/room-session.ts';
 import { createPresenceBoard } from './presence.ts';
+import { createWaitingCheckout } from './publish/waiting-checkout.ts';
 import { createPublisher } from './publish.ts';
 import { createRecovery, youngerLog } from './recover.ts';
 import { createRelayFeed } from './relay-feed.ts';
@@ -286,6 +287,7 @@ export function createPeer(given: PeerParts): Peer {
   });
   const applier = createApplier(context);
   const wholeRecords = createWholeRecords();
+  const waitingCheckout = createWaitingCheckout();
   const checkpoints = createCheckpoints(context);
   const recovery = createRecovery(context, roomLog, checkpoints);
   const lost = createLostContents(context, runBeside);
@@ -939,10 +941,11 @@ export function createPeer(given: PeerParts): Peer {
     rowOf: RowOf,
     current: RoomSession,
   ): Promise<void> {
-    const steps = [...plan.publish, ...clashes].filter((step) => !('path' in step && publisher.uploading(step.path)));
+    const all = [...plan.publish, ...clashes];
+    const ready = all.filter((step) => !('path' in step && publisher.uploading(step.path)));
     const extra = context.refusals.mayTry('extra') ? await untracks.changes() : [];
-    if (steps.length === 0 && extra.length === 0) return;
-    const paths = steps.map((step) => ('path' in step ? step.path : step.toPath));
+    if (ready.length === 0 && extra.length === 0) return;
+    const paths = all.map(stepPath);
     if (await git.busy(paths)) {
       planAfter(100);
       return;
@@ -965,6 +968,7 @@ export function createPeer(given: PeerParts): Peer {
       }
     }
     gitWaitMs = null;
+    const steps = label === '' ? ready : all;
     const judged = await deletions.judge(steps, { inDoubt: settler.doubted().length, rowOf });
     const sendable = context.refusals.isSendingRefused
       ? smallFirst(judged.steps, { bytesMax: limits.appendChunkBytesMax / 2, largeBytesMin: largeContentBytesMin })
@@ -987,11 +991,18 @@ export function createPeer(given: PeerParts): Peer {
       return;
     }
     gaveWayToSaves = false;
+    if (label !== '' && waitingCheckout.waitsFor(publisher.uploadAhead(sendable), sendable)) {
+      const saves = waitingCheckout.savedSince(sendable);
+      if (saves.length === 0) return;
+      if ((await publishBatch(saves, [], current, '', 'none')) === 'refused') waitForRoom(saves);
+      lastRecordMs = nowMs();
+      return;
+    }
     const sent = new Set<PublishStep>();
     let isFirst = true;
     for (const batch of batchesOf(sendable, whole)) {
       const startMs = nowMs();
-      const published = await publishBatch(batch, isFirst ? extra : [], current, label, judged.massDeletion, whole);
+      const published = await publishBatch(batch, isFirst ? extra : [], current, label, judged.massDeletion);
       if (published === 'refused') {
         return waitForRoom(judged.steps.filter((step) => !sent.has(step)));
       }
@@ -1014,6 +1025,7 @@ export function createPeer(given: PeerParts): Peer {
   }
 
   function sentAll(): void {
+    waitingCheckout.ended();
     fresh.clear();
     git.settled();
     deletions.published();
@@ -1075,7 +1087,6 @@ export function createPeer(given: PeerParts): Peer {
     current: RoomSession,
     label: string,
     massDeletion: MassDeletion,
-    whole: boolean,
     /** Given: all or nothing goes out, and these are the steps that hindered it. */
     left: Set<PublishStep> | null = null,
   ): Promise<'appended' | 'nothing' | 'again' | 'refused'> {
@@ -1084,7 +1095,6 @@ export function createPeer(given: PeerParts): Peer {
       session: current,
       label,
       massDeletion,
-      whole,
       allOrNothing: left !== null,
       signal: turnSignal(),
       onProgress: (files) => {
@@ -1144,7 +1154,7 @@ export function createPeer(given: PeerParts): Peer {
       const steps = work.flatMap((one) => one.steps);
       const left = new Set<PublishStep>();
       const extra = work.flatMap((one) => one.extra);
-      const outcome = await publishBatch(steps, extra, current, '', 'none', false, left);
+      const outcome = await publishBatch(steps, extra, current, '', 'none', left);
       if (outcome === 'appended') planAgain();
       if (outcome !== 'nothing' || left.size === 0) return;
       work = work.filter((one) => !one.steps.some((step) => left.has(step)));
@@ -1164,7 +1174,7 @@ export function createPeer(given: PeerParts): Peer {
     if (pending === 0) wholeRecords.clear();
     if (tombstonesDue && context.refusals.mayTry('extra')) {
       const aged = await agedTombstones(context);
-      const forgotten = aged.length === 0 || (await publishBatch([], aged, current, '', 'none', false, new Set()));
+      const forgotten = aged.length === 0 || (await publishBatch([], aged, current, '', 'none', new Set()));
       tombstonesDue = forgotten === 'again' || forgotten === 'refused';
     }
     if (checkpointing || clock.monotonicMs() < checkpointDueMs || !context.refusals.mayTry('checkpoint')) return;

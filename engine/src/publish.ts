@@ -29,6 +29,7 @@ import { entryTag, liveEntry, sameLocal } from './core/entry-encoding.ts';
 import { modeOf, modeOfFile, sameMode } from './core/file-mode.ts';
 import { leafDigest } from './core/leaf-digest.ts';
 import type { PublishStep } from './core/plan.ts';
+import { stepPath } from './core/record-batches.ts';
 import { type PeerContext, RoomHalted } from './peer-context.ts';
 import { RequestRefused, type RoomSession, SessionEnded } from './ports/room-session.ts';
 import type { SentAppend } from './ports/state-store.ts';
@@ -51,8 +52,6 @@ export interface PublishOptions {
   readonly session: RoomSession;
   readonly label: string;
   readonly massDeletion: MassDeletion;
-  /** A labelled batch (git, rename) stays one record, large contents included. */
-  readonly whole: boolean;
   /** Nothing goes out when one of the steps cannot (a resolution and the close of its conflict belong together). */
   readonly allOrNothing?: boolean;
   /** Ends what is drafted, and what was not appended: it is drafted again. */
@@ -82,6 +81,8 @@ export interface Publisher {
     extra: readonly ExtraChange[],
     options: PublishOptions,
   ): Promise<PublishOutcome>;
+  /** Sends the large contents of these steps that are not with the relay yet, beside the loop; returns those that are under way. */
+  uploadAhead(steps: readonly PublishStep[]): ReadonlyMap<RelPath, Digest>;
   /** Large contents that wait for, or are under, upload: the loop leaves these paths out of its plans. */
   uploading(path: RelPath): boolean;
   /** Ends background uploads of what their paths do not hold any more. */
@@ -165,6 +166,29 @@ export function createPublisher(context: PeerContext, log: RoomLog, wake: () => 
         if (uploads.get(path) === upload) uploads.delete(path);
         wake();
       });
+  }
+
+  /** What a step needs before a record can name it, when it is large; undefined: nothing, or it is known to fail for now. */
+  function lacking(step: PublishStep): LocalFile | undefined {
+    if (step.kind === 'publishMove' || step.kind === 'publishMoveAside') return undefined;
+    const row = store.row(step.path);
+    const local = step.kind === 'publish' ? step.local : (row?.local ?? null);
+    if (local?.kind !== 'file' || local.size <= largeContentBytesMin || prepared.has(local.digest)) return undefined;
+    if (row?.problem != null && !isRetryDue(row.problem, clock.nowMs())) return undefined;
+    const live = liveEntry(store.manifest.slot(step.path));
+    return live?.kind === 'file' && live.content.digest === local.digest ? undefined : local;
+  }
+
+  function uploadAhead(steps: readonly PublishStep[]): ReadonlyMap<RelPath, Digest> {
+    const underWay = new Map<RelPath, Digest>();
+    for (const step of steps) {
+      const local = lacking(step);
+      if (local === undefined) continue;
+      const path = stepPath(step);
+      if (!uploads.has(path) && uploads.size + prepared.size < preparedMax) startUpload(path, local);
+      if (uploads.has(path)) underWay.set(path, local.digest);
+    }
+    return underWay;
   }
 
   /** The file is gone, is another by now, or takes no part any more: whoever waits goes on. */
@@ -339,21 +363,12 @@ export function createPublisher(context: PeerContext, log: RoomLog, wake: () => 
     if (content === undefined) {
       // Also what the room knows: to be sure of it the file is read, however large it is.
       if (local.size > largeContentBytesMin) {
-        if (!options.whole) {
-          if (!uploads.has(path)) startUpload(path, local);
-          return null;
-        }
-        const outcome = await contents.uploadLarge(path, local, options.session, {
-          signal: context.signal,
-          onProgress: () => {},
-        });
-        if (outcome.kind !== 'prepared') return notPrepared(path, outcome);
-        content = outcome.prepared;
-      } else {
-        const outcome = await contents.prepareSmall(path, local);
-        if (outcome.kind !== 'prepared') return notPrepared(path, outcome);
-        content = outcome.prepared;
+        if (!uploads.has(path)) startUpload(path, local);
+        return null;
       }
+      const outcome = await contents.prepareSmall(path, local);
+      if (outcome.kind !== 'prepared') return notPrepared(path, outcome);
+      content = outcome.prepared;
       keep(local.digest, content);
     }
     const before =
@@ -570,6 +585,7 @@ export function createPublisher(context: PeerContext, log: RoomLog, wake: () => 
 
   return {
     publish,
+    uploadAhead,
     uploading: (path) => uploads.has(path),
     endOutdated,
     get uploadsUnderWay() {

@@ -1,4 +1,5 @@
 /** One slow thing does not hold up the others: commands and small saves go ahead of what takes long. */
+import type { RelPath } from '@driftless/protocol';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import { firstRecordSize } from '../../engine/src/core/record-pace.ts';
 import { createSmallWorld, type Person, type SmallWorld } from './small-world.ts';
@@ -244,6 +245,69 @@ describe('a command does not wait for what is being prepared', () => {
     await world.quiet();
     expect(a.store.head()?.height).toBe(head + 1);
     expect(b.user.read('d/f299.txt')).toBe('299\n');
+  });
+});
+
+describe('a checkout with a large file, which is one record', () => {
+  /** A has checked something out; its large file is read for sending when the returned function is called. */
+  async function checkedOut(): Promise<{ readonly a: Person; readonly b: Person; readonly release: () => void }> {
+    const [a, b] = await pair();
+    await a.stop();
+    a.user.write('.git/HEAD', 'ref: refs/heads/main\n');
+    a.user.write('.git/index', 'one');
+    a.start();
+    await world.quiet();
+    const { promise: gate, resolve: release } = Promise.withResolvers<void>();
+    const open = a.folder.openFile;
+    let isHeld = false;
+    a.folder.openFile = async (path) => {
+      if (path === 'new/large.bin' && !isHeld && a.store.row(path)?.local != null) {
+        isHeld = true;
+        await gate;
+      }
+      return open(path);
+    };
+    a.user.write('.git/HEAD', 'ref: refs/heads/other\n');
+    a.user.write('new/large.bin', '1'.repeat(1_500_000));
+    a.user.write('d/other.txt', 'switched\n');
+    await world.until('it is known', () => a.store.row('new/large.bin' as RelPath)?.local != null);
+    await world.clock.advance(3_000);
+    return { a, b, release };
+  }
+  const lastLabel = (person: Person): string | undefined =>
+    person.store.recordMeta(person.store.head()?.height ?? 0)?.label;
+
+  test('a save does not wait for it, nor does a command', async () => {
+    const { a, b, release } = await checkedOut();
+    const head = a.store.head()?.height ?? 0;
+    a.user.write('k.txt', 'saved\n');
+    await world.until('the save', () => b.user.read('k.txt') === 'saved\n', 1_500);
+    // What depends on the checkout does.
+    a.user.write('new/later.txt', 'later\n');
+    let isPaused = false;
+    void a.peer.pause().then(() => {
+      isPaused = true;
+    });
+    await world.until('paused', () => isPaused, 1_000);
+    void a.peer.resume();
+    await world.clock.advance(5_000);
+    expect([b.user.read('d/other.txt'), b.user.read('new/later.txt')]).toEqual(['0\n', undefined]);
+    expect(a.state()?.state).toBe('syncing');
+    release();
+    await world.quiet();
+    expect([a.store.head()?.height, lastLabel(a)]).toEqual([head + 2, 'git switch other']);
+    expect(b.user.read('new/large.bin')).toBe('1'.repeat(1_500_000));
+    expect([b.user.read('d/other.txt'), b.user.read('new/later.txt')]).toEqual(['switched\n', 'later\n']);
+  });
+
+  test('goes out without it when somebody goes on writing into it', async () => {
+    const { a, b, release } = await checkedOut();
+    a.user.write('new/large.bin', '2'.repeat(1_500_000));
+    await world.until('the rest', () => b.user.read('d/other.txt') === 'switched\n', 5_000);
+    expect(lastLabel(a)).toBe('git switch other');
+    release();
+    await world.quiet();
+    expect(b.user.read('new/large.bin')).toBe('2'.repeat(1_500_000));
   });
 });
 

@@ -725,6 +725,8 @@ export function createPeer(given: PeerParts): Peer {
     publisher.endOutdated();
     await downloads.drop(isUnwanted);
     await applier.dropStaged(isUnwanted);
+    // A conflict may stay open for days: it is none of the join's.
+    if (rows.length === 0 && ignoreFiles.length === 0 && store.setting('join') !== undefined) await endJoin();
     if (
       rows.length === 0 &&
       held.length === 0 &&
@@ -734,7 +736,6 @@ export function createPeer(given: PeerParts): Peer {
     ) {
       deletions.nothingLeft();
       nothingExtra();
-      if (store.setting('join') !== undefined) await endJoin();
       judgements.forgetSettled();
       await afterwards(current);
       return;

@@ -130,3 +130,19 @@ test('texts that differ in line ends only, and cannot be replaced until the join
   for (const one of [a, b]) expect(one.user.tree()).toEqual({ 'one.txt': 'x\ny\n', 'two.txt': 'x\ny\n' });
   expect(b.store.trash().filter(({ inRecord }) => !inRecord)).toHaveLength(2);
 });
+
+test('a conflict that nobody has decided does not keep a join going: what is made meanwhile is judged as any file', async () => {
+  const [a, b] = await stateLost();
+  b.user.write('kept.txt', 'another here\n');
+  b.start();
+  await world.until('joined, with a conflict', () => isJoined(b) && b.state()?.conflicts === 1);
+  await world.quiet();
+  // Restored by its user: the same bytes as what the room had deleted.
+  b.user.write('deleted.txt', 'deleted\n');
+  await world.until('shared', () => a.user.read('deleted.txt') === 'deleted\n');
+  expect(b.user.read('deleted.txt')).toBe('deleted\n');
+  await b.peer.resolve('kept.txt', 'mine');
+  await world.quiet();
+  expect(a.user.tree()).toEqual(b.user.tree());
+  expect(a.user.read('kept.txt')).toBe('another here\n');
+});

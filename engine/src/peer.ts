@@ -992,7 +992,8 @@ export function createPeer(given: PeerParts): Peer {
       return;
     }
     gaveWayToSaves = false;
-    if (label !== '' && waitingCheckout.waitsFor(publisher.uploadAhead(sendable), sendable)) {
+    if (label === '') waitingCheckout.ended();
+    else if (waitingCheckout.waits({ label, steps: sendable, lacking: publisher.uploadAhead(sendable) })) {
       const saves = waitingCheckout.savedSince(sendable);
       if (saves.length === 0) return;
       if ((await publishBatch(saves, [], current, '', 'none')) === 'refused') waitForRoom(saves);

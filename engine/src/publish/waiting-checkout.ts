@@ -6,9 +6,17 @@ import type { Digest, RelPath } from '@driftless/protocol';
 import type { PublishStep } from '../core/plan.ts';
 import { ancestorsOf, isAtOrBelow } from '../core/tree-paths.ts';
 
+/** The next record of git's doing, as planned now. */
+export interface Checkout {
+  readonly label: string;
+  readonly steps: readonly PublishStep[];
+  /** The large contents of these that are on their way to the relay. */
+  readonly lacking: ReadonlyMap<RelPath, Digest>;
+}
+
 export interface WaitingCheckout {
-  /** Whether it still waits for one of those that it lacked at first: a file that goes on changing is sent for itself. */
-  waitsFor(lacking: ReadonlyMap<RelPath, Digest>, steps: readonly PublishStep[]): boolean;
+  /** Whether it waits for one of those that it lacked at first: a file that goes on changing is sent for itself. */
+  waits(checkout: Checkout): boolean;
   /** What came since it began to wait, and depends on none of what was there then. */
   savedSince(steps: readonly PublishStep[]): readonly PublishStep[];
   /** It went out, or is none. */
@@ -16,6 +24,7 @@ export interface WaitingCheckout {
 }
 
 interface Waiting {
+  readonly label: string;
   readonly lacked: ReadonlyMap<RelPath, Digest>;
   readonly paths: ReadonlySet<RelPath>;
   readonly above: ReadonlySet<RelPath>;
@@ -24,17 +33,19 @@ interface Waiting {
 export function createWaitingCheckout(): WaitingCheckout {
   let waiting: Waiting | null = null;
 
-  function begin(lacked: ReadonlyMap<RelPath, Digest>, steps: readonly PublishStep[]): Waiting {
+  function begin({ label, steps, lacking }: Checkout): Waiting {
     const paths = new Set(steps.flatMap(pathsOf));
-    return { lacked, paths, above: new Set([...paths].flatMap((path) => [...ancestorsOf(path)])) };
+    const above = new Set([...paths].flatMap((path) => [...ancestorsOf(path)]));
+    return { label, lacked: lacking, paths, above };
   }
 
   return {
-    waitsFor: (lacking, steps) => {
-      if (lacking.size === 0) return false;
-      waiting ??= begin(lacking, steps);
+    waits: (checkout) => {
+      if (checkout.lacking.size === 0) return false;
+      // Git went on: what it wrote since is no save, but part of the whole.
+      if (waiting?.label !== checkout.label) waiting = begin(checkout);
       const { lacked } = waiting;
-      return [...lacking].some(([path, digest]) => lacked.get(path) === digest);
+      return [...checkout.lacking].some(([path, digest]) => lacked.get(path) === digest);
     },
     savedSince: (steps) => {
       if (waiting === null) return [];

@@ -1,0 +1,50 @@
+/** What a checkout waits for, and what does not wait for it. */
+import type { Digest, RelPath } from '@driftless/protocol';
+import { expect, test } from 'vitest';
+import type { PublishStep } from '../core/plan.ts';
+import { digestOf, rel } from '../core/test-support/entries.ts';
+import { createWaitingCheckout } from './waiting-checkout.ts';
+
+const publish = (path: string, local: Extract<PublishStep, { kind: 'publish' }>['local']): PublishStep => ({
+  kind: 'publish',
+  path: rel(path),
+  local,
+  remote: null,
+  revives: false,
+});
+const put = (path: string): PublishStep => publish(path, { kind: 'symlink', target: 'anything' });
+const removal = (path: string): PublishStep => publish(path, null);
+const lacking = (contents: Readonly<Record<string, string>>): ReadonlyMap<RelPath, Digest> =>
+  new Map(Object.entries(contents).map(([path, text]) => [rel(path), digestOf(text)]));
+const label = 'git switch other';
+
+test('it waits for what it lacked at first, and no longer than that', () => {
+  const checkout = createWaitingCheckout();
+  const steps = [put('large'), put('more'), put('small')];
+  expect(checkout.waits({ label, steps, lacking: lacking({}) })).toBe(false);
+  expect(checkout.waits({ label, steps, lacking: lacking({ large: '1', more: '1' }) })).toBe(true);
+  expect(checkout.waits({ label, steps, lacking: lacking({ more: '1' }) })).toBe(true);
+  expect(checkout.waits({ label, steps, lacking: lacking({ more: '2' }) })).toBe(false);
+  expect(checkout.waits({ label, steps, lacking: lacking({ later: '1' }) })).toBe(false);
+});
+
+test('what was saved since goes ahead, unless it depends on what waits; a deletion does not', () => {
+  const checkout = createWaitingCheckout();
+  const first = [put('d/large'), put('new'), removal('gone')];
+  checkout.waits({ label, steps: first, lacking: lacking({ 'd/large': '1' }) });
+  expect(checkout.savedSince(first)).toEqual([]);
+  const saved = [put('k.txt'), put('d/beside')];
+  const depends = [put('new/below'), put('d'), put('gone'), removal('other')];
+  expect(checkout.savedSince([...first, ...depends, ...saved])).toEqual(saved);
+});
+
+test('what another checkout writes meanwhile is no save', () => {
+  const checkout = createWaitingCheckout();
+  checkout.waits({ label, steps: [put('large')], lacking: lacking({ large: '1' }) });
+  const steps = [put('large'), put('written'), put('second')];
+  const next = { label: 'git switch third', steps, lacking: lacking({ large: '1', second: '1' }) };
+  expect(checkout.waits(next)).toBe(true);
+  expect(checkout.savedSince(steps)).toEqual([]);
+  checkout.ended();
+  expect(checkout.savedSince(steps)).toEqual([]);
+});

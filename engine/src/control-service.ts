@@ -34,6 +34,7 @@ import type { LocalEntry } from './core/local-entry.ts';
 import { isIgnored, type OutOfScopeReason, type Row } from './core/row.ts';
 import { ignoreLineFor } from './core/scope/ignore-words.ts';
 import type { Holds } from './guards/holds.ts';
+import type { UnsavedEdits } from './guards/unsaved-edits.ts';
 import type { Pause } from './pause.ts';
 import type { PeerParts } from './peer-api.ts';
 import type { Stat } from './ports/folder.ts';
@@ -88,6 +89,7 @@ export interface LiveParts {
   peers(): readonly PeerInfo[];
   session(): RoomSession | null;
   readonly holds: Holds;
+  readonly unsaved: Pick<UnsavedEdits, 'hold' | 'lost'>;
   /** Something that was held may go: the loop looks again. */
   onConfirmed(): void;
   /** The content may differ from what the stamps say: it is read again. */
@@ -523,5 +525,16 @@ export function createControl(parts: ControlParts, live: LiveParts): PeerControl
               : "the relay's new identity will be trusted when sync runs",
           )
         : answer('the relay did not show another identity than the known one', false),
+    holdUnsaved: async (window, paths) => {
+      live.unsaved.hold(
+        window,
+        paths.flatMap((path) => pathOf(path) ?? []),
+      );
+      return null;
+    },
+    windowLost: async (window) => {
+      live.unsaved.lost(window);
+      return null;
+    },
   };
 }

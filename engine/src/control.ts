@@ -50,7 +50,16 @@ export interface PeerState {
   readonly sweepPeriodMs?: number;
   /** ISO time of the end of the last look at the whole folder, by a scan or a sweep of this run; null: not yet. */
   readonly wholeFolderLookedAt?: string | null;
+  /** A change of the room waits until an editor's unsaved edits of the same file are saved or given up. */
   readonly waitingForUnsavedEdits: boolean;
+  /** With it: which. */
+  readonly waitingPaths?: readonly WaitingPath[];
+}
+
+export interface WaitingPath {
+  readonly path: string;
+  /** Hex digest of the room's content; null: the room holds no file there any more. */
+  readonly version: string | null;
 }
 
 /**
@@ -184,6 +193,13 @@ export interface PeerControl {
   invite(): Promise<{ readonly invite: string }>;
   /** Accepts a relay's new identity key after `relay-key-changed`. */
   trustRelay(): Promise<ControlAnswer>;
+  /**
+   * This window has unsaved edits in exactly these files: as long as it says so, the files on disk stay as they are. At most 1,000
+   * files. Holds when this returns. Over the control socket a window is its connection, whatever its name.
+   */
+  holdUnsaved(window: string, paths: readonly string[]): Promise<null>;
+  /** The connection of that window is lost: what it said ends 10 s later, unless it says it again. */
+  windowLost(window: string): Promise<null>;
 }
 
 /** What a running peer tells, as it happens. The command line adds `time` and `dir`. */

@@ -18,6 +18,7 @@ export type {
   ProblemInfo,
   Status,
   VerifyResult,
+  WaitingPath,
 } from './control.ts';
 export { selfTestCrypto } from './crypto/self-test.ts';
 export {

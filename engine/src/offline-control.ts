@@ -65,6 +65,7 @@ export function createOfflineControl(
       pause,
       steadyTime: createSteadyTime(clock, store),
       isOutOfReach: mounts.isOutOfReach,
+      hasUnsavedEdits: () => false,
     }),
     isIgnored: async (path) => (await scanner.explain(path)).length > 0,
     markDirty: () => {},
@@ -91,6 +92,8 @@ export function createOfflineControl(
     },
     session: () => null,
     holds,
+    // Nothing runs that they would hold up.
+    unsaved: { hold: () => {}, lost: () => {} },
     onConfirmed: () => {},
     readAgain: () => {},
     onTrustRelay: () => {

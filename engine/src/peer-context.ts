@@ -3,6 +3,7 @@ import type { RelPath } from '@driftless/protocol';
 import type { ReplaceJournal } from './apply/replace-journal.ts';
 import type { PathFault } from './content/or-fail.ts';
 import type { Contents } from './contents.ts';
+import type { UnsavedEdits } from './guards/unsaved-edits.ts';
 import type { Pause } from './pause.ts';
 import type { SteadyTime } from './peer/steady-time.ts';
 import type { PeerParts } from './peer-api.ts';
@@ -13,6 +14,7 @@ export interface PeerContext {
   readonly parts: PeerParts;
   readonly contents: Contents;
   readonly journal: ReplaceJournal;
+  readonly unsaved: UnsavedEdits;
   readonly pause: Pause;
   /** What ages of stored things are told by; never the wall clock, which may leap. */
   readonly steadyTime: SteadyTime;

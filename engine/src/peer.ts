@@ -50,6 +50,7 @@ import { createHeldFiles } from './guards/held-files.ts';
 import { createHolds } from './guards/holds.ts';
 import { createMounts } from './guards/mounts.ts';
 import { createScopeHold } from './guards/scope-hold.ts';
+import { createUnsavedEdits } from './guards/unsaved-edits.ts';
 import { createPause } from './pause.ts';
 import { createCommands } from './peer/commands.ts';
 import { createFreshSaves } from './peer/fresh-saves.ts';
@@ -226,10 +227,26 @@ export function createPeer(given: PeerParts): Peer {
   const settler = createSettler(clock);
   const isOutOfReach = (path: RelPath): Promise<boolean> => mounts.isOutOfReach(path);
   const steadyTime = createSteadyTime(clock, store);
-  const journal = createReplaceJournal({ ...parts, pause, steadyTime, isOutOfReach });
+  const unsaved = createUnsavedEdits({
+    clock,
+    onReleased: (paths) => {
+      // What was saved is seen before what waited is done.
+      for (const path of paths) settler.hint(path, false);
+      schedule.input('plan', nowMs());
+      wake();
+    },
+  });
+  const journal = createReplaceJournal({
+    ...parts,
+    pause,
+    steadyTime,
+    isOutOfReach,
+    hasUnsavedEdits: unsaved.has,
+  });
   const context: PeerContext = {
     parts,
     journal,
+    unsaved,
     pause,
     isOutOfReach,
     signal: closing.signal,
@@ -406,7 +423,7 @@ export function createPeer(given: PeerParts): Peer {
       progress,
       unwatched: unwatchedPlaces(),
       sweep: { periodMs: sweep.periodMs(), lookedAtMs: sweep.lookedAtMs() },
-      waitingForUnsavedEdits: false,
+      waitingPaths: unsaved.waiting(store),
     });
   }
   /** What fails may be the store, from which the state is derived: then the reason is all there is to tell. */
@@ -865,7 +882,8 @@ export function createPeer(given: PeerParts): Peer {
 
   /** Returns the merges that overlapped: they are published as variants. */
   async function applyDisk(plan: Plan, rowOf: RowOf): Promise<PublishStep[]> {
-    const { steps, waitMs } = deletions.judgeIncoming(plan, rowOf);
+    const { steps: judged, waitMs } = deletions.judgeIncoming(plan, rowOf);
+    const steps = judged.filter((step) => !unsaved.hinders(step));
     if (waitMs > 0) planAfter(waitMs);
     const lacks = new Set<DiskStep>();
     const staged = new Map<RelPath, StagedContent>();
@@ -1149,7 +1167,7 @@ export function createPeer(given: PeerParts): Peer {
 
   async function settleConflicts(current: RoomSession): Promise<void> {
     if (!context.refusals.mayTry('extra')) return;
-    let work = await conflicts.settle((path) => isSettled(path) && !isHeldOnDisk(path));
+    let work = await conflicts.settle((path) => isSettled(path) && !isHeldOnDisk(path) && !unsaved.has(path));
     if (work.length === 0) return nothingExtra();
     // Once more without those that cannot go out now: large contents that are on their way, a file that is being written.
     for (let attempt = 0; attempt < 2 && work.length > 0; attempt += 1) {
@@ -1383,6 +1401,14 @@ export function createPeer(given: PeerParts): Peer {
     pause,
     running: true,
     holds,
+    unsaved: {
+      hold: (window, paths) => {
+        unsaved.hold(window, paths);
+        // What waits is told.
+        wake();
+      },
+      lost: unsaved.lost,
+    },
     // What was confirmed is looked at once more before it is acted on.
     onConfirmed: () => {
       lookAtAll();

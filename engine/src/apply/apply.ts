@@ -75,6 +75,8 @@ export function createApplier(context: PeerContext): Applier {
     try {
       for (const step of inOrder(steps)) {
         options.signal.throwIfAborted();
+        // An edit that began since the plan was made.
+        if (context.unsaved.hinders(step)) continue;
         switch (step.kind) {
           case 'apply': {
             const change = changes.get(step.path);

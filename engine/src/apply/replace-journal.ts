@@ -11,7 +11,7 @@
  * when exactly what it places is found there; a removal when what it took lies in the trash. A replace that fails puts back what it moved aside
  * before its intent is forgotten; where that cannot be done now, or the disk is away, the intent stays, the path is left alone
  * (`isUnsettled`), and the rest goes on. What lies at the path and was not expected there is never replaced, and comes back if
- * it cannot go back to its place at once.
+ * it cannot go back to its place at once. Nor is a file that has unsaved edits in an editor: for whoever asks, it changed.
  *
  * Between the two moves the path is empty, for some fifty microseconds: the folder prepares everything before. A rename over the
  * old file would leave no such moment, but what somebody saves there between the last look and that rename would be
@@ -122,8 +122,9 @@ export function createReplaceJournal(parts: {
   readonly pause: () => Promise<void>;
   /** The disk that a path lies on is not mounted now, or it is not known yet whether it is the right one. */
   readonly isOutOfReach: (path: RelPath) => Promise<boolean>;
+  readonly hasUnsavedEdits: (path: RelPath) => boolean;
 }): ReplaceJournal {
-  const { folder, store, clock, steadyTime, random, hashing, pause, isOutOfReach } = parts;
+  const { folder, store, clock, steadyTime, random, hashing, pause, isOutOfReach, hasUnsavedEdits } = parts;
   let isCut = false;
   const unsettled = new Map<RelPath, PathProblem | null>();
 
@@ -229,6 +230,7 @@ export function createReplaceJournal(parts: {
 
   async function carryOut(change: Replacement, intent: Intent | null): Promise<SwapOutcome> {
     const { path, before, incoming } = change;
+    if (hasUnsavedEdits(path)) return { kind: 'changed' };
     const expected = expectedOf(before);
     const nothingDone: SwapOutcome = { kind: 'done', stat: null, asideName: null };
     if (intent === null) {

@@ -24,6 +24,12 @@ export function statusLines(status: Status, dir: string): readonly string[] {
       status.conflicts.map(({ path }) => path),
     ),
     ...listed('copy', status.conflictCopies),
+    ...listed(
+      'unsaved',
+      (status.waitingPaths ?? []).map(
+        ({ path }) => `${path}: changed elsewhere, waits for edits that are not saved here`,
+      ),
+    ),
     `  state     ${stateLine(status, dir)}`,
     ...looked.map((text) => `  looked    ${text}`),
     `  files     ${filesLine(status)}`,

@@ -13,7 +13,7 @@ const calm: PeerFacts = {
   progress: null,
   unwatched: null,
   sweep: null,
-  waitingForUnsavedEdits: false,
+  waitingPaths: [],
 };
 const halt = { code: 'disk-full', reason: 'the disk is full', next: 'make room' } as const;
 

@@ -1,5 +1,5 @@
 /** The one state value that a peer shows, derived from facts; nothing else may say how a peer is (promise: honest state). */
-import type { ErrorCode, PeerState, PeerStateName } from '../control.ts';
+import type { ErrorCode, PeerState, PeerStateName, WaitingPath } from '../control.ts';
 
 /** Why the peer stopped and asks. */
 export interface Halt {
@@ -31,11 +31,12 @@ export interface PeerFacts {
   readonly unwatched: PeerState['unwatched'] | null;
   /** null: not known here. */
   readonly sweep: { readonly periodMs: number; readonly lookedAtMs: number | null } | null;
-  readonly waitingForUnsavedEdits: boolean;
+  /** What of the room waits for unsaved edits. */
+  readonly waitingPaths: readonly WaitingPath[];
 }
 
 export function derivePeerState(facts: PeerFacts): PeerState {
-  const { halt, offlineReason, progress, pending, conflicts, unwatched, sweep, waitingForUnsavedEdits } = facts;
+  const { halt, offlineReason, progress, pending, conflicts, unwatched, sweep, waitingPaths } = facts;
   const state = stateName(facts);
   return {
     state,
@@ -52,7 +53,8 @@ export function derivePeerState(facts: PeerFacts): PeerState {
           sweepPeriodMs: sweep.periodMs,
           wholeFolderLookedAt: sweep.lookedAtMs === null ? null : new Date(sweep.lookedAtMs).toISOString(),
         }),
-    waitingForUnsavedEdits,
+    waitingForUnsavedEdits: waitingPaths.length > 0,
+    ...(waitingPaths.length > 0 ? { waitingPaths } : {}),
   };
 }
 

@@ -44,6 +44,8 @@ function fakeControl(calls: unknown[][]): PeerControl {
     untrack: noted('untrack', done),
     invite: noted('invite', { invite: 'x' }),
     trustRelay: noted('trustRelay', done),
+    holdUnsaved: noted('holdUnsaved', null),
+    windowLost: noted('windowLost', null),
   };
 }
 
@@ -118,6 +120,35 @@ describe('the control socket', () => {
     expect(calls).toEqual([]);
     raw.dispose();
     socket.destroy();
+  });
+
+  it('what a window has unsaved is its connection’s, and lost with it', async () => {
+    const calls: unknown[][] = [];
+    let lost: (window: string) => void = () => {};
+    const lostWindow = new Promise<string>((resolve) => {
+      lost = resolve;
+    });
+    const control: PeerControl = {
+      ...fakeControl(calls),
+      windowLost: async (window) => {
+        lost(window);
+        return null;
+      },
+    };
+    const server = await serveControl({ path: join(directory, 'control.sock'), control, log });
+    servers.push(server);
+    const [first, second] = [await connected(server.path), await connected(server.path)];
+    await first.holdUnsaved('w', ['a.txt']);
+    await second.holdUnsaved('w', ['b.txt']);
+    const [[, firstWindow] = [], [, secondWindow] = []] = calls;
+    expect(calls).toEqual([
+      ['holdUnsaved', firstWindow, ['a.txt']],
+      ['holdUnsaved', secondWindow, ['b.txt']],
+    ]);
+    expect(firstWindow).not.toBe(secondWindow);
+    await first.close();
+    expect(await lostWindow).toBe(firstWindow);
+    await second.close();
   });
 
   it('survives bytes that are no protocol at all', async () => {

@@ -3,7 +3,7 @@
  * directory, or a named pipe on Windows. Every request is validated here, so that the peer sees only well-formed ones; every
  * value is plain JSON. Only the process that holds the folder's lock may serve, so that a socket found in the way is stale.
  */
-import { createHash } from 'node:crypto';
+import { createHash, randomUUID } from 'node:crypto';
 import { lstat, rm } from 'node:fs/promises';
 import { createConnection, createServer, type Socket } from 'node:net';
 import { tmpdir, userInfo } from 'node:os';
@@ -26,11 +26,14 @@ const socketPathBytesMax = 100;
 const connectionsMax = 64;
 const connectMsMax = 3_000;
 const pathCharactersMax = 16_384;
+/** Files that one window has open unsaved. */
+const unsavedPathsMax = 1_000;
 
 const invalidParams = -32_602;
 const failed = -32_000;
 
 const pathSchema = z.string().min(1).max(pathCharactersMax);
+const windowSchema = z.string().max(64);
 const keepSchema = z.enum(['mine', 'theirs', 'both']);
 const choiceSchema = z
   .strictObject({
@@ -56,6 +59,9 @@ const methods: {
   untrack: (control, [path]) => control.untrack(pathSchema.parse(path)),
   invite: (control) => control.invite(),
   trustRelay: (control) => control.trustRelay(),
+  holdUnsaved: (control, [window, paths]) =>
+    control.holdUnsaved(windowSchema.parse(window), z.array(pathSchema).max(unsavedPathsMax).parse(paths)),
+  windowLost: (control, [window]) => control.windowLost(windowSchema.parse(window)),
 };
 
 export interface ControlServer {
@@ -122,13 +128,25 @@ export async function serveControl(options: {
   };
 }
 
+/** Over a socket a window is its connection: nobody else speaks for it, and what it said ends with it. */
+const ofWindow = (control: PeerControl, window: string): PeerControl => ({
+  ...control,
+  holdUnsaved: (_name, paths) => control.holdUnsaved(window, paths),
+  windowLost: () => control.windowLost(window),
+});
+
 function answer(
   socket: Socket,
-  { control, log }: { readonly control: PeerControl; readonly log: Log },
+  { control: shared, log }: { readonly control: PeerControl; readonly log: Log },
   onClose: (connection: MessageConnection) => void,
 ): MessageConnection {
   const connection = createMessageConnection(new SocketMessageReader(socket), new SocketMessageWriter(socket));
-  connection.onClose(() => onClose(connection));
+  const window = randomUUID();
+  const control = ofWindow(shared, window);
+  connection.onClose(() => {
+    void shared.windowLost(window);
+    onClose(connection);
+  });
   connection.onError(([error]) => {
     log.debug('control connection ended', { reason: error.message });
     socket.destroy();
@@ -185,6 +203,8 @@ export async function connectControl(path: string): Promise<RemoteControl | unde
     untrack: (untracked) => call('untrack', untracked),
     invite: () => call('invite'),
     trustRelay: () => call('trustRelay'),
+    holdUnsaved: (window, paths) => call('holdUnsaved', window, paths),
+    windowLost: (window) => call('windowLost', window),
     async close() {
       connection.dispose();
       socket.destroy();

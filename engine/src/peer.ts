@@ -304,7 +304,7 @@ export function createPeer(given: PeerParts): Peer {
   });
   const applier = createApplier(context);
   const wholeRecords = createWholeRecords();
-  const waitingCheckout = createWaitingCheckout();
+  const waitingCheckout = createWaitingCheckout((path) => liveEntry(store.manifest.slot(path))?.kind === 'directory');
   const checkpoints = createCheckpoints(context);
   const recovery = createRecovery(context, roomLog, checkpoints);
   const lost = createLostContents(context, runBeside);

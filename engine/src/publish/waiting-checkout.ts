@@ -2,9 +2,9 @@
  * A checkout is one record, and its large contents go to the relay before that, beside the loop. What is saved meanwhile is no
  * part of it, and does not wait for it.
  */
-import type { Digest, RelPath } from '@driftless/protocol';
+import { comparePaths, type Digest, type RelPath } from '@driftless/protocol';
 import type { PublishStep } from '../core/plan.ts';
-import { ancestorsOf, isAtOrBelow } from '../core/tree-paths.ts';
+import { ancestorsOf, isAtOrBelow, parentPath } from '../core/tree-paths.ts';
 
 /** The next record of git's doing, as planned now. */
 export interface Checkout {
@@ -30,7 +30,7 @@ interface Waiting {
   readonly above: ReadonlySet<RelPath>;
 }
 
-export function createWaitingCheckout(): WaitingCheckout {
+export function createWaitingCheckout(isRoomDirectory: (path: RelPath) => boolean): WaitingCheckout {
   let waiting: Waiting | null = null;
 
   function begin({ label, steps, lacking }: Checkout): Waiting {
@@ -50,7 +50,17 @@ export function createWaitingCheckout(): WaitingCheckout {
     savedSince: (steps) => {
       if (waiting === null) return [];
       const { paths, above } = waiting;
-      return steps.filter((step) => isSave(step) && !isAtOrBelow(step.path, paths) && !above.has(step.path));
+      const saves: Publish[] = [];
+      const made = new Set<RelPath>();
+      for (const step of steps.filter(isSave).sort((a, b) => comparePaths(a.path, b.path))) {
+        if (isAtOrBelow(step.path, paths) || above.has(step.path)) continue;
+        // One below what was renamed, or took the place of a file, needs that first.
+        const parent = parentPath(step.path);
+        if (parent !== undefined && !made.has(parent) && !isRoomDirectory(parent)) continue;
+        if (step.local.kind === 'directory') made.add(step.path);
+        saves.push(step);
+      }
+      return saves;
     },
     ended: () => {
       waiting = null;
@@ -61,6 +71,11 @@ export function createWaitingCheckout(): WaitingCheckout {
 const pathsOf = (step: PublishStep): readonly RelPath[] =>
   step.kind === 'publishMove' ? [step.fromPath, step.toPath] : [step.path];
 
-/** A deletion is judged with whatever goes at the same time, and stays with it. */
-const isSave = (step: PublishStep): step is Extract<PublishStep, { kind: 'publish' }> =>
-  step.kind === 'publish' && step.local !== null;
+type Publish = Extract<PublishStep, { kind: 'publish' }>;
+type Save = Publish & { readonly local: NonNullable<Publish['local']> };
+
+/** A deletion is judged with whatever goes at the same time, and stays with it; so does what takes the place of another kind. */
+const isSave = (step: PublishStep): step is Save =>
+  step.kind === 'publish' &&
+  step.local !== null &&
+  (step.remote === null || (step.local.kind !== 'directory' && step.remote.kind !== 'directory'));

@@ -18,6 +18,7 @@ import type { Row } from './core/row.ts';
 import { isAtOrBelow } from './core/tree-paths.ts';
 import type { GitWatch } from './git-watch.ts';
 import type { Holds } from './guards/holds.ts';
+import { createStandingHold } from './guards/standing-hold.ts';
 import type { PeerContext } from './peer-context.ts';
 
 /** A move that arrives as new files and later removals takes as long as its contents take on a slow link. */
@@ -30,6 +31,8 @@ type Source = 'deletions-outgoing' | 'deletions-incoming';
 type RowOf = (path: RelPath) => Row | undefined;
 
 export interface DeletionHold {
+  /** Whether one of the rows to plan has to do with what is held and was left out of them: then all is planned anew. */
+  wakes(rows: readonly Row[]): boolean;
   /** Which publish steps may go out now, and how the record says that a mass deletion was confirmed. */
   judge(
     steps: readonly PublishStep[],
@@ -66,6 +69,7 @@ export function createDeletionHold(
   const incoming = createDeletionGuard({ reappearedMs: incomingReappearedMs });
   const growing = createDeletionBurst();
   const growingIncoming = createDeletionBurst();
+  const standing = createStandingHold(store, holds);
   const isHeld = (source: Source): boolean => holds.of(source).length > 0;
   const isShown = (source: Source): boolean => holds.of(source).some((held) => held.isGrowing !== true);
   let isOutgoingHeld = isHeld('deletions-outgoing');
@@ -120,6 +124,10 @@ export function createDeletionHold(
     { inDoubt, rowOf }: { readonly inDoubt: number; readonly rowOf: RowOf },
   ): ReturnType<DeletionHold['judge']> {
     const nowMs = clock.monotonicMs();
+    if (standing.stands('outgoing')) {
+      outgoing.note({ vanished: [], appeared: steps.flatMap((step) => appearedHere(step, rowOf)) }, nowMs);
+      return { steps, massDeletion: 'none', waitMs: 0 };
+    }
     const vanished = steps.flatMap((step): FileFact[] => {
       const base = step.kind === 'publish' && step.local === null ? rowOf(step.path)?.base : null;
       return base?.kind === 'file' && step.kind === 'publish' ? [{ path: step.path, digest: base.content.digest }] : [];
@@ -201,6 +209,13 @@ export function createDeletionHold(
     const sendable = steps.filter(
       (step) => !isRemoval(step) || (step.kind === 'publish' && step.local === null && isConfirmed(step.path)),
     );
+    if (!isGrowing) {
+      const sent = new Set(sendable);
+      standing.park(
+        'outgoing',
+        steps.flatMap((step) => (sent.has(step) || step.kind !== 'publish' ? [] : [step.path])),
+      );
+    }
     return { steps: sendable, massDeletion: sendable.some(isRemoval) ? 'confirmed' : 'none', waitMs: untilShownMs };
   }
 
@@ -249,6 +264,11 @@ export function createDeletionHold(
         : [],
     );
     const appeared = [...arriving, ...publish.flatMap((step) => appearedHere(step, rowOf))];
+    if (standing.stands('incoming')) {
+      incoming.note({ vanished: [], appeared }, nowMs);
+      outgoing.note({ vanished: [], appeared: arriving }, nowMs);
+      return { steps: disk, waitMs: 0 };
+    }
     // One that was to go and is edited here by now stays.
     for (const path of incoming.vanishedPaths(nowMs)) {
       const local = store.row(path)?.local;
@@ -299,6 +319,13 @@ export function createDeletionHold(
       (step) =>
         !(step.kind === 'apply' && step.to === null && (step.row.local?.kind !== 'file' || kept.has(step.path))),
     );
+    if (waitMs === 0) {
+      const carriedOut = new Set(steps);
+      standing.park(
+        'incoming',
+        disk.flatMap((step) => (carriedOut.has(step) || step.kind !== 'apply' ? [] : [step.path])),
+      );
+    }
     return { steps, waitMs };
   }
 
@@ -338,6 +365,7 @@ export function createDeletionHold(
   }
 
   return {
+    wakes: standing.wakes,
     judge,
     judgeIncoming,
     nothingLeft: () => {

@@ -723,6 +723,11 @@ export function createPeer(given: PeerParts): Peer {
       ignoreFiles.length > 0
         ? rowsWithParents(store, ignoreFiles, look)
         : withSaves(store, await planRows(store, look), fresh.paths(), look);
+    // What it wakes is judged by the rules from the start of a turn on.
+    if (deletions.wakes(rows) && ignoreFiles.length === 0) {
+      planAgain();
+      return;
+    }
     isLargePlan = rows.length >= largePlanMin;
     isWholePlan = whole;
     wantsWholePlan = false;
@@ -742,15 +747,10 @@ export function createPeer(given: PeerParts): Peer {
     publisher.endOutdated();
     await downloads.drop(isUnwanted);
     await applier.dropStaged(isUnwanted);
+    const isAllPlanned = rows.length === 0 && ignoreFiles.length === 0 && store.parked() === 0;
     // A conflict may stay open for days: it is none of the join's.
-    if (rows.length === 0 && ignoreFiles.length === 0 && store.setting('join') !== undefined) await endJoin();
-    if (
-      rows.length === 0 &&
-      held.length === 0 &&
-      ignoreFiles.length === 0 &&
-      !untracks.hasAny() &&
-      !conflicts.hasOrphans()
-    ) {
+    if (isAllPlanned && store.setting('join') !== undefined) await endJoin();
+    if (isAllPlanned && held.length === 0 && !untracks.hasAny() && !conflicts.hasOrphans()) {
       deletions.nothingLeft();
       nothingExtra();
       judgements.forgetSettled();

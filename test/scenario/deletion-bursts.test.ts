@@ -290,3 +290,73 @@ test('who was away is asked once about all of it, and who joins in the middle to
   expect([a, b, c].map(filesOf)).toEqual([100, 100, 100]);
   expect([a, b, c].map(timesAsked)).toEqual([1, 1, 1]);
 });
+
+/** Rows that the store hands out, until `stop`. */
+function countRows(person: Person): { readonly stop: () => number } {
+  const { store } = person;
+  const questions = ['row', 'pendingRows', 'goneRows', 'arrivingRows', 'lostFiles', 'rowsUnder', 'heldRows'] as const;
+  const originals = questions.map((name) => [name, store[name]] as const);
+  let rows = 0;
+  for (const [name, ask] of originals)
+    Object.assign(store, {
+      [name]: (...given: readonly never[]) => {
+        const answer: unknown = Reflect.apply(ask, store, given);
+        if (name === 'row') {
+          rows += 1;
+          return answer;
+        }
+        const found = [...(answer as Iterable<unknown>)];
+        rows += found.length;
+        return found;
+      },
+    });
+  return {
+    stop: () => {
+      for (const [name, ask] of originals) Object.assign(store, { [name]: ask });
+      return rows;
+    },
+  };
+}
+
+test.each(['where it was made', 'where it arrived'])(
+  'a save costs what it always did while a deletion waits for its answer, %s',
+  async (where) => {
+    const count = 1_500;
+    const a = await share(count);
+    a.user.write('k', 'one\n');
+    const b = await join('b');
+    await world.quiet();
+    remove(a, 0, count);
+    await world.until('asked', () => isHeldAt(a));
+    if (where === 'where it arrived') {
+      void a.peer.confirm();
+      await world.until('asked there', () => isHeldAt(b));
+    }
+    const held = where === 'where it arrived' ? b : a;
+    await world.clock.advance(20_000);
+    const counted = countRows(held);
+    for (const [index, person] of [a, b, a, b].entries()) {
+      const other = person === a ? b : a;
+      person.user.write('k', `${index}\n`);
+      await world.until('the save', () => other.user.read('k') === `${index}\n`);
+    }
+    expect(counted.stop()).toBeLessThan(count);
+    // It is no less held, and what is answered holds for all of it.
+    expect(await held.peer.holds()).toMatchObject([{ kind: 'deletions', count }]);
+    void held.peer.confirm();
+    await world.until('gone', () => filesOf(held) === 0 && held.state()?.pending === 0);
+  },
+);
+
+test('of what waits for an answer, what comes back elsewhere counts as moved', async () => {
+  const a = await share(700);
+  const b = await join('b');
+  remove(a, 0, 600);
+  await world.until('asked', () => isHeldAt(a));
+  for (let index = 0; index < 600; index += 1) a.user.write(`moved/f${index}.txt`, `text ${index}\n`);
+  await world.until('no longer', () => !isHeldAt(a));
+  await world.quiet();
+  expect([filesOf(a), filesOf(b)]).toEqual([700, 700]);
+  expect(timesAsked(b)).toBe(0);
+  expect(b.user.read('d0/f0.txt')).toBeUndefined();
+});

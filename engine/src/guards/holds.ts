@@ -39,6 +39,8 @@ export interface Holds {
   pick(choice: HoldChoice): ConfirmAnswer;
   /** Lets one hold go: exactly what it lists. */
   confirm(choice: HoldChoice): ConfirmAnswer;
+  /** How many were let go in this run. */
+  confirmations(): number;
 }
 
 /** Setting: the holds, as last shown. */
@@ -63,6 +65,7 @@ export function createHolds(parts: {
     parse<Partial<Record<HoldSource, readonly string[]>>>(store.setting(confirmedSetting), {}),
   ))
     confirmed.set(source as HoldSource, new Set(subjects));
+  let confirmations = 0;
   let writtenMs = Number.NEGATIVE_INFINITY;
   let written = idsOf(all());
 
@@ -110,6 +113,7 @@ export function createHolds(parts: {
     const picked = pickHold(shown(), choice);
     if (picked.kind === 'refused') return answerOf(picked);
     const { source, subjects } = picked.held;
+    confirmations += 1;
     const known = confirmed.get(source) ?? new Set();
     for (const subject of subjects) known.add(subject);
     confirmed.set(source, known);
@@ -126,6 +130,7 @@ export function createHolds(parts: {
 
   return {
     set,
+    confirmations: () => confirmations,
     keepUp: () => write(false),
     of: (source) => held.get(source) ?? [],
     isConfirmed: (source, subject) => confirmed.get(source)?.has(subject) === true,

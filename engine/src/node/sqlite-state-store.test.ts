@@ -547,7 +547,8 @@ test('no question reads every row of the tree: what a turn asks for costs the sa
         .map(({ detail }) => detail)
         .join('; ');
     // Indexes of few rows: of those that wait, are held, left out, failed, or are copies.
-    const few = /^SCAN tree USING INDEX tree_(pending|held|out_of_scope|problem|marked|gone|arriving)\b/;
+    const few =
+      /^SCAN tree USING (COVERING )?INDEX tree_(pending|held|out_of_scope|problem|marked|gone|arriving|parked)\b/;
     const ofTree = questions.filter((sql) => /\bFROM tree\b/.test(sql));
     expect(ofTree.length).toBeGreaterThan(20);
     const slow = ofTree.map(planOf).filter((plan) => /\bSCAN tree\b/.test(plan) && !few.test(plan));
@@ -555,4 +556,40 @@ test('no question reads every row of the tree: what a turn asks for costs the sa
   } finally {
     db.close();
   }
+});
+
+test('what is parked waits outside of every look, until it changes or all is asked for again', () => {
+  const remove = (store: StateStore, path: string): void => store.setLocal(rel(path), null);
+  const looks = (store: StateStore): readonly string[] => {
+    const page = { limit: 10, nowMs: 1 };
+    const rows = [...store.pendingRows(page), ...store.goneRows(page), ...store.arrivingRows({ ...page, after: '' })];
+    const lost = store.lostFiles({ side: 'local', limit: 10 });
+    return [...new Set([...rows, ...lost].map(({ path }) => path))].sort();
+  };
+  let store = open();
+  for (const path of ['a', 'b', 'c']) {
+    store.setBase(rel(path), file(path));
+    store.setLocal(rel(path), localFile(path));
+  }
+  for (const path of ['a', 'b', 'c']) remove(store, path);
+  store.park([rel('a'), rel('b'), rel('never-there')]);
+  expect([looks(store), store.parked(), store.counts().pending]).toEqual([['c'], 2, 3]);
+  expect([store.isParkedContent(digestOf('b')), store.isParkedContent(digestOf('c'))]).toEqual([true, false]);
+  // Setting what is set already is no change.
+  remove(store, 'a');
+  store.close();
+  store = open();
+  expect([looks(store), store.parked()]).toEqual([['c'], 2]);
+  store.setLocal(rel('b'), localFile('other'));
+  expect([looks(store), store.parked()]).toEqual([['b', 'c'], 1]);
+  expect(() =>
+    store.transaction(() => {
+      store.unpark();
+      throw new Error('undone');
+    }),
+  ).toThrow('undone');
+  expect([looks(store), store.parked()]).toEqual([['b', 'c'], 1]);
+  store.unpark();
+  expect([looks(store), store.parked(), store.isParkedContent(digestOf('a'))]).toEqual([['a', 'b', 'c'], 0, false]);
+  store.close();
 });

@@ -137,10 +137,16 @@ CREATE INDEX tree_marked ON tree (path) WHERE instr(path, '.conflict-') > 0;
 CREATE INDEX trash_unrecorded ON trash (name) WHERE instr(body, '"inRecord":false') > 0;
 `;
 
+/** `pending` is 2 for what waits for somebody's answer: looks at what is pending leave it out. */
+const parked = `
+CREATE INDEX tree_parked ON tree (substr(base, 2, 8)) WHERE pending = 2;
+`;
+
 export const stateMigrations: readonly Migration[] = [
   (db) => db.exec(tables),
   (db) => db.exec(privateFiles),
   (db) => db.exec(arrivingAndGone),
   (db) => db.exec(superseded),
   (db) => db.exec(askedForByTurns),
+  (db) => db.exec(parked),
 ];

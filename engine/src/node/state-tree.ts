@@ -187,6 +187,15 @@ export function createStateTree(db: SqlDb, transactions: Transactions, options: 
   const updateMarks = db.prepare(
     'UPDATE tree SET scope = ?, hold = ?, problem = ?, retry_at = ?, pending = ?, sum = ? WHERE path = ?',
   );
+  const parkRow = db.prepare('UPDATE tree SET pending = 2 WHERE path = ?');
+  const unparkRows = db.prepare('UPDATE tree INDEXED BY tree_parked SET pending = 1 WHERE pending = 2');
+  const selectParkedCount = db.prepare<{ readonly count: number }>(
+    'SELECT count(*) AS count FROM tree INDEXED BY tree_parked WHERE pending = 2',
+  );
+  const selectParkedContent = db.prepare<{ readonly found: number }>(
+    `SELECT 1 AS found FROM tree INDEXED BY tree_parked
+     WHERE pending = 2 AND substr(base, 2, 8) = ? AND ${isFile('base')} AND substr(base, 2, 32) = ? LIMIT 1`,
+  );
   const deleteRow = db.prepare('DELETE FROM tree WHERE path = ?');
 
   const selectCounts = db.prepare<Record<'files' | 'entries' | 'pending' | 'held' | 'out_of_scope', number>>(
@@ -198,6 +207,7 @@ export function createStateTree(db: SqlDb, transactions: Transactions, options: 
 
   let counts = readCounts();
   let countsChanged = false;
+  let parked = selectParkedCount.get()?.count ?? 0;
   transactions.beforeCommit(() => {
     if (!countsChanged) return;
     updateCounts.run(counts.files, counts.entries, counts.pending, counts.held, counts.outOfScope);
@@ -205,6 +215,7 @@ export function createStateTree(db: SqlDb, transactions: Transactions, options: 
   });
   transactions.afterRollback(() => {
     counts = readCounts();
+    parked = selectParkedCount.get()?.count ?? 0;
     countsChanged = false;
     recent.clear();
   });
@@ -247,6 +258,8 @@ export function createStateTree(db: SqlDb, transactions: Transactions, options: 
   /** The only function that writes rows; what is kept follows it. */
   function change(path: RelPath, before: StoredRow | undefined, changes: Partial<RowContent>): void {
     const after: RowContent = { ...(before ?? emptyContent), ...changes };
+    if (before !== undefined && isUnchanged(before, after)) return;
+    if (before?.pending === 2) parked -= 1;
     count(before ?? emptyContent, -1);
     count(after, 1);
     if (isEmpty(after)) {
@@ -380,6 +393,27 @@ export function createStateTree(db: SqlDb, transactions: Transactions, options: 
     );
   }
 
+  function park(paths: readonly RelPath[]): void {
+    transactions.run(() => {
+      for (const path of paths) {
+        const { stored: before, row: decoded } = kept(path);
+        if (before?.pending !== 1) continue;
+        parkRow.run(path);
+        parked += 1;
+        recent.set(path, { stored: { ...before, pending: 2 }, row: decoded });
+      }
+    });
+  }
+
+  function unpark(): void {
+    if (parked === 0) return;
+    transactions.run(() => {
+      unparkRows.run();
+      parked = 0;
+      recent.clear();
+    });
+  }
+
   function moveLocalAndBase(fromPath: RelPath, toPath: RelPath): void {
     transactions.run(() => {
       const moveOne = (row: StoredRow): void => {
@@ -510,6 +544,13 @@ export function createStateTree(db: SqlDb, transactions: Transactions, options: 
           return reason == null ? [] : [[reason, count] as const];
         }),
       ),
+    park,
+    unpark,
+    parked: () => parked,
+    isParkedContent: (digest: Digest): boolean => {
+      const bytes = Buffer.from(digest, 'hex');
+      return parked > 0 && selectParkedContent.get(bytes.subarray(0, 8), bytes) !== undefined;
+    },
     conflictCopies: (limit: number): RelPath[] => {
       const copies: RelPath[] = [];
       for (const { path } of selectMarked.iterate()) {
@@ -564,6 +605,20 @@ function isEmpty(row: RowContent): boolean {
   );
 }
 
+/** By what is written, so that setting what is set already writes nothing. */
+function isUnchanged(before: RowContent, after: RowContent): boolean {
+  return (
+    before.base === after.base &&
+    before.remote === after.remote &&
+    before.remote_mtime === after.remote_mtime &&
+    before.local === after.local &&
+    before.scope === after.scope &&
+    before.hold === after.hold &&
+    before.problem === after.problem &&
+    before.retry_at === after.retry_at
+  );
+}
+
 function markedRemote(row: RowContent): Uint8Array | null {
   if (row.remote === null || row.base === null) return row.remote;
   return sameBytes(row.remote, row.base) ? sameAsBase : row.remote;
@@ -584,9 +639,9 @@ function slotSum(path: string, remote: Uint8Array | null): number {
   return remote === null ? 0 : checksum(remote, checksum(path));
 }
 
-/** Over the columns as stored. */
+/** Over the columns as stored; whether a row is parked is no content of it. */
 function sumOf(row: StoredRow): number {
-  const texts = `${row.path}\n${row.remote_mtime}\n${row.scope}\n${row.pending}\n${row.retry_at}\n${row.hold}\n${row.problem}`;
+  const texts = `${row.path}\n${row.remote_mtime}\n${row.scope}\n${row.pending === 0 ? 0 : 1}\n${row.retry_at}\n${row.hold}\n${row.problem}`;
   let sum = checksum(texts);
   // A number that no length can be keeps NULL apart from zero bytes.
   for (const bytes of [row.base, row.remote, row.local])

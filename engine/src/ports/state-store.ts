@@ -149,7 +149,17 @@ export interface StateStore extends RowView {
   outOfScopeRows(limit: number, but?: readonly OutOfScopeReason[]): Row[];
   /** How many paths are out of scope, by reason; reasons without paths are left out. O(paths out of scope). */
   outOfScopeCounts(): ReadonlyMap<OutOfScopeReason, number>;
-  /** Paths on this disk, in scope, whose name looks like a conflict copy's; at most `limit`. O(rows): for people's questions only. */
+  /**
+   * Leaves these rows out of pendingRows, goneRows, arrivingRows and lostFiles, until one changes (that one), or all are asked for
+   * again: they wait for somebody's answer, and no turn need read them meanwhile. They still count as pending.
+   */
+  park(paths: readonly RelPath[]): void;
+  unpark(): void;
+  /** How many are. */
+  parked(): number;
+  /** Whether one of them was agreed on with this content. */
+  isParkedContent(digest: Digest): boolean;
+  /** Paths on this disk, in scope, whose name looks like a conflict copy's; at most `limit`. */
   conflictCopies(limit: number): RelPath[];
   /** All of them, or those for one reason; in path order. */
   outOfScopePaths(reason?: OutOfScopeReason): RelPath[];

@@ -923,7 +923,7 @@ export function createPeer(given: PeerParts): Peer {
       if (lastApplied !== undefined) {
         isFruitful = true;
         isUnderWay = true;
-        rootGuard.noteApplied();
+        rootGuard.noteBrought(batch.flatMap((step) => (makesFile(step) ? [step.path] : [])));
         noteLastChange(lastApplied.path, roomLog.authorOf(lastApplied.path) ?? '');
       }
       clashes.push(...result.conflicts);
@@ -1459,6 +1459,9 @@ export function createPeer(given: PeerParts): Peer {
 
 /** As the plan at hand sees it. */
 type RowOf = (path: RelPath) => Row | undefined;
+
+const makesFile = (step: DiskStep): step is Apply =>
+  step.kind === 'apply' && step.row.local === null && step.to?.kind === 'file';
 
 const bareState = (halt: Halt): PeerState => ({
   state: 'error',

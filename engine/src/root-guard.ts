@@ -12,7 +12,6 @@ import { emptyRoot } from './core/page-tree.ts';
 import type { Halt } from './core/peer-state.ts';
 import type { Row } from './core/row.ts';
 import type { Holds } from './guards/holds.ts';
-import { allGoneRows } from './peer/plan-rows.ts';
 import type { PeerContext } from './peer-context.ts';
 
 export interface RootGuard {
@@ -20,8 +19,8 @@ export interface RootGuard {
   check(): Promise<Halt | null>;
   /** After a scan: did every file go at once? Then nothing may follow from it before somebody confirms. */
   judgeScan(): Halt | null;
-  /** This peer itself changed the disk: what went by a record of the room does not count. */
-  noteApplied(): void;
+  /** Files that this peer made from the room's: they say nothing of what its user left here. */
+  noteBrought(paths: readonly RelPath[]): void;
 }
 
 const rowsPerPage = 1_000;
@@ -36,20 +35,14 @@ export function createRootGuard(
 ): RootGuard {
   const { parts } = context;
   const { folder, store } = parts;
-  let filesBefore = store.counts().files + filesLostBefore();
+  /** Files that came from the room while others may have been going. */
+  const brought = new Set<RelPath>();
   /** Every file went: from the scan that saw it until they are back, or somebody let them go. */
   let emptied: HoldDraft | null = null;
   /** Everything went, our marker too: seen before any scan. */
   let wiped: HoldDraft | null = null;
   /** What is listed among the holds by this guard. */
   let listed: HoldDraft | null = null;
-
-  /** Files that an earlier run saw gone, and that are not deleted in the room yet: they still were here before. */
-  function filesLostBefore(): number {
-    let lost = 0;
-    for (const row of allGoneRows(store)) if (isLost(row) && !isHeld(row.path)) lost += 1;
-    return lost;
-  }
 
   function hold(draft: HoldDraft | null): Halt | null {
     if (draft !== listed || draft === null) holds.set('root', draft === null ? [] : [draft]);
@@ -62,22 +55,34 @@ export function createRootGuard(
     return subjects.every((subject) => holds.isConfirmed('root', subject) || holds.isConfirmed('disk', subject));
   }
 
-  function emptiedDraft(reason: string): HoldDraft {
-    return {
-      code: 'root-emptied',
-      reason,
-      next: `bring them back, or, to delete them on every machine: driftless confirm ${parts.dir}`,
-      subjects: filesKnown(),
-    };
-  }
+  const emptiedDraft = (reason: string, subjects: readonly RelPath[]): HoldDraft => ({
+    code: 'root-emptied',
+    reason,
+    next: `bring them back, or, to delete them on every machine: driftless confirm ${parts.dir}`,
+    subjects,
+  });
 
-  /** Files that are here by the last scan, or that room and disk last agreed on. */
-  function filesKnown(): readonly RelPath[] {
+  function pathsOf(isOne: (row: Row) => boolean): readonly RelPath[] {
     const paths: RelPath[] = [];
-    for (const row of allRows())
-      if (row.outOfScope === null && (row.local?.kind === 'file' || (row.base?.kind === 'file' && !isHeld(row.path))))
-        paths.push(row.path);
+    for (const row of allRows()) if (row.outOfScope === null && isOne(row)) paths.push(row.path);
     return paths;
+  }
+  /** Before a scan: files that are here by the last one, or that room and disk last agreed on. */
+  const filesKnown = (): readonly RelPath[] =>
+    pathsOf(({ path, local, base }) => local?.kind === 'file' || (base?.kind === 'file' && !isHeld(path)));
+  /** Those of a disk that is away take no part any more, and are not gone. */
+  const filesLost = (): readonly RelPath[] => pathsOf((row) => isLost(row) && !isHeld(row.path));
+
+  /** Whether nothing is left that was here before the room brought something. */
+  function isNothingOwnLeft(): boolean {
+    const { files } = store.counts();
+    if (files > brought.size) return false;
+    let here = 0;
+    for (const path of brought) {
+      const row = store.row(path);
+      if (row?.outOfScope === null && row.local?.kind === 'file') here += 1;
+    }
+    return here === files;
   }
 
   function* allRows(): Iterable<Row> {
@@ -119,7 +124,7 @@ export function createRootGuard(
     if (!sameMarker && (known === undefined || known === identity) && root.marker === null) {
       // The marker went together with everything else: unmounted at this very place, or wiped.
       if (known !== undefined && store.root() !== emptyRoot(parts.hashing.sha256) && (await isBare())) {
-        wiped ??= emptiedDraft(`everything in ${parts.dir} is gone`);
+        wiped ??= emptiedDraft(`everything in ${parts.dir} is gone`, filesKnown());
         if (!isLetGo(wiped)) return hold(wiped);
       }
       wiped = null;
@@ -137,10 +142,7 @@ export function createRootGuard(
       holds.endConfirmed('root', (other) => other.startsWith(rootPrefix));
     }
     if (known !== identity) store.setSetting('root-identity', identity);
-    if (emptied !== null && isLetGo(emptied)) {
-      emptied = null;
-      filesBefore = 0;
-    }
+    if (emptied !== null && isLetGo(emptied)) emptied = null;
     return hold(emptied);
   }
 
@@ -160,19 +162,18 @@ export function createRootGuard(
   }
 
   function judgeScan(): Halt | null {
-    const files = store.counts().files;
-    if (files > 0 || (emptied === null && !rootEmptied({ filesBefore, filesNow: files }))) {
+    const isNothingGone =
+      store.parked() === 0 && store.goneRows({ limit: 1, nowMs: Number.MAX_SAFE_INTEGER }).length === 0;
+    if (isNothingGone) brought.clear();
+    if (isNothingGone || !isNothingOwnLeft()) {
       emptied = null;
-      filesBefore = files;
       endConfirmed();
-    } else {
-      emptied ??= emptiedDraft(`all ${filesBefore} files in ${parts.dir} are gone`);
-      // Files that take no part any more, such as those of a disk that is away, are not gone.
-      if (isLetGo(emptied) || !rootEmptied({ filesBefore: emptied.subjects.length, filesNow: files })) {
-        emptied = null;
-        filesBefore = 0;
-      }
+      return hold(null);
     }
+    const lost = filesLost();
+    // What it was asked about first stays what is asked about.
+    emptied ??= emptiedDraft(`all ${lost.length} files in ${parts.dir} are gone`, lost);
+    if (!rootEmptied({ filesBefore: lost.length, filesNow: 0 }) || isLetGo(emptied)) emptied = null;
     return hold(emptied);
   }
 
@@ -188,8 +189,8 @@ export function createRootGuard(
   return {
     check,
     judgeScan,
-    noteApplied: () => {
-      filesBefore = store.counts().files;
+    noteBrought: (paths) => {
+      for (const path of paths) brought.add(path);
     },
   };
 }

@@ -87,6 +87,38 @@ describe('guards', () => {
     expect(b.events.filter((event) => event.event === 'state' && event.state === 'error')).toEqual([]);
   });
 
+  test('the same when a file comes from the room at that moment', async () => {
+    const [a, b] = await pair(many(50, 'x'));
+    write(b, { 'from-b.txt': 'b\n' });
+    const before = b.user.tree();
+    for (const directory of ['d0', 'd1', 'd2', 'd3', 'd4']) a.user.remove(directory);
+    await world.until('halt', () => a.state()?.code === 'root-emptied');
+    expect(a.user.tree()).toEqual({ 'from-b.txt': 'b\n' });
+    write(b, { 'another.txt': 'b\n' });
+    await world.clock.advance(20_000);
+    expect(a.state()?.code).toBe('root-emptied');
+    expect(b.user.tree()).toEqual({ ...before, 'another.txt': 'b\n' });
+    void a.peer.confirm();
+    await world.quiet();
+    expect(a.user.tree()).toEqual({ 'from-b.txt': 'b\n', 'another.txt': 'b\n' });
+    equal(a, b);
+  });
+
+  test('the same when looks see it half done', async () => {
+    const [a, b] = await pair(many(50, 'x'));
+    const filesOf = (person: Person): string[] =>
+      Object.keys(person.user.tree()).filter((path) => path.endsWith('.txt'));
+    for (const [index, path] of filesOf(a).entries()) {
+      a.user.remove(path);
+      if (index % 5 === 0) await world.clock.advance(60);
+    }
+    await world.until('halt', () => a.state()?.code === 'root-emptied');
+    await world.clock.advance(20_000);
+    // The first one was a deletion like any other.
+    expect(filesOf(b)).toHaveLength(49);
+    expect(await a.peer.holds()).toMatchObject([{ kind: 'root', count: 49 }]);
+  });
+
   test('emptied of more than the limit: one confirmation is enough', async () => {
     const [a, b] = await pair(many(260, 'x'));
     for (const directory of ['d0', 'd1', 'd2', 'd3', 'd4']) a.user.remove(directory);

@@ -118,11 +118,6 @@ export function allPendingRows(store: Pick<StateStore, 'pendingRows'>, nowMs: nu
   return pagesOf((after) => store.pendingRows({ after, limit: rowsPerPage, nowMs }));
 }
 
-/** Everything that went on either side and is not agreed on yet, a page at a time. */
-export function allGoneRows(store: Pick<StateStore, 'goneRows'>): Iterable<Row> {
-  return pagesOf((after) => store.goneRows({ after, limit: rowsPerPage, nowMs: Number.MAX_SAFE_INTEGER }));
-}
-
 function* pagesOf(page: (after: RelPath | '') => readonly Row[]): Generator<Row> {
   for (let after: RelPath | '' = ''; ; ) {
     const rows = page(after);

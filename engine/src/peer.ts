@@ -893,7 +893,7 @@ export function createPeer(given: PeerParts): Peer {
       if (beside === undefined) lacks.add(step);
       else staged.set(step.path, beside);
     }
-    wholeRecords.add(roomLog.takeTogether());
+    wholeRecords.note(roomLog.takeTouched());
     const possible = wholeRecords.ready(steps, lacks);
     const ready = isWholePlan ? possible : beforeRemovals(possible);
     const clashes: PublishStep[] = [];
@@ -913,6 +913,7 @@ export function createPeer(given: PeerParts): Peer {
       for (const { path } of batch.filter((step): step is Apply => step.kind === 'apply'))
         if (staged.has(path)) downloads.used(path);
       for (const { path, deleted } of result.applied) {
+        wholeRecords.applied(path);
         lineEnds.noteApplied(path);
         const by = roomLog.authorOf(path);
         // Another spelling may have waited for the name.

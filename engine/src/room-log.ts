@@ -59,8 +59,8 @@ export interface RoomLog {
   authorOf(path: RelPath): string | undefined;
   /** Ignore files that records of others changed since this was asked last, in scope here or not. */
   takeTouchedRules(): readonly RelPath[];
-  /** What labelled records of others touched since this was asked last, but for those of a join. */
-  takeTogether(): readonly RelPath[];
+  /** What records of others touched since this was asked last, but for those of a join; true: the last of them was labelled. */
+  takeTouched(): ReadonlyMap<RelPath, boolean>;
   /** Commits a record that this peer appended and the relay acknowledged. */
   commitOwn(options: {
     readonly sent: SentAppend;
@@ -76,8 +76,8 @@ export function createRoomLog(context: PeerContext): RoomLog {
   const { store, cipher, hashing } = parts;
   const authors = new Map<RelPath, string>();
   const touchedRules = new Set<RelPath>();
-  /** Touched by labelled records. */
-  const together = new Set<RelPath>();
+  /** Whether by a labelled record. */
+  const recentlyTouched = new Map<RelPath, boolean>();
 
   async function take(record: SealedRecord): Promise<TakeOutcome> {
     const decoded = decodeRecordHeader(record.header);
@@ -273,7 +273,7 @@ export function createRoomLog(context: PeerContext): RoomLog {
       authors.set(path, body.deviceName);
       if (isIgnoreFileName(path)) touchedRules.add(path);
     }
-    if (body.label !== '' && store.setting('join') === undefined) for (const path of touched) together.add(path);
+    if (store.setting('join') === undefined) for (const path of touched) recentlyTouched.set(path, body.label !== '');
     for (const path of authors.keys()) {
       if (authors.size <= authorsMax) break;
       authors.delete(path);
@@ -364,11 +364,11 @@ export function createRoomLog(context: PeerContext): RoomLog {
     return paths;
   }
 
-  function takeTogether(): readonly RelPath[] {
-    const paths = [...together];
-    together.clear();
-    return paths;
+  function takeTouched(): ReadonlyMap<RelPath, boolean> {
+    const touched = new Map(recentlyTouched);
+    recentlyTouched.clear();
+    return touched;
   }
 
-  return { take, pull, commitOwn, authorOf: (path) => authors.get(path), takeTouchedRules, takeTogether };
+  return { take, pull, commitOwn, authorOf: (path) => authors.get(path), takeTouchedRules, takeTouched };
 }

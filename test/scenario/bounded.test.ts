@@ -157,6 +157,35 @@ test('a join of a room whose last record is labelled is a join as any: saves go 
   expect(Math.max(...chunks.values())).toBeLessThan(5);
 });
 
+test('what a checkout changed is its own only until it is there: a later save waits for no large file, whatever fails for ever', async () => {
+  const [a, b] = [world.person('a'), world.person('b')];
+  gitWrites(a, 'first');
+  a.user.write('k.txt', 'k');
+  a.user.write('refused.txt', 'x');
+  a.start();
+  await world.quiet();
+  b.start();
+  await world.quiet();
+  b.folder.addFault({ operation: 'swapIn', path: 'refused.txt', code: 'EACCES', times: Number.POSITIVE_INFINITY });
+  a.user.write('refused.txt', 'not taken at b');
+  await world.until('it fails', () => b.store.problemRows(9).length === 1);
+  gitWrites(a, 'second');
+  a.user.write('k.txt', 'switched');
+  a.user.write('big.bin', noise(1, 1_500_000));
+  await world.until('it is there', () => b.user.read('k.txt') === 'switched' && b.user.read('big.bin') !== undefined);
+  expect(a.store.recordMeta(a.store.head()?.height ?? 0)?.label).toBe('git switch main');
+  await world.clock.advance(10_000);
+  const release = holdStaging(b, 'big.bin');
+  a.user.write('big.bin', noise(2, 1_600_000));
+  await world.clock.advance(3_000);
+  a.user.write('k.txt', 'saved');
+  await world.until('the save', () => b.user.read('k.txt') === 'saved', 2_000);
+  release();
+  b.folder.clearFaults();
+  await world.quiet();
+  expectSame(b, a);
+});
+
 test('what a checkout changed arrives together, with its large files; a save that comes meanwhile does not wait', async () => {
   const [a, b] = [world.person('a'), world.person('b')];
   gitWrites(a, 'first');

@@ -13,8 +13,10 @@ import { ancestorsOf, isAtOrBelow } from '../core/tree-paths.ts';
 const pathsMax = 500_000;
 
 export interface WholeRecords {
-  /** A labelled record that was taken in. */
-  add(touched: readonly RelPath[]): void;
+  /** Paths that records touched, and whether the last one is to be applied as a whole. */
+  note(touched: ReadonlyMap<RelPath, boolean>): void;
+  /** What is there waits for nothing any more: a later change of it is another one. */
+  applied(path: RelPath): void;
   /** `lacks`: a large content that is not staged yet. Returns the steps that may be carried out now. */
   ready(steps: readonly DiskStep[], lacks: ReadonlySet<DiskStep>): readonly DiskStep[];
   /** Nothing is pending. */
@@ -26,10 +28,14 @@ export function createWholeRecords(): WholeRecords {
   const isTogether = (step: DiskStep): boolean => pathsOf(step).some((path) => together.has(path));
 
   return {
-    add: (touched) => {
-      if (together.size + touched.length > pathsMax) together.clear();
-      else for (const path of touched) together.add(path);
+    note: (touched) => {
+      for (const [path, isWhole] of touched) {
+        if (isWhole) together.add(path);
+        else together.delete(path);
+      }
+      if (together.size > pathsMax) together.clear();
     },
+    applied: (path) => together.delete(path),
     ready: (steps, lacks) => {
       const able = steps.filter((step) => !lacks.has(step));
       if (![...lacks].some(isTogether)) return able;

@@ -41,6 +41,11 @@ interface Waiting {
   readonly untilMs: number;
 }
 
+interface Refused {
+  readonly work: RefusableWork;
+  readonly refusal: RequestRefused;
+}
+
 /** Who comes this much too early has waited long enough: clocks differ, and times are rounded. */
 const slackMs = 50;
 /** Back soon after there is room again, and rarely enough to cost nothing. */
@@ -55,7 +60,7 @@ export function createRefusals(options: {
 }): Refusals {
   const { clock, random, hasProblem } = options;
   const waiting = new Map<RefusableWork, Waiting>();
-  const paths = new Map<RelPath, { readonly work: RefusableWork; readonly refusal: RequestRefused }>();
+  const paths = new Map<RelPath, Refused>();
   let isReleased = false;
 
   function refused(work: RefusableWork, refusal: RequestRefused): number {
@@ -71,14 +76,16 @@ export function createRefusals(options: {
   }
 
   function done(work: RefusableWork): void {
-    forgetSettled();
     // A small save that found room says nothing about what still waits.
-    for (const path of paths.values()) if (path.work === work) return;
+    for (const path of stillRefused()) if (path.work === work) return;
     waiting.delete(work);
   }
 
-  function forgetSettled(): void {
-    for (const path of paths.keys()) if (!hasProblem(path)) paths.delete(path);
+  /** Forgets those that are settled on the way: asked with every state, it must not read all of many thousands. */
+  function* stillRefused(): Generator<Refused> {
+    for (const [path, refused] of paths)
+      if (hasProblem(path)) yield refused;
+      else paths.delete(path);
   }
 
   return {
@@ -97,18 +104,17 @@ export function createRefusals(options: {
     release() {
       if (isReleased) return [];
       isReleased = true;
-      forgetSettled();
+      for (const _ of stillRefused());
       return [...paths.keys()];
     },
     mayTry: (work) => (waiting.get(work)?.untilMs ?? 0) - clock.monotonicMs() <= slackMs,
     get isSendingRefused() {
-      forgetSettled();
-      return [...paths.values()].some(({ work }) => work === 'send');
+      for (const { work } of stillRefused()) if (work === 'send') return true;
+      return false;
     },
     latest: (work) => waiting.get(work)?.refusal,
     halt() {
-      forgetSettled();
-      const [path] = paths.values();
+      const [path] = stillRefused();
       const shown = waiting.get('room')?.refusal ?? path?.refusal ?? waiting.get('extra')?.refusal;
       return shown === undefined ? null : refusalHalt({ code: shown.code, detail: shown.message });
     },

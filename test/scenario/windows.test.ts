@@ -145,3 +145,22 @@ test('what comes in its place comes before anything goes, at the sender and at t
   expect(order(a, 'sent', sentBefore)).toMatch(/^\++-+$/);
   expect(order(b, 'applied', appliedBefore)).toMatch(/^\++-+$/);
 });
+
+test('more large files than a look takes in do not hide a small one behind them', async () => {
+  const [a, b] = await pair({ 'k.txt': 'k\n' });
+  const { promise: gate, resolve: release } = Promise.withResolvers<void>();
+  const { stage } = b.folder;
+  b.folder.stage = async (options) => {
+    if (options.near.endsWith('.bin')) await gate;
+    return stage(options);
+  };
+  const large = (index: number): string => `${index}`.repeat(1_200_000);
+  for (let index = 0; index < few + 2; index += 1) a.user.write(`a${index}.bin`, large(index));
+  await world.until('all are sent', () => a.state()?.pending === 0);
+  a.user.write('z.txt', 'small\n');
+  await world.until('the small one', () => b.user.read('z.txt') === 'small\n', 5_000);
+  expect(b.user.read('a0.bin')).toBeUndefined();
+  release();
+  await world.quiet();
+  expect(b.user.tree()).toEqual(a.user.tree());
+});

@@ -9,6 +9,7 @@
  * did is looked at whole.
  */
 import { comparePaths, type RelPath } from '@driftless/protocol';
+import { largeContentBytesMin } from '../content/content-types.ts';
 import { isRetryDue } from '../core/backoff.ts';
 import { liveEntry } from '../core/entry-encoding.ts';
 import type { DiskStep, PublishStep } from '../core/plan.ts';
@@ -22,6 +23,8 @@ type Rows = Pick<StateStore, 'pendingRows' | 'goneRows' | 'appearedRows' | 'row'
 /** So few that what cannot stop in the middle of a look takes a small part of a second, and most changes are one look. */
 export const rowsPerPlanAimed = 10_000;
 const rowsPerPage = 1_000;
+/** Of what a look takes in, what may be large contents that are still to come. */
+const largePart = 0.2;
 /** Read in a few milliseconds. */
 const rowsPerBreath = 256;
 
@@ -44,8 +47,14 @@ export interface PlanRows {
 export async function planRows(store: Rows, { aimed, nowMs, isHeld, pause }: Look): Promise<PlanRows> {
   const rows = new Map<RelPath, Row>();
   let whole = true;
+  let large = 0;
   for await (const row of breathing(allPendingRows(store, nowMs), pause)) {
     if (isHeld(row)) continue;
+    // They wait for their contents, for hours perhaps: what comes behind them in the order of paths does not.
+    if (isLargeArrival(row) && ++large > aimed * largePart) {
+      whole = false;
+      continue;
+    }
     // Deletions may be held as well, and are all taken in below.
     if (rows.size >= aimed) {
       whole = false;
@@ -103,6 +112,15 @@ function removes(step: DiskStep | PublishStep): boolean {
 }
 
 const isGone = (row: Row): boolean => row.base !== null && (row.local === null || liveEntry(row.remote) === null);
+function isLargeArrival({ base, local, remote }: Row): boolean {
+  const entry = liveEntry(remote);
+  if (entry?.kind !== 'file' || entry.content.size <= largeContentBytesMin) return false;
+  const { digest } = entry.content;
+  return (
+    !(base?.kind === 'file' && base.content.digest === digest) && !(local?.kind === 'file' && local.digest === digest)
+  );
+}
+
 const isDue = ({ hold, problem }: Row, nowMs: number): boolean =>
   hold === null && (problem === null || isRetryDue(problem, nowMs));
 

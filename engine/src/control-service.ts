@@ -37,7 +37,7 @@ import type { Holds } from './guards/holds.ts';
 import type { UnsavedEdits } from './guards/unsaved-edits.ts';
 import type { Pause } from './pause.ts';
 import type { PeerParts } from './peer-api.ts';
-import type { Stat } from './ports/folder.ts';
+import type { PathProblem, Stat } from './ports/folder.ts';
 import type { RoomSession } from './ports/room-session.ts';
 import { StateStoreError } from './ports/state-store.ts';
 import type { Scanner } from './scan.ts';
@@ -420,7 +420,7 @@ export function createControl(parts: ControlParts, live: LiveParts): PeerControl
       `in the room: ${slot === null ? 'absent' : slot.kind === 'tombstone' ? `deleted at record ${slot.height}` : describeEntry(slot)}`,
     );
     lines.push(`last agreed: ${row?.base == null ? 'absent' : describeEntry(row.base)}`);
-    if (row !== undefined) lines.push(...verdicts(row));
+    if (row !== undefined) lines.push(...verdicts(row, stat));
     return { lines };
   }
 
@@ -432,19 +432,34 @@ export function createControl(parts: ControlParts, live: LiveParts): PeerControl
     ];
   }
 
-  function verdicts(row: Row): string[] {
+  function verdicts(row: Row, stat: Stat | PathProblem | null): string[] {
     const lines: string[] = [];
-    if (row.hold !== null) lines.push('held: an open conflict; see driftless conflicts');
+    const held = live.holds.holding(row.path);
+    if (row.hold !== null || store.variants(row.path).length > 0)
+      lines.push(`an open conflict; see: driftless conflicts ${parts.dir}`);
+    else if (held !== undefined && row.outOfScope === null)
+      lines.push(`held: ${held.reason}; to let it go: driftless confirm ${parts.dir} ${held.id}`);
     if (row.problem !== null && row.outOfScope !== null) lines.push(row.problem.reason);
     else if (row.problem !== null)
       lines.push(
         `failed ${row.problem.attempts} times: ${row.problem.reason}; tried again at ${new Date(row.problem.retryAtMs).toISOString()}`,
       );
+    if (row.outOfScope !== null) return lines;
+    if (!isAsLooked(row.local, stat))
+      return [...lines, `the disk has changed since it was looked at last${live.running ? '' : '; no peer runs'}`];
+    if (lines.length > 0) return lines;
     const localSame = sameLocal(row.local, row.base, folder.traits);
     const remoteSame = sameLocal(row.local, liveEntry(row.remote), folder.traits);
-    if (row.outOfScope === null && row.hold === null)
-      lines.push(remoteSame ? 'in sync' : localSame ? toApply(row) : toSend(row));
-    return lines;
+    return [remoteSame ? 'in sync' : localSame ? toApply(row) : toSend(row)];
+  }
+
+  /** By its stamps: nothing is read for an answer. */
+  function isAsLooked(local: LocalEntry | null, stat: Stat | PathProblem | null): boolean {
+    if (local === null || stat === null) return local === null && stat === null;
+    if (stat.kind === 'problem') return true;
+    return local.kind === 'file'
+      ? stat.kind === 'file' && local.fingerprint === fingerprintOf(stat)
+      : stat.kind === local.kind;
   }
 
   const toApply = ({ remote }: Row): string =>

@@ -33,6 +33,8 @@ export interface Holds {
   /** A confirmation is used up by what it was for, and ends when that came back by itself. */
   endConfirmed(source: HoldSource, isOver: (subject: string) => boolean): void;
   list(): readonly HoldInfo[];
+  /** The first shown hold that covers this path, however many it covers. */
+  holding(path: string): HoldInfo | undefined;
   /** What the state of the peer says about it; null while nothing is held. */
   halt(): Halt | null;
   /** Which hold a choice means; nothing is let go. */
@@ -143,6 +145,10 @@ export function createHolds(parts: {
       if (subjects.size !== before) writeConfirmed();
     },
     list: () => shown().map(holdInfo),
+    holding: (path) => {
+      const one = shown().find(({ subjects }) => subjects.includes(path));
+      return one === undefined ? undefined : holdInfo(one);
+    },
     halt: () => {
       const [first, ...others] = shown();
       if (first === undefined) return null;

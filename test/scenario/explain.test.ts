@@ -1,0 +1,60 @@
+/** What `explain` says of a path is what is so: of the disk as it is, of what is held, and of a conflict on whichever side. */
+import { afterEach, beforeEach, expect, test } from 'vitest';
+import { createSmallWorld, type Person, type SmallWorld } from './small-world.ts';
+
+let world: SmallWorld;
+let a: Person;
+let b: Person;
+beforeEach(() => {
+  world = createSmallWorld();
+  [a, b] = [world.person('a', { policy: 'ask' }), world.person('b', { policy: 'ask' })];
+});
+afterEach(() => world.close());
+
+async function begin(files: Readonly<Record<string, string>>): Promise<void> {
+  for (const [path, text] of Object.entries(files)) a.user.write(path, text);
+  a.start();
+  await world.quiet();
+  b.start();
+  await world.quiet();
+}
+const lastLine = async (person: Person, path: string): Promise<string> =>
+  (await person.peer.explain(path)).lines.at(-1) ?? '';
+
+test('an edit, a deletion and another kind that nobody has looked at yet', async () => {
+  await begin({ 'edited.txt': '1\n', 'gone.txt': '1\n', kind: '1\n', 'same.txt': '1\n' });
+  void a.peer.pause();
+  await world.clock.advance(1_000);
+  a.user.write('edited.txt', 'longer\n');
+  a.user.remove('gone.txt');
+  a.user.remove('kind');
+  a.user.write('kind/in', 'x\n');
+  for (const path of ['edited.txt', 'gone.txt', 'kind'])
+    expect(await lastLine(a, path), path).toMatch(/^the disk has changed since it was looked at last/);
+  expect(await lastLine(a, 'same.txt')).toBe('in sync');
+});
+
+test('a mass deletion, where it was made and where it arrived', async () => {
+  await begin(Object.fromEntries(Array.from({ length: 1_300 }, (_, index) => [`f${index}`, `${index}\n`])));
+  a.user.write('kept', 'x\n');
+  await world.quiet();
+  for (let index = 0; index < 1_300; index += 1) a.user.remove(`f${index}`);
+  await world.until('held', () => a.state()?.code === 'mass-deletion-held');
+  expect(await lastLine(a, 'f1299')).toMatch(/^held: .*to let it go: driftless confirm .+ [0-9a-f]{8}$/);
+  void a.peer.confirm();
+  await world.until('held there', () => b.state()?.code === 'mass-deletion-incoming');
+  expect(await lastLine(b, 'f999')).toMatch(/^held: .*they are kept here; to let it go: driftless confirm/);
+  expect(await lastLine(b, 'kept')).toBe('in sync');
+});
+
+test('a conflict, also on the side whose version is in the room', async () => {
+  await begin({ 'k.txt': '1\n' });
+  await b.stop();
+  a.user.write('k.txt', 'by a\n');
+  await world.quiet();
+  b.user.write('k.txt', 'by b\n');
+  b.start();
+  await world.until('the conflict', () => a.state()?.conflicts === 1 && b.state()?.conflicts === 1);
+  for (const person of [a, b])
+    expect(await lastLine(person, 'k.txt')).toMatch(/^an open conflict; see: driftless conflicts/);
+});

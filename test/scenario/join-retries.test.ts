@@ -131,6 +131,26 @@ test('texts that differ in line ends only, and cannot be replaced until the join
   expect(b.store.trash().filter(({ inRecord }) => !inRecord)).toHaveLength(2);
 });
 
+test.each([
+  ['while it lasts', () => {}],
+  ['when it is over', (b: Person) => hindrances['no file can be replaced or removed']?.(b)],
+])('what a join brought up to date %s stays in the trash', async (_when, hinder) => {
+  const [a, b] = [world.person('a'), world.person('b')];
+  a.user.write('f.txt', 'first\n');
+  a.start();
+  await world.quiet();
+  a.user.write('f.txt', 'second\n');
+  await world.quiet();
+  b.user.write('f.txt', 'first\n');
+  b.start();
+  hinder(b);
+  await world.until('joined', () => isJoined(b));
+  clear(b);
+  await world.until('up to date', () => b.user.read('f.txt') === 'second\n');
+  await world.clock.advance(10 * 60_000);
+  expect((await b.folder.trashItems()).map(({ stat }) => stat?.size)).toEqual(['first\n'.length]);
+});
+
 test('a conflict that nobody has decided does not keep a join going: what is made meanwhile is judged as any file', async () => {
   const [a, b] = await stateLost();
   b.user.write('kept.txt', 'another here\n');

@@ -2,6 +2,7 @@
 import { closeCodes } from '@driftless/protocol';
 import { afterEach, beforeEach, expect, test } from 'vitest';
 import { RequestRefused } from '../../engine/src/ports/room-session.ts';
+import { createMemoryRelay } from './memory-relay.ts';
 import { createSmallWorld, type Person, type SmallWorld } from './small-world.ts';
 
 let world: SmallWorld;
@@ -80,6 +81,29 @@ test('what a join is about to do is told once, and rightly, whatever is refused 
   const told = notesOf(b).filter((note) => note.includes('joining:'));
   expect(told).toEqual([expect.stringMatching(/3 that differ in line ends only.* 0 conflicts/)]);
   expect(b.user.tree()).toEqual(a.user.tree());
+});
+
+test('what only a log that is lost has had stays in the trash', async () => {
+  const [a, b] = [world.person('a'), world.person('b')];
+  a.user.write('f.txt', crlf('one\ntwo\n'));
+  a.start();
+  await world.quiet();
+  await a.stop();
+  // The relay has lost everything, and b begins the room anew.
+  const another = createMemoryRelay();
+  world.relay.client = another.client;
+  b.user.write('f.txt', 'one\ntwo\n');
+  b.start();
+  await world.quiet();
+  a.start();
+  await world.until('the line ends of the room', () => a.user.read('f.txt') === 'one\ntwo\n');
+  await world.clock.advance(10 * 60_000);
+  expect((await a.folder.trashItems()).map(({ stat }) => stat?.size)).toEqual([crlf('one\ntwo\n').length]);
+  // As soon as the room has those bytes, whatever their path, nothing needs keeping.
+  b.user.write('windows.txt', crlf('one\ntwo\n'));
+  await world.quiet();
+  await world.clock.advance(2 * 60_000);
+  expect(await a.folder.trashItems()).toEqual([]);
 });
 
 test('later flips are ordinary edits, and said once', async () => {

@@ -2,9 +2,9 @@
  * Looks after what was moved aside (rule DISK4, F25). For 30 s at least an old inode may still be written through a handle that
  * was open when it was replaced or deleted; before it is let go its bytes are read once more, and what was written comes back as
  * a file of its own. It comes back as the same inode, so that what the program writes from then on is in that file too.
- * Bytes that are in the room's history by then go, unless the system tells that a program still has them open for writing: then
- * they stay for as long as it does, at most a day. Bytes that are in no record stay, for 30 days or until 1 GiB, and never vanish
- * without a word.
+ * Bytes that were in a record when they were moved, or that a file of the room holds by then, go, unless the system tells that a
+ * program still has them open for writing: then they stay for as long as it does, at most a day. All others stay, for 30 days or
+ * until 1 GiB, and never vanish without a word.
  *
  * Works beside the loop, because a large file may have to be read. Everything is noted before or after the fact, so that
  * another sweep, also of a later run, goes on from wherever this one ended.
@@ -15,7 +15,7 @@ import { fingerprintOf, isRacy } from '../core/fingerprint.ts';
 import type { PeerContext } from '../peer-context.ts';
 import type { Stat } from '../ports/folder.ts';
 import type { TrashRow } from '../ports/state-store.ts';
-import { isRecorded } from './recorded.ts';
+import { isInRoom } from './recorded.ts';
 
 const handleGraceMs = 30_000;
 /** What a program keeps open for longer is let go, and that is said. */
@@ -69,8 +69,7 @@ export function createTrashKeeper(context: PeerContext): TrashKeeper {
         continue;
       }
       if (!(await isAsNoted(item, stat))) continue;
-      if (item.inRecord || (item.digest !== null && isRecorded(store, item.path, item.digest)))
-        mayGo.push({ item, stat });
+      if (item.inRecord || (item.digest !== null && isInRoom(store, item.digest))) mayGo.push({ item, stat });
       else {
         keptBytes += stat.size;
         await keepWithinBounds(item, keptBytes, agesMs);

@@ -18,6 +18,7 @@ import {
   type SealedRecord,
   type Variant,
 } from '@driftless/protocol';
+import { agreeOnClosed } from './conflicts/closed-sides.ts';
 import { ChunksMissing } from './content/content-types.ts';
 import { chunkRanges } from './core/chunker.ts';
 import { refsOfIds } from './core/content-refs.ts';
@@ -211,7 +212,9 @@ export function createCheckpoints(context: PeerContext): Checkpoints {
     const opened = cipher.openRecord(record, await piecesOf(session, record));
     if (!opened.ok || opened.value.body.root !== body.root) return false;
     store.transaction(() => {
-      store.loadManifest({ head: { height: body.height, id: body.recordId }, root: body.root, slots, variants });
+      const held = store.heldRows().map(({ path }) => path);
+      const head = { height: body.height, id: body.recordId };
+      agreeOnClosed(context, held, () => store.loadManifest({ head, root: body.root, slots, variants }));
       forgetBasesWithoutTombstone();
       keepHeadRecord(record);
       store.noteCheckpoint({ height: body.height, bytes: slots.length * 128 });

@@ -8,8 +8,7 @@ import { dressFile } from './apply/modes.ts';
 import { createConflictCopies } from './conflicts/copies.ts';
 import { isRetryDue } from './core/backoff.ts';
 import { liveEntry, sameEntry, sameLocal } from './core/entry-encoding.ts';
-import { mergedMode, modeOf, modeOfFile, sameMode } from './core/file-mode.ts';
-import { leafDigest } from './core/leaf-digest.ts';
+import { mergedMode, modeOfFile, sameMode } from './core/file-mode.ts';
 import type { LocalEntry } from './core/local-entry.ts';
 import type { PublishStep } from './core/plan.ts';
 import { type ResolutionStep, resolveByChoice, resolveByPolicy } from './core/resolution.ts';
@@ -38,7 +37,7 @@ export interface ConflictKeeper {
 export function createConflictKeeper(context: PeerContext): ConflictKeeper {
   const { parts } = context;
   const copies = createConflictCopies(context);
-  const { folder, store, clock, hashing } = parts;
+  const { folder, store, clock } = parts;
 
   const ownVariant = (row: Row): Variant | undefined => {
     const variants = store.variants(row.path);
@@ -117,13 +116,12 @@ export function createConflictKeeper(context: PeerContext): ConflictKeeper {
     if (own !== undefined && !sameLocal(row.local, own.entry, folder.traits)) return movedOn(row, own);
     // Edited here since the room had it: into the room first, so that no answer replaces the only copy.
     if (own === undefined && !isInRoom(row, variants)) {
-      if (sameLocal(row.local, row.base, folder.traits) || !sameEntry(liveEntry(row.remote), row.base))
-        store.setHold(path, null);
-      else
+      if (sameEntry(liveEntry(row.remote), row.base))
         return {
           steps: [{ kind: 'publish', path, local: row.local, remote: row.remote, revives: false }],
           extra: [],
         };
+      store.setHold(path, null);
       return null;
     }
     const input = {
@@ -151,22 +149,19 @@ export function createConflictKeeper(context: PeerContext): ConflictKeeper {
     return true;
   }
 
-  const isInRoom = ({ path, local, remote }: Row, variants: readonly Variant[]): boolean =>
+  const isInRoom = ({ local, base, remote }: Row, variants: readonly Variant[]): boolean =>
     local === null ||
     local.kind === 'directory' ||
-    sameLocal(local, liveEntry(remote), folder.traits) ||
-    store.inHistory(path, leafDigest(local, hashing.sha256)) ||
-    variants.some((variant) => sameLocal(local, variant.entry, folder.traits));
+    [base, liveEntry(remote), ...variants.map(({ entry }) => entry)].some((entry) =>
+      sameLocal(local, entry, folder.traits),
+    );
 
-  /** Another peer closed it: the content here is in the room's history, so the room's entry may replace it. */
-  function release(row: Row): void {
-    const { path, local } = row;
+  /** It was closed, or is gone with a lost log: by then the base says what the content here is to the room (closed-sides.ts). */
+  function release({ path, local }: Row): void {
     store.transaction(() => {
       store.setHold(path, null);
       store.setProblem(path, null);
       if (local === null) store.setBase(path, null);
-      const digest = leafDigest(local, hashing.sha256);
-      if (local !== null && digest !== null && store.inHistory(path, digest)) store.setBase(path, unchanged(local));
     });
     parts.onEvent({ event: 'resolved', path });
   }
@@ -202,7 +197,7 @@ export function createConflictKeeper(context: PeerContext): ConflictKeeper {
           break;
         }
         case 'take-remote':
-          // Follows from the close: the hold ends, the content here counts as unchanged, the room's entry replaces it.
+          // Follows from the close: the hold ends, the content here is the base, the room's entry replaces it.
           break;
         case 'publish-local':
           steps.push({ kind: 'publish', path, local, remote: row.remote, revives: false });
@@ -220,20 +215,4 @@ export function createConflictKeeper(context: PeerContext): ConflictKeeper {
     hasOrphans: () => orphans().length > 0,
     ownVariant,
   };
-}
-
-/** A base that says "as it is here": the content is in the room's history, its chunks are not needed. */
-export function unchanged(local: LocalEntry): Entry {
-  switch (local.kind) {
-    case 'file':
-      return {
-        kind: 'file',
-        content: { digest: local.digest, size: local.size, epoch: 0, refs: { depth: 0, ids: [] } },
-        ...modeOf(local),
-      };
-    case 'directory':
-      return { kind: 'directory' };
-    case 'symlink':
-      return { kind: 'symlink', target: local.target };
-  }
 }

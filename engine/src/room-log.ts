@@ -1,7 +1,7 @@
 /**
  * The room's log as this peer takes it in: judges every record from the chain itself (rules LOG2, LOG3, RB1, OWN) and
  * advances the remote tree by whole records (rule TREE). Never touches the disk, local or base, except that an own record
- * advances base for its paths.
+ * advances base for its paths, and one that closes a conflict does for the side that is held here.
  */
 import {
   type ChunkId,
@@ -17,6 +17,7 @@ import {
   type SealedRecord,
   type Variant,
 } from '@driftless/protocol';
+import { agreeOnClosed } from './conflicts/closed-sides.ts';
 import { type AppliedChanges, applyChanges } from './core/apply-changes.ts';
 import { isIgnoreFileName } from './core/ignore-rules.ts';
 import { leafDigest } from './core/leaf-digest.ts';
@@ -141,7 +142,7 @@ export function createRoomLog(context: PeerContext): RoomLog {
       });
     store.transaction(() => {
       const untracked = untrackedBy(body);
-      store.commitRecord(commit);
+      commitAgreeing(commit);
       for (const path of untracked) store.setBase(path, null);
       noteHistory(body);
       if (sent === undefined) noteAuthor(body, applied.value.touched);
@@ -251,6 +252,11 @@ export function createRoomLog(context: PeerContext): RoomLog {
     };
   }
 
+  function commitAgreeing(commit: CommitRecord): void {
+    const closed = commit.variantsClosed.map(({ path }) => path);
+    agreeOnClosed(context, closed, () => store.commitRecord(commit));
+  }
+
   /** An untracked path leaves the room and no disk (rule IG1): nothing is agreed on any more, so nothing follows for the disk. */
   function untrackedBy(body: RecordBody): readonly RelPath[] {
     const paths: RelPath[] = [];
@@ -347,7 +353,7 @@ export function createRoomLog(context: PeerContext): RoomLog {
     const { sent, header, body, applied, chunks } = options;
     store.transaction(() => {
       const untracked = untrackedBy(body);
-      store.commitRecord(commitOf({ id: sent.id, header, body, record: sent.record, applied, own: true }));
+      commitAgreeing(commitOf({ id: sent.id, header, body, record: sent.record, applied, own: true }));
       for (const path of untracked) store.setBase(path, null);
       noteHistory(body);
       acknowledge(sent, applied.variantsOpened);

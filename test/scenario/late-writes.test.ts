@@ -248,3 +248,45 @@ test('what a program keeps open for more than a day is let go, and that is said'
     expect.objectContaining({ path: 'a.txt', note: expect.stringMatching(/open for long/) }),
   );
 });
+
+/** Both have `x.txt` and `y.txt`; `b` has a program that holds x open, and has replaced both, x last. */
+async function replacedUnderHandle(): Promise<readonly [Person, Person, DiskFile]> {
+  const [a, b] = [world.person('a'), world.person('b')];
+  for (const path of ['x.txt', 'y.txt']) a.user.write(path, `${path} old\n`);
+  a.start();
+  await world.quiet();
+  b.start();
+  await world.quiet();
+  const handle = b.memory.disk.userOpen('/folder/x.txt');
+  for (const path of ['y.txt', 'x.txt']) {
+    a.user.write(path, `${path} new\n`);
+    await world.quiet();
+  }
+  return [a, b, handle];
+}
+
+test('what is written between the reading of the old bytes and the question who has them open is not lost', async () => {
+  const [a, b, handle] = await replacedUnderHandle();
+  const { trashHeldOpen } = b.folder;
+  b.folder.trashHeldOpen = async (names) => {
+    b.folder.trashHeldOpen = trashHeldOpen;
+    write(handle, 'written late, then closed\n');
+    handle.close();
+    return trashHeldOpen(names);
+  };
+  await world.until('it comes back', () => copiesIn(a).length > 0, 180_000);
+  expect(copiesIn(a)).toEqual(['written late, then closed\n']);
+});
+
+test('an old handle that once holds what is here now is not given up', async () => {
+  const [a, b, handle] = await replacedUnderHandle();
+  write(handle, 'x.txt new\n');
+  await world.clock.advance(180_000);
+  expect((await b.folder.trashItems()).length).toBe(1);
+  write(handle, 'and more of it\n');
+  await world.until('it comes back', () => copiesIn(a).length > 0, 180_000);
+  handle.close();
+  await world.clock.advance(180_000);
+  expect(copiesIn(b)).toEqual([expect.stringContaining('and more of it')]);
+  expect(await b.folder.trashItems()).toEqual([]);
+});

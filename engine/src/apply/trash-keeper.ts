@@ -29,7 +29,10 @@ const bytesMax = 1024 * 1024 * 1024;
 
 interface InTrash {
   readonly item: TrashRow;
+  /** From before its bytes were read. */
   readonly stat: Stat;
+  /** Its bytes are in no record, and go because of this. */
+  readonly bound: string | null;
 }
 
 export interface TrashKeeper {
@@ -49,7 +52,8 @@ export function createTrashKeeper(context: PeerContext): TrashKeeper {
 
   async function sweep(): Promise<number | null> {
     const rows = [...store.trash()].sort((a, b) => b.atMs - a.atMs);
-    const stats = new Map((await folder.trashItems()).map(({ name, stat }) => [name, stat]));
+    const startMs = clock.nowMs();
+    const stats = await statsByName();
     let nextMs: number | null = null;
     const agesMs = context.steadyTime.nowMs();
     let keptBytes = 0;
@@ -68,21 +72,23 @@ export function createTrashKeeper(context: PeerContext): TrashKeeper {
         nextMs = Math.min(nextMs ?? Number.POSITIVE_INFINITY, waitMs);
         continue;
       }
-      if (!(await isAsNoted(item, stat))) continue;
-      if (item.inRecord || (item.digest !== null && isInRoom(store, item.digest))) mayGo.push({ item, stat });
-      else {
-        keptBytes += stat.size;
-        await keepWithinBounds(item, keptBytes, agesMs);
-      }
+      if (!(await isAsNoted(item, stat, startMs))) continue;
+      const isRecorded = item.inRecord || (item.digest !== null && isInRoom(store, item.digest));
+      if (!isRecorded) keptBytes += stat.size;
+      const bound = isRecorded ? null : boundOf(item, keptBytes, agesMs);
+      if (isRecorded || bound !== null) mayGo.push({ item, stat, bound });
       await context.pause();
     }
-    await letGo(mayGo, agesMs);
+    await letGo(mayGo, startMs, agesMs);
     noteUnknown(stats);
     return nextMs;
   }
 
+  const statsByName = async (): Promise<ReadonlyMap<string, Stat | null>> =>
+    new Map((await folder.trashItems()).map(({ name, stat }) => [name, stat]));
+
   /** Nothing was written into these so far; a program that still can may do so later. */
-  async function letGo(items: readonly InTrash[], agesMs: number): Promise<void> {
+  async function letGo(items: readonly InTrash[], startMs: number, agesMs: number): Promise<void> {
     if (items.length === 0) return;
     const files = items.filter(({ stat }) => stat.kind === 'file').map(({ item }) => item.name);
     const beginMs = clock.monotonicMs();
@@ -90,21 +96,27 @@ export function createTrashKeeper(context: PeerContext): TrashKeeper {
     const held = await folder.trashHeldOpen(files);
     if (files.length > 0)
       nextLookMs = beginMs + Math.min(lookEveryMsMax, (clock.monotonicMs() - beginMs) * lookRestPerWork);
+    // What was written since it was read, by a program that has closed it by now, shows in stamps that are taken after that question.
+    // RACE: a program that the system does not tell of writes after them. Then that is lost.
+    const stats = await statsByName();
     let kept = 0;
-    for (const { item, stat } of items) {
+    for (const { item, stat, bound } of items) {
+      const fingerprint = fingerprintOf(stat);
       const isOpen = held.has(item.name);
       if (isOpen && agesMs - item.atMs <= openMsMax && kept < openItemsMax) {
         kept++;
-        // Stamps that a later write could bear as well would hide it.
-        const fingerprint = fingerprintOf(stat);
-        if (item.fingerprint !== fingerprint && !isRacy(stat, clock.nowMs())) store.putTrash({ ...item, fingerprint });
+        if (item.fingerprint !== fingerprint && !isRacy(stat, startMs)) store.putTrash({ ...item, fingerprint });
         continue;
       }
+      const now = stats.get(item.name);
+      if (now == null || fingerprintOf(now) !== fingerprint || isRacy(stat, startMs)) continue;
       if (isOpen)
         note(
           item.path,
           `a program has kept its ${wordOf(item)} version open for long; what it writes into it from now on is lost: let it open the file again`,
         );
+      if (bound !== null)
+        note(item.path, `a replaced version that was in no record is dropped from the trash after ${bound}`);
       await discard(item.name);
       await context.pause();
     }
@@ -121,7 +133,7 @@ export function createTrashKeeper(context: PeerContext): TrashKeeper {
   }
 
   /** False: it was written after it was moved aside, and is dealt with, or cannot be read now. */
-  async function isAsNoted(item: TrashRow, stat: Stat): Promise<boolean> {
+  async function isAsNoted(item: TrashRow, stat: Stat, startMs: number): Promise<boolean> {
     // No journal knows what it should hold; a file that was in the way is somebody's, whatever it holds.
     if (item.digest === null && !(item.reason === 'displaced' && stat.kind === 'file')) return true;
     // Nothing of ours touches it here, so that all stamps count. None are noted before it was read once (see the journal).
@@ -130,7 +142,8 @@ export function createTrashKeeper(context: PeerContext): TrashKeeper {
     const digest = await digestOf(item.name);
     if (digest === null) return false;
     if (digest === item.digest) {
-      if (!item.inRecord) store.putTrash({ ...item, fingerprint });
+      // Stamps that a later write could bear as well would hide it.
+      if (!item.inRecord && !isRacy(stat, startMs)) store.putTrash({ ...item, fingerprint });
       return true;
     }
     await bringBack(item, stat, digest);
@@ -160,7 +173,11 @@ export function createTrashKeeper(context: PeerContext): TrashKeeper {
   /** Somebody wrote into the old inode after it was replaced: what was written is shown beside the new file. */
   async function bringBack(item: TrashRow, stat: Stat, digest: Digest): Promise<void> {
     const local = store.row(item.path)?.local;
-    if (local?.kind === 'file' && local.digest === digest) return discard(item.name);
+    // What is there now needs no second file. But its program may go on writing: this is what it holds from now on.
+    if (local?.kind === 'file' && local.digest === digest) {
+      store.putTrash({ ...item, digest, inRecord: false });
+      return;
+    }
     // Emptied, and perhaps about to be filled: given its time again.
     if (stat.size === 0) {
       seenMs.delete(item.name);
@@ -174,13 +191,11 @@ export function createTrashKeeper(context: PeerContext): TrashKeeper {
     const isThere =
       outcome.kind === 'changed' && (await comesBackAlready({ ...item, comesBackAs: path }, stat)) === path;
     if (outcome.kind !== 'done' && !isThere) {
-      if (outcome.kind === 'problem' && !told.has(item.name)) {
-        told.add(item.name);
-        note(
-          item.path,
+      if (outcome.kind === 'problem')
+        noteOnce(
+          item,
           `a program wrote into its ${wordOf(item)} version, which cannot be brought back: ${outcome.reason}`,
         );
-      }
       return;
     }
     note(item.path, `a program wrote into its ${wordOf(item)} version; what it wrote is kept as ${path}`);
@@ -210,12 +225,16 @@ export function createTrashKeeper(context: PeerContext): TrashKeeper {
   const wordOf = ({ reason }: TrashRow): string => (reason === 'deleted' ? 'deleted' : 'replaced');
   const note = (path: RelPath, text: string): void => parts.onEvent({ event: 'note', path, note: text });
 
-  async function keepWithinBounds(item: TrashRow, keptBytes: number, agesMs: number): Promise<void> {
-    const isOld = agesMs - item.atMs > keepMs;
-    if (!isOld && keptBytes <= bytesMax) return;
-    const bound = isOld ? '30 days' : '1 GiB';
-    note(item.path, `a replaced version that was in no record is dropped from the trash after ${bound}`);
-    await discard(item.name);
+  function noteOnce({ name, path }: TrashRow, text: string): void {
+    if (told.has(name)) return;
+    told.add(name);
+    note(path, text);
+  }
+
+  /** What bytes that are in no record are let go for; null: they stay. */
+  function boundOf({ atMs }: TrashRow, keptBytes: number, agesMs: number): string | null {
+    if (agesMs - atMs > keepMs) return '30 days';
+    return keptBytes > bytesMax ? '1 GiB' : null;
   }
 
   async function discard(name: string): Promise<void> {

@@ -4,6 +4,7 @@
  */
 import { afterEach, beforeEach, expect, test } from 'vitest';
 import type { DiskFile } from '../../engine/src/ports/disk.ts';
+import { systemError } from '../../engine/src/testing/hooked-disk.ts';
 import { createSmallWorld, type Person, type SmallWorld } from './small-world.ts';
 
 let world: SmallWorld;
@@ -289,4 +290,47 @@ test('an old handle that once holds what is here now is not given up', async () 
   await world.clock.advance(180_000);
   expect(copiesIn(b)).toEqual([expect.stringContaining('and more of it')]);
   expect(await b.folder.trashItems()).toEqual([]);
+});
+
+test.each(['file.read', 'file.stat', 'unlink'] as const)(
+  'one item whose %s fails hinders no other, and is said once',
+  async (operation) => {
+    const [a, b, handle] = await replacedUnderHandle();
+    const bad = b.store.trash().find(({ path }) => path === 'y.txt')?.name ?? '';
+    const { beforeCall } = b.memory;
+    b.memory.beforeCall = (call) => {
+      beforeCall(call);
+      if (call.operation === operation && call.path.endsWith(bad)) throw systemError('EIO');
+    };
+    write(handle);
+    handle.close();
+    await world.until('it comes back', () => copiesIn(a).length > 0, 180_000);
+    await world.clock.advance(180_000);
+    expect(b.store.trash().map(({ name }) => name)).toEqual([bad]);
+    const said = b.events.filter((event) => event.event === 'note' && event.path === 'y.txt');
+    expect(said).toEqual([expect.objectContaining({ note: expect.stringMatching(/stays in the trash/) })]);
+    b.memory.beforeCall = beforeCall;
+    await world.clock.advance(180_000);
+    expect(await b.folder.trashItems()).toEqual([]);
+  },
+);
+
+test('what has gone is not found again, and a pointer to what somebody took goes too', async () => {
+  const [a, b] = [world.person('a'), world.person('b')];
+  for (const path of ['mnt/x.txt', 'y.txt']) a.user.write(path, 'old\n');
+  b.user.makeDirectory('mnt');
+  b.memory.disk.mount('/folder/mnt');
+  a.start();
+  await world.quiet();
+  b.start();
+  await world.quiet();
+  for (const path of ['mnt/x.txt', 'y.txt']) a.user.write(path, 'new\n');
+  await world.quiet();
+  const hidden = Object.keys(b.user.tree()).filter((path) => path.includes('.driftless-trash-'));
+  expect(hidden).toHaveLength(1);
+  for (const path of hidden) b.user.remove(path);
+  const trash = (): number => b.memory.disk.list('/folder/.driftless/trash').length;
+  expect(trash()).toBe(2);
+  await world.until('all has gone', () => trash() === 0);
+  expect(b.store.trash()).toEqual([]);
 });

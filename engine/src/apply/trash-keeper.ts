@@ -10,10 +10,11 @@
  * another sweep, also of a later run, goes on from wherever this one ended.
  */
 import { bytesToHex, type Digest, type RelPath } from '@driftless/protocol';
+import { isOfOnePath, problemOf } from '../content/or-fail.ts';
 import { conflictName } from '../core/conflict-name.ts';
 import { fingerprintOf, isRacy } from '../core/fingerprint.ts';
 import type { PeerContext } from '../peer-context.ts';
-import type { Stat } from '../ports/folder.ts';
+import { FolderError, type Stat } from '../ports/folder.ts';
 import type { TrashRow } from '../ports/state-store.ts';
 import { isInRoom } from './recorded.ts';
 
@@ -47,13 +48,14 @@ export function createTrashKeeper(context: PeerContext): TrashKeeper {
   /** By the monotonic clock: when this run first saw an item. */
   const seenMs = new Map<string, number>();
   let nextLookMs = Number.NEGATIVE_INFINITY;
-  /** Items of which it was said that they cannot come back. */
+  /** Items of which it was said that they cannot be read, or cannot come back. */
   const told = new Set<string>();
 
   async function sweep(): Promise<number | null> {
     const rows = [...store.trash()].sort((a, b) => b.atMs - a.atMs);
     const startMs = clock.nowMs();
     const stats = await statsByName();
+    noteUnknown(stats);
     let nextMs: number | null = null;
     const agesMs = context.steadyTime.nowMs();
     let keptBytes = 0;
@@ -61,18 +63,16 @@ export function createTrashKeeper(context: PeerContext): TrashKeeper {
     // Newest first, so that the byte bound lets the oldest go.
     for (const item of rows) {
       const stat = stats.get(item.name);
-      if (stat === undefined) {
-        forget(item.name);
-        continue;
-      }
-      // On a disk that is away: it waits for it.
-      if (stat === null) continue;
+      // Somebody took it. If it lay beside its target, the pointer to it is still there.
+      if (stat === undefined) await trying(item, () => discard(item.name));
+      // On a disk that is away (null): it waits for it.
+      if (stat == null) continue;
       const waitMs = handleGraceMs - ageMs(item);
       if (waitMs > 0) {
         nextMs = Math.min(nextMs ?? Number.POSITIVE_INFINITY, waitMs);
         continue;
       }
-      if (!(await isAsNoted(item, stat, startMs))) continue;
+      if ((await trying(item, () => isAsNoted(item, stat, startMs))) !== true) continue;
       const isRecorded = item.inRecord || (item.digest !== null && isInRoom(store, item.digest));
       if (!isRecorded) keptBytes += stat.size;
       const bound = isRecorded ? null : boundOf(item, keptBytes, agesMs);
@@ -80,12 +80,22 @@ export function createTrashKeeper(context: PeerContext): TrashKeeper {
       await context.pause();
     }
     await letGo(mayGo, startMs, agesMs);
-    noteUnknown(stats);
     return nextMs;
   }
 
   const statsByName = async (): Promise<ReadonlyMap<string, Stat | null>> =>
     new Map((await folder.trashItems()).map(({ name, stat }) => [name, stat]));
+
+  /** What fails for one item is said once, and hinders no other: it stays, and the next sweep tries again. null: it failed. */
+  async function trying<Answer>(item: TrashRow, work: () => Promise<Answer>): Promise<Answer | null> {
+    try {
+      return await work();
+    } catch (error) {
+      if (!isOfOnePath(error)) throw error;
+      noteOnce(item, `its ${wordOf(item)} version stays in the trash: ${problemOf(error).reason}`);
+      return null;
+    }
+  }
 
   /** Nothing was written into these so far; a program that still can may do so later. */
   async function letGo(items: readonly InTrash[], startMs: number, agesMs: number): Promise<void> {
@@ -117,7 +127,7 @@ export function createTrashKeeper(context: PeerContext): TrashKeeper {
         );
       if (bound !== null)
         note(item.path, `a replaced version that was in no record is dropped from the trash after ${bound}`);
-      await discard(item.name);
+      await trying(item, () => discard(item.name));
       await context.pause();
     }
   }
@@ -150,10 +160,13 @@ export function createTrashKeeper(context: PeerContext): TrashKeeper {
     return false;
   }
 
-  /** null: it cannot be read, or is written at this moment: the next sweep looks again. */
+  /** null: it is gone, or is written at this moment: the next sweep looks again. Errors: FolderError. */
   async function digestOf(name: string): Promise<Digest | null> {
     const handle = await folder.openTrash(name);
-    if ('kind' in handle) return null;
+    if ('kind' in handle) {
+      if (handle.kind === 'problem') throw new FolderError(handle);
+      return null;
+    }
     try {
       const before = fingerprintOf(await handle.stat());
       const hash = hashing.createSha256();
@@ -250,7 +263,7 @@ export function createTrashKeeper(context: PeerContext): TrashKeeper {
 
   /** A power cut between moving aside and noting it leaves items that nobody knows: they are kept as being in no record. */
   function noteUnknown(stats: ReadonlyMap<string, Stat | null>): void {
-    // Asked now: the loop went on meanwhile, and whatever it moved aside is in one journal or the other.
+    // Whatever the loop moved aside by now is in one journal or the other.
     const known = new Set(store.trash().map(({ name }) => name));
     for (const { asideName } of store.intents()) known.add(asideName);
     for (const [name, stat] of stats)

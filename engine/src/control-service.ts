@@ -14,6 +14,7 @@ import {
 import { ownIgnoreFile, type Untracks } from './conflicts/untracks.ts';
 import type { Contents } from './contents.ts';
 import type {
+  BufferMerge,
   ConfirmAnswer,
   ConflictInfo,
   ConflictSides,
@@ -31,6 +32,8 @@ import { liveEntry, sameLocal } from './core/entry-encoding.ts';
 import { modeOfFile, scannedMode } from './core/file-mode.ts';
 import { fingerprintOf } from './core/fingerprint.ts';
 import type { LocalEntry } from './core/local-entry.ts';
+import { mergeIntoBuffer } from './core/merge-into-buffer.ts';
+import { mergeBytesMax } from './core/merge-text.ts';
 import { isIgnored, type OutOfScopeReason, type Row } from './core/row.ts';
 import { ignoreLineFor } from './core/scope/ignore-words.ts';
 import type { Holds } from './guards/holds.ts';
@@ -89,7 +92,7 @@ export interface LiveParts {
   peers(): readonly PeerInfo[];
   session(): RoomSession | null;
   readonly holds: Holds;
-  readonly unsaved: Pick<UnsavedEdits, 'hold' | 'lost'>;
+  readonly unsaved: Pick<UnsavedEdits, 'hold' | 'lost' | 'madeFrom' | 'savedMerged'>;
   /** Something that was held may go: the loop looks again. */
   onConfirmed(): void;
   /** The content may differ from what the stamps say: it is read again. */
@@ -366,6 +369,22 @@ export function createControl(parts: ControlParts, live: LiveParts): PeerControl
     return isKnown && row.base?.kind === 'file' ? bytesAtHand(row.base.content) : 'missing';
   }
 
+  async function mergeUnsaved(text: string, bufferText: string, merged: string | null): Promise<BufferMerge> {
+    const path = pathOf(text);
+    const remote = path === undefined ? null : liveEntry(store.row(path)?.remote ?? null);
+    const base = path === undefined ? null : live.unsaved.madeFrom(path, merged as Digest | null);
+    if (remote?.kind !== 'file' || base?.kind !== 'file') return { kind: 'waits' };
+    if (Math.max(remote.content.size, base.content.size, bufferText.length) > mergeBytesMax) return { kind: 'waits' };
+    const [theirs, baseBytes] = await Promise.all([bytesAtHand(remote.content), bytesAtHand(base.content)]);
+    if (theirs === 'missing' || baseBytes === 'missing') return { kind: 'waits' };
+    const edits = mergeIntoBuffer({ base: baseBytes, text: bufferText, theirs });
+    if (edits === undefined) return { kind: 'waits' };
+    // What the buffer is made from by then is the base of what is saved.
+    const version = remote.content.digest;
+    store.cacheContent(version, theirs, parts.clock.nowMs());
+    return { kind: 'merged', version, edits };
+  }
+
   /** Whoever asks does not wait for a network that is dead: what is not here comes soon, or is missing. */
   async function bytesAtHand(content: Content): Promise<Uint8Array | 'missing'> {
     const arriving = live.contents.bytesOf(content, live.session()).catch((error: unknown): 'missing' => {
@@ -540,15 +559,24 @@ export function createControl(parts: ControlParts, live: LiveParts): PeerControl
               : "the relay's new identity will be trusted when sync runs",
           )
         : answer('the relay did not show another identity than the known one', false),
-    holdUnsaved: async (window, paths) => {
+    holdUnsaved: async (window, edits) => {
       live.unsaved.hold(
         window,
-        paths.flatMap((path) => pathOf(path) ?? []),
+        edits.flatMap(({ path: text, loaded, merged }) => {
+          const path = pathOf(text);
+          return path === undefined ? [] : [{ path, loaded: loaded as Digest | null, merged: merged as Digest | null }];
+        }),
       );
       return null;
     },
     windowLost: async (window) => {
       live.unsaved.lost(window);
+      return null;
+    },
+    mergeUnsaved,
+    savedMerged: async (text, merged) => {
+      const path = pathOf(text);
+      if (path !== undefined) live.unsaved.savedMerged(path, merged as Digest);
       return null;
     },
   };

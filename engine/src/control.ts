@@ -56,6 +56,27 @@ export interface PeerState {
   readonly waitingPaths?: readonly WaitingPath[];
 }
 
+/** A file that a window holds with edits that are not saved. */
+export interface UnsavedEdit {
+  readonly path: string;
+  /** Hex digest of the UTF-8 text that the buffer held when it last equalled the file; null: not known. */
+  readonly loaded: string | null;
+  /** The version of the room that was merged into the buffer since (`mergeUnsaved`); null: none. */
+  readonly merged: string | null;
+}
+
+/**
+ * The edits that bring a version of the room into a buffer: character ranges in UTF-16 units of the text that was given. `waits`:
+ * it does not merge cleanly, or is not at hand; then it waits until the file is saved.
+ */
+export type BufferMerge =
+  | {
+      readonly kind: 'merged';
+      readonly version: string;
+      readonly edits: readonly { readonly start: number; readonly end: number; readonly text: string }[];
+    }
+  | { readonly kind: 'waits' };
+
 export interface WaitingPath {
   readonly path: string;
   /** Hex digest of the room's content; null: the room holds no file there any more. */
@@ -194,12 +215,16 @@ export interface PeerControl {
   /** Accepts a relay's new identity key after `relay-key-changed`. */
   trustRelay(): Promise<ControlAnswer>;
   /**
-   * This window has unsaved edits in exactly these files: as long as it says so, the files on disk stay as they are. At most 1,000
+   * This window has these unsaved edits and no others: as long as it says so, the files on disk stay as they are. At most 1,000
    * files. Holds when this returns. Over the control socket a window is its connection, whatever its name.
    */
-  holdUnsaved(window: string, paths: readonly string[]): Promise<null>;
+  holdUnsaved(window: string, edits: readonly UnsavedEdit[]): Promise<null>;
   /** The connection of that window is lost: what it said ends 10 s later, unless it says it again. */
   windowLost(window: string): Promise<null>;
+  /** Merges what of the room waits for this file into the text of its buffer. `merged`: as in UnsavedEdit. */
+  mergeUnsaved(path: string, text: string, merged: string | null): Promise<BufferMerge>;
+  /** What was just saved at this path was made from that version of the room, which `mergeUnsaved` gave: said before the hold ends. */
+  savedMerged(path: string, merged: string): Promise<null>;
 }
 
 /** What a running peer tells, as it happens. The command line adds `time` and `dir`. */

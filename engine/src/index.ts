@@ -1,5 +1,6 @@
 /** What other packages use of the engine: linked folders, their control, and the words for both. */
 export type {
+  BufferMerge,
   ConfirmAnswer,
   ConflictInfo,
   ConflictPolicy,
@@ -17,6 +18,7 @@ export type {
   PeerStateName,
   ProblemInfo,
   Status,
+  UnsavedEdit,
   VerifyResult,
   WaitingPath,
 } from './control.ts';

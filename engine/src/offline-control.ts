@@ -93,7 +93,7 @@ export function createOfflineControl(
     session: () => null,
     holds,
     // Nothing runs that they would hold up.
-    unsaved: { hold: () => {}, lost: () => {} },
+    unsaved: { hold: () => {}, lost: () => {}, madeFrom: () => null, savedMerged: () => {} },
     onConfirmed: () => {},
     readAgain: () => {},
     onTrustRelay: () => {

@@ -229,6 +229,7 @@ export function createPeer(given: PeerParts): Peer {
   const steadyTime = createSteadyTime(clock, store);
   const unsaved = createUnsavedEdits({
     clock,
+    store,
     onReleased: (paths) => {
       // What was saved is seen before what waited is done.
       for (const path of paths) settler.hint(path, false);
@@ -423,7 +424,7 @@ export function createPeer(given: PeerParts): Peer {
       progress,
       unwatched: unwatchedPlaces(),
       sweep: { periodMs: sweep.periodMs(), lookedAtMs: sweep.lookedAtMs() },
-      waitingPaths: unsaved.waiting(store),
+      waitingPaths: unsaved.waiting(),
     });
   }
   /** What fails may be the store, from which the state is derived: then the reason is all there is to tell. */
@@ -711,6 +712,7 @@ export function createPeer(given: PeerParts): Peer {
     isUnderWay = false;
     // What the room brought and this machine leaves out must be known before it is applied; ignore files come first (rules IG1, IG2).
     const arrivals = await scanner.scopeArrivals({ nowMs: clock.nowMs() });
+    unsaved.rebase(isSettled);
     const ignoreFiles = arrivingRules.unknown([...arrivals.ignoreFiles, ...roomLog.takeTouchedRules()]);
     for (const path of arrivingRules.release()) hintRules(path);
     const look: Look = {
@@ -766,7 +768,7 @@ export function createPeer(given: PeerParts): Peer {
       traits: folder.traits,
       mergeable: mayMerge,
       superseded: store.setting('join') === undefined ? judgements.supersededSince() : supersededAtJoin(joinOptions()),
-      settled: isSettled,
+      settled: (path) => isSettled(path) && !unsaved.isUndecided(path),
     });
     if (isLargePlan) await breathe();
     const known = new Map(rows.map((row) => [row.path, row]));
@@ -1403,12 +1405,12 @@ export function createPeer(given: PeerParts): Peer {
     running: true,
     holds,
     unsaved: {
-      hold: (window, paths) => {
-        unsaved.hold(window, paths);
+      ...unsaved,
+      hold: (window, edits) => {
+        unsaved.hold(window, edits);
         // What waits is told.
         wake();
       },
-      lost: unsaved.lost,
     },
     // What was confirmed is looked at once more before it is acted on.
     onConfirmed: () => {

@@ -1,6 +1,9 @@
 /** A file that is open with unsaved edits stays on disk as the editor believes it to be; what others did waits, and is merged as ever. */
-import { afterEach, beforeEach, expect, test } from 'vitest';
+import { afterEach, beforeEach, describe, expect, test } from 'vitest';
+import type { UnsavedEdit } from '../../engine/src/control.ts';
+import { createSeededRandom } from '../../engine/src/testing/seeded-random.ts';
 import { createSmallWorld, type Person, type SmallWorld } from './small-world.ts';
+import { type Editor, openEditor } from './unsaved-editor.ts';
 
 let world: SmallWorld;
 beforeEach(() => {
@@ -21,7 +24,8 @@ async function pair(policy: 'ask' | 'keep-both' = 'ask'): Promise<readonly [Pers
   await world.quiet();
   return [a, b];
 }
-const hold = (person: Person, ...paths: string[]): void => void person.peer.holdUnsaved(window, paths);
+const unknown = (path: string): UnsavedEdit => ({ path, loaded: null, merged: null });
+const hold = (person: Person, ...paths: string[]): void => void person.peer.holdUnsaved(window, paths.map(unknown));
 const waitingOf = (person: Person): readonly string[] => person.state()?.waitingPaths?.map(({ path }) => path) ?? [];
 const waits = (person: Person, ...paths: string[]): Promise<void> =>
   world.until('it waits', () => waitingOf(person).join() === paths.join());
@@ -156,13 +160,13 @@ test('a lost connection holds it for 10 s, and one that says it again for as lon
 test('two windows: what one gives up the other still holds', async () => {
   const [a, b] = await pair();
   hold(b, 'd/k.txt');
-  void b.peer.holdUnsaved('another', ['d/k.txt', 'd/other.txt']);
+  void b.peer.holdUnsaved('another', [unknown('d/k.txt'), unknown('d/other.txt')]);
   a.user.write('d/k.txt', 'by a\n');
   await waits(b, 'd/k.txt');
   hold(b);
   await world.clock.advance(5_000);
   expect(b.user.read('d/k.txt')).toBe(lines);
-  void b.peer.holdUnsaved('another', ['d/other.txt']);
+  void b.peer.holdUnsaved('another', [unknown('d/other.txt')]);
   await world.quiet();
   expect(b.user.read('d/k.txt')).toBe('by a\n');
 });
@@ -202,4 +206,176 @@ test('the answer to a conflict waits too', async () => {
   await world.quiet();
   expect(b.user.read('d/k.txt')).toBe('by a\n');
   expect(a.user.tree()).toEqual(b.user.tree());
+});
+
+describe('with an editor that takes in what waits', () => {
+  const path = 'd/k.txt';
+  const below = (anchor: string, line: string) => (text: string) => text.replace(`${anchor}\n`, `${anchor}\n${line}\n`);
+  const looked = async (editor: Editor, what: string, condition: () => boolean): Promise<void> =>
+    world.until(what, () => {
+      editor.look();
+      return condition();
+    });
+
+  test('a line of the room comes into the buffer, and the save has both and meets no newer file', async () => {
+    const [a, b] = await pair();
+    const editor = openEditor(b, path);
+    editor.type(below('five', 'by b'));
+    a.user.write(path, below('one', 'by a')(lines));
+    await looked(editor, 'the line', () => editor.text.includes('by a'));
+    expect(editor.text).toBe(below('five', 'by b')(below('one', 'by a')(lines)));
+    expect(b.user.read(path)).toBe(lines);
+    // The room's line itself is edited before it was ever saved here: it is the same file that goes on.
+    editor.type((text) => text.replace('by a', 'by a, and b'));
+    editor.save();
+    await world.quiet();
+    expect(a.user.read(path)).toBe(editor.text);
+    expect(a.user.tree()).toEqual(b.user.tree());
+    expect(editor.overwrites).toBe(0);
+    expect(b.events.filter(({ event }) => event === 'conflict')).toEqual([]);
+  });
+
+  test('a line that grows in the room while it is merged and saved makes no conflict', async () => {
+    const [a, b] = await pair();
+    const editor = openEditor(b, path);
+    let grown = 'by a';
+    for (let round = 0; round < 12; round += 1) {
+      grown += '.';
+      a.user.write(path, a.user.read(path)?.replace(/one\n(by a\.*\n)?/, `one\n${grown}\n`) ?? '');
+      editor.type(below('five', `by b ${round}`));
+      await world.clock.advance(100);
+      editor.look();
+      if (round % 5 === 2) editor.save();
+      await world.clock.advance(20);
+      editor.look();
+    }
+    await looked(editor, 'the last', () => editor.text.includes(`${grown}\n`));
+    editor.save();
+    await world.quiet();
+    for (let round = 0; round < 12; round += 1) expect(a.user.read(path)).toContain(`by b ${round}\n`);
+    expect(a.user.read(path)).toContain(`${grown}\n`);
+    expect(Object.keys(b.user.tree())).toEqual(['d/', 'd/k.txt', 'd/other.txt']);
+    expect(b.events.filter(({ event }) => event === 'conflict')).toEqual([]);
+    expect(editor.overwrites).toBe(0);
+  });
+
+  test('an undo that takes the room’s line out of the buffer does not take it out of the room', async () => {
+    const [a, b] = await pair();
+    const editor = openEditor(b, path);
+    editor.type(below('five', 'by b'));
+    a.user.write(path, below('one', 'by a')(lines));
+    await looked(editor, 'the line', () => editor.text.includes('by a'));
+    editor.undo();
+    await world.clock.advance(1_000);
+    editor.look();
+    // It is not fought over.
+    expect(editor.text).not.toContain('by a');
+    editor.save();
+    await world.quiet();
+    expect(a.user.read(path)).toBe(below('five', 'by b')(below('one', 'by a')(lines)));
+  });
+
+  test('a swap that wins the race against the first key is merged with what is saved over it', async () => {
+    const [a, b] = await pair();
+    const editor = openEditor(b, path);
+    a.user.write(path, below('one', 'by a')(lines));
+    await world.until('the swap', () => b.user.read(path) !== lines);
+    editor.type(below('five', 'by b'));
+    editor.save();
+    expect(editor.overwrites).toBe(1);
+    await world.quiet();
+    expect(a.user.read(path)).toBe(below('five', 'by b')(below('one', 'by a')(lines)));
+    expect(a.user.tree()).toEqual(b.user.tree());
+  });
+
+  test('given up, the room’s version comes as ever', async () => {
+    const [a, b] = await pair();
+    const editor = openEditor(b, path);
+    editor.type(below('five', 'by b'));
+    a.user.write(path, below('one', 'by a')(lines));
+    await looked(editor, 'the line', () => editor.text.includes('by a'));
+    editor.revert();
+    await world.quiet();
+    editor.look();
+    expect(editor.text).toBe(below('one', 'by a')(lines));
+    expect(a.user.read(path)).toBe(editor.text);
+  });
+
+  test('whatever is interleaved, no line of either side is lost', async () => {
+    const met = { saves: 0, merges: 0, overwrites: 0, reloads: 0, kills: 0, reverts: 0, undos: 0 };
+    for (let seed = 0; seed < 40; seed += 1) {
+      await world.close();
+      world = createSmallWorld();
+      const random = createSeededRandom(`unsaved ${seed}`);
+      const pick = (count: number): number => Math.floor(random.fraction() * count);
+      const [a, b] = await pair('keep-both');
+      const editor = openEditor(b, path);
+      const kept = new Set<string>();
+      const anchors = lines.trimEnd().split('\n');
+      const anchor = (): string => anchors[pick(anchors.length)] ?? '';
+      let count = 0;
+      for (let step = 0; step < 24; step += 1) {
+        count += 1;
+        switch (pick(12)) {
+          case 0:
+          case 1:
+          case 2: {
+            const line = `a ${count}`;
+            const before = a.user.read(path) ?? '';
+            const next = below(anchor(), line)(before);
+            if (next !== before) kept.add(line);
+            a.user.write(path, next);
+            break;
+          }
+          case 3:
+          case 4:
+          case 5:
+            editor.type(below(anchor(), `b ${count}`));
+            break;
+          case 6:
+          case 7:
+            for (const [line] of editor.text.matchAll(/^b \d+$/gm)) kept.add(line);
+            editor.save();
+            met.saves += 1;
+            break;
+          case 8:
+            if (pick(3) > 0) break;
+            editor.revert();
+            met.reverts += 1;
+            break;
+          case 9:
+            if (pick(2) > 0) break;
+            editor.undo();
+            met.undos += 1;
+            break;
+          case 10:
+            if (pick(2) > 0) break;
+            editor.reload();
+            met.reloads += 1;
+            break;
+          case 11:
+            if (pick(2) > 0) break;
+            b.kill('kill');
+            b.start();
+            editor.renew();
+            met.kills += 1;
+            break;
+        }
+        await world.clock.advance(pick(4) * 40);
+        const before = editor.text;
+        editor.look();
+        await world.clock.advance(pick(3) * 10);
+        if (editor.isDirty && editor.text !== before) met.merges += 1;
+      }
+      for (const [line] of editor.text.matchAll(/^b \d+$/gm)) kept.add(line);
+      editor.save();
+      met.overwrites += editor.overwrites;
+      await world.clock.advance(11_000);
+      await world.quiet();
+      const all = Object.values(b.user.tree()).join('');
+      expect({ seed, lost: [...kept].filter((line) => !all.includes(`${line}\n`)) }).toEqual({ seed, lost: [] });
+      expect(a.user.tree()).toEqual(b.user.tree());
+    }
+    for (const [what, times] of Object.entries(met)) expect({ what, met: times > 0 }).toEqual({ what, met: true });
+  }, 120_000);
 });

@@ -67,6 +67,7 @@ export async function mergeOne(context: PeerContext, step: Merge): Promise<Merge
     if (merged.kind === 'overlap') return clash('overlap');
     if (merged.kind === 'unmergeable') return clash('binary');
     stagedName = await contents.stageBytes(path, merged.bytes);
+    const digest = bytesToHex(hashing.sha256(merged.bytes)) as Digest;
     const outcome = await journal.replace({
       path,
       before: local,
@@ -74,14 +75,19 @@ export async function mergeOne(context: PeerContext, step: Merge): Promise<Merge
       incoming: {
         kind: 'file',
         stagedName,
-        digest: bytesToHex(hashing.sha256(merged.bytes)) as Digest,
+        digest,
         mode: modeOf(local),
       },
       base: remote,
       reason: 'merged',
-      alongside: () => store.cacheContent(remote.content.digest, theirsBytes, clock.nowMs()),
+      alongside: () => {
+        store.cacheContent(remote.content.digest, theirsBytes, clock.nowMs());
+        // An editor may have gone on from what it saved before it sees the merge: then that is the base (rule EDIT2).
+        store.cacheContent(local.digest, oursBytes, clock.nowMs());
+      },
     });
     if (outcome.kind === 'done') {
+      context.unsaved.mergedOnDisk(path, { ours: local.digest, base, merged: digest });
       if (isRules) parts.onEvent({ event: 'note', path, note: unitedNote });
       return { kind: 'merged' };
     }

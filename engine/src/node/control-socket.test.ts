@@ -46,6 +46,8 @@ function fakeControl(calls: unknown[][]): PeerControl {
     trustRelay: noted('trustRelay', done),
     holdUnsaved: noted('holdUnsaved', null),
     windowLost: noted('windowLost', null),
+    mergeUnsaved: noted('mergeUnsaved', { kind: 'waits' }),
+    savedMerged: noted('savedMerged', null),
   };
 }
 
@@ -138,12 +140,13 @@ describe('the control socket', () => {
     const server = await serveControl({ path: join(directory, 'control.sock'), control, log });
     servers.push(server);
     const [first, second] = [await connected(server.path), await connected(server.path)];
-    await first.holdUnsaved('w', ['a.txt']);
-    await second.holdUnsaved('w', ['b.txt']);
+    const edit = { path: 'a.txt', loaded: 'a'.repeat(64), merged: null };
+    await first.holdUnsaved('w', [edit]);
+    await second.holdUnsaved('w', []);
     const [[, firstWindow] = [], [, secondWindow] = []] = calls;
     expect(calls).toEqual([
-      ['holdUnsaved', firstWindow, ['a.txt']],
-      ['holdUnsaved', secondWindow, ['b.txt']],
+      ['holdUnsaved', firstWindow, [edit]],
+      ['holdUnsaved', secondWindow, []],
     ]);
     expect(firstWindow).not.toBe(secondWindow);
     await first.close();

@@ -17,6 +17,7 @@ import {
 } from 'vscode-jsonrpc/node';
 import { z } from 'zod';
 import type { PeerControl } from '../control.ts';
+import { mergeBytesMax } from '../core/merge-text.ts';
 import type { Log } from '../ports/log.ts';
 import { codeOf, makePrivateDirectory, messageOf } from './home.ts';
 
@@ -34,6 +35,12 @@ const failed = -32_000;
 
 const pathSchema = z.string().min(1).max(pathCharactersMax);
 const windowSchema = z.string().max(64);
+const digestSchema = z.string().regex(/^[0-9a-f]{64}$/);
+const editSchema = z.strictObject({
+  path: pathSchema,
+  loaded: digestSchema.nullable(),
+  merged: digestSchema.nullable(),
+});
 const keepSchema = z.enum(['mine', 'theirs', 'both']);
 const choiceSchema = z
   .strictObject({
@@ -59,9 +66,16 @@ const methods: {
   untrack: (control, [path]) => control.untrack(pathSchema.parse(path)),
   invite: (control) => control.invite(),
   trustRelay: (control) => control.trustRelay(),
-  holdUnsaved: (control, [window, paths]) =>
-    control.holdUnsaved(windowSchema.parse(window), z.array(pathSchema).max(unsavedPathsMax).parse(paths)),
+  holdUnsaved: (control, [window, edits]) =>
+    control.holdUnsaved(windowSchema.parse(window), z.array(editSchema).max(unsavedPathsMax).parse(edits)),
   windowLost: (control, [window]) => control.windowLost(windowSchema.parse(window)),
+  mergeUnsaved: (control, [path, text, merged]) =>
+    control.mergeUnsaved(
+      pathSchema.parse(path),
+      z.string().max(mergeBytesMax).parse(text),
+      digestSchema.nullable().parse(merged),
+    ),
+  savedMerged: (control, [path, merged]) => control.savedMerged(pathSchema.parse(path), digestSchema.parse(merged)),
 };
 
 export interface ControlServer {
@@ -131,7 +145,7 @@ export async function serveControl(options: {
 /** Over a socket a window is its connection: nobody else speaks for it, and what it said ends with it. */
 const ofWindow = (control: PeerControl, window: string): PeerControl => ({
   ...control,
-  holdUnsaved: (_name, paths) => control.holdUnsaved(window, paths),
+  holdUnsaved: (_name, edits) => control.holdUnsaved(window, edits),
   windowLost: () => control.windowLost(window),
 });
 
@@ -205,6 +219,8 @@ export async function connectControl(path: string): Promise<RemoteControl | unde
     trustRelay: () => call('trustRelay'),
     holdUnsaved: (window, paths) => call('holdUnsaved', window, paths),
     windowLost: (window) => call('windowLost', window),
+    mergeUnsaved: (path, text, merged) => call('mergeUnsaved', path, text, merged),
+    savedMerged: (path, merged) => call('savedMerged', path, merged),
     async close() {
       connection.dispose();
       socket.destroy();

@@ -1,0 +1,207 @@
+/**
+ * The files that this window holds with unsaved edits: says so to whoever keeps their folder in sync, takes the room's changes into
+ * their buffers where they merge cleanly, and says of a save what it was made from. Knows nothing of vscode.
+ *
+ * Whatever is late, lost or fails here loses no line: what was never said leaves a save to be merged with what disk and room last
+ * agreed on. Only `savedMerged` takes a merge for done. It is said of a text that was seen to hold that merge before the save began, and that
+ * nobody has taken a step back from since: an undo may have taken the room's lines out again.
+ */
+import type { BufferMerge, UnsavedEdit, WaitingPath } from '@driftless/engine';
+
+/** As an editor shows it, at the moment it is asked. */
+export interface EditedDocument {
+  readonly dir: string;
+  /** In the folder, with `/`. */
+  readonly path: string;
+  /** Another one with every change. */
+  readonly version: number;
+  readonly isDirty: boolean;
+  /** undefined: not a text (a notebook), or too large to be merged. */
+  text(): string | undefined;
+}
+
+export type TextEdits = Extract<BufferMerge, { kind: 'merged' }>['edits'];
+
+export interface UnsavedEditsParts {
+  /** All that the window has unsaved in a folder. Whoever does not hear it is told again by `editsOf`. */
+  readonly hold: (dir: string, edits: readonly UnsavedEdit[]) => void;
+  readonly savedMerged: (dir: string, path: string, version: string) => void;
+  readonly merge: (dir: string, path: string, text: string, merged: string | null) => Promise<BufferMerge>;
+  /** As one step to undo. False: the text has changed since, and is as it was. */
+  readonly apply: (document: EditedDocument, edits: TextEdits, version: number) => Promise<boolean>;
+  /** Hex SHA-256 of the text as UTF-8. */
+  readonly digestOf: (text: string) => string;
+}
+
+/** `state`: the same text, which is unsaved now, or is no more. */
+export type DocumentChange = 'text' | 'undo' | 'state';
+
+export interface UnsavedEdits {
+  /** A document is there, or changed. Cheap: called for every key. */
+  changed(document: EditedDocument, change: DocumentChange): void;
+  /** It is about to be saved. */
+  willSave(document: EditedDocument): void;
+  /** It is on disk now; its user may have gone on typing since. */
+  saved(document: EditedDocument): void;
+  closed(document: EditedDocument): void;
+  /** What of the room waits in a folder now. */
+  waiting(dir: string, paths: readonly WaitingPath[]): void;
+  editsOf(dir: string): readonly UnsavedEdit[];
+}
+
+interface Buffer {
+  document: EditedDocument;
+  isHeld: boolean;
+  loaded: string | null;
+  merged: string | null;
+  /** Not to be merged again: the user took it out, or it did not merge. */
+  declined: string | null;
+  isMerging: boolean;
+  /** What was merged into the text that is being saved. */
+  saving: { merged: string | null } | null;
+  /** The merge that is being put into the buffer. */
+  expected: { readonly text: string; readonly version: string } | null;
+}
+
+export function createUnsavedEdits(parts: UnsavedEditsParts): UnsavedEdits {
+  const buffers = new Map<string, Buffer>();
+  const waitingByDir = new Map<string, ReadonlyMap<string, string | null>>();
+  const keyOf = ({ dir, path }: Pick<EditedDocument, 'dir' | 'path'>): string => `${dir}\0${path}`;
+
+  const editsOf = (dir: string): readonly UnsavedEdit[] =>
+    [...buffers.values()]
+      .filter(({ isHeld, document }) => isHeld && document.dir === dir)
+      .map(({ document, loaded, merged }) => ({ path: document.path, loaded, merged }));
+  const tell = ({ document }: Buffer): void => parts.hold(document.dir, editsOf(document.dir));
+
+  const bufferOf = (document: EditedDocument): Buffer => {
+    const known = buffers.get(keyOf(document));
+    if (known !== undefined) {
+      known.document = document;
+      return known;
+    }
+    const buffer = {
+      document,
+      isHeld: false,
+      loaded: null,
+      merged: null,
+      declined: null,
+      isMerging: false,
+      saving: null,
+      expected: null,
+    };
+    buffers.set(keyOf(document), buffer);
+    return buffer;
+  };
+
+  /** It equals its file, as far as the editor knows. */
+  const rest = (buffer: Buffer): void => {
+    const text = buffer.document.text();
+    buffer.loaded = text === undefined ? null : parts.digestOf(text);
+    buffer.merged = null;
+    buffer.declined = null;
+    buffer.saving = null;
+    if (!buffer.isHeld) return;
+    buffer.isHeld = false;
+    tell(buffer);
+  };
+
+  const changed: UnsavedEdits['changed'] = (document, change) => {
+    const buffer = bufferOf(document);
+    const { expected } = buffer;
+    const isMerge = expected !== null && document.text() === expected.text;
+    if (isMerge) buffer.merged = expected.version;
+    else if (change === 'undo' && buffer.merged !== null) {
+      buffer.declined = buffer.merged;
+      buffer.merged = null;
+      if (buffer.saving !== null) buffer.saving.merged = null;
+    } else if (buffer.isHeld && document.isDirty) return mergeWaiting(buffer);
+    // Of a save it is heard before the save is told of.
+    if (!document.isDirty) return change === 'state' && buffer.saving !== null ? undefined : rest(buffer);
+    buffer.isHeld = true;
+    tell(buffer);
+    mergeWaiting(buffer);
+  };
+
+  const mergeWaiting = (buffer: Buffer): void => {
+    const { document } = buffer;
+    const version = waitingByDir.get(document.dir)?.get(document.path) ?? null;
+    const isWanted = version !== null && version !== buffer.merged && version !== buffer.declined;
+    if (!buffer.isHeld || buffer.isMerging || !isWanted) return;
+    buffer.isMerging = true;
+    void mergeOne(buffer, version)
+      // An engine that is not there, or is going: what waits is said again by the next one.
+      .catch(() => false)
+      .then((isDone) => {
+        buffer.isMerging = false;
+        if (isDone) mergeWaiting(buffer);
+      });
+  };
+
+  /** True: there may be more to merge. */
+  const mergeOne = async (buffer: Buffer, wanted: string): Promise<boolean> => {
+    const { document } = buffer;
+    const { version, dir, path } = document;
+    const text = document.text();
+    if (text === undefined) return false;
+    const answer = await parts.merge(dir, path, text, buffer.merged);
+    if (buffers.get(keyOf(document)) !== buffer || !buffer.document.isDirty) return false;
+    // Typed on meanwhile: the ranges are of another text.
+    if (buffer.document.version !== version) return true;
+    if (answer.kind === 'waits') {
+      buffer.declined = wanted;
+      return true;
+    }
+    if (answer.edits.length === 0) {
+      buffer.merged = answer.version;
+      tell(buffer);
+      return true;
+    }
+    buffer.expected = { text: withEdits(text, answer.edits), version: answer.version };
+    try {
+      await parts.apply(buffer.document, answer.edits, version);
+    } finally {
+      buffer.expected = null;
+    }
+    return true;
+  };
+
+  return {
+    changed,
+    willSave(document) {
+      const buffer = bufferOf(document);
+      buffer.saving = { merged: buffer.merged };
+    },
+    saved(document) {
+      const buffer = bufferOf(document);
+      const merged = buffer.saving?.merged ?? null;
+      buffer.saving = null;
+      if (merged !== null) parts.savedMerged(document.dir, document.path, merged);
+      if (!document.isDirty) return rest(buffer);
+      // Which text was saved is not known any more.
+      buffer.loaded = null;
+      buffer.merged = null;
+      tell(buffer);
+    },
+    closed(document) {
+      const buffer = bufferOf(document);
+      buffers.delete(keyOf(document));
+      if (buffer.isHeld) tell(buffer);
+    },
+    waiting(dir, paths) {
+      waitingByDir.set(dir, new Map(paths.map(({ path, version }) => [path, version])));
+      for (const buffer of buffers.values()) if (buffer.document.dir === dir) mergeWaiting(buffer);
+    },
+    editsOf,
+  };
+}
+
+export function withEdits(text: string, edits: TextEdits): string {
+  let result = '';
+  let at = 0;
+  for (const edit of edits) {
+    result += text.slice(at, edit.start) + edit.text;
+    at = edit.end;
+  }
+  return result + text.slice(at);
+}

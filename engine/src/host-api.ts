@@ -2,7 +2,7 @@
  * Linked folders on this machine: where their state and keys lie, who owns them, how to run them. Built by `createFolderHost`
  * (engine/src/node/folder-host.ts) and used by the command line and by the extension's engine process.
  */
-import type { ConflictPolicy, PeerControl, PeerEvent } from './control.ts';
+import type { ConflictPolicy, PeerControl, PeerEvent, UnsavedEdit } from './control.ts';
 import type { Log } from './ports/log.ts';
 
 /** Non-secret facts of one link, kept as JSON (0600) below the home. */
@@ -43,6 +43,8 @@ export interface SecretStore {
 export interface RunningFolder {
   readonly link: Link;
   readonly control: PeerControl;
+  /** All that whoever opened it has unsaved. */
+  holdUnsaved(edits: readonly UnsavedEdit[]): Promise<null>;
   close(): Promise<void>;
 }
 
@@ -51,6 +53,8 @@ export interface OpenOptions {
   readonly allowMassDelete?: boolean;
   readonly onEvent: (event: PeerEvent) => void;
   readonly log: Log;
+  /** What whoever opens it holds unsaved from before the first look at the room on; `RunningFolder.holdUnsaved` replaces it. */
+  readonly unsaved?: readonly UnsavedEdit[];
 }
 
 export interface FolderHost {
@@ -86,6 +90,8 @@ export interface FolderHost {
   open(dir: string, options: OpenOptions): Promise<RunningFolder>;
   /** The running owner's control through its socket, else one over the stored state. */
   control(dir: string): Promise<PeerControl & { close(): Promise<void> }>;
+  /** The running owner's control through its socket, for as long as it is wanted; undefined: nobody answers. */
+  attach(dir: string): Promise<(PeerControl & { close(): Promise<void> }) | undefined>;
   close(): Promise<void>;
 }
 

@@ -4,6 +4,7 @@
  * environment.
  */
 import type {
+  BufferMerge,
   ConfirmAnswer,
   ConflictInfo,
   ConflictPolicy,
@@ -14,6 +15,7 @@ import type {
   Keep,
   PeerEvent,
   Status,
+  UnsavedEdit,
   VerifyResult,
 } from '@driftless/engine';
 import { NotificationType, RequestType } from 'vscode-jsonrpc/node';
@@ -35,6 +37,8 @@ export interface SecretText {
 export interface OpenParams {
   readonly dir: string;
   readonly policy: ConflictPolicy;
+  /** What this window has unsaved there, from before the first change of the room is applied. */
+  readonly unsaved: readonly UnsavedEdit[];
 }
 export interface ShareParams extends OpenParams {
   readonly urls: readonly string[];
@@ -116,6 +120,22 @@ export const conflictSidesRequest = new RequestType<
   ConflictSides,
   RefusalData
 >('conflictSides');
+/** All that this window has unsaved in a folder; said to whoever keeps it in sync, this engine or another process. */
+export const holdUnsavedRequest = new RequestType<
+  { readonly dir: string; readonly edits: readonly UnsavedEdit[] },
+  null,
+  RefusalData
+>('holdUnsaved');
+export const mergeUnsavedRequest = new RequestType<
+  { readonly dir: string; readonly path: string; readonly text: string; readonly merged: string | null },
+  BufferMerge,
+  RefusalData
+>('mergeUnsaved');
+export const savedMergedRequest = new RequestType<
+  { readonly dir: string; readonly path: string; readonly version: string },
+  null,
+  RefusalData
+>('savedMerged');
 export type PlainAction = 'pause' | 'resume' | 'trustRelay';
 export const actionRequest = new RequestType<
   { readonly dir: string; readonly action: PlainAction },

@@ -1,4 +1,12 @@
-import type { FolderHost, LinkSecrets, Log, OpenOptions, PeerControl, RunningFolder } from '@driftless/engine';
+import type {
+  FolderHost,
+  LinkSecrets,
+  Log,
+  OpenOptions,
+  PeerControl,
+  RunningFolder,
+  UnsavedEdit,
+} from '@driftless/engine';
 import { describe, expect, it } from 'vitest';
 import { CancellationTokenSource, type MessageConnection } from 'vscode-jsonrpc/node';
 import {
@@ -7,6 +15,7 @@ import {
   type EventBatch,
   eventsNotification,
   helloRequest,
+  holdUnsavedRequest,
   joinRequest,
   linkOfRequest,
   logNotification,
@@ -88,10 +97,28 @@ function createWorld(openHost?: () => Promise<FolderHost>): World {
       return { ...link, dir };
     },
     unlink: async (dir: string) => call(`unlink ${dir}`),
+    attach: async (dir: string) => {
+      call(`attach ${dir}`);
+      return {
+        holdUnsaved: async (_window: string, edits: readonly UnsavedEdit[]) => {
+          call(`hold there ${dir} ${edits.map(({ path }) => path).join()}`);
+          return null;
+        },
+        close: async () => call(`detach ${dir}`),
+      };
+    },
     open: async (dir: string, options: OpenOptions): Promise<RunningFolder> => {
       call(`open ${dir}`);
       opened.set(dir, options);
-      return { link: { ...link, dir }, control: control(dir), close: async () => call(`close ${dir}`) };
+      return {
+        link: { ...link, dir },
+        control: control(dir),
+        holdUnsaved: async (edits) => {
+          call(`hold ${dir} ${edits.map(({ path }) => path).join()}`);
+          return null;
+        },
+        close: async () => call(`close ${dir}`),
+      };
     },
     close: async () => call('close host'),
   } as unknown as FolderHost;
@@ -110,7 +137,8 @@ function createWorld(openHost?: () => Promise<FolderHost>): World {
   return { extension, service, calls, timers, opened, failures };
 }
 
-const open = (world: World, dir = '/a') => world.extension.sendRequest(openRequest, { dir, policy: 'ask' });
+const open = (world: World, dir = '/a') =>
+  world.extension.sendRequest(openRequest, { dir, policy: 'ask', unsaved: [] });
 
 describe('engine service', () => {
   it('answers hello when its host is open, and says why when it cannot be', async () => {
@@ -132,6 +160,38 @@ describe('engine service', () => {
     expect(world.calls).toEqual(['open /a', 'close /a']);
     await open(world);
     expect(world.calls.at(-1)).toBe('open /a');
+  });
+
+  it('says what the window has unsaved to the folder it runs, with the opening already', async () => {
+    const world = createWorld();
+    const edits = [{ path: 'x.txt', loaded: null, merged: null }];
+    await world.extension.sendRequest(openRequest, { dir: '/a', policy: 'ask', unsaved: edits });
+    expect(world.opened.get('/a')?.unsaved).toEqual(edits);
+    await world.extension.sendRequest(holdUnsavedRequest, { dir: '/a', edits });
+    expect(world.calls).toEqual(['open /a', 'hold /a x.txt']);
+  });
+
+  it('says it to another process that owns the folder, through one connection that lasts as long as the edits', async () => {
+    const world = createWorld();
+    const edits = [{ path: 'x.txt', loaded: null, merged: null }];
+    await world.extension.sendRequest(holdUnsavedRequest, { dir: '/b', edits: [] });
+    expect(world.calls).toEqual([]);
+    await world.extension.sendRequest(holdUnsavedRequest, { dir: '/b', edits });
+    await world.extension.sendRequest(holdUnsavedRequest, { dir: '/b', edits });
+    await world.extension.sendRequest(holdUnsavedRequest, { dir: '/b', edits: [] });
+    expect(world.calls).toEqual([
+      'attach /b',
+      'hold there /b x.txt',
+      'hold there /b x.txt',
+      'hold there /b ',
+      'detach /b',
+    ]);
+    world.failures.set('hold there /b x.txt', new Error('the running peer went away'));
+    await world.extension.sendRequest(holdUnsavedRequest, { dir: '/b', edits });
+    world.failures.clear();
+    world.calls.length = 0;
+    await world.extension.sendRequest(holdUnsavedRequest, { dir: '/b', edits });
+    expect(world.calls).toEqual(['attach /b', 'hold there /b x.txt']);
   });
 
   it('gives nothing of a link but plain facts', async () => {
@@ -187,7 +247,7 @@ describe('engine service', () => {
 
   it('shares and joins into an open folder', async () => {
     const world = createWorld();
-    const base = { policy: 'ask' as const, name: 'laptop', allowPlain: false };
+    const base = { policy: 'ask' as const, name: 'laptop', allowPlain: false, unsaved: [] };
     expect(await world.extension.sendRequest(shareRequest, { ...base, dir: '/a', urls: [] })).toEqual({
       invite: 'invite',
     });
@@ -202,7 +262,7 @@ describe('engine service', () => {
     const source = new CancellationTokenSource();
     const joining = world.extension.sendRequest(
       joinRequest,
-      { policy: 'ask', name: 'n', allowPlain: false, dir: '/a', invite: 'x' },
+      { policy: 'ask', unsaved: [], name: 'n', allowPlain: false, dir: '/a', invite: 'x' },
       source.token,
     );
     source.cancel();

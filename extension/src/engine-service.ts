@@ -10,8 +10,10 @@ import type {
   PeerControl,
   RunningFolder,
   SecretStore,
+  UnsavedEdit,
 } from '@driftless/engine';
 import { type CancellationToken, type MessageConnection, ResponseError } from 'vscode-jsonrpc/node';
+import { createAttached } from './attached.ts';
 import {
   actionRequest,
   cancelledCode,
@@ -23,6 +25,7 @@ import {
   explainRequest,
   helloRequest,
   holdsRequest,
+  holdUnsavedRequest,
   type InvitePreview,
   inviteRequest,
   joinRequest,
@@ -30,12 +33,14 @@ import {
   type LogLine,
   linkOfRequest,
   logNotification,
+  mergeUnsavedRequest,
   type OpenParams,
   openRequest,
   previewInviteRequest,
   type RefusalData,
   refusalCode,
   resolveRequest,
+  savedMergedRequest,
   secretDeleteRequest,
   secretGetRequest,
   secretSetRequest,
@@ -74,7 +79,7 @@ export function serveEngine({ connection, openHost, log, after, previewInvite }:
     return hostOpened;
   };
 
-  const open = (dir: string, policy: Parameters<FolderHost['open']>[1]['policy']): Promise<RunningFolder> => {
+  const open = ({ dir, policy, unsaved }: OpenParams): Promise<RunningFolder> => {
     const known = folders.get(dir);
     if (known !== undefined) return known;
     const events = createEventGatherer();
@@ -85,7 +90,8 @@ export function serveEngine({ connection, openHost, log, after, previewInvite }:
     };
     const opening = host().then((opened) =>
       opened.open(dir, {
-        ...(policy === undefined ? {} : { policy }),
+        policy,
+        unsaved,
         log,
         onEvent: (event) => {
           events.add(event);
@@ -112,6 +118,13 @@ export function serveEngine({ connection, openHost, log, after, previewInvite }:
     return folder.control;
   };
 
+  const attached = createAttached(host);
+  /** Whoever keeps the folder in sync hears what this window has unsaved. */
+  const holdUnsaved = async (dir: string, edits: readonly UnsavedEdit[]): Promise<null> => {
+    const folder = await folders.get(dir);
+    return folder === undefined ? attached.hold(dir, edits) : folder.holdUnsaved(edits);
+  };
+
   const closeFolder = async (dir: string): Promise<void> => {
     const folder = folders.get(dir);
     folders.delete(dir);
@@ -127,8 +140,9 @@ export function serveEngine({ connection, openHost, log, after, previewInvite }:
   };
 
   /** Whoever cancels a share or a join finds the folder as it was. */
-  const openOrUndo = async ({ dir, policy }: OpenParams, token: CancellationToken): Promise<void> => {
-    if (!token.isCancellationRequested) await open(dir, policy);
+  const openOrUndo = async (params: OpenParams, token: CancellationToken): Promise<void> => {
+    const { dir } = params;
+    if (!token.isCancellationRequested) await open(params);
     if (!token.isCancellationRequested) return;
     await unlink(dir);
     throw new ResponseError(cancelledCode, 'Cancelled.');
@@ -139,7 +153,7 @@ export function serveEngine({ connection, openHost, log, after, previewInvite }:
     return { node: process.version, pid: process.pid };
   });
   connection.onRequest(linkOfRequest, ({ dir }) => answer(async () => facts(await (await host()).linkOf(dir))));
-  connection.onRequest(openRequest, ({ dir, policy }) => answer(async () => linkFacts((await open(dir, policy)).link)));
+  connection.onRequest(openRequest, (params) => answer(async () => linkFacts((await open(params)).link)));
   connection.onRequest(closeRequest, ({ dir }) =>
     answer(async () => {
       await closeFolder(dir);
@@ -180,12 +194,20 @@ export function serveEngine({ connection, openHost, log, after, previewInvite }:
   );
   connection.onRequest(holdsRequest, ({ dir }) => answer(async () => (await control(dir)).holds()));
   connection.onRequest(confirmRequest, ({ dir, id }) => answer(async () => (await control(dir)).confirm({ id })));
+  connection.onRequest(holdUnsavedRequest, ({ dir, edits }) => answer(() => holdUnsaved(dir, edits)));
+  connection.onRequest(mergeUnsavedRequest, ({ dir, path, text, merged }) =>
+    answer(async () => (await control(dir)).mergeUnsaved(path, text, merged)),
+  );
+  connection.onRequest(savedMergedRequest, ({ dir, path, version }) =>
+    answer(async () => (await control(dir)).savedMerged(path, version)),
+  );
   connection.onRequest(actionRequest, ({ dir, action }) => answer(async () => (await control(dir))[action]()));
 
   return {
     close() {
       closed ??= (async () => {
         await Promise.all([...folders.keys()].map(closeFolder));
+        await attached.close();
         await (await hostOpened?.catch(() => undefined))?.close();
       })();
       return closed;

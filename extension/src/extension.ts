@@ -33,6 +33,7 @@ import { createRelayHost } from './relay-host.ts';
 import { createLinkSecrets } from './secrets.ts';
 import { settings } from './settings.ts';
 import { createStatusBar } from './status-bar.ts';
+import { createUnsavedDocuments } from './unsaved-documents.ts';
 
 /** What the host suite may look at; only there. */
 export interface TestApi {
@@ -85,8 +86,11 @@ export function activate(extension: vscode.ExtensionContext): TestApi | undefine
     isTrusted: () => vscode.workspace.isTrusted,
     policy: settings.onConflict,
     deviceName: settings.deviceName,
+    unsaved: (dir) => unsaved.editsOf(dir),
     after,
   });
+  // Before any folder is opened: what is unsaved is said with the opening.
+  const unsaved = createUnsavedDocuments({ folders: () => folders, memory: extension.workspaceState });
 
   const relay = createRelayHost({
     storage: extension.globalStorageUri.fsPath,
@@ -115,6 +119,8 @@ export function activate(extension: vscode.ExtensionContext): TestApi | undefine
     log,
     folders,
     conflicts,
+    unsaved,
+    folders.onDidChange(unsaved.follow),
     createStatusBar(folders),
     createNotices(context),
     folders.onDidTell(({ folder, events }) => logEvents(log, folder.name, events)),

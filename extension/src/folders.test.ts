@@ -76,6 +76,7 @@ function createWorld(linked: readonly string[] = ['/a'], parts: Partial<FoldersP
     isTrusted: () => trusted,
     policy: () => 'ask',
     deviceName: () => 'laptop',
+    unsaved: () => [],
     after: timers.after,
     ...parts,
   });

@@ -2,11 +2,12 @@
  * The window's folders and what each is doing: opens those that are linked, follows what their peers tell, opens them again
  * after the engine was restarted, and waits its turn where another process owns the folder. Knows nothing of vscode.
  */
-import type { ConflictPolicy, PeerEvent, PeerState, Status } from '@driftless/engine';
+import type { ConflictPolicy, PeerEvent, PeerState, Status, UnsavedEdit } from '@driftless/engine';
 import { type CancellationToken, type RequestType, ResponseError } from 'vscode-jsonrpc/node';
 import {
   closeRequest,
   type EventBatch,
+  holdUnsavedRequest,
   joinRequest,
   openRequest,
   type RefusalData,
@@ -61,6 +62,8 @@ export interface FoldersParts {
   readonly isTrusted: () => boolean;
   readonly policy: (dir: string) => ConflictPolicy;
   readonly deviceName: () => string;
+  /** What this window has unsaved in a folder. */
+  readonly unsaved: (dir: string) => readonly UnsavedEdit[];
   readonly after: (ms: number, body: () => void) => () => void;
 }
 
@@ -94,6 +97,8 @@ export function createFolders(parts: FoldersParts): Folders {
     changed.fire();
   };
 
+  const openParams = (dir: string) => ({ dir, policy: parts.policy(dir), unsaved: parts.unsaved(dir) });
+
   const open = async (record: FolderRecord): Promise<void> => {
     record.cancelRetry();
     record.attempt += 1;
@@ -103,7 +108,7 @@ export function createFolders(parts: FoldersParts): Folders {
     // A folder that another process owns stays shown so while we look again.
     if (record.view.kind !== 'owned') show(record, { kind: 'starting' });
     try {
-      await host.request(openRequest, { dir: record.dir, policy: parts.policy(record.dir) });
+      await host.request(openRequest, openParams(record.dir));
       if (record.attempt === attempt) opened(record);
     } catch (error) {
       if (record.attempt === attempt && !disposed) refused(record, error);
@@ -129,6 +134,8 @@ export function createFolders(parts: FoldersParts): Folders {
     }
     if (code !== 'owned') return show(record, { kind: 'failed', code: code ?? 'internal', message });
     show(record, { kind: 'owned', message });
+    // Whoever owns it may be another one than before.
+    host.request(holdUnsavedRequest, { dir: record.dir, edits: parts.unsaved(record.dir) }).catch(() => undefined);
     record.cancelRetry = parts.after(record.ownedRetryMs, () => void open(record));
     record.ownedRetryMs = Math.min(ownedRetryMsMax, record.ownedRetryMs * 2);
   };
@@ -271,19 +278,11 @@ export function createFolders(parts: FoldersParts): Folders {
     },
     share: ({ dir, urls, allowPlain }, token) =>
       connect(dir, () =>
-        host.request(
-          shareRequest,
-          { dir, urls, allowPlain, name: parts.deviceName(), policy: parts.policy(dir) },
-          token,
-        ),
+        host.request(shareRequest, { ...openParams(dir), urls, allowPlain, name: parts.deviceName() }, token),
       ),
     async join({ dir, invite, allowPlain }, token) {
       await connect(dir, () =>
-        host.request(
-          joinRequest,
-          { dir, invite, allowPlain, name: parts.deviceName(), policy: parts.policy(dir) },
-          token,
-        ),
+        host.request(joinRequest, { ...openParams(dir), invite, allowPlain, name: parts.deviceName() }, token),
       );
     },
     async disconnect(dir) {
@@ -317,7 +316,18 @@ export function refusalOf(error: unknown): string | undefined {
 }
 
 function stateOf(status: Status, view: FolderView): PeerState {
-  const { state, code, reason, next, pending, conflicts, watchingByRescan, unwatched, waitingForUnsavedEdits } = status;
+  const {
+    state,
+    code,
+    reason,
+    next,
+    pending,
+    conflicts,
+    watchingByRescan,
+    unwatched,
+    waitingForUnsavedEdits,
+    waitingPaths,
+  } = status;
   const progress = view.kind === 'running' ? view.state.progress : undefined;
   return {
     state,
@@ -330,5 +340,6 @@ function stateOf(status: Status, view: FolderView): PeerState {
     watchingByRescan,
     ...(unwatched === undefined ? {} : { unwatched }),
     waitingForUnsavedEdits,
+    ...(waitingPaths === undefined ? {} : { waitingPaths }),
   };
 }

@@ -31,6 +31,9 @@ export interface UnsavedEditsParts {
   readonly apply: (document: EditedDocument, edits: TextEdits, version: number) => Promise<boolean>;
   /** Hex SHA-256 of the text as UTF-8. */
   readonly digestOf: (text: string) => string;
+  /** What the window before this one remembered: a document that is unsaved from the beginning was loaded there. */
+  readonly recall: (dir: string) => readonly UnsavedEdit[];
+  readonly remember: (dir: string, edits: readonly UnsavedEdit[]) => void;
 }
 
 /** `state`: the same text, which is unsaved now, or is no more. */
@@ -53,6 +56,8 @@ interface Buffer {
   document: EditedDocument;
   isHeld: boolean;
   loaded: string | null;
+  /** What was loaded before the last change of a document that seemed to be at rest. */
+  before: { readonly version: number; readonly loaded: string | null } | null;
   merged: string | null;
   /** Not to be merged again: the user took it out, or it did not merge. */
   declined: string | null;
@@ -72,7 +77,11 @@ export function createUnsavedEdits(parts: UnsavedEditsParts): UnsavedEdits {
     [...buffers.values()]
       .filter(({ isHeld, document }) => isHeld && document.dir === dir)
       .map(({ document, loaded, merged }) => ({ path: document.path, loaded, merged }));
-  const tell = ({ document }: Buffer): void => parts.hold(document.dir, editsOf(document.dir));
+  const tell = ({ document: { dir } }: Buffer): void => {
+    const edits = editsOf(dir);
+    parts.remember(dir, edits);
+    parts.hold(dir, edits);
+  };
 
   const bufferOf = (document: EditedDocument): Buffer => {
     const known = buffers.get(keyOf(document));
@@ -80,10 +89,15 @@ export function createUnsavedEdits(parts: UnsavedEditsParts): UnsavedEdits {
       known.document = document;
       return known;
     }
+    // Not what was merged: what is brought back of a text may be older than that.
+    const recalled = document.isDirty
+      ? parts.recall(document.dir).find(({ path }) => path === document.path)
+      : undefined;
     const buffer = {
       document,
       isHeld: false,
-      loaded: null,
+      loaded: recalled?.loaded ?? null,
+      before: null,
       merged: null,
       declined: null,
       isMerging: false,
@@ -96,7 +110,9 @@ export function createUnsavedEdits(parts: UnsavedEditsParts): UnsavedEdits {
 
   /** It equals its file, as far as the editor knows. */
   const rest = (buffer: Buffer): void => {
+    const { version } = buffer.document;
     const text = buffer.document.text();
+    if (buffer.before?.version !== version) buffer.before = { version, loaded: buffer.loaded };
     buffer.loaded = text === undefined ? null : parts.digestOf(text);
     buffer.merged = null;
     buffer.declined = null;
@@ -118,27 +134,32 @@ export function createUnsavedEdits(parts: UnsavedEditsParts): UnsavedEdits {
     } else if (buffer.isHeld && document.isDirty) return mergeWaiting(buffer);
     // Of a save it is heard before the save is told of.
     if (!document.isDirty) return change === 'state' && buffer.saving !== null ? undefined : rest(buffer);
+    // An editor tells of the first key before it tells that the document is unsaved: that text was never on disk.
+    if (!buffer.isHeld && change === 'state' && buffer.before?.version === document.version)
+      buffer.loaded = buffer.before.loaded;
     buffer.isHeld = true;
     tell(buffer);
     mergeWaiting(buffer);
   };
 
+  const waitingFor = ({ document: { dir, path } }: Buffer): string | null => waitingByDir.get(dir)?.get(path) ?? null;
+
   const mergeWaiting = (buffer: Buffer): void => {
-    const { document } = buffer;
-    const version = waitingByDir.get(document.dir)?.get(document.path) ?? null;
+    const version = waitingFor(buffer);
     const isWanted = version !== null && version !== buffer.merged && version !== buffer.declined;
     if (!buffer.isHeld || buffer.isMerging || !isWanted) return;
     buffer.isMerging = true;
     void mergeOne(buffer, version)
       // An engine that is not there, or is going: what waits is said again by the next one.
       .catch(() => false)
-      .then((isDone) => {
+      .then((isToTryAgain) => {
         buffer.isMerging = false;
-        if (isDone) mergeWaiting(buffer);
+        // A version newer than what is known to wait may have come in: that it waits is told in a moment.
+        if (isToTryAgain || waitingFor(buffer) !== version) mergeWaiting(buffer);
       });
   };
 
-  /** True: there may be more to merge. */
+  /** True: the text is another one by now. */
   const mergeOne = async (buffer: Buffer, wanted: string): Promise<boolean> => {
     const { document } = buffer;
     const { version, dir, path } = document;
@@ -150,20 +171,20 @@ export function createUnsavedEdits(parts: UnsavedEditsParts): UnsavedEdits {
     if (buffer.document.version !== version) return true;
     if (answer.kind === 'waits') {
       buffer.declined = wanted;
-      return true;
+      return false;
     }
     if (answer.edits.length === 0) {
       buffer.merged = answer.version;
       tell(buffer);
-      return true;
+      return false;
     }
     buffer.expected = { text: withEdits(text, answer.edits), version: answer.version };
     try {
-      await parts.apply(buffer.document, answer.edits, version);
+      const isApplied = await parts.apply(buffer.document, answer.edits, version);
+      return !isApplied && buffer.document.version !== version;
     } finally {
       buffer.expected = null;
     }
-    return true;
   };
 
   return {

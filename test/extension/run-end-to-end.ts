@@ -119,6 +119,134 @@ const steps: readonly Step[] = [
     },
   },
   {
+    name: 'a line saved on the desktop comes into the unsaved edits of the laptop, cursor kept, and the save has both on both',
+    run: async () => {
+      await bringToBoth('shared.txt', 'one\ntwo\nthree\n');
+      const { page } = laptop;
+      await openFile(page, 'shared.txt');
+      await laptop.waitForEditor('three');
+      await focusEditor(page);
+      await page.keyboard.press('Control+End');
+      await page.keyboard.type('the laptop types');
+      await laptop.waitForEditor('the laptop types');
+      writeFileSync(path.join(desktop.folder, 'shared.txt'), 'one\na line of the desktop\ntwo\nthree\n');
+      await laptop.waitForEditor('a line of the desktop');
+      await laptop.waitForStatus('waiting for your unsaved edits');
+      await hoverStatus(page, 'waiting for your unsaved edits', 'Save to merge, or revert');
+      await screenshot(page, artifacts, 'unsaved-1-merged-into-buffer');
+      if (laptop.read('shared.txt') !== 'one\ntwo\nthree\n')
+        throw new Error('the file changed under the unsaved edits');
+      // Where the cursor was, although a line came in above it.
+      await page.keyboard.type(' on');
+      await page.keyboard.press('Control+s');
+      for (const machine of [desktop, laptop])
+        await machine.waitForText('shared.txt', 'one\na line of the desktop\ntwo\nthree\nthe laptop types on');
+      await laptop.waitForStatus('Sync: in sync');
+      await desktop.waitForStatus('Sync: in sync');
+      await assertNothingSays(page, 'newer');
+      await screenshot(page, artifacts, 'unsaved-2-saved');
+    },
+  },
+  {
+    name: 'what came into the buffer is one step to undo, and the save brings it back: no line of the desktop is lost',
+    run: async () => {
+      await bringToBoth('shared.txt', 'alpha\nbeta\ngamma\n');
+      const { page } = laptop;
+      await openFile(page, 'shared.txt');
+      await laptop.waitForEditor('gamma');
+      await focusEditor(page);
+      await page.keyboard.press('Control+End');
+      await page.keyboard.type('typed');
+      writeFileSync(path.join(desktop.folder, 'shared.txt'), 'ALPHA\nBETA\ngamma\n');
+      await laptop.waitForEditor('BETA');
+      await page.keyboard.press('Control+z');
+      await laptop.waitForEditor('alpha');
+      await laptop.waitForEditor('beta');
+      await laptop.waitForEditor('typed');
+      await page.keyboard.press('Control+s');
+      for (const machine of [desktop, laptop]) await machine.waitForText('shared.txt', 'ALPHA\nBETA\ngamma\ntyped');
+      await laptop.waitForStatus('Sync: in sync');
+    },
+  },
+  {
+    name: 'typing on and on while the desktop changes another line again and again loses nothing of either',
+    run: async () => {
+      await bringToBoth('shared.txt', 'first\nmiddle\nlast\n');
+      const { page } = laptop;
+      await openFile(page, 'shared.txt');
+      await laptop.waitForEditor('middle');
+      await focusEditor(page);
+      await page.keyboard.press('Control+End');
+      let typed = 'begun: ';
+      await page.keyboard.type(typed);
+      await page.locator('.tab.active.dirty', { hasText: 'shared.txt' }).first().waitFor({ timeout: stepMsMax });
+      let count = 0;
+      for (const word of 'the quick brown fox jumps over the lazy dog and goes on for quite a while after that'.split(
+        ' ',
+      )) {
+        count += 1;
+        writeFileSync(path.join(desktop.folder, 'shared.txt'), `first ${'.'.repeat(count)}\nmiddle\nlast\n`);
+        await page.keyboard.type(`${word} `);
+        typed += `${word} `;
+      }
+      await laptop.waitForEditor(`first ${'\\.'.repeat(count)}`);
+      await page.keyboard.press('Control+s');
+      const both = `first ${'.'.repeat(count)}\nmiddle\nlast\n${typed}`;
+      for (const machine of [desktop, laptop]) await machine.waitForText('shared.txt', both);
+      await laptop.waitForStatus('Sync: in sync');
+      await assertNothingSays(page, 'newer');
+      await screenshot(page, artifacts, 'unsaved-3-typed-on-and-on');
+    },
+  },
+  {
+    name: 'an overlapping line waits for the unsaved edits, is shown, and becomes a conflict with the save',
+    run: async () => {
+      await bringToBoth('shared.txt', 'red\ngreen\nblue\n');
+      const { page } = laptop;
+      await openFile(page, 'shared.txt');
+      await laptop.waitForEditor('blue');
+      await focusEditor(page);
+      await page.keyboard.press('Control+Home');
+      await page.keyboard.type('the laptop types: ');
+      await laptop.waitForEditor('the laptop types: red');
+      writeFileSync(path.join(desktop.folder, 'shared.txt'), 'the desktop saves: red\ngreen\nblue\n');
+      await laptop.waitForStatus('waiting for your unsaved edits');
+      await hoverStatus(page, 'waiting for your unsaved edits', 'shared.txt');
+      await screenshot(page, artifacts, 'unsaved-4-overlap-waits');
+      if (laptop.read('shared.txt') !== 'red\ngreen\nblue\n')
+        throw new Error('the file changed under the unsaved edits');
+      await page.keyboard.press('Control+s');
+      await pressInNotification(page, 'Both versions are kept until you choose', 'Show Conflict');
+      await waitForDiff(page, 'the desktop saves: red', 'the laptop types: red');
+      await screenshot(page, artifacts, 'unsaved-5-conflict-on-save');
+      await pressInNotification(page, 'Which one stays?', 'Accept Mine');
+      for (const machine of [desktop, laptop]) {
+        await machine.waitForText('shared.txt', 'the laptop types: red\ngreen\nblue\n');
+        await machine.waitForStatus('Sync: in sync');
+      }
+    },
+  },
+  {
+    name: 'a file that is deleted on the desktop while the laptop edits it is kept, said, and saved',
+    run: async () => {
+      await bringToBoth('shared.txt', 'to be deleted\n');
+      const { page } = laptop;
+      await openFile(page, 'shared.txt');
+      await laptop.waitForEditor('to be deleted');
+      await focusEditor(page);
+      await page.keyboard.press('Control+End');
+      await page.keyboard.type('kept');
+      await laptop.waitForEditor('kept');
+      rmSync(path.join(desktop.folder, 'shared.txt'));
+      await laptop.waitForStatus('waiting for your unsaved edits');
+      await hoverStatus(page, 'waiting for your unsaved edits', 'deleted or renamed there');
+      await screenshot(page, artifacts, 'unsaved-6-deleted-there');
+      await page.keyboard.press('Control+s');
+      for (const machine of [desktop, laptop]) await machine.waitForText('shared.txt', 'to be deleted\nkept');
+      await laptop.waitForStatus('Sync: in sync');
+    },
+  },
+  {
     name: 'overlapping edits made while apart open the conflict diff, and Accept Theirs settles it on both',
     run: async () => {
       await makeConflict('desktop says red', 'laptop says blue');
@@ -272,6 +400,25 @@ async function openAddress(opened: Browser, address: string): Promise<Page> {
   await page.goto(address);
   await page.locator('.monaco-workbench').waitFor({ timeout: stepMsMax });
   return page;
+}
+
+/** Written on the desktop, as by any program. Other words each time: an editor that shows them has loaded them. */
+async function bringToBoth(file: string, text: string): Promise<void> {
+  writeFileSync(path.join(desktop.folder, file), text);
+  await laptop.waitForText(file, text);
+  await laptop.waitForStatus('Sync: in sync');
+}
+
+const focusEditor = (page: Page): Promise<void> =>
+  page.locator('.editor-instance .monaco-editor .view-lines').first().click();
+
+async function hoverStatus(page: Page, item: string, text: string): Promise<void> {
+  await statusItem(page, item).hover();
+  await page.locator('.monaco-hover', { hasText: text }).first().waitFor({ timeout: stepMsMax });
+}
+
+async function assertNothingSays(page: Page, text: string): Promise<void> {
+  if ((await notification(page, text).count()) > 0) throw new Error(`a notification says "${text}"`);
 }
 
 /** The laptop is paused while both save: neither saw the other's edit. */

@@ -3,6 +3,7 @@
  * part of the extension that follows it. Its user always answers the editor's "file is newer" with Overwrite.
  */
 import { createHash } from 'node:crypto';
+import type { UnsavedEdit } from '../../engine/src/control.ts';
 import type { EditedDocument, UnsavedEdits } from '../../extension/src/unsaved-edits.ts';
 import { createUnsavedEdits, withEdits } from '../../extension/src/unsaved-edits.ts';
 import type { Person } from './small-world.ts';
@@ -19,7 +20,7 @@ export interface Editor {
   revert(): void;
   /** What a watcher and the engine's events would tell it: a clean buffer follows the file. */
   look(): void;
-  /** The window is gone and back: the text is as it was (hot exit), what the extension knew is not. */
+  /** The window is gone and back: the text is as it was (hot exit), and the extension knows what it remembered. */
   reload(): void;
   /** The engine is another one by now. */
   renew(): void;
@@ -35,6 +36,7 @@ export function openEditor(person: Person, path: string): Editor {
   let version = 1;
   let overwrites = 0;
   const past: string[] = [];
+  let remembered: readonly UnsavedEdit[] = [];
   const document: EditedDocument = {
     dir: 'folder',
     path,
@@ -58,6 +60,10 @@ export function openEditor(person: Person, path: string): Editor {
         return true;
       },
       digestOf,
+      recall: () => remembered,
+      remember: (_dir, edits) => {
+        remembered = edits;
+      },
     });
   let unsaved = follow();
 
@@ -65,8 +71,10 @@ export function openEditor(person: Person, path: string): Editor {
     if (how === 'text') past.push(text);
     text = next;
     version += 1;
-    isDirty = true;
     unsaved.changed(document, how);
+    if (isDirty) return;
+    isDirty = true;
+    unsaved.changed(document, 'state');
   }
   function load(): void {
     onDisk = person.user.read(path) ?? '';

@@ -288,6 +288,24 @@ describe('with an editor that takes in what waits', () => {
     expect(a.user.tree()).toEqual(b.user.tree());
   });
 
+  test('what was swapped in while the window was away is merged with what it brings back and saves over it', async () => {
+    const [a, b] = await pair();
+    const editor = openEditor(b, path);
+    editor.type(below('five', 'by b'));
+    await world.clock.advance(100);
+    await b.stop();
+    a.user.write(path, below('one', 'by a')(lines));
+    await world.quiet();
+    // Another program keeps the folder in sync, and knows of no window.
+    b.start();
+    await world.until('the swap', () => b.user.read(path) !== lines);
+    editor.reload();
+    editor.save();
+    expect(editor.overwrites).toBe(1);
+    await world.quiet();
+    expect(a.user.read(path)).toBe(below('five', 'by b')(below('one', 'by a')(lines)));
+  });
+
   test('given up, the room’s version comes as ever', async () => {
     const [a, b] = await pair();
     const editor = openEditor(b, path);

@@ -55,6 +55,9 @@ const ownerPollMs = 100;
 
 const epoch = 0;
 
+/** Beside those of the control socket, which are their connections. */
+const ownWindow = 'own';
+
 export interface FolderHostOptions {
   readonly home: Home;
   readonly secrets: SecretStore;
@@ -364,6 +367,8 @@ export function createFolderHost(options: FolderHostOptions): FolderHost {
       }
     },
 
+    attach: async (dir) => remoteControl(await requireLink(dir)),
+
     async control(dir) {
       const link = await requireLink(dir);
       const giveUpAtMs = nodeClock.monotonicMs() + ownerAnswerMsMax;
@@ -444,9 +449,6 @@ export function createFolderHost(options: FolderHostOptions): FolderHost {
         throw error;
       },
     );
-    await lock.announce(socketPath);
-    peer.start();
-
     let closing: Promise<void> | undefined;
     const closeParts = async (): Promise<void> => {
       running.delete(self);
@@ -458,11 +460,15 @@ export function createFolderHost(options: FolderHostOptions): FolderHost {
     const self: RunningFolder = {
       link,
       control: peer,
+      holdUnsaved: (edits) => peer.holdUnsaved(ownWindow, edits),
       close() {
         closing ??= closeParts();
         return closing;
       },
     };
+    await lock.announce(socketPath);
+    await self.holdUnsaved(options.unsaved ?? []);
+    peer.start();
     return self;
   };
 

@@ -61,6 +61,20 @@ describe('status bar', () => {
       },
     ],
     [
+      'nothing but unsaved edits in the way',
+      running({
+        state: 'syncing',
+        pending: 1,
+        waitingForUnsavedEdits: true,
+        waitingPaths: [{ path: 'a.txt', version: null }],
+      }),
+      {
+        text: '$(edit) Sync: waiting for your unsaved edits',
+        command: commandIds.showActions,
+        severity: 'none',
+      },
+    ],
+    [
       'scanning',
       running({ state: 'scanning' }),
       { text: '$(sync~spin) Sync: scanning', command: commandIds.showActions, severity: 'none' },

@@ -16,6 +16,9 @@ export interface StatusBarModel {
   readonly accessibleText: string;
 }
 
+/** More names say no more. */
+const waitingShownMax = 10;
+
 interface FolderPresentation {
   readonly icon: string;
   readonly label: string;
@@ -129,6 +132,14 @@ function presentState(state: PeerState): FolderPresentation {
       };
     case 'scanning':
     case 'syncing':
+      if (waitsOnly(state))
+        return {
+          icon: 'edit',
+          label: withConflicts('waiting for your unsaved edits', state),
+          command: commandIds.showActions,
+          severity: 'none',
+          urgency: 5,
+        };
       return {
         icon: 'sync~spin',
         label: withConflicts(`${state.state}${progressText(state)}${waiting}`, state),
@@ -145,6 +156,11 @@ function presentState(state: PeerState): FolderPresentation {
         urgency: 1,
       };
   }
+}
+
+/** Nothing else is to be done. */
+function waitsOnly({ progress, pending, waitingPaths = [] }: PeerState): boolean {
+  return progress === undefined && waitingPaths.length > 0 && pending <= waitingPaths.length;
 }
 
 function errorLabel(state: PeerState): string {
@@ -208,6 +224,16 @@ function stateLines(state: PeerState): readonly string[] {
   if (state.reason !== undefined) lines.push(escapeMarkdown(state.reason));
   if (state.next !== undefined) lines.push(`Next: ${escapeMarkdown(state.next)}`);
   if (state.pending > 0) lines.push(`${state.pending} pending`);
+  const { waitingPaths = [] } = state;
+  if (waitingPaths.length > 0) {
+    const names = waitingPaths
+      .slice(0, waitingShownMax)
+      .map(({ path, version }) => `- ${escapeMarkdown(path)}${version === null ? ' (deleted or renamed there)' : ''}`);
+    const more = waitingPaths.length > names.length ? [`- … and ${waitingPaths.length - names.length} more`] : [];
+    lines.push(
+      `Changed on another machine, and you have unsaved edits. Save to merge, or revert:\n\n${[...names, ...more].join('\n')}`,
+    );
+  }
   if (state.unwatched !== undefined) {
     const { directories, reason, next } = state.unwatched;
     const what = directories === null ? 'This folder is' : `${directories} of its folders are`;

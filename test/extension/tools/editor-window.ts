@@ -129,8 +129,8 @@ export async function pressInDialog(page: Page, text: string | RegExp, button: s
 export async function openFile(page: Page, name: string): Promise<void> {
   await page.keyboard.press('Control+p');
   await fillQuickInput(page, name);
-  await quickRow(page, name).waitFor({ timeout: stepMsMax });
-  await page.keyboard.press('Enter');
+  // Not Enter, which takes the first row: before the list is filtered, that is another file.
+  await pickRow(page, name);
   await page.locator('.tab.active', { hasText: name }).first().waitFor({ timeout: stepMsMax });
 }
 

@@ -1,0 +1,199 @@
+import type { UnsavedEdit } from '@driftless/engine';
+import { describe, expect, it } from 'vitest';
+import { createUnsavedEdits, type EditedDocument, withEdits } from './unsaved-edits.ts';
+
+/** A document, and everything that the window is told and asked of it. */
+function open(text: string, remembered: readonly UnsavedEdit[] = [], isDirty = false) {
+  const calls: string[] = [];
+  const state = { text, version: 1, isDirty };
+  let answerMerge: (answer: Awaited<ReturnType<typeof merge>>) => void = () => undefined;
+  const merge = (_dir: string, _path: string, given: string, merged: string | null) => {
+    calls.push(`merge ${given} ${merged}`);
+    return new Promise<
+      { kind: 'waits' } | { kind: 'merged'; version: string; edits: { start: number; end: number; text: string }[] }
+    >((resolve) => {
+      answerMerge = resolve;
+    });
+  };
+  const document: EditedDocument = {
+    dir: '/f',
+    path: 'a.txt',
+    get version() {
+      return state.version;
+    },
+    get isDirty() {
+      return state.isDirty;
+    },
+    text: () => state.text,
+  };
+  const unsaved = createUnsavedEdits({
+    hold: (_dir, edits) => calls.push(`hold ${edits.map(({ loaded, merged }) => `${loaded} ${merged}`).join()}`),
+    savedMerged: (_dir, _path, version) => calls.push(`saved ${version}`),
+    merge,
+    apply: async (_document, edits, version) => {
+      if (version !== state.version) return false;
+      become(withEdits(state.text, edits), 'text');
+      return true;
+    },
+    digestOf: (given) => `#${given}`,
+    recall: () => remembered,
+    remember: () => undefined,
+  });
+  const become = (next: string, how: 'text' | 'undo'): void => {
+    const { isDirty: wasDirty } = state;
+    Object.assign(state, { text: next, version: state.version + 1 });
+    // In VS Code's order.
+    unsaved.changed(document, how);
+    state.isDirty = true;
+    if (!wasDirty) unsaved.changed(document, 'state');
+  };
+  const settle = async (): Promise<void> => {
+    for (let turn = 0; turn < 5; turn += 1) await Promise.resolve();
+  };
+  unsaved.changed(document, 'state');
+  return {
+    calls,
+    state,
+    unsaved,
+    document,
+    type: (more: string) => become(state.text + more, 'text'),
+    undo: (before: string) => become(before, 'undo'),
+    waits: (version: string | null) => unsaved.waiting('/f', version === null ? [] : [{ path: 'a.txt', version }]),
+    merged: async (version: string, start: string) => {
+      answerMerge({ kind: 'merged', version, edits: [{ start: 0, end: 0, text: start }] });
+      await settle();
+    },
+    refused: async () => {
+      answerMerge({ kind: 'waits' });
+      await settle();
+    },
+    /** As VS Code tells of it: first that it is clean, then that it was saved. */
+    save: (typedMeanwhile = false) => {
+      unsaved.willSave(document);
+      if (typedMeanwhile) become(`${state.text}!`, 'text');
+      else {
+        state.isDirty = false;
+        unsaved.changed(document, 'state');
+      }
+      unsaved.saved(document);
+    },
+    revert: (onDisk: string) => {
+      Object.assign(state, { text: onDisk, version: state.version + 1, isDirty: false });
+      unsaved.changed(document, 'text');
+    },
+  };
+}
+
+describe('unsaved edits of a document', () => {
+  it('are said with the first key, with what was loaded, and not with every further one; and that they are over, too', () => {
+    const editor = open('a');
+    expect(editor.calls).toEqual([]);
+    editor.type('b');
+    editor.type('c');
+    expect(editor.calls).toEqual(['hold #a null']);
+    expect(editor.unsaved.editsOf('/f')).toEqual([{ path: 'a.txt', loaded: '#a', merged: null }]);
+    editor.save();
+    editor.type('d');
+    editor.unsaved.closed(editor.document);
+    expect(editor.calls).toEqual(['hold #a null', 'hold ', 'hold #abc null', 'hold ']);
+  });
+
+  it('take in what waits, and the save says so before the file is given free', async () => {
+    const editor = open('a');
+    editor.type('b');
+    editor.waits('v1');
+    await editor.merged('v1', '1');
+    expect(editor.state.text).toBe('1ab');
+    editor.waits('v1');
+    editor.save();
+    expect(editor.calls).toEqual(['hold #a null', 'merge ab null', 'hold #a v1', 'saved v1', 'hold ']);
+  });
+
+  it('take in the next version from the one that is in the buffer', async () => {
+    const editor = open('a');
+    editor.type('b');
+    editor.waits('v1');
+    await editor.merged('v1', '1');
+    editor.waits('v2');
+    await editor.merged('v2', '2');
+    expect(editor.calls.slice(-2)).toEqual(['merge 1ab v1', 'hold #a v2']);
+    expect(editor.state.text).toBe('21ab');
+  });
+
+  it('a merge for a text that was typed on is asked for again', async () => {
+    const editor = open('a');
+    editor.type('b');
+    editor.waits('v1');
+    editor.type('c');
+    await editor.merged('v1', '1');
+    expect(editor.state.text).toBe('abc');
+    await editor.merged('v1', '1');
+    expect(editor.state.text).toBe('1abc');
+    expect(editor.calls).toEqual(['hold #a null', 'merge ab null', 'merge abc null', 'hold #a v1']);
+  });
+
+  it('a version newer than the one that was asked for is not asked for again', async () => {
+    const editor = open('a');
+    editor.type('b');
+    editor.waits('v1');
+    await editor.merged('v2', '2');
+    editor.waits('v2');
+    expect(editor.calls).toEqual(['hold #a null', 'merge ab null', 'hold #a v2']);
+  });
+
+  it('what does not merge is not asked for at every key, and the next version is', async () => {
+    const editor = open('a');
+    editor.type('b');
+    editor.waits('v1');
+    await editor.refused();
+    editor.type('c');
+    expect(editor.calls).toEqual(['hold #a null', 'merge ab null']);
+    editor.waits('v2');
+    expect(editor.calls.at(-1)).toBe('merge abc null');
+  });
+
+  it('an undo takes the merge back: it is not repeated, and the save says nothing', async () => {
+    const editor = open('a');
+    editor.type('b');
+    editor.waits('v1');
+    await editor.merged('v1', '1');
+    editor.undo('ab');
+    editor.waits('v1');
+    editor.save();
+    expect(editor.calls).toEqual(['hold #a null', 'merge ab null', 'hold #a v1', 'hold #a null', 'hold ']);
+  });
+
+  it('typed on while it is saved: what was saved had the merge, and what it is now is not known', async () => {
+    const editor = open('a');
+    editor.type('b');
+    editor.waits('v1');
+    await editor.merged('v1', '1');
+    editor.save(true);
+    expect(editor.calls.slice(-2)).toEqual(['saved v1', 'hold null null']);
+  });
+
+  it('a merge that came in after the save had begun is not said to be saved', async () => {
+    const editor = open('a');
+    editor.type('b');
+    editor.unsaved.willSave(editor.document);
+    editor.waits('v1');
+    await editor.merged('v1', '1');
+    editor.unsaved.saved(editor.document);
+    expect(editor.calls.filter((call) => call.startsWith('saved'))).toEqual([]);
+  });
+
+  it('brought back by another window: what it was loaded from is remembered, what was merged is not', () => {
+    const editor = open('ab', [{ path: 'a.txt', loaded: '#a', merged: 'v1' }], true);
+    expect(editor.calls).toEqual(['hold #a null']);
+  });
+
+  it('given up, with a merge in it: nothing was saved', async () => {
+    const editor = open('a');
+    editor.type('b');
+    editor.waits('v1');
+    await editor.merged('v1', '1');
+    editor.revert('a');
+    expect(editor.calls.slice(-1)).toEqual(['hold ']);
+    expect(editor.calls.filter((call) => call.startsWith('saved'))).toEqual([]);
+  });
+});

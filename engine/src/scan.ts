@@ -284,7 +284,7 @@ export function createScanner(parts: ScannerParts): Scanner {
     let mountedOver: readonly RelPath[] = [];
     async function begin(): Promise<void> {
       points = await folder.mountPoints();
-      mountedOver = mounts.begin(points);
+      mountedOver = mounts.begin(points, options.paths === 'all' ? 'all' : 'part');
     }
 
     /** Below a boundary that is not what it was there is nothing to see: the boundary itself is looked at instead. */
@@ -1044,11 +1044,13 @@ export function createScanner(parts: ScannerParts): Scanner {
       setLocal(path: RelPath, local: LocalEntry | null, row: Row | undefined): void {
         if (!isSameLocal(row, local))
           note(path, local, row === undefined || row.outOfScope !== null ? null : row.local);
+        mounts.seeChanged(path);
         writes.push(() => store.setLocal(path, local));
       },
       awaitingChanged: () => awaitingChanged,
       setOutOfScope(path: RelPath, reason: OutOfScopeReason | null): void {
         changed.add(path);
+        mounts.seeChanged(path);
         scopes.set(path, reason);
         awaitingChanged ||=
           reason === 'awaiting-confirmation' || store.row(path)?.outOfScope === 'awaiting-confirmation';
@@ -1064,6 +1066,7 @@ export function createScanner(parts: ScannerParts): Scanner {
         writes.push(() => store.setProblem(path, reason === null ? null : { reason, attempts: 0, retryAtMs: 0 }));
       },
       setBase(path: RelPath, base: Entry | null): void {
+        mounts.seeChanged(path);
         writes.push(() => store.setBase(path, base));
       },
       /** One transaction; false when there was nothing to write. */

@@ -406,3 +406,82 @@ test('what went missing after a returned disk was confirmed is asked about again
   await world.quiet();
   expect(a.user.tree()).toEqual(b.user.tree());
 });
+
+for (const what of ['mount', 'bindMount'] as const)
+  test(`a disk (${what}) inside another one is judged by itself: while it is away the outer one goes on`, async () => {
+    const [a, b] = [world.person('a'), world.person('b')];
+    for (let index = 0; index < 5; index += 1)
+      write(a, { [`m/f${index}.txt`]: `f ${index}\n`, [`m/n/g${index}.txt`]: `g ${index}\n` });
+    a.memory.disk[what]('/folder/m');
+    a.memory.disk[what]('/folder/m/n');
+    a.start();
+    await world.quiet();
+    b.start();
+    await world.quiet();
+    await a.stop();
+    const mountAgain = a.memory.disk.unmount('/folder/m/n');
+    a.start();
+    await heldDisk(a);
+    write(a, { 'm/f1.txt': 'edited on m\n' });
+    write(b, { 'm/f2.txt': 'edited at b\n', 'm/n/g3.txt': 'edited at b\n' });
+    await world.until('what goes', () => b.user.read('m/f1.txt') === 'edited on m\n', 20_000);
+    await world.until('what comes', () => a.user.read('m/f2.txt') === 'edited at b\n', 20_000);
+    await world.clock.advance(30_000);
+    expect(await a.peer.holds()).toMatchObject([{ reason: expect.stringContaining('m/n is not mounted') }]);
+    expect(Object.keys(b.user.tree()).filter((path) => path.startsWith('m/n/g')).length).toBe(5);
+    mountAgain();
+    await world.until('back', () => a.user.read('m/n/g3.txt') === 'edited at b\n');
+    await world.quiet();
+    await world.clock.advance(60_000);
+    expect(a.user.tree()).toEqual(b.user.tree());
+  });
+
+test('a save costs no look at what is held, and what comes back ends the hold all the same', async () => {
+  const [a, b] = await withDisk();
+  write(a, { 'other/x.txt': 'x\n' });
+  await world.quiet();
+  a.memory.disk.unmount('/folder/data');
+  await heldDisk(a);
+  a.memory.disk.mount('/folder/data');
+  for (let index = 15; index < photos; index += 1) a.user.write(`data/p${index}.txt`, `photo ${index}\n`);
+  const isMissing = (count: number) => () =>
+    a.state()?.reason?.startsWith(`of 25 files at data, ${count} are`) === true;
+  await world.until('another one', isMissing(15));
+  // What is new is read once more when its stamps prove something.
+  await world.clock.advance(5_000);
+  const isPhoto = (path: string): boolean => /data\/.*p\d+\.txt$/.test(path);
+  let rowsRead = 0;
+  let looks = 0;
+  const { store, memory } = a;
+  const { row, rowsUnder } = store;
+  store.row = (path) => {
+    if (isPhoto(path)) rowsRead += 1;
+    return row.call(store, path);
+  };
+  store.rowsUnder = function* (path) {
+    for (const each of rowsUnder.call(store, path)) {
+      if (isPhoto(each.path)) rowsRead += 1;
+      yield each;
+    }
+  };
+  const before = memory.beforeCall;
+  memory.beforeCall = (call) => {
+    before(call);
+    if (isPhoto(call.path)) looks += 1;
+  };
+  // Of a file in a directory, and of one beside the disk, whose directory is listed.
+  for (let round = 1; round <= 5; round += 1) {
+    write(a, { 'other/x.txt': `x ${round}\n`, [`top${round}.txt`]: 'top\n' });
+    await world.until('the save', () => b.user.read(`top${round}.txt`) === 'top\n');
+    await world.until('the save', () => b.user.read('other/x.txt') === `x ${round}\n`);
+  }
+  a.memory.onHint({ path: '', deep: false });
+  await world.clock.advance(1_000);
+  expect({ rowsRead, looks }).toEqual({ rowsRead: 0, looks: 0 });
+  // Each that comes back costs itself.
+  write(a, { 'data/p1.txt': 'photo 1\n' });
+  await world.until('one is back', isMissing(14));
+  expect(rowsRead).toBeLessThan(10);
+  for (let index = 2; index < 4; index += 1) a.user.write(`data/p${index}.txt`, `photo ${index}\n`);
+  await world.until('enough are back', () => a.state()?.code === undefined);
+});

@@ -9,7 +9,7 @@
  *
  * The scan asks what a directory is, the loop what may be done below it.
  */
-import type { RelPath } from '@driftless/protocol';
+import { comparePaths, type RelPath } from '@driftless/protocol';
 import type { HoldDraft } from '../core/holds.ts';
 import type { Row } from '../core/row.ts';
 import { ancestorsOf, isAtOrBelow, parentPath } from '../core/tree-paths.ts';
@@ -34,14 +34,19 @@ export interface MountScan {
   within(path: RelPath): readonly RelPath[];
   /** The boundary that a path is, or lies below; the innermost. */
   around(path: RelPath): RelPath | undefined;
-  /** A scan begins: which mount points are new, over directories that are known? They are to be looked at before what lies below. */
-  begin(points: ReadonlySet<RelPath>): readonly RelPath[];
+  /**
+   * A scan begins, of all there is or a part: which mount points are new, over directories that are known? They are to be looked at
+   * before what lies below.
+   */
+  begin(points: ReadonlySet<RelPath>, scope: 'all' | 'part'): readonly RelPath[];
   /** Whether this is what was there when the boundary was last looked at, in this run. */
   isKnown(boundary: RelPath, disk: Disk | null): boolean;
   /** What a directory turned out to be (null: no boundary): may it be looked into, and must all of it be? */
   see(path: RelPath, disk: Disk | null): 'look' | 'look-deep' | 'away';
   /** Nothing, or no directory, is at a boundary. */
   seeGone(path: RelPath): void;
+  /** The row of a path is written. */
+  seeChanged(path: RelPath): void;
 }
 
 export interface Mounts extends MountScan {
@@ -53,6 +58,14 @@ export interface Mounts extends MountScan {
   isHeld(path: RelPath): boolean;
   /** The same, with a look at whether the disks above the path are mounted at this moment. */
   isOutOfReach(path: RelPath): Promise<boolean>;
+}
+
+/** Files that were agreed on below a boundary, but not below one inside it, and those of them that the disk lacks or has in an earlier form. */
+interface Contents {
+  readonly known: Set<RelPath>;
+  readonly suspect: Set<RelPath>;
+  /** Not looked at yet since it came: nothing is said of the others before. */
+  readonly unseen: Set<RelPath>;
 }
 
 /** Setting: boundaries and their states. */
@@ -70,8 +83,12 @@ export function createMounts(parts: {
   const boundaries = new Map<RelPath, BoundaryState>(
     JSON.parse(store.setting(boundariesSetting) ?? '[]') as [RelPath, BoundaryState][],
   );
-  /** What is held of each, so that it is counted once. */
+  /** What is held of each, until it is another. */
   const drafts = new Map<RelPath, HoldDraft>();
+  /** What those that came hold, counted once and kept up: a save costs no more for all that is held. */
+  const contents = new Map<RelPath, Contents>();
+  /** Rows below them that were written since. */
+  const changedRows = new Set<RelPath>();
   /** What was mounted when it was last looked at whole, in this run. */
   const disks = new Map<RelPath, Disk>();
   /** What the scan under way looks at whole: known to it, and to all when it has come to its end. */
@@ -83,15 +100,26 @@ export function createMounts(parts: {
 
   function put(path: RelPath, state: BoundaryState | null): void {
     if (boundaries.get(path) === (state ?? undefined)) return;
+    // What lies below it is judged with another one from here on.
+    const outer = boundaries.has(path) && state !== null ? undefined : around(parentPath(path));
+    if (outer !== undefined) forget(outer);
     if (state === null) boundaries.delete(path);
     else boundaries.set(path, state);
-    drafts.delete(path);
+    forget(path);
+    if (state === null || state === 'away') disks.delete(path);
     if (state !== null && state !== 'here') endConfirmedOf(path);
     store.setSetting(boundariesSetting, boundaries.size === 0 ? null : JSON.stringify([...boundaries]));
   }
 
-  function begin(points: ReadonlySet<RelPath>): readonly RelPath[] {
+  function forget(path: RelPath): void {
+    drafts.delete(path);
+    contents.delete(path);
+  }
+
+  function begin(points: ReadonlySet<RelPath>, scope: 'all' | 'part'): readonly RelPath[] {
     lookedAt.clear();
+    // Not scans alone write rows: state that was lost or taken back, a root that was let go. Those look at everything then.
+    if (scope === 'all') for (const path of boundaries.keys()) forget(path);
     return [...points].filter(isOverKnown);
   }
 
@@ -110,15 +138,15 @@ export function createMounts(parts: {
     const state = boundaries.get(path);
     if (disk === null) {
       if (state === undefined) return 'look';
-      disks.delete(path);
       put(path, state === 'over' ? null : 'away');
       return state === 'over' ? 'look-deep' : 'away';
     }
     const before = disks.get(path);
-    if (state === 'here' && before === disk) return 'look';
-    if (before !== undefined && before !== disk) {
+    // Looked at whole in this run: what changes on it is found like anywhere else, held or not.
+    if (before === disk) return 'look';
+    if (before !== undefined) {
       disks.delete(path);
-      drafts.delete(path);
+      forget(path);
       endConfirmedOf(path);
     }
     put(path, state === undefined || state === 'over' ? 'over' : 'returned');
@@ -126,9 +154,14 @@ export function createMounts(parts: {
     return 'look-deep';
   }
 
-  function around(path: RelPath): RelPath | undefined {
+  function seeChanged(path: RelPath): void {
+    const boundary = around(path);
+    if (boundary !== undefined && contents.has(boundary)) changedRows.add(path);
+  }
+
+  function around(path: RelPath | undefined): RelPath | undefined {
     if (boundaries.size === 0) return undefined;
-    for (let at: RelPath | undefined = path; at !== undefined; at = parentPath(at)) if (boundaries.has(at)) return at;
+    for (let at = path; at !== undefined; at = parentPath(at)) if (boundaries.has(at)) return at;
     return undefined;
   }
 
@@ -149,9 +182,11 @@ export function createMounts(parts: {
     const released: RelPath[] = [];
     for (const [path, disk] of lookedAt) disks.set(path, disk);
     lookedAt.clear();
+    for (const path of changedRows) countAgain(path);
+    changedRows.clear();
     for (const [path, state] of [...boundaries]) {
       if (state === 'here' || (state !== 'away' && !disks.has(path))) continue;
-      const draft = state === 'away' ? (drafts.get(path) ?? awayDraft(path)) : returnedDraftOf(path, state);
+      const draft = drafts.get(path) ?? (state === 'away' ? awayDraft(path) : returnedDraftOf(path, state));
       if (draft === 'unknown') continue;
       if (draft === null) put(path, 'here');
       else if (draft.subjects.every((subject) => holds.isConfirmed('disk', subject))) {
@@ -170,29 +205,36 @@ export function createMounts(parts: {
 
   /** null: it is as it was. */
   function returnedDraftOf(path: RelPath, state: HeldState): HoldDraft | null | 'unknown' {
-    const found = contentsOf(path);
-    if (found === null) return 'unknown';
-    const { known, suspect } = found;
-    if (suspect.length * 2 <= known) return null;
-    const before = drafts.get(path);
-    const draft = returnedDraft(path, { state, known, suspect });
-    return before?.subjects.length === draft.subjects.length &&
-      before.subjects.every((one, at) => one === draft.subjects[at])
-      ? before
-      : draft;
+    const found = contents.get(path) ?? contentsOf(path);
+    contents.set(path, found);
+    const { known, suspect, unseen } = found;
+    if (unseen.size > 0) return 'unknown';
+    if (suspect.size * 2 <= known.size) return null;
+    return returnedDraft(path, { state, known: known.size, suspect: [...suspect].sort(comparePaths) });
   }
 
-  /** null: not all of it has been looked at yet. Files that were agreed on below a boundary, and those of them that the disk lacks or has in an earlier form. */
-  function contentsOf(path: RelPath): { readonly known: number; readonly suspect: readonly RelPath[] } | null {
-    let known = 0;
-    const suspect: RelPath[] = [];
-    for (const row of store.rowsUnder(path)) {
-      if (row.outOfScope === 'unmounted') return null;
-      if (row.base?.kind !== 'file' || row.outOfScope !== null) continue;
-      known += 1;
-      if (isMissingOrOlder(row)) suspect.push(row.path);
-    }
-    return { known, suspect };
+  function contentsOf(path: RelPath): Contents {
+    const found: Contents = { known: new Set(), suspect: new Set(), unseen: new Set() };
+    for (const row of store.rowsUnder(path)) if (around(row.path) === path) count(row, found);
+    return found;
+  }
+
+  function count(row: Row, { known, suspect, unseen }: Contents): void {
+    if (row.outOfScope === 'unmounted') unseen.add(row.path);
+    if (row.base?.kind !== 'file' || row.outOfScope !== null) return;
+    known.add(row.path);
+    if (isMissingOrOlder(row)) suspect.add(row.path);
+  }
+
+  function countAgain(path: RelPath): void {
+    const boundary = around(path);
+    const found = boundary === undefined ? undefined : contents.get(boundary);
+    if (boundary === undefined || found === undefined) return;
+    const { known, suspect, unseen } = found;
+    const [wasKnown, wasSuspect] = [known.delete(path), suspect.delete(path), unseen.delete(path)];
+    const row = store.row(path);
+    if (row !== undefined) count(row, found);
+    if (wasKnown !== known.has(path) || wasSuspect !== suspect.has(path)) drafts.delete(boundary);
   }
 
   function isMissingOrOlder({ path, local, base, remoteMtimeMs }: Row): boolean {
@@ -273,6 +315,7 @@ export function createMounts(parts: {
     isKnown,
     see,
     seeGone: (path) => put(path, 'away'),
+    seeChanged,
     changed,
     judge,
     isHeld,

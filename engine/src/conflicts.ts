@@ -54,6 +54,7 @@ export function createConflictKeeper(context: PeerContext): ConflictKeeper {
       if (
         row.outOfScope !== null ||
         !settled(row.path) ||
+        context.journal.isUnsettled(row.path) ||
         (row.problem !== null && !isRetryDue(row.problem, clock.nowMs()))
       )
         continue;
@@ -143,8 +144,9 @@ export function createConflictKeeper(context: PeerContext): ConflictKeeper {
     if (sameMode(mode, local)) return false;
     const write = await dressFile(context, row, mode);
     if (write === null) return true;
-    await folder.flushDirectories();
-    store.transaction(write);
+    const problem = await context.journal.flush([row.path]);
+    if (problem === null) store.transaction(write);
+    else context.fail(row.path, problem);
     context.markDirty(row.path, false);
     return true;
   }

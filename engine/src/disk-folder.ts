@@ -19,7 +19,6 @@ import {
   FolderError,
   type ListedEntry,
   type ListResult,
-  moveAsidePrefix,
   type PathProblem,
   type ReadHandle,
   type RootState,
@@ -79,17 +78,28 @@ interface Cleared {
   readonly asidePath: string | null;
 }
 
+/** Absolute paths, and where the old name goes first. */
+interface Renaming {
+  readonly from: string;
+  readonly to: string;
+  readonly asideName: string;
+}
+
 export function createDiskFolder(options: DiskFolderOptions): Folder {
   const { disk, nowMs, hashing } = options;
   const root = resolveRoot(disk, options.rootPath);
   const own = createOwnDirectory(disk, root);
   const umask = disk.umask;
   let traits = traitsOf(disk, own, options.platformTraits);
-  /** Absolute paths of directories whose entries changed since the last flush. */
-  const changedDirectories = new Set<string>();
-  let lastMoveNumber = 0;
+  /** Absolute paths of directories whose entries changed since they were last flushed, each with the paths that they changed for. */
+  const changedDirectories = new Map<string, Set<RelPath>>();
 
   const absolute = (path: RelPath | ''): string => (path === '' ? root : `${root}/${path}`);
+  const relative = (target: string): RelPath => target.slice(root.length + 1) as RelPath;
+  const noteChange = (directory: string, path: RelPath): void => {
+    changedDirectories.set(directory, (changedDirectories.get(directory) ?? new Set()).add(path));
+  };
+  const noteChangeAt = (target: string): void => noteChange(parentOf(target), relative(target));
   const toStat = (stat: DiskStat): Stat => ({
     kind: stat.kind,
     size: stat.size,
@@ -160,7 +170,7 @@ export function createDiskFolder(options: DiskFolderOptions): Folder {
   const makeDirectoryIfAbsent = (directory: string): void => {
     try {
       disk.makeDirectory(directory, 0o777);
-      changedDirectories.add(parentOf(directory));
+      noteChangeAt(directory);
     } catch (error) {
       if (diskErrorCode(error) !== 'EEXIST') throw error;
     }
@@ -285,11 +295,12 @@ export function createDiskFolder(options: DiskFolderOptions): Folder {
     const parent = parentOf(target);
     const inTrash = own.locate('trash', asideName);
     if (disk.lstat(inTrash) !== undefined) throw Object.assign(new Error('taken'), { code: 'EEXIST' });
-    changedDirectories.add(parent);
+    noteChangeAt(target);
+    // Where it lies beside, the pointer to it is made here.
+    noteChange(parentOf(inTrash), relative(target));
     if (isOnRootDevice(parent)) {
       try {
         await disk.rename(target, inTrash);
-        changedDirectories.add(parentOf(inTrash));
         return inTrash;
       } catch (error) {
         // A bind mount of the same disk has the same device number and still refuses.
@@ -300,7 +311,7 @@ export function createDiskFolder(options: DiskFolderOptions): Folder {
       const beside = own.locateBeside('trash', asideName, directory);
       try {
         await disk.rename(target, beside);
-        changedDirectories.add(directory);
+        noteChange(directory, relative(target));
         return beside;
       } catch (error) {
         own.remove('trash', asideName);
@@ -325,7 +336,7 @@ export function createDiskFolder(options: DiskFolderOptions): Folder {
     const stat = disk.lstat(asidePath);
     if (stat === undefined) return true;
     if (!(await placeCopy(asidePath, target, stat.kind))) return false;
-    changedDirectories.add(parentOf(target));
+    noteChangeAt(target);
     own.remove('trash', asideName);
     return true;
   };
@@ -415,7 +426,7 @@ export function createDiskFolder(options: DiskFolderOptions): Folder {
   const removeEmptyDirectory = (directory: string): 'removed' | SwapOutcome => {
     try {
       disk.removeDirectory(directory);
-      changedDirectories.add(parentOf(directory));
+      noteChangeAt(directory);
       changedDirectories.delete(directory);
       return 'removed';
     } catch (error) {
@@ -511,7 +522,7 @@ export function createDiskFolder(options: DiskFolderOptions): Folder {
           // A third thing appeared at the free name: it stays, and what was moved aside stays in the trash.
           return asidePath === null ? changed : { kind: 'changed', asideName };
         }
-        changedDirectories.add(parentOf(target));
+        noteChangeAt(target);
         own.remove('stage', stagedName);
         return done(statAfterLinking(target, stat ?? null), asidePath === null ? null : asideName);
       } catch (error) {
@@ -591,11 +602,15 @@ export function createDiskFolder(options: DiskFolderOptions): Folder {
   const renameDirectory = async (from: string, to: string): Promise<SwapOutcome> =>
     (await placeCopy(from, to, 'directory')) ? done(disk.lstat(to) ?? null, null) : changed;
 
-  const renameFile = async (from: string, to: string, stat: DiskStat, expected: Expected): Promise<SwapOutcome> =>
-    (await placeCopy(from, to, stat.kind)) ? dropOldName(from, to, stat, expected) : changed;
+  const renameFile = async (names: Renaming, stat: DiskStat, expected: Expected): Promise<SwapOutcome> =>
+    (await placeCopy(names.from, names.to, stat.kind)) ? dropOldName(names, stat, expected) : changed;
 
   /** What was `from` has the name `to` as well: the old name goes, if it is still of the same file. */
-  const dropOldName = async (from: string, to: string, stat: DiskStat, expected: Expected): Promise<SwapOutcome> => {
+  const dropOldName = async (
+    { from, to, asideName }: Renaming,
+    stat: DiskStat,
+    expected: Expected,
+  ): Promise<SwapOutcome> => {
     const moved = disk.lstat(to);
     if (disk.lstat(from) === undefined) return done(moved ?? null, null);
     if (moved === undefined) return changed;
@@ -603,8 +618,6 @@ export function createDiskFolder(options: DiskFolderOptions): Folder {
       // Not if it is the only name that the file has by now.
       if (disk.lstat(from)?.inode === moved.inode || stat.kind === 'symlink') disk.unlink(to);
     };
-    lastMoveNumber += 1;
-    const asideName = `${moveAsidePrefix}${nowMs()}-${lastMoveNumber}`;
     let asidePath: string;
     try {
       asidePath = await moveAside(from, asideName);
@@ -642,6 +655,17 @@ export function createDiskFolder(options: DiskFolderOptions): Folder {
 
   const isOnOtherDisk = (directory: string): boolean =>
     disk.lstat(directory)?.device !== disk.lstat(parentOf(directory))?.device;
+
+  const trashStat = (name: string): Stat | null | PathProblem => {
+    const doing = 'examine what was moved aside';
+    try {
+      const stat = disk.lstat(own.locate('trash', name));
+      if (stat !== undefined) return toStat(stat);
+      return own.isOutOfReach('trash', name) ? ownProblem('disk-away', doing) : null;
+    } catch (error) {
+      return asProblem(error, doing);
+    }
+  };
 
   return {
     rootPath: root,
@@ -792,7 +816,8 @@ export function createDiskFolder(options: DiskFolderOptions): Folder {
       try {
         own.discard('stage', name);
       } catch (error) {
-        throw asFolderError(error, 'remove a staged file');
+        // It is still among the staged names: a later run, or the next settling, tries again.
+        if (!isDiskError(error)) throw error;
       }
     },
 
@@ -842,7 +867,7 @@ export function createDiskFolder(options: DiskFolderOptions): Folder {
           if (asidePath !== null && isDiskError(error)) await putBack(asidePath, asideName, target);
           throw error;
         }
-        changedDirectories.add(parentOf(target));
+        noteChangeAt(target);
         return done(disk.lstat(target) ?? null, asidePath === null ? null : asideName);
       });
     },
@@ -859,14 +884,15 @@ export function createDiskFolder(options: DiskFolderOptions): Folder {
           const stat = file.stat();
           if (stat.inode !== before.inode) return changed;
           file.setMode(dressedBits({ mode, replaced: { bits: stat.mode, private: wasPrivate }, umask }));
-          changedDirectories.add(parentOf(target));
+          noteChangeAt(target);
           return done(statAfterLinking(target, before), null);
         } finally {
           file.close();
         }
       }),
 
-    rename: ({ fromPath, toPath, expected }) => {
+    rename: ({ fromPath, toPath, asideName, expected }) => {
+      assertOwnName(asideName);
       const doing = `rename "${fromPath}" to "${toPath}"`;
       return attempt(doing, async () => {
         const hindrance = readyParents(fromPath, doing, false);
@@ -878,11 +904,12 @@ export function createDiskFolder(options: DiskFolderOptions): Folder {
         if (hindranceTo !== undefined) return hindranceTo.kind === 'absent' ? changed : hindranceTo;
         const to = absolute(toPath);
         const there = disk.lstat(to);
-        changedDirectories.add(parentOf(from)).add(parentOf(to));
+        noteChangeAt(from);
+        noteChangeAt(to);
         if (there !== undefined) {
           if (there.inode !== before.inode || there.device !== before.device) return changed;
           if (clashKey(fromPath, traits) !== clashKey(toPath, traits))
-            return before.kind === 'file' ? dropOldName(from, to, before, expected) : changed;
+            return before.kind === 'file' ? dropOldName({ from, to, asideName }, before, expected) : changed;
           // On a disk that folds names, `readme` → `README` finds itself at the new name.
           await disk.rename(from, to);
           return done(disk.lstat(to) ?? null, null);
@@ -890,7 +917,7 @@ export function createDiskFolder(options: DiskFolderOptions): Folder {
         try {
           return before.kind === 'directory'
             ? await renameDirectory(from, to)
-            : await renameFile(from, to, before, expected);
+            : await renameFile({ from, to, asideName }, before, expected);
         } catch (error) {
           if (existsCodes.includes(diskErrorCode(error))) return changed;
           throw error;
@@ -898,27 +925,32 @@ export function createDiskFolder(options: DiskFolderOptions): Folder {
       });
     },
 
-    flushDirectories: async () => {
-      const directories = [...changedDirectories];
-      // One that cannot be flushed keeps no other from it.
-      let failure: unknown;
-      for (const directory of directories) {
+    flushDirectories: async (ofEarlierRun = []) => {
+      for (const path of ofEarlierRun) {
+        noteChange(`${own.path}/trash`, path);
+        for (const directory of ['', ...ancestorsOf(path)]) noteChange(absolute(directory as RelPath | ''), path);
+      }
+      const unflushed = new Map<RelPath, PathProblem>();
+      for (const [directory, paths] of [...changedDirectories]) {
+        // What changes in it from here on asks for another flush.
+        changedDirectories.delete(directory);
         try {
           await flushNames(directory);
-          changedDirectories.delete(directory);
         } catch (error) {
-          failure ??= asFolderError(error, `flush "${directory}"`);
+          for (const path of paths) noteChange(directory, path);
+          const problem = asProblem(error, `flush the directory "${directory}"`);
+          for (const path of paths) unflushed.set(path, problem);
         }
       }
-      if (failure !== undefined) throw failure;
+      return unflushed;
     },
 
+    statTrash: async (name) => trashStat(name),
     trashItems: async () => {
       try {
         return own.names('trash').flatMap((name): TrashItem[] => {
-          const stat = disk.lstat(own.locate('trash', name));
-          if (stat !== undefined) return [{ name, stat: toStat(stat) }];
-          return own.isOutOfReach('trash', name) ? [{ name, stat: null }] : [];
+          const stat = trashStat(name);
+          return stat === null ? [] : [{ name, stat: stat.kind === 'problem' ? null : stat }];
         });
       } catch (error) {
         throw asFolderError(error, 'list the trash');
@@ -940,7 +972,7 @@ export function createDiskFolder(options: DiskFolderOptions): Folder {
         if (traits.holdsModes && stat.kind === 'file' && model !== undefined)
           disk.setMode(item, stat.mode & model.mode & 0o777);
         if (!(await placeFromTrash(name, item, target, stat))) return changed;
-        changedDirectories.add(parentOf(target));
+        noteChangeAt(target);
         own.remove('trash', name);
         return done(disk.lstat(target) ?? null, null);
       }),

@@ -17,7 +17,8 @@ export type OwnProblemCode =
   /** FIFO, socket or device (M15). */
   | 'special-file'
   | 'not-a-file'
-  | 'root-missing';
+  | 'root-missing'
+  | 'disk-away';
 
 const ownReasons: Readonly<Record<OwnProblemCode, string>> = {
   'symlinked-parent': 'a directory above it is a link, and links are never written through',
@@ -27,6 +28,7 @@ const ownReasons: Readonly<Record<OwnProblemCode, string>> = {
   'special-file': 'it is a device, socket or pipe',
   'not-a-file': 'it is not a file',
   'root-missing': 'the folder itself is missing',
+  'disk-away': 'the disk that it lies on is not mounted',
 };
 
 const systemReasons: Readonly<Record<string, string>> = {

@@ -6,15 +6,7 @@ import { bytesToHex, type Digest, type FileMode, parseRelPath, type RelPath } fr
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import { fingerprintOf } from '../../engine/src/core/fingerprint.ts';
 import { nodeHashing } from '../../engine/src/node/node-hashing.ts';
-import {
-  type Dress,
-  type Expected,
-  type Folder,
-  FolderError,
-  type ReadHandle,
-  type Stat,
-  type SwapOutcome,
-} from '../../engine/src/ports/folder.ts';
+import type { Dress, Expected, Folder, ReadHandle, Stat, SwapOutcome } from '../../engine/src/ports/folder.ts';
 import { type DiskCall, systemError } from '../../engine/src/testing/hooked-disk.ts';
 import type { FolderUser } from '../../engine/src/testing/memory-folder.ts';
 
@@ -233,7 +225,14 @@ export function describeFolderContract(name: string, createWorld: () => Promise<
         const removal = { path: relPath('file'), asideName: 'aside-2', expected };
         expect(await folder.removeFile(removal)).toEqual({ kind: 'changed' });
         expect(await folder.makeSymlink({ ...removal, target: 'elsewhere' })).toEqual({ kind: 'changed' });
-        expect(await folder.rename({ fromPath: relPath('file'), toPath: relPath('renamed'), expected })).toEqual({
+        expect(
+          await folder.rename({
+            fromPath: relPath('file'),
+            toPath: relPath('renamed'),
+            asideName: 'old-name',
+            expected,
+          }),
+        ).toEqual({
           kind: 'changed',
         });
         expect(await folder.setMode({ path: relPath('file'), dress: dressBy({ executable: true }), expected })).toEqual(
@@ -365,7 +364,12 @@ export function describeFolderContract(name: string, createWorld: () => Promise<
 
       test('a hard link keeps its content under its other name (M14)', async () => {
         world.user.write('one', 'old');
-        await folder.rename({ fromPath: relPath('one'), toPath: relPath('two'), expected: await asScanned('one') });
+        await folder.rename({
+          fromPath: relPath('one'),
+          toPath: relPath('two'),
+          asideName: 'old-name',
+          expected: await asScanned('one'),
+        });
         await swap('two', 'new', await asScanned('two'));
         expect(world.user.read('two')).toBe('new');
       });
@@ -688,7 +692,7 @@ export function describeFolderContract(name: string, createWorld: () => Promise<
         world.user.write('dir/inner', 'y');
         world.user.write('taken', 'z');
         const move = (from: string, to: string, expected: Expected): Promise<SwapOutcome> =>
-          folder.rename({ fromPath: relPath(from), toPath: relPath(to), expected });
+          folder.rename({ fromPath: relPath(from), toPath: relPath(to), asideName: 'old-name', expected });
         const expected = await asScanned('file');
         expect(await move('file', 'taken', expected)).toEqual({ kind: 'changed' });
         expect(await move('dir', 'taken', { kind: 'directory' })).toEqual({ kind: 'changed' });
@@ -720,7 +724,7 @@ export function describeFolderContract(name: string, createWorld: () => Promise<
             throw systemError('EXDEV');
         });
         const move = (from: string, expected: Expected): Promise<SwapOutcome> =>
-          folder.rename({ fromPath: relPath(from), toPath: relPath('new'), expected });
+          folder.rename({ fromPath: relPath(from), toPath: relPath('new'), asideName: 'old-name', expected });
         expect(await move('file', await asScanned('file'))).toMatchObject({ kind: 'problem', code: 'EXDEV' });
         expect(await move('dir', { kind: 'directory' })).toMatchObject({ kind: 'problem', code: 'EXDEV' });
         expect(world.user.tree()).toEqual(tree);
@@ -740,7 +744,7 @@ export function describeFolderContract(name: string, createWorld: () => Promise<
         world.onCall(({ operation, path }) => {
           if (operation === 'rename' && path.endsWith('/from')) throw new Killed();
         });
-        const names = { fromPath: relPath('from'), toPath: relPath('to'), expected };
+        const names = { fromPath: relPath('from'), toPath: relPath('to'), asideName: 'old-name', expected };
         await expect(folder.rename(names)).rejects.toBeInstanceOf(Killed);
         expect(world.user.tree()).toEqual({ from: 'x', to: 'x' });
         folder = world.reopen();
@@ -764,7 +768,7 @@ export function describeFolderContract(name: string, createWorld: () => Promise<
             world.user.replace('from', 'precious words of the user');
             edited++;
           });
-          await folder.rename({ fromPath: relPath('from'), toPath: relPath('to'), expected });
+          await folder.rename({ fromPath: relPath('from'), toPath: relPath('to'), asideName: 'old-name', expected });
           const callsOfRename = calls;
           world.onCall(() => {});
           const kept = [...Object.values(world.user.tree()), ...(await world.trashContents())];
@@ -837,17 +841,48 @@ export function describeFolderContract(name: string, createWorld: () => Promise<
         for (const path of ['a/b/three', 'c/four']) await swap(path, 'x', null);
         await folder.flushDirectories();
         expect(flushed).toContain('');
-        // The disk itself fails: told, and asked for again with the next flush.
+        // The disk itself fails: told of what was changed there, and asked for again with the next flush.
         refused.clear();
         refused.set('/a/b', 'EIO');
         for (const path of ['a/b/five', 'c/six']) await swap(path, 'x', null);
         flushed.length = 0;
-        await expect(folder.flushDirectories()).rejects.toBeInstanceOf(FolderError);
+        const unflushed = await folder.flushDirectories();
+        expect([...unflushed]).toMatchObject([['a/b/five', { kind: 'problem', code: 'EIO' }]]);
         expect(flushed).toContain('/c');
         refused.clear();
         flushed.length = 0;
-        await folder.flushDirectories();
+        expect([...(await folder.flushDirectories())]).toEqual([]);
         expect(flushed).toEqual(['/a/b']);
+      });
+
+      test('a directory that is made, or emptied into the trash, is as durable as the one above it, or the trash', async () => {
+        const refused = new Set<string>();
+        world.onCall(({ operation, path }) => {
+          if (operation === 'flushDirectory' && refused.has(path.slice(folder.rootPath.length)))
+            throw systemError('EIO');
+        });
+        const unflushedPaths = async (): Promise<string[]> => [...(await folder.flushDirectories()).keys()].sort();
+        refused.add('/a');
+        await swap('a/new/one', 'x', null);
+        await swap('b/two', 'x', null);
+        expect(await unflushedPaths()).toEqual(['a/new']);
+        refused.clear();
+        expect(await unflushedPaths()).toEqual([]);
+        refused.add('/.driftless/trash');
+        await folder.removeFile({ path: relPath('b/two'), asideName: 'two', expected: await asScanned('b/two') });
+        await swap('b/three', 'x', null);
+        expect(await unflushedPaths()).toEqual(['b/two']);
+      });
+
+      test('what an earlier run changed is flushed for the asking, up to the root', async () => {
+        const flushed: string[] = [];
+        await swap('a/b/one', 'x', null);
+        folder = world.reopen();
+        world.onCall(({ operation, path }) => {
+          if (operation === 'flushDirectory') flushed.push(path.slice(folder.rootPath.length));
+        });
+        await folder.flushDirectories([relPath('a/b/one')]);
+        expect(flushed.sort()).toEqual(['', '/.driftless/trash', '/a', '/a/b']);
       });
 
       test('flushDirectories flushes each changed directory once', async () => {

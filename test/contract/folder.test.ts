@@ -323,9 +323,10 @@ describe('memory folder in other worlds', () => {
     const stat = await folder.stat(relPath('readme'));
     if (stat === null || 'reason' in stat) throw new Error('no stat');
     const expected = { kind: 'file', fingerprint: fingerprintOf(stat) } as const;
-    expect((await folder.rename({ fromPath: relPath('readme'), toPath: relPath('README'), expected })).kind).toBe(
-      'done',
-    );
+    expect(
+      (await folder.rename({ fromPath: relPath('readme'), toPath: relPath('README'), asideName: 'old-name', expected }))
+        .kind,
+    ).toBe('done');
     expect(memory.user.tree()).toEqual({ README: 'x' });
     expect(await folder.makeDirectory(relPath('.Driftless/stage'))).toMatchObject({
       kind: 'problem',

@@ -69,8 +69,9 @@ export function createApplier(context: PeerContext): Applier {
     const done: Applied[] = [];
     const placed = new Set<RelPath>();
     const commit = async (): Promise<void> => {
-      await pass.commit();
-      applied.push(...done.splice(0));
+      const notDurable = await pass.commit();
+      for (const [path, problem] of notDurable) context.fail(path, problem);
+      applied.push(...done.splice(0).filter(({ path }) => !notDurable.has(path)));
     };
     try {
       for (const step of inOrder(steps)) {
@@ -92,7 +93,7 @@ export function createApplier(context: PeerContext): Applier {
           case 'applyMode': {
             const write = await dressFile(context, step.row, step.mode);
             if (write === null) break;
-            pass.add(write);
+            pass.add(step.path, write);
             done.push({ path: step.path, deleted: false });
             break;
           }
@@ -269,7 +270,7 @@ export function createApplier(context: PeerContext): Applier {
     settleInterrupted,
     dropStaged: shelf.drop,
     get hasUnsettled() {
-      return journal.hasUnsettled || hasLeftStaged;
+      return journal.hasUnsettled || mover.hasUnsettled || hasLeftStaged;
     },
   };
 }

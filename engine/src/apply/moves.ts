@@ -14,19 +14,20 @@ import type { LocalEntry } from '../core/local-entry.ts';
 import type { ApplyMove, MoveAside } from '../core/plan.ts';
 import type { Row } from '../core/row.ts';
 import type { PeerContext } from '../peer-context.ts';
-import { moveAsidePrefix, type Stat, type SwapOutcome } from '../ports/folder.ts';
+import { FolderError, type PathProblem, type Stat, type SwapOutcome } from '../ports/folder.ts';
 import { expectedOf, localFileOf } from './disk-entry.ts';
 
 export interface Mover {
   /** False: it stayed where it was, wholly or in part; what is left is looked at again. */
   applyMove(step: ApplyMove, signal: AbortSignal): Promise<boolean>;
   moveAside(step: MoveAside): Promise<void>;
-  /** After a crash: the trees follow a rename that the disk has and they have not. */
+  /** After a crash, and for what could not be settled since: the trees follow a rename that the disk has and they have not. */
   settle(): Promise<void>;
+  readonly hasUnsettled: boolean;
 }
 
-/** Setting: the rename that is about to happen (rule INTENT). */
-const moveUnderWay = 'move-under-way';
+/** Setting: renames that are about to happen, or whose end is not certain yet (rule INTENT). */
+const movesUnderWay = 'move-under-way';
 type LocalFile = Extract<LocalEntry, { kind: 'file' }>;
 interface Names {
   readonly fromPath: RelPath;
@@ -34,58 +35,77 @@ interface Names {
   /** The trees do not follow: what was agreed on stays with the old name. */
   readonly isAside?: true;
 }
+interface Move extends Names {
+  /** Where the old name lies for a moment, in the trash. */
+  readonly asideName: string;
+}
+
+const isOfAnotherDisk = (outcome: SwapOutcome): boolean => outcome.kind === 'problem' && outcome.code === 'EXDEV';
 
 export function createMover(context: PeerContext): Mover {
   const { journal, parts } = context;
   const { folder, store, clock, random, hashing } = parts;
 
-  async function applyMove(step: ApplyMove, signal: AbortSignal): Promise<boolean> {
-    const { fromPath, toPath } = step;
-    const row = store.row(fromPath);
-    if (row === undefined || row.local === null) return false;
-    const outcome = await rename({ fromPath, toPath }, row.local);
-    if (outcome.kind === 'problem' && outcome.code === 'EXDEV' && row.local.kind === 'directory')
-      return moveEntries(step, row, signal);
-    return follow(step, outcome);
+  /** More than one where an earlier one cannot be settled yet. An earlier version wrote one alone. */
+  const underWay = (): readonly Move[] => [JSON.parse(store.setting(movesUnderWay) ?? '[]') as Move | Move[]].flat();
+  const setUnderWay = (moves: readonly Move[]): void =>
+    store.setSetting(movesUnderWay, moves.length === 0 ? null : JSON.stringify(moves));
+  const end = (move: Move): void => setUnderWay(underWay().filter(({ asideName }) => asideName !== move.asideName));
+  function begin(names: Names): Move {
+    const move = { ...names, asideName: bytesToHex(random.bytes(12)) };
+    setUnderWay([...underWay(), move]);
+    return move;
   }
 
-  /** Journaled until the trees follow. A file that cannot be renamed is copied; a directory is refused. */
-  async function rename(names: Names, local: LocalEntry): Promise<SwapOutcome> {
+  async function applyMove(step: ApplyMove, signal: AbortSignal): Promise<boolean> {
+    const names: Names = { fromPath: step.fromPath, toPath: step.toPath };
+    const row = store.row(step.fromPath);
+    if (row === undefined || row.local === null) return false;
+    const outcome = await renameWithTrees(names, row.local);
+    if (row.local.kind === 'directory' && isOfAnotherDisk(outcome)) return moveEntries(names, row, signal);
+    return concluded(names, row.local, outcome);
+  }
+
+  /** Base follows: what was agreed on under the old name is agreed on under the new one. */
+  function renameWithTrees(names: Names, local: LocalEntry): Promise<SwapOutcome> {
     const { fromPath, toPath } = names;
-    store.setSetting(moveUnderWay, JSON.stringify(names));
-    const outcome = await folder.rename({ fromPath, toPath, expected: expectedOf(local) });
-    if (outcome.kind !== 'done') store.setSetting(moveUnderWay, null);
-    else await folder.flushDirectories();
+    return rename(names, local, (stat) => {
+      store.moveLocalAndBase(fromPath, toPath);
+      if (stat === null || local.kind !== 'file') return;
+      const seen = { digest: local.digest, mode: local, traits: folder.traits, wasRacy: local.racy };
+      store.setLocal(toPath, localFileOf(stat, seen, clock.nowMs()));
+    });
+  }
+
+  /** Journaled until `follow` is committed with its end, or nothing was done. */
+  async function rename(names: Names, local: LocalEntry, follow: (stat: Stat | null) => void): Promise<SwapOutcome> {
+    const { fromPath, toPath } = names;
+    const move = begin(names);
+    const expected = expectedOf(local);
+    const outcome = await folder.rename({ fromPath, toPath, asideName: move.asideName, expected });
+    if (outcome.kind !== 'done') {
+      end(move);
+      return outcome;
+    }
+    // Done and not durable: what the trees believe must survive a power cut, so `settle` goes on from here.
+    const problem = await journal.flush([fromPath, toPath]);
+    if (problem !== null) return problem;
+    store.transaction(() => {
+      end(move);
+      follow(outcome.stat);
+    });
     return outcome;
   }
 
-  async function follow(names: Names, outcome: SwapOutcome): Promise<boolean> {
+  /** A file that cannot be renamed is copied. */
+  async function concluded(names: Names, local: LocalEntry, outcome: SwapOutcome): Promise<boolean> {
     const { fromPath, toPath } = names;
-    const local = store.row(fromPath)?.local ?? null;
-    if (outcome.kind === 'problem' && outcome.code === 'EXDEV' && local?.kind === 'file')
-      return moveByCopy(names, local);
-    if (outcome.kind !== 'done') {
-      context.markDirty(fromPath, true);
-      context.markDirty(toPath, true);
-      if (outcome.kind === 'problem') context.fail(fromPath, outcome);
-      return false;
-    }
-    // Base follows: what was agreed on under the old name is agreed on under the new one.
-    store.transaction(() => {
-      store.setSetting(moveUnderWay, null);
-      store.moveLocalAndBase(fromPath, toPath);
-      if (outcome.stat !== null && local?.kind === 'file')
-        store.setLocal(
-          toPath,
-          localFileOf(
-            outcome.stat,
-            { digest: local.digest, mode: local, traits: folder.traits, wasRacy: local.racy },
-            clock.nowMs(),
-          ),
-        );
-    });
+    if (local.kind === 'file' && isOfAnotherDisk(outcome)) return moveByCopy(names, local);
     context.markDirty(toPath, true);
-    return true;
+    if (outcome.kind === 'done') return true;
+    context.markDirty(fromPath, true);
+    if (outcome.kind === 'problem') context.fail(fromPath, outcome);
+    return false;
   }
 
   /** What is out of scope stays, and keeps its directory; empty ones are removed by the next round, as the room has it. */
@@ -102,7 +122,7 @@ export function createMover(context: PeerContext): Mover {
       const moved =
         below.local.kind === 'directory'
           ? await makeDirectory(names.toPath, below)
-          : await follow(names, await rename(names, below.local));
+          : await concluded(names, below.local, await renameWithTrees(names, below.local));
       allMoved &&= moved;
       await context.pause();
     }
@@ -128,7 +148,7 @@ export function createMover(context: PeerContext): Mover {
     const { fromPath, toPath } = names;
     const stagedName = bytesToHex(random.bytes(8));
     const base = store.row(fromPath)?.base ?? null;
-    store.setSetting(moveUnderWay, JSON.stringify(names));
+    const move = begin(names);
     const copied = await folder.stageCopy({ path: fromPath, name: stagedName, near: toPath });
     try {
       if (copied.kind === 'problem') context.fail(fromPath, copied);
@@ -141,22 +161,22 @@ export function createMover(context: PeerContext): Mover {
           reason: 'replaced',
         });
         if (made.kind === 'problem') context.fail(fromPath, made);
-        if (made.kind === 'done') return await removeOld(names, local, base);
+        if (made.kind === 'done') return await removeOld(move, local, base);
       }
       context.markDirty(fromPath, false);
       context.markDirty(toPath, false);
       return false;
     } finally {
       if (!journal.isCut) {
-        store.setSetting(moveUnderWay, null);
+        end(move);
         await folder.discardStaged(stagedName);
       }
     }
   }
 
   /** Until it is over base stays with the old name too: `settle` moves it along as after any rename. */
-  async function removeOld(names: Names, local: LocalFile, base: Entry | null): Promise<boolean> {
-    const { fromPath, toPath } = names;
+  async function removeOld(move: Move, local: LocalFile, base: Entry | null): Promise<boolean> {
+    const { fromPath, toPath } = move;
     const removed = await journal.replace({
       path: fromPath,
       before: local,
@@ -164,8 +184,8 @@ export function createMover(context: PeerContext): Mover {
       base,
       reason: 'replaced',
       alongside: () => {
-        store.setSetting(moveUnderWay, null);
-        if (names.isAside !== true) store.setBase(fromPath, null);
+        end(move);
+        if (move.isAside !== true) store.setBase(fromPath, null);
       },
     });
     if (removed.kind === 'problem') context.fail(fromPath, removed);
@@ -189,14 +209,9 @@ export function createMover(context: PeerContext): Mover {
       sha256: hashing.sha256,
     });
     const names: Names = { fromPath: step.path, toPath, isAside: true };
-    const outcome = await rename(names, local);
-    const isCopied =
-      outcome.kind === 'problem' &&
-      outcome.code === 'EXDEV' &&
-      local.kind === 'file' &&
-      (await moveByCopy(names, local));
-    if (outcome.kind === 'problem' && outcome.code !== 'EXDEV') context.fail(step.path, outcome);
-    if (outcome.kind === 'done') store.setSetting(moveUnderWay, null);
+    const outcome = await rename(names, local, () => {});
+    const isCopied = isOfAnotherDisk(outcome) && local.kind === 'file' && (await moveByCopy(names, local));
+    if (outcome.kind === 'problem' && !isOfAnotherDisk(outcome)) context.fail(step.path, outcome);
     if (outcome.kind === 'done' || isCopied) {
       store.setHold(step.path, null);
       parts.onEvent({
@@ -211,44 +226,69 @@ export function createMover(context: PeerContext): Mover {
 
   // ── after a crash ─────────────────────────────────────────────────────────────────────────────────────────────────
 
+  /** Each by itself: one whose disk is away or refuses waits, and holds up no other. */
   async function settle(): Promise<void> {
-    const text = store.setting(moveUnderWay);
-    if (text === undefined) return;
-    const names = JSON.parse(text) as Names;
-    // A path that is missing because its disk is tells nothing.
-    if ((await context.isOutOfReach(names.fromPath)) || (await context.isOutOfReach(names.toPath))) return;
-    const isDone = await isMoved(names);
-    for (const { name, stat } of await folder.trashItems())
-      if (stat !== null && name.startsWith(moveAsidePrefix)) await settleOldName(name, stat, names.fromPath);
-    await folder.flushDirectories();
-    store.transaction(() => {
-      if (isDone && names.isAside !== true) store.moveLocalAndBase(names.fromPath, names.toPath);
-      store.setSetting(moveUnderWay, null);
-    });
-    context.markDirty(names.fromPath, true);
-    context.markDirty(names.toPath, true);
+    for (const move of underWay()) {
+      // A path that is missing because its disk is tells nothing.
+      if ((await context.isOutOfReach(move.fromPath)) || (await context.isOutOfReach(move.toPath))) continue;
+      const problem = await settleOne(move);
+      if (problem !== null) context.fail(move.fromPath, problem);
+    }
+  }
+
+  async function settleOne(move: Move): Promise<PathProblem | null> {
+    const { fromPath, toPath } = move;
+    try {
+      const isDone = await isMoved(move);
+      await settleOldName(move);
+      const problem = await journal.flush([fromPath, toPath], { ofEarlierRun: true });
+      if (problem !== null) return problem;
+      store.transaction(() => {
+        store.setProblem(fromPath, null);
+        if (isDone && move.isAside !== true) store.moveLocalAndBase(fromPath, toPath);
+        end(move);
+      });
+      context.markDirty(fromPath, true);
+      context.markDirty(toPath, true);
+      return null;
+    } catch (error) {
+      if (error instanceof FolderError) return error.problem;
+      throw error;
+    }
   }
 
   /** An old name that a rename moved aside: of the moved file itself, or of what somebody saved over it in that moment. */
-  async function settleOldName(name: string, stat: Stat, path: RelPath): Promise<void> {
-    if (stat.kind === 'symlink' || (stat.kind === 'file' && stat.links > 1)) return folder.discardTrash(name);
-    const restored = await folder.restoreTrash({ name, path });
+  async function settleOldName({ fromPath, asideName }: Move): Promise<void> {
+    const stat = await folder.statTrash(asideName);
+    if (stat === null) return;
+    if (stat.kind === 'problem') throw new FolderError(stat);
+    if (stat.kind === 'symlink' || (stat.kind === 'file' && stat.links > 1)) return folder.discardTrash(asideName);
+    const restored = await folder.restoreTrash({ name: asideName, path: fromPath });
     if (restored.kind === 'done') return;
     // The name is taken again: it comes back beside it.
-    const item = { name, path, digest: null, fingerprint: '', inRecord: false, atMs: context.steadyTime.nowMs() };
-    store.putTrash({ ...item, reason: 'displaced' });
+    store.putTrash({
+      name: asideName,
+      path: fromPath,
+      digest: null,
+      fingerprint: '',
+      inRecord: false,
+      reason: 'displaced',
+      atMs: context.steadyTime.nowMs(),
+    });
   }
 
-  async function isMoved({ fromPath, toPath }: Names): Promise<boolean> {
+  /** Errors: FolderError. */
+  async function isMoved({ fromPath, toPath, asideName }: Move): Promise<boolean> {
     const local = store.row(fromPath)?.local ?? null;
     const [from, to] = [await folder.stat(fromPath), await folder.stat(toPath)];
-    if (local === null || to === null || to.kind === 'problem') return false;
+    for (const stat of [from, to]) if (stat?.kind === 'problem') throw new FolderError(stat);
+    if (local === null || to === null) return false;
     if (from === null) return true;
     // Under both names: the new one was made, the old one not yet taken away.
     if (local.kind !== 'file' || from.kind !== 'file' || to.kind !== 'file') return false;
     if (from.inode === to.inode && from.device === to.device) {
       const expected = { kind: 'file', fingerprint: fingerprintOf(from) } as const;
-      return (await folder.rename({ fromPath, toPath, expected })).kind === 'done';
+      return (await folder.rename({ fromPath, toPath, asideName, expected })).kind === 'done';
     }
     // A copy, known to the trees already or not.
     const known = store.row(toPath)?.local ?? null;
@@ -281,5 +321,12 @@ export function createMover(context: PeerContext): Mover {
     }
   }
 
-  return { applyMove, moveAside, settle };
+  return {
+    applyMove,
+    moveAside,
+    settle,
+    get hasUnsettled() {
+      return store.setting(movesUnderWay) !== undefined;
+    },
+  };
 }

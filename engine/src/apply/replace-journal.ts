@@ -9,9 +9,10 @@
  * it. That something is missing proves nothing, neither of the path nor of what was staged, because a disk may be away, and
  * somebody may empty `.driftless`: a replace counts as done when something is at the path and what it took lies in the trash, or
  * when exactly what it places is found there; a removal when what it took lies in the trash. A replace that fails puts back what it moved aside
- * before its intent is forgotten; where that cannot be done now, or the disk is away, the intent stays, the path is left alone
- * (`isUnsettled`), and the rest goes on. What lies at the path and was not expected there is never replaced, and comes back if
- * it cannot go back to its place at once. Nor is a file that has unsaved edits in an editor: for whoever asks, it changed.
+ * before its intent is forgotten; where that cannot be done now, or the disk is away, or the directory cannot be flushed, the
+ * intent stays, the path is left alone (`isUnsettled`), and the rest goes on. What lies at the path and was not expected there is
+ * never replaced, and comes back if it cannot go back to its place at once. Nor is a file that has unsaved edits in an editor: for
+ * whoever asks, it changed.
  *
  * Between the two moves the path is empty, for some fifty microseconds: the folder prepares everything before. A rename over the
  * old file would leave no such moment, but what somebody saves there between the last look and that rename would be
@@ -28,6 +29,7 @@ import { modeOf } from '../core/file-mode.ts';
 import { fingerprintOf, sameButChangeTime } from '../core/fingerprint.ts';
 import type { LocalEntry } from '../core/local-entry.ts';
 import type { Row } from '../core/row.ts';
+import { atOrAbove } from '../core/tree-paths.ts';
 import type { SteadyTime } from '../peer/steady-time.ts';
 import type { Clock } from '../ports/clock.ts';
 import { type Folder, FolderError, type PathProblem, type Stat, type SwapOutcome } from '../ports/folder.ts';
@@ -81,23 +83,28 @@ export type Outcome =
 export interface ReplacePass {
   /** One of the changes that the pass was opened with. Visible when this returns, believed only after `commit`. */
   replace(change: Replacement): Promise<Outcome>;
-  /** Another change of the disk that is done, and whose writes go with the next commit. */
-  add(write: () => void): void;
-  /** Flushes the disk, then commits all that was done. */
-  commit(): Promise<void>;
+  /** Another change of the disk that is done at a path, and whose writes go with the next commit. */
+  add(path: RelPath, write: () => void): void;
+  /** Flushes the disk, then commits all that was done. Returns what was done and is not durable: it is settled later. */
+  commit(): Promise<ReadonlyMap<RelPath, PathProblem>>;
   /** Forgets the intents of changes that were not tried: nothing of them is on the disk. */
   end(): void;
 }
 
 export interface ReplaceJournal {
-  /** One change, flushed and committed when this returns. */
+  /** One change, flushed and committed when this returns `done`. */
   replace(change: Replacement): Promise<Outcome>;
   open(changes: readonly Replacement[]): Promise<ReplacePass>;
-  /** A replace of this run was cut by an error: `settle` must come before anything is believed of the disk. */
+  /** After another change of the disk, perhaps of a run before. What it did is unsettled where its directory cannot be flushed. */
+  flush(paths: readonly RelPath[], options?: { readonly ofEarlierRun: boolean }): Promise<PathProblem | null>;
+  /** A replace of this run was cut by an error, or is not durable: `settle` must come before anything is believed of the disk. */
   readonly isCut: boolean;
   /** Finishes or undoes what was cut, by a crash or an error. */
   settle(): Promise<Settlement>;
-  /** A replace of this path was cut and can be neither finished nor undone now: what the disk shows there says nothing. */
+  /**
+   * What was done here, or to a directory above, was cut and can be neither finished nor undone now, or would not survive a power
+   * cut: nothing follows from what the disk shows.
+   */
   isUnsettled(path: RelPath): boolean;
   readonly hasUnsettled: boolean;
 }
@@ -111,6 +118,8 @@ export interface Settlement {
 
 /** What became of one intent. `lost`: neither the old version nor the new one is anywhere on this disk. */
 type Settled = 'done' | 'undone' | 'lost' | 'away' | PathProblem;
+/** `bytes`: only they tell, for staged files may be gone otherwise than by a replace. */
+type Proof = 'names' | 'bytes';
 
 export function createReplaceJournal(parts: {
   readonly folder: Folder;
@@ -126,13 +135,13 @@ export function createReplaceJournal(parts: {
 }): ReplaceJournal {
   const { folder, store, clock, steadyTime, random, hashing, pause, isOutOfReach, hasUnsavedEdits } = parts;
   let isCut = false;
+  /** Why; null: the disk is away. */
   const unsettled = new Map<RelPath, PathProblem | null>();
 
   async function replace(change: Replacement): Promise<Outcome> {
     const pass = await open([change]);
     const outcome = await pass.replace(change);
-    await pass.commit();
-    return outcome;
+    return (await pass.commit()).get(change.path) ?? outcome;
   }
 
   async function open(changes: readonly Replacement[]): Promise<ReplacePass> {
@@ -141,7 +150,7 @@ export function createReplaceJournal(parts: {
     // Known here: an intent of the same path is of a run before, and its aside name would be forgotten with it.
     const earlier = store.intents().filter(({ path }) => intents.has(path));
     if (earlier.length > 0) await settleAll(earlier, 'bytes');
-    for (const path of intents.keys()) if (unsettled.has(path)) intents.delete(path);
+    for (const path of intents.keys()) if (isUnsettled(path)) intents.delete(path);
     if (intents.size > 0)
       store.transaction(() => {
         for (const intent of intents.values()) store.putIntent(intent);
@@ -150,11 +159,14 @@ export function createReplaceJournal(parts: {
     // base and room are equal, a path that is moved aside and forgotten would be taken for the user's deletion.
     if (changes.some(({ path, before }) => before !== null && isAtRest(store.row(path)))) store.flush();
 
-    let writes: (() => void)[] = [];
+    let writes: { readonly path: RelPath; readonly write: () => void }[] = [];
+    const add = (path: RelPath, write: () => void): void => {
+      writes.push({ path, write });
+    };
     return {
       replace: (change) =>
         markingCuts(async () => {
-          const cut = unsettled.get(change.path);
+          const cut = atOrAbove(change.path, unsettled);
           if (cut !== undefined) return cut ?? diskAway(change.path);
           const intent = intents.get(change.path) ?? null;
           const outcome = await carryOut(change, intent);
@@ -164,7 +176,7 @@ export function createReplaceJournal(parts: {
             return outcome.kind === 'changed' ? { kind: 'changed' } : outcome;
           }
           const local = localAfter(change.incoming, outcome.stat);
-          writes.push(() => {
+          add(change.path, () => {
             if (outcome.asideName !== null) note(change.path, change.before, outcome.asideName, change.reason);
             if (intent !== null) store.deleteIntent(change.path);
             store.setBase(change.path, change.base);
@@ -175,18 +187,22 @@ export function createReplaceJournal(parts: {
           intents.delete(change.path);
           return { kind: 'done', local };
         }),
-      add: (write) => {
-        writes.push(write);
-      },
+      add,
       commit: () =>
         markingCuts(async () => {
-          if (writes.length === 0) return;
+          const notDurable = new Map<RelPath, PathProblem>();
+          if (writes.length === 0) return notDurable;
           // Flushed before base: what the state store believes applied must survive a power cut.
-          await folder.flushDirectories();
+          const unflushed = await flushAll();
           store.transaction(() => {
-            for (const write of writes) write();
+            for (const { path, write } of writes) {
+              const problem = atOrAbove(path, unflushed);
+              if (problem === undefined) write();
+              else notDurable.set(path, problem);
+            }
           });
           writes = [];
+          return notDurable;
         }),
       end: () => {
         if (intents.size === 0) return;
@@ -196,6 +212,33 @@ export function createReplaceJournal(parts: {
       },
     };
   }
+
+  async function flush(
+    paths: readonly RelPath[],
+    options?: { readonly ofEarlierRun: boolean },
+  ): Promise<PathProblem | null> {
+    const unflushed = await flushAll(options?.ofEarlierRun === true ? paths : []);
+    for (const path of paths) {
+      const problem = atOrAbove(path, unflushed);
+      if (problem !== undefined) return problem;
+    }
+    return null;
+  }
+
+  /**
+   * A directory that cannot be flushed is a problem of what was done in it: nothing is believed of that, and the rest goes on. It may
+   * have been a moment's, so the next turn settles it before it looks at anything; after that it is asked for now and then.
+   */
+  async function flushAll(ofEarlierRun: Iterable<RelPath> = []): Promise<ReadonlyMap<RelPath, PathProblem>> {
+    const unflushed = await folder.flushDirectories(ofEarlierRun);
+    for (const [path, problem] of unflushed) {
+      isCut ||= !unsettled.has(path);
+      unsettled.set(path, problem);
+    }
+    return unflushed;
+  }
+
+  const isUnsettled = (path: RelPath): boolean => atOrAbove(path, unsettled) !== undefined;
 
   async function markingCuts<Answer>(work: () => Promise<Answer>): Promise<Answer> {
     try {
@@ -299,54 +342,62 @@ export function createReplaceJournal(parts: {
 
   async function settle(): Promise<Settlement> {
     const intents = store.intents();
+    const begun = new Set([...unsettled.keys(), ...intents.map(({ path }) => path)]);
     unsettled.clear();
     const isEmptied = store.setting(ownDirectoryEmptied) !== undefined;
+    await settleAll(intents, isEmptied ? 'bytes' : 'names', { ofEarlierRun: true });
+    const settled = [...begun].filter((path) => !isUnsettled(path));
     // What hindered settling is over. A replace of this run that failed keeps its problem: its pauses grow from try to try.
-    await settleAll(intents, isEmptied ? 'bytes' : 'names', (path) => store.setProblem(path, null));
+    if (settled.length > 0)
+      store.transaction(() => {
+        for (const path of settled) store.setProblem(path, null);
+      });
     if (isEmptied && unsettled.size === 0) store.setSetting(ownDirectoryEmptied, null);
     isCut = false;
     return {
-      settled: intents.flatMap(({ path }) => (unsettled.has(path) ? [] : [path])),
+      settled,
       unsettled: [...unsettled].map(([path, problem]) => ({ path, problem })),
     };
   }
 
-  /** `bytes`: only they tell, for staged files may be gone otherwise than by a replace. */
+  /** However much lies in the trash: a replace that fails asks about its own item alone. */
   async function settleAll(
     intents: readonly Intent[],
-    by: 'names' | 'bytes',
-    alongside: (path: RelPath) => void = () => {},
+    by: Proof,
+    { ofEarlierRun = false }: { readonly ofEarlierRun?: boolean } = {},
   ): Promise<void> {
-    const trash = new Map((await folder.trashItems()).map(({ name, stat }) => [name, stat]));
-    const outcomes = new Map<Intent, Settled>();
-    for (const intent of intents) outcomes.set(intent, await settleOne(intent, { trash, by }));
-    const inTrash = new Set((await folder.trashItems()).map(({ name }) => name));
-    await folder.flushDirectories();
-    store.transaction(() => {
-      for (const [intent, outcome] of outcomes) {
-        const { path, before, places, base, asideName, reason } = intent;
-        if (typeof outcome !== 'string' || outcome === 'away') {
-          unsettled.set(path, outcome === 'away' ? null : outcome);
-          continue;
-        }
+    const settled = new Map<Intent, { readonly outcome: 'done' | 'undone' | 'lost'; readonly isInTrash: boolean }>();
+    for (const intent of intents) {
+      const { path, asideName } = intent;
+      const outcome = await settleOne(intent, by);
+      if (typeof outcome !== 'string') unsettled.set(path, outcome);
+      else if (outcome === 'away') unsettled.set(path, null);
+      else {
         unsettled.delete(path);
+        settled.set(intent, { outcome, isInTrash: (await folder.statTrash(asideName)) !== null });
+      }
+    }
+    const unflushed = await flushAll(ofEarlierRun ? [...settled.keys()].map(({ path }) => path) : []);
+    store.transaction(() => {
+      for (const [intent, { outcome, isInTrash }] of settled) {
+        const { path, before, places, base, asideName, reason } = intent;
+        if (atOrAbove(path, unflushed) !== undefined) continue;
         const isDone = outcome === 'done';
-        if (inTrash.has(asideName)) note(path, before, asideName, isDone ? reason : 'displaced');
+        if (isInTrash) note(path, before, asideName, isDone ? reason : 'displaced');
         if (isDone) store.setBase(path, base);
         // The scan that follows must not take what was placed for an editor's replace, which would keep the old flag.
         if (isDone && before?.kind === 'file' && places.kind === 'file')
           store.setLocal(path, { ...before, ...places.mode, openToOthers: !places.mode.private });
         // Where base and room are equal the empty path would be taken for its user's deletion: so the room's version comes back.
         if (outcome === 'lost' && isAtRest(store.row(path))) store.setBase(path, null);
-        alongside(path);
         store.deleteIntent(path);
       }
     });
   }
 
-  async function settleOne(intent: Intent, evidence: Evidence): Promise<Settled> {
+  async function settleOne(intent: Intent, by: Proof): Promise<Settled> {
     try {
-      return (await isOutOfReach(intent.path)) ? 'away' : await settleHere(intent, evidence);
+      return (await isOutOfReach(intent.path)) ? 'away' : await settleHere(intent, by);
     } catch (error) {
       // One path that cannot be settled is a problem of that path (M8).
       if (error instanceof FolderError) return error.problem;
@@ -355,8 +406,7 @@ export function createReplaceJournal(parts: {
   }
 
   /** Whether the replace happened. If it did not, the path is as it was, or as somebody else left it meanwhile. */
-  async function settleHere(intent: Intent, evidence: Evidence): Promise<Settled> {
-    const { trash } = evidence;
+  async function settleHere(intent: Intent, by: Proof): Promise<Settled> {
     const { path, places, stagedName, asideName } = intent;
     if (stagedName !== null) {
       const settled = await folder.settleSwap({ path, stagedName, asideName });
@@ -364,15 +414,17 @@ export function createReplaceJournal(parts: {
     }
     const stat = await folder.stat(path);
     if (stat?.kind === 'problem') return stat;
-    if (stat !== null) return (await isPlaced(intent, stat, evidence)) ? 'done' : 'undone';
-    if (places.kind === 'nothing' && isAsideAsBefore(intent, trash)) return 'done';
+    const aside = await folder.statTrash(asideName);
+    if (aside?.kind === 'problem') return aside;
+    if (stat !== null) return (await isPlaced(intent, stat, { aside, by })) ? 'done' : 'undone';
+    if (places.kind === 'nothing' && isAsideAsBefore(intent, aside)) return 'done';
     // Moved aside, and nothing came in its place; or what was moved aside was not what should go.
-    return putBack(intent, trash);
+    return putBack(intent, aside);
   }
 
   /** Something is at the path, and nothing staged is left. Its user may have gone on with what was placed. */
-  async function isPlaced(intent: Intent, stat: Stat, { trash, by }: Evidence): Promise<boolean> {
-    const { path, places, before, asideName } = intent;
+  async function isPlaced(intent: Intent, stat: Stat, { aside, by }: Evidence): Promise<boolean> {
+    const { path, places, before } = intent;
     switch (places.kind) {
       case 'nothing':
         return false;
@@ -383,7 +435,7 @@ export function createReplaceJournal(parts: {
       case 'file': {
         if (before?.kind === 'file' && isFileAs(stat, before)) return false;
         const tookNothing = before === null || before.kind === 'directory';
-        if (trash.has(asideName) || (tookNothing && by === 'names')) return true;
+        if (aside !== null || (tookNothing && by === 'names')) return true;
         return (await digestAt(path)) === places.digest;
       }
     }
@@ -396,17 +448,16 @@ export function createReplaceJournal(parts: {
     return read.kind === 'read' ? read.digest : null;
   }
 
-  async function putBack({ path, before, asideName }: Intent, trash: Trash): Promise<Settled> {
-    if (!trash.has(asideName)) return before === null ? 'undone' : 'lost';
+  async function putBack({ path, before, asideName }: Intent, aside: Stat | null): Promise<Settled> {
+    if (aside === null) return before === null ? 'undone' : 'lost';
     const restored = await folder.restoreTrash({ name: asideName, path });
     return restored.kind === 'problem' && isOfDisk(restored) ? restored : 'undone';
   }
 
   /** Not an edit that was moved aside together with its name, in the moment before the removal would have found it out. */
-  function isAsideAsBefore({ asideName, before }: Intent, trash: Trash): boolean {
-    const stat = trash.get(asideName);
-    if (stat == null || before === null) return false;
-    return before.kind === 'file' ? isFileAs(stat, before) : stat.kind === before.kind;
+  function isAsideAsBefore({ before }: Intent, aside: Stat | null): boolean {
+    if (aside === null || before === null) return false;
+    return before.kind === 'file' ? isFileAs(aside, before) : aside.kind === before.kind;
   }
 
   const isFileAs = (stat: Stat, before: Extract<LocalEntry, { kind: 'file' }>): boolean =>
@@ -427,22 +478,22 @@ export function createReplaceJournal(parts: {
   return {
     replace,
     open,
+    flush,
     get isCut() {
       return isCut;
     },
     settle,
-    isUnsettled: (path) => unsettled.has(path),
+    isUnsettled,
     get hasUnsettled() {
       return unsettled.size > 0;
     },
   };
 }
 
-/** What lies there, by name. */
-type Trash = ReadonlyMap<string, Stat | null>;
 interface Evidence {
-  readonly trash: Trash;
-  readonly by: 'names' | 'bytes';
+  /** What was moved aside. */
+  readonly aside: Stat | null;
+  readonly by: Proof;
 }
 
 /** The disk's own refusal may be over later; a path that is none any more, because its user made a file of its directory, is not. */

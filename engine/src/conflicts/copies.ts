@@ -34,6 +34,8 @@ export function createConflictCopies(context: PeerContext): ConflictCopies {
     const path = nameOf(held, variant);
     const known = localAt(path);
     if (isInRoom(held, entry)) return 'there';
+    // It could be gone again, and then be taken for deleted: the problem that the held path has says why it waits.
+    if (journal.isUnsettled(path)) return null;
     if (known !== null && sameBytes(known, entry))
       return { kind: 'publish', path, local: known, remote: null, revives: false };
     const local = await place({ held, path, entry, before: null, base: inRoom(path) });

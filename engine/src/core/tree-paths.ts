@@ -17,6 +17,13 @@ export function movedPath(path: RelPath, fromPath: RelPath, toPath: RelPath): Re
   return (toPath + path.slice(fromPath.length)) as RelPath;
 }
 
+/** What is known of `path`, or else of the nearest directory above it. */
+export function atOrAbove<Known>(path: RelPath, known: ReadonlyMap<RelPath, Known>): Known | undefined {
+  if (known.size === 0) return undefined;
+  for (const at of [path, ...ancestorsOf(path)]) if (known.has(at)) return known.get(at);
+  return undefined;
+}
+
 /** Whether `path` or a directory that it lies in is one of `paths`. */
 export function isAtOrBelow(path: RelPath, paths: ReadonlySet<RelPath>): boolean {
   if (paths.size === 0) return false;

@@ -114,12 +114,9 @@ export type RootState =
   | { readonly kind: 'not-a-directory' }
   | PathProblem;
 
-/** Names in the trash of old names that a rename has yet to take away: of no interest once it is over. */
-export const moveAsidePrefix = 'move-';
-
 export interface TrashItem {
   readonly name: string;
-  /** null: it lies on a disk inside the folder that is not mounted now. */
+  /** null: it lies on a disk inside the folder that is not mounted now, or does not answer. */
   readonly stat: Stat | null;
 }
 
@@ -166,7 +163,10 @@ export interface Folder {
   /** Also those on a disk that is not mounted now. */
   stagedNames(): Promise<readonly string[]>;
   openStaged(name: string): Promise<ReadHandle | { readonly kind: 'absent' } | PathProblem>;
-  /** What lies on a disk that is not mounted now stays ours: it is still known when the disk is back. The same for `discardTrash`. */
+  /**
+   * What lies on a disk that is not mounted now stays ours: it is still known when the disk is back. The same for `discardTrash`.
+   * What a disk refuses to remove stays among the staged names too.
+   */
   discardStaged(name: string): Promise<void>;
 
   /**
@@ -215,17 +215,25 @@ export interface Folder {
   }): Promise<SwapOutcome>;
   /**
    * Renames a file or directory to a free name; parents are made; never overwrites. A name that is the file's own already (a
-   * rename that was interrupted) is kept and the old one goes. EXDEV: this disk cannot, and nothing was changed.
+   * rename that was interrupted) is kept and the old one goes, by way of the trash as `asideName`. EXDEV: this disk cannot, and
+   * nothing was changed.
    */
   rename(options: {
     readonly fromPath: RelPath;
     readonly toPath: RelPath;
+    readonly asideName: string;
     readonly expected: Expected;
   }): Promise<SwapOutcome>;
-  /** Flushes the directories whose entries changed since the last call: one fsync each. */
-  flushDirectories(): Promise<void>;
+  /**
+   * Flushes the directories whose entries changed since they were last flushed: one fsync each. Those that an earlier run changed for
+   * some paths are flushed for the asking. Returns the paths that were changed in a directory that cannot be flushed: nothing at or
+   * below them is durable yet. The next call tries again.
+   */
+  flushDirectories(ofEarlierRun?: Iterable<RelPath>): Promise<ReadonlyMap<RelPath, PathProblem>>;
 
   trashItems(): Promise<readonly TrashItem[]>;
+  /** Of one item, however many there are. null: it is not there. */
+  statTrash(name: string): Promise<Stat | null | PathProblem>;
   /** Which of these another program holds open for writing, as far as the system tells. */
   trashHeldOpen(names: readonly string[]): Promise<ReadonlySet<string>>;
   openTrash(name: string): Promise<ReadHandle | { readonly kind: 'absent' } | PathProblem>;

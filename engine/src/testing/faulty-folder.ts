@@ -44,6 +44,7 @@ const answering: ReadonlySet<FolderOperation> = new Set<FolderOperation>([
   'openStaged',
   'stageCopy',
   'openTrash',
+  'statTrash',
   'swapIn',
   'removeFile',
   'removeDirectory',
@@ -143,7 +144,9 @@ export function createFaultyFolder(inner: Folder): FaultyFolder {
       failing({ operation: 'makeSymlink', path: options.path }, () => inner.makeSymlink(options)),
     setMode: (options) => failing({ operation: 'setMode', path: options.path }, () => inner.setMode(options)),
     rename: (options) => failing({ operation: 'rename', path: options.fromPath }, () => inner.rename(options)),
-    flushDirectories: () => failing({ operation: 'flushDirectories', path: '' }, () => inner.flushDirectories()),
+    flushDirectories: (ofEarlierRun) =>
+      failing({ operation: 'flushDirectories', path: '' }, () => inner.flushDirectories(ofEarlierRun)),
+    statTrash: (name) => failing({ operation: 'statTrash', path: name }, () => inner.statTrash(name)),
     trashItems: () => failing({ operation: 'trashItems', path: '' }, () => inner.trashItems()),
     trashHeldOpen: (names) => inner.trashHeldOpen(names),
     openTrash: (name) =>

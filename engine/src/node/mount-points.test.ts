@@ -9,10 +9,10 @@ import { parseMountPoints } from './mount-points.ts';
 test('the fifth field of each line, unescaped', () => {
   const text = [
     '22 28 0:21 / /sys rw,nosuid shared:7 - sysfs sysfs rw',
-    '99 28 8:1 /data /srv/work/with\\040space\\134 rw - ext4 /dev/sda1 rw',
+    '99 28 8:1 /data /srv/data/with\\040space\\134 rw - ext4 /dev/sda1 rw',
     '',
   ].join('\n');
-  expect(parseMountPoints(text)).toEqual(['/sys', '/srv/work/with space\\']);
+  expect(parseMountPoints(text)).toEqual(['/sys', '/srv/data/with space\\']);
   expect(parseMountPoints('nonsense\n\n')).toEqual([]);
 });
 

@@ -10,6 +10,7 @@ export interface Locator {
   }): Promise<void>;
   fill(text: string): Promise<void>;
   click(options?: { readonly button?: 'left' | 'right'; readonly timeout?: number }): Promise<void>;
+  dblclick(): Promise<void>;
   hover(): Promise<void>;
   count(): Promise<number>;
   isVisible(): Promise<boolean>;

@@ -126,11 +126,11 @@ export async function pressInDialog(page: Page, text: string | RegExp, button: s
   await dialog.locator('.monaco-button', { hasText: button }).first().click();
 }
 
+/** From the Explorer, which follows the disk: Quick Open may search a listing from before the file was there. */
 export async function openFile(page: Page, name: string): Promise<void> {
-  await page.keyboard.press('Control+p');
-  await fillQuickInput(page, name);
-  // Not Enter, which takes the first row: before the list is filtered, that is another file.
-  await pickRow(page, name);
+  const row = page.locator('.explorer-folders-view .monaco-list-row', { hasText: name }).first();
+  await row.waitFor({ timeout: stepMsMax });
+  await row.dblclick();
   await page.locator('.tab.active', { hasText: name }).first().waitFor({ timeout: stepMsMax });
 }
 

@@ -58,9 +58,12 @@ export function createUnsavedDocuments(options: {
     return dir === undefined ? undefined : { dir, path: path.relative(dir, uri.fsPath).split(path.sep).join('/') };
   }
 
-  function textDocument(document: vscode.TextDocument): EditedDocument | undefined {
-    const edited = known.get(document);
-    if (edited !== undefined) return edited;
+  function edited(
+    document: vscode.TextDocument | vscode.NotebookDocument,
+    text: () => string | undefined,
+  ): EditedDocument | undefined {
+    const before = known.get(document);
+    if (before !== undefined) return before;
     const place = placeOf(document.uri);
     if (place === undefined) return undefined;
     const made: EditedDocument = {
@@ -71,35 +74,23 @@ export function createUnsavedDocuments(options: {
       get isDirty() {
         return document.isDirty;
       },
-      text: () => {
-        const text = document.getText();
-        return text.length > textLengthMax ? undefined : text;
-      },
+      text,
     };
     known.set(document, made);
-    documents.set(made, document);
+    return made;
+  }
+
+  function textDocument(document: vscode.TextDocument): EditedDocument | undefined {
+    const made = edited(document, () => {
+      const text = document.getText();
+      return text.length > textLengthMax ? undefined : text;
+    });
+    if (made !== undefined) documents.set(made, document);
     return made;
   }
 
   /** Cells are not merged: which of them are the same is not a matter of lines. */
-  function notebook(document: vscode.NotebookDocument): EditedDocument | undefined {
-    const edited = known.get(document);
-    if (edited !== undefined) return edited;
-    const place = placeOf(document.uri);
-    if (place === undefined) return undefined;
-    const made: EditedDocument = {
-      ...place,
-      get version() {
-        return document.version;
-      },
-      get isDirty() {
-        return document.isDirty;
-      },
-      text: () => undefined,
-    };
-    known.set(document, made);
-    return made;
-  }
+  const notebook = (document: vscode.NotebookDocument): EditedDocument | undefined => edited(document, () => undefined);
 
   const changed = (edited: EditedDocument | undefined, change: DocumentChange): void => {
     if (edited !== undefined) unsaved.changed(edited, change);

@@ -147,7 +147,7 @@ export function createMemoryDisk(options: MemoryDiskOptions): MemoryDisk {
       const parent = trail.at(-1)?.node ?? rootNode;
       const trailPath = `/${trail.map((step) => step.name).join('/')}`;
       if (name === undefined) return { parent, name: '', node: parent, path: trailPath };
-      if (new TextEncoder().encode(name).length > 255) throw failure('ENAMETOOLONG', path);
+      if (Buffer.byteLength(name) > 255) throw failure('ENAMETOOLONG', path);
       if (name === '..') {
         trail.pop();
         continue;

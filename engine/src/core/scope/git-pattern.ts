@@ -37,8 +37,8 @@ type Token =
   /** `*`: anything within a name. */
   | { readonly kind: 'star' };
 
-/** Indexed by byte. */
-type ByteSet = readonly boolean[];
+/** Indexed by byte: 1 if it is in. */
+type ByteSet = Readonly<Uint8Array>;
 
 /** What lies between two `**`; all but the last end with a slash. */
 interface Part {
@@ -227,12 +227,12 @@ function parseClass(
   start: number,
   ignoreCase: boolean,
 ): { readonly set: ByteSet; readonly end: number } | string {
-  const set = Array.from({ length: 256 }, () => false);
+  const set = new Uint8Array(256);
   const addRange = (from: number, to: number): void => {
-    for (let byte = from; byte <= to; byte += 1) set[byte] = true;
+    for (let byte = from; byte <= to; byte += 1) set[byte] = 1;
     // Names were folded to small letters: one is in the range also when its capital is.
     if (ignoreCase)
-      for (let byte = 0x61; byte <= 0x7a; byte += 1) if (byte - 32 >= from && byte - 32 <= to) set[byte] = true;
+      for (let byte = 0x61; byte <= 0x7a; byte += 1) if (byte - 32 >= from && byte - 32 <= to) set[byte] = 1;
   };
   let at = start + 1;
   const negated = pattern.charAt(at) === '!' || pattern.charAt(at) === '^';
@@ -244,7 +244,7 @@ function parseClass(
     const named = pattern.startsWith('[:', at) ? namedClass(pattern, at, ignoreCase) : undefined;
     if (typeof named === 'string') return named;
     if (named !== undefined) {
-      for (const [byte, isIn] of named.set.entries()) if (isIn) set[byte] = true;
+      for (const [byte, isIn] of named.set.entries()) if (isIn === 1) set[byte] = 1;
       previous = null;
       at = named.end;
       continue;
@@ -262,10 +262,10 @@ function parseClass(
     if (at >= pattern.length) return unclosed;
     previous = pattern.charCodeAt(at);
     // As git: a single capital in a class is not folded, so where names are it matches none.
-    set[previous] = true;
+    set[previous] = 1;
     at += 1;
   }
-  return { set: negated ? set.map((isIn) => !isIn) : set, end: at + 1 };
+  return { set: negated ? set.map((isIn) => 1 - isIn) : set, end: at + 1 };
 }
 
 /** undefined: `[:` is no named class here, but two characters. `end` is behind the `:]`. */
@@ -280,8 +280,8 @@ function namedClass(
   const name = pattern.slice(start + 2, end - 1);
   const isIn = namedClasses.get(name);
   if (isIn === undefined) return `there is no class [:${name}:]`;
-  const set = Array.from({ length: 256 }, (_, byte) => isIn(byte));
-  if (ignoreCase && name === 'upper') for (let byte = 0x61; byte <= 0x7a; byte += 1) set[byte] = true;
+  const set = Uint8Array.from({ length: 256 }, (_, byte) => (isIn(byte) ? 1 : 0));
+  if (ignoreCase && name === 'upper') for (let byte = 0x61; byte <= 0x7a; byte += 1) set[byte] = 1;
   return { set, end: end + 1 };
 }
 
@@ -387,5 +387,5 @@ function endOfMatch(tokens: readonly Token[], text: string, start: number, toThe
 function matchedLength(token: Exclude<Token, { kind: 'star' }>, text: string, place: number): number {
   if (token.kind === 'text') return text.startsWith(token.text, place) ? token.text.length : 0;
   if (place >= text.length || text.charAt(place) === slash) return 0;
-  return token.set === null || token.set[text.charCodeAt(place)] === true ? 1 : 0;
+  return token.set === null || token.set[text.charCodeAt(place)] === 1 ? 1 : 0;
 }

@@ -36,6 +36,7 @@ import { mergeIntoBuffer } from './core/merge-into-buffer.ts';
 import { mergeBytesMax } from './core/merge-text.ts';
 import { isIgnored, type OutOfScopeReason, type Row } from './core/row.ts';
 import { ignoreLineFor } from './core/scope/ignore-words.ts';
+import { keepWhatWouldGo } from './guards/declined-deletion.ts';
 import type { Holds } from './guards/holds.ts';
 import type { UnsavedEdits } from './guards/unsaved-edits.ts';
 import type { Pause } from './pause.ts';
@@ -93,8 +94,10 @@ export interface LiveParts {
   session(): RoomSession | null;
   readonly holds: Holds;
   readonly unsaved: Pick<UnsavedEdits, 'hold' | 'lost' | 'madeFrom' | 'savedMerged'>;
-  /** Something that was held may go: the loop looks again. */
-  onConfirmed(): void;
+  /** On a disk that is away, or is not known to be the right one. */
+  isOnHeldDisk(path: RelPath): boolean;
+  /** Somebody answered what was held: the loop looks again. */
+  onAnswered(): void;
   /** The content may differ from what the stamps say: it is read again. */
   readAgain(path: RelPath): void;
   onTrustRelay(): boolean;
@@ -519,17 +522,21 @@ export function createControl(parts: ControlParts, live: LiveParts): PeerControl
     );
   }
 
-  async function confirm(choice: HoldChoice): Promise<ConfirmAnswer> {
+  const confirm = (choice: HoldChoice): Promise<ConfirmAnswer> => letGo(choice, live.holds.confirm);
+  const decline = (choice: HoldChoice): Promise<ConfirmAnswer> =>
+    letGo(choice, (one) => live.holds.decline(one, (held) => keepWhatWouldGo(held, store, live.isOnHeldDisk)));
+
+  async function letGo(choice: HoldChoice, answerOf: (choice: HoldChoice) => ConfirmAnswer): Promise<ConfirmAnswer> {
     // Chosen by what is held now, and let go between two turns only if it still is exactly that.
     const picked = live.holds.pick(choice);
     if (!picked.ok) return picked;
-    let confirmed: ConfirmAnswer = picked;
+    let answered: ConfirmAnswer = picked;
     await live.command(async () => {
-      confirmed = live.holds.confirm({ id: picked.holds[0]?.id ?? '' });
-      if (confirmed.ok) live.onConfirmed();
+      answered = answerOf({ id: picked.holds[0]?.id ?? '' });
+      if (answered.ok) live.onAnswered();
     });
-    if (!confirmed.ok || live.running) return confirmed;
-    return { ...confirmed, message: `${confirmed.message}; it takes effect when sync runs` };
+    if (!answered.ok || live.running) return answered;
+    return { ...answered, message: `${answered.message}; it takes effect when sync runs` };
   }
 
   return {
@@ -549,6 +556,7 @@ export function createControl(parts: ControlParts, live: LiveParts): PeerControl
     },
     holds: async () => live.holds.list(),
     confirm: (choice = {}) => confirm(choice),
+    decline: (choice = {}) => decline(choice),
     untrack,
     invite: async () => ({ invite: parts.makeInvite() }),
     trustRelay: async () =>

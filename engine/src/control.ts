@@ -104,9 +104,11 @@ export interface HoldInfo {
   readonly paths: readonly string[];
   /** Whose change is held, when it is another device's. */
   readonly author: string | null;
+  /** It would delete files, and the other answer is that they stay. */
+  readonly declinable: boolean;
 }
 
-/** Which hold is confirmed; without either, the only one. */
+/** Which hold is confirmed or declined; without either, the only one. */
 export interface HoldChoice {
   readonly id?: string;
   readonly kind?: HoldKind;
@@ -183,7 +185,7 @@ export interface ControlAnswer {
   readonly message: string;
 }
 
-/** `holds`: the one that was confirmed; of a refusal, those to choose from. */
+/** `holds`: the one that was confirmed or declined; of a refusal, those to choose from. */
 export interface ConfirmAnswer extends ControlAnswer {
   readonly holds: readonly HoldInfo[];
 }
@@ -210,6 +212,8 @@ export interface PeerControl {
   holds(): Promise<readonly HoldInfo[]>;
   /** Never more than one hold, and never one that is another by now. */
   confirm(choice?: HoldChoice): Promise<ConfirmAnswer>;
+  /** The other answer to a held deletion: what is gone here comes back from the room, what is gone there is sent again. */
+  decline(choice?: HoldChoice): Promise<ConfirmAnswer>;
   untrack(path: string): Promise<ControlAnswer>;
   invite(): Promise<{ readonly invite: string }>;
   /** Accepts a relay's new identity key after `relay-key-changed`. */

@@ -199,7 +199,7 @@ export function createDeletionHold(
       {
         code: 'mass-deletion-held',
         reason,
-        next: `bring them back, or: driftless confirm ${parts.dir}`,
+        next: `to delete them everywhere: driftless confirm ${parts.dir}; to have them back here: driftless decline ${parts.dir}`,
         subjects: unconfirmed,
         wentEarlier: Math.max(0, files - stillGone.length),
         filesBefore,
@@ -306,7 +306,7 @@ export function createDeletionHold(
       {
         code: 'mass-deletion-incoming',
         reason: `${author ?? 'another device'} deleted ${verdict.files} of ${verdict.filesBefore} files; they are kept here`,
-        next: `to delete them here too: driftless confirm ${parts.dir}; to bring them back everywhere, save or copy them here`,
+        next: `to delete them here too: driftless confirm ${parts.dir}; to bring them back everywhere: driftless decline ${parts.dir}`,
         subjects: unconfirmed,
         author,
         wentEarlier: Math.max(0, verdict.files - toGo.length),

@@ -94,7 +94,8 @@ export function createOfflineControl(
     holds,
     // Nothing runs that they would hold up.
     unsaved: { hold: () => {}, lost: () => {}, madeFrom: () => null, savedMerged: () => {} },
-    onConfirmed: () => {},
+    isOnHeldDisk: mounts.isHeld,
+    onAnswered: () => {},
     readAgain: () => {},
     onTrustRelay: () => {
       store.setSetting('trust-next', 'yes');

@@ -1412,8 +1412,9 @@ export function createPeer(given: PeerParts): Peer {
         wake();
       },
     },
-    // What was confirmed is looked at once more before it is acted on.
-    onConfirmed: () => {
+    isOnHeldDisk: isHeldOnDisk,
+    // What was answered is looked at once more before it is acted on.
+    onAnswered: () => {
       lookAtAll();
       schedule.input('root', nowMs());
     },

@@ -58,7 +58,7 @@ export function createRootGuard(
   const emptiedDraft = (reason: string, subjects: readonly RelPath[]): HoldDraft => ({
     code: 'root-emptied',
     reason,
-    next: `bring them back, or, to delete them on every machine: driftless confirm ${parts.dir}`,
+    next: `to delete them on every machine: driftless confirm ${parts.dir}; to have them back here: driftless decline ${parts.dir}`,
     subjects,
   });
 

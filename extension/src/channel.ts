@@ -109,12 +109,14 @@ export const explainRequest = new RequestType<
   RefusalData
 >('explain');
 export const holdsRequest = new RequestType<{ readonly dir: string }, readonly HoldInfo[], RefusalData>('holds');
+interface HoldShown {
+  readonly dir: string;
+  readonly id: string;
+}
 /** Lets one hold go, as it was shown; refused when it is another by now. */
-export const confirmRequest = new RequestType<
-  { readonly dir: string; readonly id: string },
-  ConfirmAnswer,
-  RefusalData
->('confirm');
+export const confirmRequest = new RequestType<HoldShown, ConfirmAnswer, RefusalData>('confirm');
+/** Keeps what it would delete; else the same. */
+export const declineRequest = new RequestType<HoldShown, ConfirmAnswer, RefusalData>('decline');
 export const conflictSidesRequest = new RequestType<
   { readonly dir: string; readonly path: string },
   ConflictSides,

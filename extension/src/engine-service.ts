@@ -21,6 +21,7 @@ import {
   confirmRequest,
   conflictSidesRequest,
   conflictsRequest,
+  declineRequest,
   eventsNotification,
   explainRequest,
   helloRequest,
@@ -194,6 +195,7 @@ export function serveEngine({ connection, openHost, log, after, previewInvite }:
   );
   connection.onRequest(holdsRequest, ({ dir }) => answer(async () => (await control(dir)).holds()));
   connection.onRequest(confirmRequest, ({ dir, id }) => answer(async () => (await control(dir)).confirm({ id })));
+  connection.onRequest(declineRequest, ({ dir, id }) => answer(async () => (await control(dir)).decline({ id })));
   connection.onRequest(holdUnsavedRequest, ({ dir, edits }) => answer(() => holdUnsaved(dir, edits)));
   connection.onRequest(mergeUnsavedRequest, ({ dir, path, text, merged }) =>
     answer(async () => (await control(dir)).mergeUnsaved(path, text, merged)),

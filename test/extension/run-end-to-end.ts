@@ -284,6 +284,28 @@ const steps: readonly Step[] = [
     },
   },
   {
+    name: 'a deletion of most files is held; declined in its dialog, they are back',
+    run: async () => {
+      const names = Array.from({ length: 230 }, (_, index) => `many/file ${index}.txt`);
+      mkdirSync(path.join(desktop.folder, 'many'));
+      for (const name of names) writeFileSync(path.join(desktop.folder, name), `${name}\n`);
+      for (const name of names) await laptop.waitForText(name, `${name}\n`);
+      await desktop.waitForStatus('Sync: in sync');
+      rmSync(path.join(desktop.folder, 'many'), { recursive: true });
+      await desktop.waitForStatus('held');
+      await runCommand(desktop.page, 'Sync: Review Held Changes');
+      await desktop.page
+        .locator('.monaco-dialog-box', { hasText: 'delete them, or keep them' })
+        .first()
+        .waitFor({ timeout: stepMsMax });
+      await screenshot(desktop.page, artifacts, '6-deletion-held');
+      await pressInDialog(desktop.page, 'delete them, or keep them', 'Bring Back Here');
+      for (const machine of [desktop, laptop]) for (const name of names) await machine.waitForText(name, `${name}\n`);
+      await desktop.waitForStatus('Sync: in sync');
+      await laptop.waitForStatus('Sync: in sync');
+    },
+  },
+  {
     name: 'a window that is loaded again resumes by itself',
     run: async () => {
       await laptop.page.reload();

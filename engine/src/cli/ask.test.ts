@@ -1,7 +1,7 @@
 import { describe, expect, it } from 'vitest';
 import type { ConfirmAnswer, HoldChoice, HoldInfo, PeerControl } from '../control.ts';
 import type { FolderHost } from '../host-api.ts';
-import { askConfirm } from './ask.ts';
+import { askConfirm, askDecline } from './ask.ts';
 import type { Output } from './output.ts';
 
 const hold: HoldInfo = {
@@ -13,9 +13,15 @@ const hold: HoldInfo = {
   count: 300,
   paths: Array.from({ length: 300 }, (_, index) => (index === 1 ? 'odd\u001b[31m.txt' : `f${index}.txt`)),
   author: 'laptop',
+  declinable: true,
 };
 
-async function confirm(answer: ConfirmAnswer, choice: HoldChoice, json = false) {
+async function confirm(
+  answer: ConfirmAnswer,
+  choice: HoldChoice,
+  json = false,
+  verb: 'confirm' | 'decline' = 'confirm',
+) {
   const asked: HoldChoice[] = [];
   const lines: string[] = [];
   const objects: object[] = [];
@@ -28,14 +34,14 @@ async function confirm(answer: ConfirmAnswer, choice: HoldChoice, json = false) 
     warn: (text) => warnings.push(text),
   };
   const control = {
-    confirm: async (given: HoldChoice = {}) => {
+    [verb]: async (given: HoldChoice = {}) => {
       asked.push(given);
       return answer;
     },
     close: async () => undefined,
   } as unknown as PeerControl & { close(): Promise<void> };
   const host = { control: async () => control } as unknown as FolderHost;
-  const code = await askConfirm({ host, dir: '/a b', output }, choice);
+  const code = await (verb === 'confirm' ? askConfirm : askDecline)({ host, dir: '/a b', output }, choice);
   return { asked, lines, objects, warnings, code };
 }
 
@@ -60,6 +66,20 @@ describe('driftless confirm', () => {
     expect(lines).toContain("    let it go with: driftless confirm '/a b' ffffffff");
     expect(warnings).toEqual(['driftless: 2 things are held']);
     expect(code).toBe(1);
+  });
+  it('says the other answer only of what has one', async () => {
+    const disk: HoldInfo = { ...hold, id: 'ffffffff', kind: 'disk', declinable: false };
+    const { lines } = await confirm({ ok: false, message: '2 things are held', holds: [hold, disk] }, {});
+    expect(lines).toContain("    keep them with: driftless decline '/a b' 0123abcd");
+    expect(lines.join('\n')).not.toContain("driftless decline '/a b' ffffffff");
+  });
+  it('decline asks and shows the same way', async () => {
+    const answer = { ok: true, message: 'declined', holds: [hold] };
+    const { asked, lines, code } = await confirm(answer, { id: hold.id }, false, 'decline');
+    expect(asked).toEqual([{ id: hold.id }]);
+    expect(lines[0]).toBe(`0123abcd (deletions, 300 paths, by laptop): ${hold.reason}`);
+    expect(lines.at(-1)).toBe('declined');
+    expect(code).toBe(0);
   });
   it('gives programs the same as one object', async () => {
     const answer = { ok: false, message: 'nothing waits for a confirmation', holds: [] };

@@ -1,6 +1,14 @@
 /** One question to a linked folder's peer, running or not, and its answer in words or as one JSON object. */
 import { isAbsolute, relative, sep } from 'node:path';
-import type { ConflictInfo, ControlAnswer, HoldChoice, Keep, PeerControl, VerifyResult } from '../control.ts';
+import type {
+  ConfirmAnswer,
+  ConflictInfo,
+  ControlAnswer,
+  HoldChoice,
+  Keep,
+  PeerControl,
+  VerifyResult,
+} from '../control.ts';
 import type { FolderHost } from '../host-api.ts';
 import { type Output, printable } from './output.ts';
 import { holdLines, listed, statusLines } from './status-view.ts';
@@ -87,12 +95,17 @@ export const askUntrack = (question: Question, path: string): Promise<number> =>
   act(question, (control) => control.untrack(pathInRoom(question, path)));
 export const askPause = (question: Question): Promise<number> => act(question, (control) => control.pause());
 export const askResume = (question: Question): Promise<number> => act(question, (control) => control.resume());
-/** What was confirmed is shown; of what is held beside each other, nothing is. */
 export const askConfirm = (question: Question, choice: HoldChoice): Promise<number> =>
+  letGo(question, (control) => control.confirm(choice));
+export const askDecline = (question: Question, choice: HoldChoice): Promise<number> =>
+  letGo(question, (control) => control.decline(choice));
+
+/** What was let go is shown; of what is held beside each other, nothing is. */
+const letGo = (question: Question, answerOf: (control: PeerControl) => Promise<ConfirmAnswer>): Promise<number> =>
   ask(
     question,
     async (control) => {
-      const answer = await control.confirm(choice);
+      const answer = await answerOf(control);
       if (!answer.ok) question.output.warn(`driftless: ${printable(answer.message)}`);
       return answer;
     },

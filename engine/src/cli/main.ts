@@ -10,6 +10,7 @@ import { homePathOf, messageOf, openHome } from '../node/home.ts';
 import {
   askConfirm,
   askConflicts,
+  askDecline,
   askExplain,
   askPause,
   askResolve,
@@ -154,6 +155,7 @@ const actions: Actions = {
   pause: asking(askPause),
   resume: asking(askResume),
   confirm: (dir, flags, choice) => withHost(flags, (host, output) => askConfirm({ host, dir, output }, choice)),
+  decline: (dir, flags, choice) => withHost(flags, (host, output) => askDecline({ host, dir, output }, choice)),
   trustRelay: asking(askTrustRelay),
   explain: (dir, path, flags) => withHost(flags, (host, output) => askExplain({ host, dir, output }, path)),
   untrack: (dir, path, flags) => withHost(flags, (host, output) => askUntrack({ host, dir, output }, path)),

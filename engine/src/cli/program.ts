@@ -42,6 +42,7 @@ export interface Actions {
   pause(dir: string, flags: AskFlags): Promise<number>;
   resume(dir: string, flags: AskFlags): Promise<number>;
   confirm(dir: string, flags: AskFlags, choice: HoldChoice): Promise<number>;
+  decline(dir: string, flags: AskFlags, choice: HoldChoice): Promise<number>;
   untrack(dir: string, path: string, flags: AskFlags): Promise<number>;
   trustRelay(dir: string, flags: AskFlags): Promise<number>;
   completion(script: string): Promise<number>;
@@ -76,6 +77,19 @@ State and keys lie below $DRIFTLESS_HOME (default: the platform's data directory
       .description(description)
       .option('--json', 'one JSON object on stdout', false)
       .option('--verbose', 'diagnostics on stderr', false);
+  const answering = (name: 'confirm' | 'decline', description: string): Command =>
+    asking(name, description)
+      .argument('<dir>')
+      .argument('[id]', 'which one, as `driftless status` lists them; needed when several things are held')
+      .addOption(new Option('--kind <kind>', 'which one, by its kind').choices(holdKinds))
+      .action(async (dir: string, id: string | undefined, flags: AskFlags & { readonly kind?: HoldKind }) =>
+        onExit(
+          await actions[name](dir, flags, {
+            ...(id === undefined ? {} : { id }),
+            ...(flags.kind === undefined ? {} : { kind: flags.kind }),
+          }),
+        ),
+      );
   const running = (name: string, description: string): Command =>
     program
       .command(name)
@@ -178,22 +192,14 @@ State and keys lie below $DRIFTLESS_HOME (default: the platform's data directory
   asking('resume', 'go on after a pause')
     .argument('<dir>')
     .action(async (dir: string, flags: AskFlags) => onExit(await actions.resume(dir, flags)));
-  asking('confirm', 'let one thing that is held go ahead: what it lists, and nothing else')
-    .argument('<dir>')
-    .argument('[id]', 'which one, as `driftless status` lists them; needed when several things are held')
-    .addOption(new Option('--kind <kind>', 'which one, by its kind').choices(holdKinds))
-    .addHelpText(
-      'after',
-      '\nShows what is held and confirms it. With several, lists them and confirms none.\n\nExamples:\n  $ driftless confirm ~/notes\n  $ driftless confirm ~/notes 1f3a9c02\n  $ driftless confirm ~/notes --kind deletions',
-    )
-    .action(async (dir: string, id: string | undefined, flags: AskFlags & { readonly kind?: HoldKind }) =>
-      onExit(
-        await actions.confirm(dir, flags, {
-          ...(id === undefined ? {} : { id }),
-          ...(flags.kind === undefined ? {} : { kind: flags.kind }),
-        }),
-      ),
-    );
+  answering('confirm', 'let one thing that is held go ahead: what it lists, and nothing else').addHelpText(
+    'after',
+    '\nShows what is held and confirms it. With several, lists them and confirms none.\n\nExamples:\n  $ driftless confirm ~/notes\n  $ driftless confirm ~/notes 1f3a9c02\n  $ driftless confirm ~/notes --kind deletions',
+  );
+  answering('decline', 'keep the files of a held deletion, on every machine').addHelpText(
+    'after',
+    '\nFiles that are gone here come back from the room; files that another machine deleted are sent to it again.\nWith several things held, lists them and declines none.\n\nExamples:\n  $ driftless decline ~/notes\n  $ driftless decline ~/notes 1f3a9c02',
+  );
   asking('untrack', 'take a path out of the room; no disk is touched')
     .argument('<dir>')
     .argument('<path>')

@@ -84,6 +84,7 @@ export function holdLines(hold: HoldInfo, dir: string, { isOpen }: { readonly is
     ...paths.map((path) => `    ${path}`),
     ...(hold.count > paths.length ? [`    … and ${hold.count - paths.length} more`] : []),
     ...(isOpen ? [`    let it go with: driftless confirm '${dir}' ${hold.id}`] : []),
+    ...(isOpen && hold.declinable ? [`    keep them with: driftless decline '${dir}' ${hold.id}`] : []),
   ].map(printable);
 }
 

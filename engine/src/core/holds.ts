@@ -66,6 +66,7 @@ export function holdInfo(held: Held): HoldInfo {
     count: paths.length,
     paths: paths.slice(0, pathsShownMax),
     author: held.author ?? null,
+    declinable: isDeclinable(held),
   };
 }
 
@@ -88,11 +89,15 @@ export function pickHold(holds: readonly Held[], { id, kind }: HoldChoice): Hold
   if (fitting.length > 1)
     return {
       kind: 'refused',
-      reason: `${fitting.length} things are held; confirm one of them by its id`,
+      reason: `${fitting.length} things are held; name one of them by its id`,
       holds: fitting,
     };
   return { kind: 'one', held };
 }
+
+/** Whether it asks about files that would go: the other answer is that they stay. */
+export const isDeclinable = ({ source, code }: Pick<Held, 'source' | 'code'>): boolean =>
+  source === 'deletions-outgoing' || source === 'deletions-incoming' || code === 'root-emptied';
 
 const kindOf = (held: Held): HoldKind => kinds[held.source].kind;
 

@@ -13,6 +13,7 @@ import {
   type HoldSource,
   holdInfo,
   holdOf,
+  isDeclinable,
   pickHold,
 } from '../core/holds.ts';
 import type { Halt } from '../core/peer-state.ts';
@@ -41,6 +42,8 @@ export interface Holds {
   pick(choice: HoldChoice): ConfirmAnswer;
   /** Lets one hold go: exactly what it lists. */
   confirm(choice: HoldChoice): ConfirmAnswer;
+  /** The same without what would follow from it: `keep` sees to that, in the same transaction. */
+  decline(choice: HoldChoice, keep: (held: Held) => void): ConfirmAnswer;
   /** How many were let go in this run. */
   confirmations(): number;
 }
@@ -111,23 +114,39 @@ export function createHolds(parts: {
       ? { ok: true, message: 'confirmed', holds: [holdInfo(picked.held)] }
       : { ok: false, message: picked.reason, holds: picked.holds.map(holdInfo) };
 
-  function confirm(choice: HoldChoice): ConfirmAnswer {
+  function decline(choice: HoldChoice, keep: (held: Held) => void): ConfirmAnswer {
     const picked = pickHold(shown(), choice);
     if (picked.kind === 'refused') return answerOf(picked);
-    const { source, subjects } = picked.held;
+    const { held: one } = picked;
+    if (!isDeclinable(one))
+      return { ok: false, message: `only a held deletion can be declined; here: ${one.next}`, holds: [holdInfo(one)] };
+    store.transaction(() => {
+      keep(one);
+      letGo(one);
+    });
+    return { ...answerOf(picked), message: 'declined: what would have gone is kept' };
+  }
+
+  function confirm(choice: HoldChoice): ConfirmAnswer {
+    const picked = pickHold(shown(), choice);
+    if (picked.kind === 'one') letGo(picked.held);
+    return answerOf(picked);
+  }
+
+  function letGo(one: Held): void {
+    const { source, subjects } = one;
     confirmations += 1;
     const known = confirmed.get(source) ?? new Set();
     for (const subject of subjects) known.add(subject);
     confirmed.set(source, known);
     held.set(
       source,
-      (held.get(source) ?? []).filter((one) => one !== picked.held),
+      (held.get(source) ?? []).filter((other) => other !== one),
     );
     store.transaction(() => {
       writeConfirmed();
       write(true);
     });
-    return answerOf(picked);
   }
 
   return {
@@ -157,6 +176,7 @@ export function createHolds(parts: {
     },
     pick: (choice) => answerOf(pickHold(shown(), choice)),
     confirm,
+    decline,
   };
 }
 

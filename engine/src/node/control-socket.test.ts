@@ -41,6 +41,7 @@ function fakeControl(calls: unknown[][]): PeerControl {
     resume: noted('resume', done),
     holds: noted('holds', []),
     confirm: noted('confirm', { ...done, holds: [] }),
+    decline: noted('decline', { ...done, holds: [] }),
     untrack: noted('untrack', done),
     invite: noted('invite', { invite: 'x' }),
     trustRelay: noted('trustRelay', done),
@@ -84,6 +85,7 @@ describe('the control socket', () => {
     expect(await control.invite()).toEqual({ invite: 'x' });
     for (const name of ['verify', 'pause', 'resume', 'holds', 'confirm', 'trustRelay'] as const) await control[name]();
     await control.confirm({ id: '0123abcd', kind: 'root' });
+    await control.decline({ id: '0123abcd' });
     expect(calls).toEqual([
       ['conflicts'],
       ['resolve', 'a b', 'both'],
@@ -97,6 +99,7 @@ describe('the control socket', () => {
       ['confirm', {}],
       ['trustRelay'],
       ['confirm', { id: '0123abcd', kind: 'root' }],
+      ['decline', { id: '0123abcd' }],
     ]);
     await control.close();
   });
@@ -116,6 +119,7 @@ describe('the control socket', () => {
     await expect(raw.sendRequest('resolve', 'a')).rejects.toThrow('malformed');
     await expect(raw.sendRequest('confirm', { kind: 'everything' })).rejects.toThrow('malformed');
     await expect(raw.sendRequest('confirm', { ids: ['a'] })).rejects.toThrow('malformed');
+    await expect(raw.sendRequest('decline', { ids: ['a'] })).rejects.toThrow('malformed');
     await expect(raw.sendRequest('explain', 'x'.repeat(20_000))).rejects.toThrow('malformed');
     await expect(raw.sendRequest('untrack', 7)).rejects.toThrow('malformed');
     await expect(raw.sendRequest('constructor')).rejects.toThrow('unknown request');

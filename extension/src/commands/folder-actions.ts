@@ -2,7 +2,14 @@
 import path from 'node:path';
 import type { HoldInfo } from '@driftless/engine';
 import * as vscode from 'vscode';
-import { actionRequest, confirmRequest, explainRequest, holdsRequest, type PlainAction } from '../channel.ts';
+import {
+  actionRequest,
+  confirmRequest,
+  declineRequest,
+  explainRequest,
+  holdsRequest,
+  type PlainAction,
+} from '../channel.ts';
 import type { CommandContext } from '../context.ts';
 import type { NamedFolder } from '../present/folder-view.ts';
 import { presentHold } from '../present/hold.ts';
@@ -32,7 +39,7 @@ export async function resume(context: CommandContext): Promise<void> {
 
 /** Shows what is held, one at a time: what is confirmed is exactly what was shown. */
 export async function confirmHeld(context: CommandContext): Promise<void> {
-  const title = 'Sync: Confirm Held Changes';
+  const title = 'Sync: Review Held Changes';
   const nothing = 'Nothing is held for you to confirm.';
   const held = ({ view }: NamedFolder): boolean => view.kind === 'running' && view.state.state === 'error';
   const folder = await pickFolder(context, { title, fits: held, nothing });
@@ -44,10 +51,15 @@ export async function confirmHeld(context: CommandContext): Promise<void> {
   }
   const hold = holds.length === 1 ? holds[0] : await pickHold(title, holds);
   if (hold === undefined) return;
-  const { question, detail } = presentHold(hold, folder.name);
-  const go = await vscode.window.showWarningMessage(question, { modal: true, detail }, 'Confirm');
-  if (go !== 'Confirm') return;
-  const { ok, message } = await context.folders.ask(confirmRequest, { dir: folder.dir, id: hold.id });
+  const { question, detail, confirm, decline } = presentHold(hold, folder.name);
+  const chosen = await vscode.window.showWarningMessage(
+    question,
+    { modal: true, detail },
+    ...(decline === null ? [confirm] : [confirm, decline]),
+  );
+  if (chosen === undefined) return;
+  const request = chosen === decline ? declineRequest : confirmRequest;
+  const { ok, message } = await context.folders.ask(request, { dir: folder.dir, id: hold.id });
   if (ok) vscode.window.setStatusBarMessage(message, 5_000);
   else void vscode.window.showWarningMessage(message);
 }

@@ -1,4 +1,4 @@
-/** What waits for a person, in words: the line in a list of several, and the question before one is let go. */
+/** What waits for a person, in words: the line in a list of several, and the question about one with its answers. */
 import type { HoldInfo, HoldKind } from '@driftless/engine';
 
 const pathsShownMax = 12;
@@ -15,6 +15,9 @@ export interface HoldText {
   readonly item: { readonly label: string; readonly description: string; readonly detail: string };
   readonly question: string;
   readonly detail: string;
+  /** Of the button that lets it go; null: there is no other answer than to leave it. */
+  readonly confirm: string;
+  readonly decline: string | null;
 }
 
 export function presentHold(hold: HoldInfo, folderName: string): HoldText {
@@ -26,7 +29,15 @@ export function presentHold(hold: HoldInfo, folderName: string): HoldText {
       : `${labels.deletions} ${hold.direction === 'incoming' ? 'from another machine' : 'made here'}`;
   return {
     item: { label, description: `${hold.count === 0 ? '' : `${hold.count} · `}${hold.id}`, detail: hold.reason },
-    question: `${label}: confirm what ${folderName} holds back?`,
+    question: `${label}: ${hold.declinable ? `delete them, or keep them in ${folderName}` : `confirm what ${folderName} holds back`}?`,
     detail: [hold.reason, '', ...shown, ...(more > 0 ? [`… and ${more} more`] : [])].join('\n').trimEnd(),
+    ...answersOf(hold),
   };
+}
+
+function answersOf({ declinable, direction }: HoldInfo): Pick<HoldText, 'confirm' | 'decline'> {
+  if (!declinable) return { confirm: 'Confirm', decline: null };
+  return direction === 'incoming'
+    ? { confirm: 'Delete Here Too', decline: 'Bring Back Everywhere' }
+    : { confirm: 'Delete Everywhere', decline: 'Bring Back Here' };
 }

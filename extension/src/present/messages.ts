@@ -83,7 +83,7 @@ function stateActions(
     state.code === 'disk-held' ||
     state.code === 'scope-held'
   ) {
-    return [{ command: commandIds.confirmHeld, label: 'Confirm Held Changes', ...reason }, ...conflicts, flow];
+    return [{ command: commandIds.confirmHeld, label: 'Review Held Changes', ...reason }, ...conflicts, flow];
   }
   return [{ command: commandIds.resume, label: 'Try Again', ...reason }, ...conflicts, flow];
 }

@@ -4,6 +4,7 @@ import { commandIds } from '../contributions.ts';
 import { peerState } from '../testing/status.ts';
 import { diffTitle, presentConflicts } from './conflict-list.ts';
 import type { FolderView } from './folder-view.ts';
+import { presentHold } from './hold.ts';
 import { inviteOf } from './invite-text.ts';
 import { presentActions } from './messages.ts';
 import { parseRelayAddress } from './relay-address.ts';
@@ -48,6 +49,41 @@ describe('conflict list', () => {
 
   it('titles the diff by the file', () => {
     expect(diffTitle('src/a.ts')).toBe('a.ts (theirs ↔ mine)');
+  });
+});
+
+describe('what is held', () => {
+  const hold = {
+    id: '0123abcd',
+    kind: 'deletions',
+    direction: 'incoming',
+    code: 'mass-deletion-incoming',
+    reason: 'laptop deleted 300 of 400 files; they are kept here',
+    count: 300,
+    paths: ['a', 'b'],
+    author: 'laptop',
+    declinable: true,
+  } as const;
+
+  it('has two answers where files would go, in words that say where', () => {
+    expect(presentHold(hold, 'notes')).toMatchObject({
+      question: 'Deletions from another machine: delete them, or keep them in notes?',
+      detail: `${hold.reason}\n\na\nb\n… and 298 more`,
+      confirm: 'Delete Here Too',
+      decline: 'Bring Back Everywhere',
+    });
+    expect(presentHold({ ...hold, direction: 'outgoing' }, 'notes')).toMatchObject({
+      confirm: 'Delete Everywhere',
+      decline: 'Bring Back Here',
+    });
+  });
+
+  it('has one answer where nothing would go', () => {
+    expect(presentHold({ ...hold, kind: 'scope', direction: 'outgoing', declinable: false }, 'notes')).toMatchObject({
+      question: 'Files that would be sent for the first time: confirm what notes holds back?',
+      confirm: 'Confirm',
+      decline: null,
+    });
   });
 });
 

@@ -1,0 +1,161 @@
+/** A held deletion has two answers. The other one, "keep them": on the machine that asks, and so on all (rule LOG6). */
+import { afterEach, beforeEach, expect, test } from 'vitest';
+import { keepWhatWouldGo } from '../../engine/src/guards/declined-deletion.ts';
+import { createHolds } from '../../engine/src/guards/holds.ts';
+import { nodeHashing } from '../../engine/src/node/node-hashing.ts';
+import { createSmallWorld, type Person, type SmallWorld } from './small-world.ts';
+
+let world: SmallWorld;
+beforeEach(() => {
+  world = createSmallWorld();
+});
+afterEach(async () => {
+  await world.close();
+});
+
+const directories = ['one', 'two', 'three'];
+
+/** Two machines with the same three directories of eighty files, a link, an empty directory, and a file of its own. */
+async function pair(allowMassDelete = false): Promise<readonly [Person, Person]> {
+  const a = world.person('a', { allowMassDelete });
+  const b = world.person('b');
+  for (const directory of directories) {
+    for (let index = 0; index < 80; index += 1) a.user.write(`${directory}/f${index}.txt`, `${directory} ${index}\n`);
+    a.user.symlink(`${directory}/link`, 'f0.txt');
+    a.user.makeDirectory(`${directory}/empty`);
+  }
+  a.user.setMode('one/f1.txt', 0o600);
+  a.user.setMode('one/f2.txt', 0o755);
+  a.user.write('stays.txt', 'stays\n');
+  a.start();
+  await world.quiet();
+  b.start();
+  await world.quiet();
+  return [a, b];
+}
+const removeThem = (person: Person): void => {
+  for (const directory of directories) person.user.remove(directory);
+};
+const asks = (person: Person, code: string): Promise<void> =>
+  world.until(`${person.name} asks`, () => person.state()?.code === code);
+async function everythingIs(tree: Readonly<Record<string, string>>, ...persons: readonly Person[]): Promise<void> {
+  await world.quiet();
+  for (const person of persons) {
+    expect(person.user.tree()).toEqual(tree);
+    expect(await person.peer.holds()).toEqual([]);
+    expect(await person.peer.conflicts()).toEqual([]);
+    expect(await person.peer.verify()).toMatchObject({ ok: true });
+  }
+}
+function declineStopped({ store }: Person): void {
+  const holds = createHolds({ store, hashing: nodeHashing, clock: world.clock });
+  expect(holds.decline({}, (held) => keepWhatWouldGo(held, store, () => false))).toMatchObject({ ok: true });
+}
+
+test('where it was made: what is gone comes back from the room, and was never gone elsewhere', async () => {
+  const [a, b] = await pair();
+  const before = a.user.tree();
+  removeThem(a);
+  await asks(a, 'mass-deletion-held');
+  const [hold] = await a.peer.holds();
+  expect(hold).toMatchObject({ declinable: true, count: 240 });
+  const height = a.store.head()?.height;
+  expect(await a.peer.decline({ id: hold?.id ?? '' })).toMatchObject({ ok: true, holds: [{ id: hold?.id }] });
+  await everythingIs(before, a, b);
+  expect(a.store.head()?.height).toBe(height);
+  expect(a.user.mode('one/f1.txt')).toBe(0o600);
+  expect(a.user.mode('one/f2.txt')).toBe(0o755);
+});
+
+test('where it arrived: what is gone in the room is sent again, and comes back to where it was deleted', async () => {
+  const [a, b] = await pair(true);
+  const before = a.user.tree();
+  removeThem(a);
+  await asks(b, 'mass-deletion-incoming');
+  expect(await b.peer.decline()).toMatchObject({ ok: true });
+  await everythingIs(before, a, b);
+  expect(a.user.mode('one/f1.txt')).toBe(0o600);
+  expect(a.user.mode('one/f2.txt')).toBe(0o755);
+});
+
+test('a folder that was emptied, our own directory too, is as it was', async () => {
+  for (const isWiped of [false, true]) {
+    const [a, b] = await pair();
+    const before = b.user.tree();
+    if (isWiped) {
+      await a.stop();
+      a.user.remove('.driftless');
+    }
+    removeThem(a);
+    a.user.remove('stays.txt');
+    if (isWiped) a.start();
+    await asks(a, 'root-emptied');
+    expect(await a.peer.decline()).toMatchObject({ ok: true });
+    await everythingIs(before, a, b);
+    await world.close();
+    world = createSmallWorld();
+  }
+});
+
+test('while no peer runs, for the next run', async () => {
+  const [a, b] = await pair();
+  const before = b.user.tree();
+  removeThem(a);
+  await asks(a, 'mass-deletion-held');
+  await a.stop();
+  declineStopped(a);
+  a.start();
+  await everythingIs(before, a, b);
+
+  removeThem(b);
+  await asks(b, 'mass-deletion-held');
+  await b.peer.confirm();
+  await asks(a, 'mass-deletion-incoming');
+  await a.stop();
+  declineStopped(a);
+  a.start();
+  await everythingIs(before, a, b);
+});
+
+test('what its user made or changed meanwhile is no part of the answer', async () => {
+  const [a, b] = await pair(true);
+  removeThem(a);
+  await asks(b, 'mass-deletion-incoming');
+  b.user.write('one/f3.txt', 'edited on b\n');
+  b.user.remove('two/f4.txt');
+  a.user.write('three/f5.txt', 'made anew on a\n');
+  await world.until('a’s file', () => b.user.read('three/f5.txt') === 'made anew on a\n');
+  await b.peer.decline();
+  const expected = { ...b.user.tree() };
+  await everythingIs(expected, a, b);
+  expect(a.user.read('one/f3.txt')).toBe('edited on b\n');
+  expect(a.user.read('two/f4.txt')).toBeUndefined();
+  expect(a.user.read('three/f5.txt')).toBe('made anew on a\n');
+});
+
+test('after the answer the next deletion is one of its own', async () => {
+  const [a, b] = await pair();
+  removeThem(a);
+  await asks(a, 'mass-deletion-held');
+  await a.peer.decline();
+  await world.quiet();
+  a.user.remove('one/f0.txt');
+  await world.quiet();
+  expect(b.user.read('one/f0.txt')).toBeUndefined();
+  removeThem(a);
+  await asks(a, 'mass-deletion-held');
+  expect(await a.peer.holds()).toMatchObject([{ count: 239 }]);
+});
+
+test('nothing else can be declined: it says what to do instead', async () => {
+  const [a, b] = await pair();
+  a.user.write('.gitignore', '.env\n');
+  b.user.write('.env', 'SECRET=1\n');
+  await world.quiet();
+  a.user.write('.driftlessignore', '!.env\n');
+  await asks(b, 'scope-held');
+  const answer = await b.peer.decline();
+  expect(answer.ok).toBe(false);
+  expect(answer.message).toMatch(/only a held deletion can be declined; here: .*driftless confirm/);
+  expect(await b.peer.holds()).toMatchObject([{ kind: 'scope', declinable: false }]);
+});

@@ -55,7 +55,8 @@ export async function confirmHeld(context: CommandContext): Promise<void> {
   const chosen = await vscode.window.showWarningMessage(
     question,
     { modal: true, detail },
-    ...(decline === null ? [confirm] : [confirm, decline]),
+    // The first one is what Enter presses: the one that deletes nothing.
+    ...(decline === null ? [confirm] : [decline, confirm]),
   );
   if (chosen === undefined) return;
   const request = chosen === decline ? declineRequest : confirmRequest;

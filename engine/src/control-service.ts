@@ -192,11 +192,19 @@ export function createControl(parts: ControlParts, live: LiveParts): PeerControl
    */
   async function verify(): Promise<VerifyResult> {
     const differences: ProblemInfo[] = [];
+    let differenceCount = 0;
     const { kind } = await folder.root();
     if (kind !== 'present') {
       const difference = { path: '', reason: 'the folder is missing or cannot be read' };
       const nothing = { files: 0, bytes: 0, leftOut: {}, leftOutPaths: [] };
-      return { ok: false, root: store.root(), head: store.head(), ...nothing, differences: [difference] };
+      return {
+        ok: false,
+        root: store.root(),
+        head: store.head(),
+        ...nothing,
+        differenceCount: 1,
+        differences: [difference],
+      };
     }
     const leftOut: Record<string, number> = {};
     const troubled: ProblemInfo[] = [];
@@ -204,6 +212,7 @@ export function createControl(parts: ControlParts, live: LiveParts): PeerControl
     const differ = (path: string, reason: string): void => {
       const known = parseRelPath(path);
       if (known !== undefined) live.readAgain(known);
+      differenceCount += 1;
       if (differences.length < listedMax) differences.push({ path, reason });
     };
     let files = 0;
@@ -255,13 +264,14 @@ export function createControl(parts: ControlParts, live: LiveParts): PeerControl
       }
     }
     const pending = store.counts().pending;
-    if (pending > 0 && differences.length === 0) differ('', `${pending} paths are still to be sent or applied`);
+    if (pending > 0 && differenceCount === 0) differ('', `${pending} paths are still to be sent or applied`);
     return {
-      ok: differences.length === 0,
+      ok: differenceCount === 0,
       root: store.root(),
       head: store.head(),
       files,
       bytes,
+      differenceCount,
       differences,
       leftOut,
       leftOutPaths: [...troubled, ...wished],
@@ -552,7 +562,7 @@ export function createControl(parts: ControlParts, live: LiveParts): PeerControl
     },
     resume: async () => {
       await live.command(async () => store.setSetting('paused', null));
-      return answer('sync goes on');
+      return answer(live.running ? 'sync goes on' : `sync goes on when it runs: driftless sync ${parts.dir}`);
     },
     holds: async () => live.holds.list(),
     confirm: (choice = {}) => confirm(choice),

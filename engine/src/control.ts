@@ -171,6 +171,8 @@ export interface VerifyResult {
   readonly head: { readonly height: number; readonly id: string } | null;
   readonly files: number;
   readonly bytes: number;
+  readonly differenceCount: number;
+  /** The first 1,000. */
   readonly differences: readonly ProblemInfo[];
   /** Paths of the room that take no part on this machine: how many for each reason, and the first of them by name. */
   readonly leftOut: Readonly<Record<string, number>>;

@@ -127,6 +127,21 @@ describe('what nothing told of', () => {
     equal();
   });
 
+  test('verify counts all that it does not list', async () => {
+    const pausing = a.peer.pause();
+    await world.clock.advance(100);
+    await pausing;
+    for (let index = 0; index < 1_100; index += 1) a.user.write(`dir/new ${index}.txt`, 'x');
+    const verifying = a.peer.verify();
+    await world.clock.advance(1_000);
+    const { ok, differenceCount, differences } = await verifying;
+    expect({ ok, differenceCount, listed: differences.length }).toEqual({
+      ok: false,
+      differenceCount: 1_100,
+      listed: 1_000,
+    });
+  });
+
   test('verify finds what lies where the room deleted something', async () => {
     const files = ['dir/again.txt', 'old/deep/file.txt'] as const;
     for (const path of files) a.user.write(path, 'first\n');

@@ -130,12 +130,13 @@ function verifyLines(result: VerifyResult): readonly string[] {
     leftOut === 0
       ? ''
       : `, but for ${leftOut} path${leftOut === 1 ? '' : 's'} that ${leftOut === 1 ? 'is' : 'are'} left out here`;
-  const verdict = result.ok ? `the folder is exactly the room${rest}` : `${result.differences.length} differences`;
+  const verdict = result.ok ? `the folder is exactly the room${rest}` : `${result.differenceCount} differences`;
   return [
     `${verdict}: ${result.files} files, ${result.bytes} bytes, head ${result.head?.height ?? 'none'}, root ${result.root}`,
     ...listed(
       'differs',
       result.differences.map((difference) => `${difference.path}: ${difference.reason}`),
+      result.differenceCount,
     ),
     ...listed(
       'left out',

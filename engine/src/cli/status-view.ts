@@ -88,7 +88,8 @@ export function holdLines(hold: HoldInfo, dir: string, { isOpen }: { readonly is
   ].map(printable);
 }
 
-export function listed(word: string, lines: readonly string[]): readonly string[] {
+/** `count`: of all, when `lines` are the first of them. */
+export function listed(word: string, lines: readonly string[], count: number = lines.length): readonly string[] {
   const shown = lines.slice(0, shownMax).map((line) => `  ${word.padEnd(9)} ${line}`);
-  return lines.length > shownMax ? [...shown, `  … and ${lines.length - shownMax} more`] : shown;
+  return count > shown.length ? [...shown, `  … and ${count - shown.length} more`] : shown;
 }

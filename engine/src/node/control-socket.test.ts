@@ -29,6 +29,7 @@ function fakeControl(calls: unknown[][]): PeerControl {
       head: null,
       files: 1,
       bytes: 2,
+      differenceCount: 0,
       differences: [],
       leftOut: {},
       leftOutPaths: [],

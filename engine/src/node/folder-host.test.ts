@@ -105,6 +105,16 @@ describe('join', () => {
     expect((await host.links()).map((each) => each.dir)).toEqual([path('a'), path('new', 'deep')]);
   });
 
+  it('says that a file is in the way', async () => {
+    const host = await hostAt();
+    const { invite } = await share(host);
+    await writeFile(path('file'), 'x');
+    for (const dir of [path('file'), path('file', 'below')])
+      await expect(host.join({ invite, dir, ...device, name: 'lap' })).rejects.toThrow(
+        /a file is in the way\. Move it/,
+      );
+  });
+
   it('again with the same room goes on; with another one it is refused', async () => {
     const host = await hostAt();
     const { invite } = await share(host);
@@ -333,6 +343,13 @@ describe('open', () => {
     await stored.close();
     const again = await host.open(path('a'), { onEvent: () => undefined, log });
     await again.close();
+  });
+
+  it('of a folder below a linked one names that one', async () => {
+    const host = await hostAt();
+    await share(host);
+    await mkdir(path('a', 'src'));
+    await expect(host.control(path('a', 'src'))).rejects.toThrow(`lies inside ${path('a')}, which is linked`);
   });
 
   it('needs a link and its keys', async () => {

@@ -105,6 +105,9 @@ export function createFolderHost(options: FolderHostOptions): FolderHost {
     const link = links.find((candidate) => candidate.dir === path);
     if (link !== undefined) return link;
     const marker = await readMarker(path);
+    const around = links.find((candidate) => isWithin(path, candidate.dir));
+    if (around !== undefined)
+      throw new HostError('not-linked', `${dir} lies inside ${around.dir}, which is linked as a whole. Name that one.`);
     const origin = marker === undefined ? undefined : links.find((candidate) => candidate.marker === marker.link);
     throw new HostError(
       'not-linked',
@@ -544,8 +547,7 @@ async function realDirectory(dir: string): Promise<string> {
   try {
     return await realpath(path);
   } catch (error) {
-    if (codeOf(error) !== 'ENOENT' || dirname(path) === path)
-      throw new HostError('bad-dir', `${dir} cannot be used: ${messageOf(error)}.`, error);
+    if (codeOf(error) !== 'ENOENT' || dirname(path) === path) throw badDirectory(dir, error);
     return join(await realDirectory(dirname(path)), basename(path));
   }
 }
@@ -554,11 +556,19 @@ async function existingDirectory(dir: string): Promise<string> {
   const path = await realDirectory(dir);
   const found = await stat(path).catch((error: unknown) => {
     if (codeOf(error) === 'ENOENT') return undefined;
-    throw new HostError('bad-dir', `${dir} cannot be used: ${messageOf(error)}.`, error);
+    throw badDirectory(dir, error);
   });
   if (found === undefined) throw new HostError('bad-dir', `${dir} does not exist. Make it first: mkdir '${dir}'`);
   if (!found.isDirectory()) throw new HostError('bad-dir', `${dir} is not a directory. Name the folder that holds it.`);
   return path;
+}
+
+function badDirectory(dir: string, error: unknown): HostError {
+  const isInTheWay = codeOf(error) === 'EEXIST' || codeOf(error) === 'ENOTDIR';
+  const reason = isInTheWay
+    ? 'a file is in the way. Move it away, or name another folder'
+    : messageOf(error).replace(/\.$/, '');
+  return new HostError('bad-dir', `${dir} cannot be used: ${reason}.`, error);
 }
 
 /** Resolves with what takes away again the directories that it made, as long as they are empty. */
@@ -570,7 +580,7 @@ async function makeDirectory(path: string): Promise<() => Promise<void>> {
       for (let made = path; isWithin(made, first); made = dirname(made)) await rmdir(made).catch(() => undefined);
     };
   } catch (error) {
-    throw new HostError('bad-dir', `${path} cannot be made: ${messageOf(error)}.`, error);
+    throw badDirectory(path, error);
   }
 }
 

@@ -87,7 +87,7 @@ test.each<[string, () => Promise<string>, string]>([
       await cleanups.pop()?.();
       return url;
     },
-    'ECONNREFUSED',
+    'nothing listens there (connect ECONNREFUSED',
   ],
   ['an address that is none', async () => 'nonsense', 'Invalid URL'],
   ['a captive portal', () => listen(createServer((_, response) => response.end('<html>'))), '200'],

@@ -109,8 +109,20 @@ function messageOf(error: unknown): string {
   if (!(error instanceof Error)) return String(error);
   // Happy-eyeballs failures come as an AggregateError whose own message is empty.
   if (error instanceof AggregateError && error.message === '') return error.errors.map(messageOf).join(', ');
-  return error.message;
+  const { code } = error as NodeJS.ErrnoException;
+  const words = code === undefined ? undefined : noConnectionWords.get(code);
+  return words === undefined ? error.message : `${words} (${error.message})`;
 }
+
+const noConnectionWords: ReadonlyMap<string, string> = new Map([
+  ['ECONNREFUSED', 'nothing listens there'],
+  ['ECONNRESET', 'it cut the connection'],
+  ['ENOTFOUND', 'there is no machine of that name'],
+  ['EAI_AGAIN', 'its name cannot be looked up now'],
+  ['ETIMEDOUT', 'it does not answer'],
+  ['EHOSTUNREACH', 'there is no way to it'],
+  ['ENETUNREACH', 'there is no network to it'],
+]);
 
 /** A relay says why in two headers; a proxy before it says no more than that it is too much. */
 function refusalOf({ statusCode, headers }: IncomingMessage): ConnectionRefusal | undefined {

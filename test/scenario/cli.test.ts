@@ -74,6 +74,7 @@ describe('two folders in sync', () => {
       running: false,
     });
     expect((await world.run(['verify', world.path('a')])).code).toBe(0);
+    expect((await world.run(['resume', world.path('a')])).stdout).toContain('when it runs: driftless sync ');
 
     await writeFile(world.path('b', 'later.txt'), 'three\n');
     await b.event(about('sent', 'later.txt'));

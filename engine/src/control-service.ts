@@ -477,6 +477,10 @@ export function createControl(parts: ControlParts, live: LiveParts): PeerControl
         `failed ${row.problem.attempts} times: ${row.problem.reason}; tried again at ${new Date(row.problem.retryAtMs).toISOString()}`,
       );
     if (row.outOfScope !== null) return lines;
+    if (row.declined)
+      lines.push(
+        `its deletion was declined here: it ${row.local === null ? 'comes back from the room' : 'is sent again'}`,
+      );
     if (!isAsLooked(row.local, stat))
       return [...lines, `the disk has changed since it was looked at last${live.running ? '' : '; no peer runs'}`];
     if (lines.length > 0) return lines;

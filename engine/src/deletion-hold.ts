@@ -226,7 +226,8 @@ export function createDeletionHold(
 
   function isStillGone(path: RelPath): boolean {
     const row = store.row(path);
-    return row !== undefined && row.outOfScope === null && row.local === null && row.base?.kind === 'file';
+    if (row === undefined || row.outOfScope !== null || row.declined) return false;
+    return row.local === null && row.base?.kind === 'file';
   }
 
   function release(
@@ -339,7 +340,8 @@ export function createDeletionHold(
   /** As it was agreed on, and the room has it no more. */
   function isToGo(path: RelPath): boolean {
     const row = store.row(path);
-    if (row === undefined || row.outOfScope !== null || row.hold !== null || row.local?.kind !== 'file') return false;
+    if (row === undefined || row.outOfScope !== null || row.hold !== null || row.declined) return false;
+    if (row.local?.kind !== 'file') return false;
     return liveEntry(row.remote) === null && row.base?.kind === 'file' && row.base.content.digest === row.local.digest;
   }
 

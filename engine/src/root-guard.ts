@@ -195,5 +195,6 @@ export function createRootGuard(
   };
 }
 
-/** Agreed on, and gone from this disk. */
-const isLost = (row: Row): boolean => row.outOfScope === null && row.local === null && row.base?.kind === 'file';
+/** Agreed on, and gone from this disk; not what is on its way back. */
+const isLost = ({ outOfScope, local, base, declined }: Row): boolean =>
+  outOfScope === null && local === null && base?.kind === 'file' && !declined;

@@ -1,5 +1,7 @@
 /** A held deletion has two answers. The other one, "keep them": on the machine that asks, and so on all (rule LOG6). */
+import type { RelPath } from '@driftless/protocol';
 import { afterEach, beforeEach, expect, test } from 'vitest';
+import type { ConflictPolicy } from '../../engine/src/control.ts';
 import { keepWhatWouldGo } from '../../engine/src/guards/declined-deletion.ts';
 import { createHolds } from '../../engine/src/guards/holds.ts';
 import { nodeHashing } from '../../engine/src/node/node-hashing.ts';
@@ -13,12 +15,13 @@ afterEach(async () => {
   await world.close();
 });
 
+const rel = (path: string): RelPath => path as RelPath;
 const directories = ['one', 'two', 'three'];
 
 /** Two machines with the same three directories of eighty files, a link, an empty directory, and a file of its own. */
-async function pair(allowMassDelete = false): Promise<readonly [Person, Person]> {
-  const a = world.person('a', { allowMassDelete });
-  const b = world.person('b');
+async function pair(allowMassDelete = false, policy: ConflictPolicy = 'keep-both'): Promise<readonly [Person, Person]> {
+  const a = world.person('a', { allowMassDelete, policy });
+  const b = world.person('b', { policy });
   for (const directory of directories) {
     for (let index = 0; index < 80; index += 1) a.user.write(`${directory}/f${index}.txt`, `${directory} ${index}\n`);
     a.user.symlink(`${directory}/link`, 'f0.txt');
@@ -46,6 +49,11 @@ async function everythingIs(tree: Readonly<Record<string, string>>, ...persons: 
     expect(await person.peer.conflicts()).toEqual([]);
     expect(await person.peer.verify()).toMatchObject({ ok: true });
   }
+}
+async function declineWhilePaused({ peer }: Person): Promise<void> {
+  const done = Promise.all([peer.pause(), peer.decline()]);
+  await world.clock.advance(100);
+  expect((await done)[1]).toMatchObject({ ok: true });
 }
 function declineStopped({ store }: Person): void {
   const holds = createHolds({ store, hashing: nodeHashing, clock: world.clock });
@@ -132,6 +140,42 @@ test('what its user made or changed meanwhile is no part of the answer', async (
   expect(a.user.read('two/f4.txt')).toBeUndefined();
   expect(a.user.read('three/f5.txt')).toBe('made anew on a\n');
 });
+
+/** Nobody else wrote at these paths: no conflict, and nothing but the new version, however old its stamp. */
+test.each(['keep-both', 'newest'] as const)(
+  'what is written at such a path before it is back is an edit of it (%s)',
+  async (policy) => {
+    const [a, b] = await pair(true, policy);
+    const before = a.user.tree();
+    removeThem(a);
+    await asks(b, 'mass-deletion-incoming');
+    await declineWhilePaused(b);
+    expect((await b.peer.explain('one/f0.txt')).lines).toContain('its deletion was declined here: it is sent again');
+    a.user.write('one/f1.txt', 'new on a, with an old stamp\n');
+    a.user.setModificationTime('one/f1.txt', 1_000);
+    await world.until('sent', () => a.store.manifest.slot(rel('one/f1.txt'))?.kind === 'file');
+    void b.peer.resume();
+    await everythingIs({ ...before, 'one/f1.txt': 'new on a, with an old stamp\n' }, a, b);
+
+    removeThem(b);
+    await asks(b, 'mass-deletion-held');
+    await declineWhilePaused(b);
+    b.user.write('two/f2.txt', 'new on b, with an old stamp\n');
+    b.user.setModificationTime('two/f2.txt', 1_000);
+    a.user.write('two/f3.txt', 'edited on a\n');
+    a.user.remove('two/f4.txt');
+    await world.until('sent', () => a.store.manifest.slot(rel('two/f4.txt'))?.kind !== 'file');
+    void b.peer.resume();
+    const expected: Record<string, string> = {
+      ...before,
+      'one/f1.txt': 'new on a, with an old stamp\n',
+      'two/f2.txt': 'new on b, with an old stamp\n',
+      'two/f3.txt': 'edited on a\n',
+    };
+    delete expected['two/f4.txt'];
+    await everythingIs(expected, a, b);
+  },
+);
 
 test('after the answer the next deletion is one of its own', async () => {
   const [a, b] = await pair();

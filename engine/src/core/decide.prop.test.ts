@@ -35,6 +35,7 @@ function rowOf(base: Entry | null, local: Entry | null, remote: Entry | null): R
     outOfScope: null,
     hold: null,
     problem: null,
+    declined: false,
   };
 }
 

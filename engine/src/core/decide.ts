@@ -45,6 +45,8 @@ export function decide(row: Row, { traits, mergeable, superseded = () => false }
   // At least one side changed. Equal changes on both sides only move the base: never a conflict (C3, C6, C22).
   if (sameLocal(local, remote, traits)) return { kind: 'agree' };
   // The sides differ. If only one changed, it wins whole.
+  if (row.declined && local === null && !remoteChanged) return { kind: 'apply', to: remote };
+  if (row.declined && remote === null && !localChanged) return { kind: 'publish', revives: true };
   if (!localChanged) return behind ? catchUp(row, traits) : applyRemote(local, remote);
   if (!remoteChanged) return { kind: 'publish', revives: false };
 

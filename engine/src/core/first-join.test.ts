@@ -34,6 +34,7 @@ function rowOf(path: string, local: string | 'directory' | null, remote: Slot | 
     outOfScope: null,
     hold: null,
     problem: null,
+    declined: false,
   };
 }
 

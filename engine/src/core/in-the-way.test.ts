@@ -15,6 +15,7 @@ const rowOf = (row: Partial<Row>): Row => ({
   outOfScope: null,
   hold: null,
   problem: null,
+  declined: false,
   ...row,
 });
 

@@ -32,6 +32,7 @@ function rowOf(path: string, { base, local, remote, outOfScope = null, hold = nu
     outOfScope,
     hold,
     problem: null,
+    declined: false,
   };
 }
 

@@ -98,7 +98,7 @@ function beginRound(input: ReconcileInput, waiting: ReadonlySet<RelPath>): Round
   const rows = input.rows.filter(
     (row) => row.outOfScope === null && row.hold === null && !isAtOrBelow(row.path, waiting),
   );
-  const renames = withoutEntangled(detectRenames({ rows, view, settled }));
+  const renames = withoutEntangled(detectRenames({ rows: rows.filter(({ declined }) => !declined), view, settled }));
   const round: Round = {
     input,
     operations: new Map(),
@@ -545,5 +545,6 @@ function absentRow(path: RelPath): Row {
     outOfScope: null,
     hold: null,
     problem: null,
+    declined: false,
   };
 }

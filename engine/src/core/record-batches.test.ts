@@ -44,6 +44,7 @@ const conflict = (path: string, size = 1): PublishStep => {
     outOfScope: null,
     hold: null,
     problem: null,
+    declined: false,
   };
   return { kind: 'conflict', path: rel(path), reason: 'binary', row };
 };

@@ -73,7 +73,7 @@ const localSide: Side = {
   movedAlike(row, target) {
     // A path that only others hold must not be moved by this peer (rule IG1).
     if (row.outOfScope !== null) return liveEntry(row.remote) === null ? 'free' : 'no';
-    if (row.hold !== null || row.local !== null) return 'no';
+    if (row.hold !== null || row.declined || row.local !== null) return 'no';
     // Made in the room meanwhile, or deleted there: it follows, or there is nothing to move.
     if (row.base === null || liveEntry(row.remote) === null) return 'free';
     const isSame =
@@ -95,7 +95,7 @@ const remoteSide: Side = {
   isAppearedDirectory: (row) => liveEntry(row.remote)?.kind === 'directory' && row.base === null && row.local === null,
   movedAlike(row, target) {
     // What is not ours to move stays where it is, and with it the directory (rules IG1, IG3).
-    if (row.outOfScope !== null || row.hold !== null) return 'no';
+    if (row.outOfScope !== null || row.hold !== null || row.declined) return 'no';
     if (target !== undefined && !(isRenameable(target) && target.local === null)) return 'no';
     // Made here meanwhile: it goes along, as its new name is free.
     if (row.base === null) return 'free';

@@ -61,6 +61,8 @@ export interface Row {
   readonly outOfScope: OutOfScopeReason | null;
   readonly hold: Hold | null;
   readonly problem: RowProblem | null;
+  /** Its deletion, here or in the room, was held and declined: it is undone. Ends when the path changes here, or is at rest. */
+  readonly declined: boolean;
 }
 
 /** Read-only view of rows for the pure core. Paths are in bytewise order of their UTF-8 form. */

@@ -296,6 +296,7 @@ function absentRow(path: RelPath): Row {
     outOfScope: null,
     hold: null,
     problem: null,
+    declined: false,
   };
 }
 

@@ -1,8 +1,9 @@
 /**
- * What "no" to a held deletion means: what would go is not agreed on any more. Then what is gone here is missing, and comes from the
- * room; and what is gone in the room is new here, and is sent.
+ * What "no" to a held deletion means: it is undone, as one deletion of these paths. What is gone here comes back from the room, and
+ * what is gone in the room is sent again; what either side does at such a path meanwhile is judged as always, for what was agreed on
+ * stays known.
  *
- * Leaves to others which hold was declined, and that it is let go (holds.ts).
+ * Leaves to others which hold was declined (holds.ts), and how a row is decided that is marked so (core/decide.ts).
  */
 import type { RelPath } from '@driftless/protocol';
 import { liveEntry } from '../core/entry-encoding.ts';
@@ -14,19 +15,27 @@ const rowsPerPage = 1_000;
 
 export function keepWhatWouldGo(
   held: Held,
-  store: Pick<StateStore, 'goneRows' | 'rowsFrom' | 'row' | 'setBase' | 'unpark'>,
+  store: Pick<StateStore, 'goneRows' | 'rowsFrom' | 'setLocal' | 'decline' | 'unpark'>,
   isOnHeldDisk: (path: RelPath) => boolean,
 ): void {
   // What was held back beside the listed files, links and directories, is not listed, and is kept as well.
   store.unpark();
   const listed = new Set<string>(held.subjects);
-  for (const row of rowsOf(held, store)) {
-    const isMeant = listed.has(row.path) || row.base?.kind !== 'file';
-    if (row.base !== null && isMeant && !isOnHeldDisk(row.path) && wouldGo(held, row)) store.setBase(row.path, null);
-  }
+  const rows = rowsOf(held, store).filter(
+    ({ path, base, outOfScope, hold }) =>
+      base !== null &&
+      (listed.has(path) || base.kind !== 'file') &&
+      outOfScope === null &&
+      hold === null &&
+      !isOnHeldDisk(path),
+  );
+  // A folder that was found bare was not scanned since: nothing of it is here.
+  const isBare = held.source === 'root' && rows.some(({ path, local }) => listed.has(path) && local !== null);
+  if (isBare) for (const { path } of rows) store.setLocal(path, null);
+  store.decline(rows.filter((row) => isBare || wouldGo(held, row)).map(({ path }) => path));
 }
 
-/** Of an emptied folder every row: it may have been seen before a scan. Read whole: it changes while it is walked. */
+/** Of an emptied folder every row. Read whole: it changes while it is walked. */
 function rowsOf({ source }: Held, store: Pick<StateStore, 'goneRows' | 'rowsFrom'>): readonly Row[] {
   const rows: Row[] = [];
   for (;;) {
@@ -40,8 +49,6 @@ function rowsOf({ source }: Held, store: Pick<StateStore, 'goneRows' | 'rowsFrom
   }
 }
 
-function wouldGo({ source }: Held, { local, remote, outOfScope, hold }: Row): boolean {
-  if (outOfScope !== null || hold !== null) return false;
-  if (source === 'root') return true;
-  return source === 'deletions-outgoing' ? local === null : local !== null && liveEntry(remote) === null;
+function wouldGo({ source }: Held, { local, remote }: Row): boolean {
+  return source === 'deletions-incoming' ? local !== null && liveEntry(remote) === null : local === null;
 }

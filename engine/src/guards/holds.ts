@@ -42,10 +42,10 @@ export interface Holds {
   pick(choice: HoldChoice): ConfirmAnswer;
   /** Lets one hold go: exactly what it lists. */
   confirm(choice: HoldChoice): ConfirmAnswer;
-  /** The same without what would follow from it: `keep` sees to that, in the same transaction. */
+  /** Ends one without what it would do: `keep` sees to that, in the same transaction. */
   decline(choice: HoldChoice, keep: (held: Held) => void): ConfirmAnswer;
-  /** How many were let go in this run. */
-  confirmations(): number;
+  /** How many were answered in this run. */
+  answers(): number;
 }
 
 /** Setting: the holds, as last shown. */
@@ -70,7 +70,7 @@ export function createHolds(parts: {
     parse<Partial<Record<HoldSource, readonly string[]>>>(store.setting(confirmedSetting), {}),
   ))
     confirmed.set(source as HoldSource, new Set(subjects));
-  let confirmations = 0;
+  let answers = 0;
   let writtenMs = Number.NEGATIVE_INFINITY;
   let written = idsOf(all());
 
@@ -122,7 +122,9 @@ export function createHolds(parts: {
       return { ok: false, message: `only a held deletion can be declined; here: ${one.next}`, holds: [holdInfo(one)] };
     store.transaction(() => {
       keep(one);
-      letGo(one);
+      // That guard remembers what it saw until it is let go: nothing of it is lost any more.
+      if (one.source === 'root') letGo(one);
+      else drop(one);
     });
     return { ...answerOf(picked), message: 'declined: what would have gone is kept' };
   }
@@ -135,23 +137,28 @@ export function createHolds(parts: {
 
   function letGo(one: Held): void {
     const { source, subjects } = one;
-    confirmations += 1;
     const known = confirmed.get(source) ?? new Set();
     for (const subject of subjects) known.add(subject);
     confirmed.set(source, known);
+    store.transaction(() => {
+      writeConfirmed();
+      drop(one);
+    });
+  }
+
+  function drop(one: Held): void {
+    const { source } = one;
+    answers += 1;
     held.set(
       source,
       (held.get(source) ?? []).filter((other) => other !== one),
     );
-    store.transaction(() => {
-      writeConfirmed();
-      write(true);
-    });
+    write(true);
   }
 
   return {
     set,
-    confirmations: () => confirmations,
+    answers: () => answers,
     keepUp: () => write(false),
     of: (source) => held.get(source) ?? [],
     isConfirmed: (source, subject) => confirmed.get(source)?.has(subject) === true,

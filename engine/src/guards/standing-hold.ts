@@ -25,15 +25,15 @@ export interface StandingHold {
 
 export function createStandingHold(
   store: Pick<StateStore, 'park' | 'unpark' | 'parked' | 'isParkedContent'>,
-  holds: Pick<Holds, 'confirmations'>,
+  holds: Pick<Holds, 'answers'>,
 ): StandingHold {
   const sides = new Set<Side>();
   let parked = 0;
-  let confirmations = 0;
+  let answers = 0;
   // An earlier run's: judged anew by this one.
   store.unpark();
 
-  const isTouched = (): boolean => store.parked() !== parked || holds.confirmations() !== confirmations;
+  const isTouched = (): boolean => store.parked() !== parked || holds.answers() !== answers;
   function isRelated({ path, base, local, remote }: Row): boolean {
     const entry = liveEntry(remote);
     if (base !== null && (local === null || entry === null)) return true;
@@ -51,7 +51,7 @@ export function createStandingHold(
       store.park(paths);
       sides.add(side);
       parked = store.parked();
-      confirmations = holds.confirmations();
+      answers = holds.answers();
     },
     stands: (side) => sides.has(side),
     wakes(rows) {

@@ -106,6 +106,7 @@ const emptyRow = {
   outOfScope: null,
   hold: null,
   problem: null,
+  declined: false,
 };
 const hold = { variant: 'ab'.repeat(8) as VariantId, choice: null };
 const problem = { reason: 'full', attempts: 2, retryAtMs: 1_000 };

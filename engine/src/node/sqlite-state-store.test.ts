@@ -593,3 +593,38 @@ test('what is parked waits outside of every look, until it changes or all is ask
   expect([looks(store), store.parked(), store.isParkedContent(digestOf('a'))]).toEqual([['a', 'b', 'c'], 0, false]);
   store.close();
 });
+
+test('a declined deletion is remembered until the path changes here, or is at rest', () => {
+  let store = open();
+  const isDeclined = (path: string): boolean => store.row(rel(path))?.declined === true;
+  const paths = ['back', 'anew', 'forgotten', 'rest'];
+  for (const path of paths) {
+    store.setBase(rel(path), file(path));
+    store.setLocal(rel(path), localFile(path));
+  }
+  store.decline([rel('rest'), rel('never-there')]);
+  expect([isDeclined('never-there'), isDeclined('rest')]).toEqual([false, true]);
+  for (const path of paths) store.setLocal(rel(path), null);
+  // Gone since: that is another deletion.
+  expect(isDeclined('rest')).toBe(false);
+  store.decline(paths.map(rel));
+  expect(store.lostFiles({ side: 'local', limit: 10 })).toEqual([]);
+  store.close();
+  store = open();
+  expect(paths.map(isDeclined)).toEqual([true, true, true, true]);
+  store.setLocal(rel('rest'), null);
+  store.setProblem(rel('rest'), { reason: 'full', attempts: 1, retryAtMs: 1 });
+  expect(isDeclined('rest')).toBe(true);
+  store.setLocal(rel('back'), localFile('back'));
+  store.setLocal(rel('anew'), localFile('other'));
+  store.setBase(rel('forgotten'), null);
+  expect(['back', 'anew', 'forgotten'].map(isDeclined)).toEqual([false, false, false]);
+  expect(() =>
+    store.transaction(() => {
+      store.setLocal(rel('rest'), localFile('rest'));
+      throw new Error('undone');
+    }),
+  ).toThrow('undone');
+  expect(isDeclined('rest')).toBe(true);
+  store.close();
+});

@@ -142,6 +142,11 @@ const parked = `
 CREATE INDEX tree_parked ON tree (substr(base, 2, 8)) WHERE pending = 2;
 `;
 
+/** A held deletion that was declined: it is undone. */
+const declined = `
+ALTER TABLE tree ADD COLUMN declined INTEGER NOT NULL DEFAULT 0;
+`;
+
 export const stateMigrations: readonly Migration[] = [
   (db) => db.exec(tables),
   (db) => db.exec(privateFiles),
@@ -149,4 +154,5 @@ export const stateMigrations: readonly Migration[] = [
   (db) => db.exec(superseded),
   (db) => db.exec(askedForByTurns),
   (db) => db.exec(parked),
+  (db) => db.exec(declined),
 ];

@@ -68,6 +68,7 @@ interface StoredRow {
   readonly hold: string | null;
   readonly problem: string | null;
   readonly retry_at: number | null;
+  readonly declined: number;
   readonly pending: number;
 }
 interface SummedRow extends Omit<StoredRow, 'remote'> {
@@ -91,9 +92,10 @@ const emptyContent: RowContent = {
   hold: null,
   problem: null,
   retry_at: null,
+  declined: 0,
 };
 
-const columns = 'path, base, remote, remote_mtime, local, scope, hold, problem, retry_at, pending, sum';
+const columns = 'path, base, remote, remote_mtime, local, scope, hold, problem, retry_at, declined, pending, sum';
 
 interface PageOfDue {
   readonly after?: RelPath | '';
@@ -134,7 +136,7 @@ export function createStateTree(db: SqlDb, transactions: Transactions, options: 
   const lostSql = (where: string) =>
     db.prepare<{ readonly path: string; readonly digest: string }>(
       `SELECT path, lower(hex(substr(base, 2, 32))) AS digest FROM tree INDEXED BY tree_gone
-       WHERE pending = 1 AND base IS NOT NULL AND ${isGone} AND ${isFile('base')} AND ${where} LIMIT ?`,
+       WHERE pending = 1 AND base IS NOT NULL AND ${isGone} AND declined = 0 AND ${isFile('base')} AND ${where} LIMIT ?`,
     );
   const selectLost = {
     local: lostSql('local IS NULL'),
@@ -178,14 +180,16 @@ export function createStateTree(db: SqlDb, transactions: Transactions, options: 
      WHERE path > ? AND path <= ? AND remote IS NOT NULL ORDER BY path LIMIT ?`,
   );
 
-  const insertRow = db.prepare(`INSERT INTO tree (${columns}, slot_sum) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`);
+  const insertRow = db.prepare(
+    `INSERT INTO tree (${columns}, slot_sum) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`,
+  );
   // One statement per group of columns: an index is touched only when a column that it reads is set.
   const updateTrees = db.prepare(
     'UPDATE tree SET base = ?, remote = ?, remote_mtime = ?, slot_sum = ?, pending = ?, sum = ? WHERE path = ?',
   );
   const updateLocal = db.prepare('UPDATE tree SET local = ?, pending = ?, sum = ? WHERE path = ?');
   const updateMarks = db.prepare(
-    'UPDATE tree SET scope = ?, hold = ?, problem = ?, retry_at = ?, pending = ?, sum = ? WHERE path = ?',
+    'UPDATE tree SET scope = ?, hold = ?, problem = ?, retry_at = ?, declined = ?, pending = ?, sum = ? WHERE path = ?',
   );
   const parkRow = db.prepare('UPDATE tree SET pending = 2 WHERE path = ?');
   const unparkRows = db.prepare('UPDATE tree INDEXED BY tree_parked SET pending = 1 WHERE pending = 2');
@@ -257,7 +261,7 @@ export function createStateTree(db: SqlDb, transactions: Transactions, options: 
 
   /** The only function that writes rows; what is kept follows it. */
   function change(path: RelPath, before: StoredRow | undefined, changes: Partial<RowContent>): void {
-    const after: RowContent = { ...(before ?? emptyContent), ...changes };
+    const after: RowContent = withDeclined(before ?? emptyContent, { ...(before ?? emptyContent), ...changes });
     if (before !== undefined && isUnchanged(before, after)) return;
     if (before?.pending === 2) parked -= 1;
     count(before ?? emptyContent, -1);
@@ -283,6 +287,7 @@ export function createStateTree(db: SqlDb, transactions: Transactions, options: 
         hold,
         problem,
         after.retry_at,
+        after.declined,
         pending,
         sum,
         slotSum(path, after.remote),
@@ -296,9 +301,10 @@ export function createStateTree(db: SqlDb, transactions: Transactions, options: 
       scope !== before.scope ||
       hold !== before.hold ||
       problem !== before.problem ||
-      after.retry_at !== before.retry_at
+      after.retry_at !== before.retry_at ||
+      after.declined !== before.declined
     )
-      updateMarks.run(scope, hold, problem, after.retry_at, pending, sum, path);
+      updateMarks.run(scope, hold, problem, after.retry_at, after.declined, pending, sum, path);
   }
 
   function write(path: RelPath, make: (before: RowContent) => Partial<RowContent>): void {
@@ -306,6 +312,13 @@ export function createStateTree(db: SqlDb, transactions: Transactions, options: 
       const before = stored(path);
       change(path, before, make(before ?? emptyContent));
     });
+  }
+
+  /** What was declined was one deletion: neither a later one, nor what its user does at that path. */
+  function withDeclined(before: RowContent, after: RowContent): RowContent {
+    if (before.declined === 0) return after;
+    const isSame = sameState(before.local, after.local, options) && sameBytes(before.base, after.base);
+    return isSame && isPending(after) ? after : { ...after, declined: 0 };
   }
 
   function isPending(row: RowContent): boolean {
@@ -391,6 +404,12 @@ export function createStateTree(db: SqlDb, transactions: Transactions, options: 
             retry_at: problem.retryAtMs,
           },
     );
+  }
+
+  function decline(paths: readonly RelPath[]): void {
+    transactions.run(() => {
+      for (const path of paths) write(path, (before) => (isPending(before) ? { declined: 1 } : {}));
+    });
   }
 
   function park(paths: readonly RelPath[]): void {
@@ -581,6 +600,7 @@ export function createStateTree(db: SqlDb, transactions: Transactions, options: 
     setOutOfScope,
     setHold,
     setProblem,
+    decline,
     moveLocalAndBase,
   };
 }
@@ -615,7 +635,8 @@ function isUnchanged(before: RowContent, after: RowContent): boolean {
     before.scope === after.scope &&
     before.hold === after.hold &&
     before.problem === after.problem &&
-    before.retry_at === after.retry_at
+    before.retry_at === after.retry_at &&
+    before.declined === after.declined
   );
 }
 
@@ -641,7 +662,7 @@ function slotSum(path: string, remote: Uint8Array | null): number {
 
 /** Over the columns as stored; whether a row is parked is no content of it. */
 function sumOf(row: StoredRow): number {
-  const texts = `${row.path}\n${row.remote_mtime}\n${row.scope}\n${row.pending === 0 ? 0 : 1}\n${row.retry_at}\n${row.hold}\n${row.problem}`;
+  const texts = `${row.path}\n${row.remote_mtime}\n${row.scope}\n${row.pending === 0 ? 0 : 1}\n${row.retry_at}\n${row.hold}\n${row.problem}${row.declined === 0 ? '' : '\ndeclined'}`;
   let sum = checksum(texts);
   // A number that no length can be keeps NULL apart from zero bytes.
   for (const bytes of [row.base, row.remote, row.local])
@@ -666,5 +687,6 @@ function rowOf(row: StoredRow): Row {
     outOfScope: scopeReasons[row.scope] ?? null,
     hold: row.hold === null ? null : (parseJson(row.hold) as Hold),
     problem: problem === null ? null : { ...problem, retryAtMs: row.retry_at ?? 0 },
+    declined: row.declined !== 0,
   };
 }

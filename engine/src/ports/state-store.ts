@@ -136,7 +136,7 @@ export interface StateStore extends RowView {
   appearedRows(digest: Digest): Row[];
   /**
    * Of all pending rows, however many: files that room and disk agreed on and that are gone here, or that are here as they were
-   * and gone in the room. At most `limit`.
+   * and gone in the room, but for those whose deletion was declined. At most `limit`.
    */
   lostFiles(options: {
     readonly side: 'local' | 'remote';
@@ -184,6 +184,8 @@ export interface StateStore extends RowView {
   setOutOfScope(path: RelPath, reason: OutOfScopeReason | null): void;
   setHold(path: RelPath, hold: Hold | null): void;
   setProblem(path: RelPath, problem: RowProblem | null): void;
+  /** Marks these rows, as far as they are not at rest: their deletion is undone (`Row.declined`). */
+  decline(paths: readonly RelPath[]): void;
   /** Moves local and base of a path and all below to a new name, after a rename on disk of both. */
   moveLocalAndBase(fromPath: RelPath, toPath: RelPath): void;
 

@@ -148,6 +148,7 @@ export class ModelPeer {
       outOfScope: ignored ? 'ignored' : (this.outOfScope.get(path) ?? null),
       hold: held === undefined ? null : { variant: this.variantOf(path, held), choice: null },
       problem: null,
+      declined: false,
     };
   }
 

@@ -37,8 +37,8 @@ export function createRootGuard(
   const { folder, store } = parts;
   /** Files that came from the room while others may have been going. */
   const brought = new Set<RelPath>();
-  /** Every file went: from the scan that saw it until they are back, or somebody let them go. */
-  let emptied: HoldDraft | null = null;
+  /** Every file went: from the scan that saw it until all are back, or somebody let them go. An earlier run's too. */
+  let emptied: HoldDraft | null = holds.of('root').find(({ code }) => code === 'root-emptied') ?? null;
   /** Everything went, our marker too: seen before any scan. */
   let wiped: HoldDraft | null = null;
   /** What is listed among the holds by this guard. */
@@ -165,16 +165,28 @@ export function createRootGuard(
     const isNothingGone =
       store.parked() === 0 && store.goneRows({ limit: 1, nowMs: Number.MAX_SAFE_INTEGER }).length === 0;
     if (isNothingGone) brought.clear();
-    if (isNothingGone || !isNothingOwnLeft()) {
-      emptied = null;
-      endConfirmed();
-      return hold(null);
+    // Somebody may be copying them back: what is not back yet is not let go by what is.
+    if (emptied !== null) emptied = stillLost(emptied);
+    if (emptied === null && !isNothingGone && isNothingOwnLeft()) {
+      const lost = filesLost();
+      if (rootEmptied({ filesBefore: lost.length, filesNow: 0 }))
+        emptied = emptiedDraft(`all ${lost.length} files in ${parts.dir} are gone`, lost);
     }
-    const lost = filesLost();
-    // What it was asked about first stays what is asked about.
-    emptied ??= emptiedDraft(`all ${lost.length} files in ${parts.dir} are gone`, lost);
-    if (!rootEmptied({ filesBefore: lost.length, filesNow: 0 }) || isLetGo(emptied)) emptied = null;
+    if (emptied === null) endConfirmed();
+    else if (isLetGo(emptied)) emptied = null;
     return hold(emptied);
+  }
+
+  function stillLost(draft: HoldDraft): HoldDraft | null {
+    const lost = (draft.subjects as readonly RelPath[]).filter((path) => {
+      const row = store.row(path);
+      return row !== undefined && isLost(row) && !isHeld(path);
+    });
+    if (lost.length === 0) return null;
+    if (lost.length === draft.subjects.length) return draft;
+    const { filesBefore = draft.subjects.length } = draft;
+    const reason = `${lost.length} of ${filesBefore} files in ${parts.dir} are gone`;
+    return { ...emptiedDraft(reason, lost), filesBefore };
   }
 
   /** What came back, or is deleted in the room by now, needs no confirmation any more. */

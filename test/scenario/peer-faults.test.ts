@@ -120,6 +120,32 @@ describe('guards', () => {
     expect(await a.peer.holds()).toMatchObject([{ kind: 'root', count: 49 }]);
   });
 
+  test('emptied, and copied back slowly: what is still gone stays held', async () => {
+    const [a, b] = await pair(many(50, 'x'));
+    const before = b.user.tree();
+    for (const directory of ['d0', 'd1', 'd2', 'd3', 'd4']) a.user.remove(directory);
+    await world.until('halt', () => a.state()?.code === 'root-emptied');
+    const files = Object.entries(before).filter(([path]) => path.endsWith('.txt'));
+    for (const [path, text] of files.slice(0, 40)) {
+      a.user.write(path, text);
+      await world.clock.advance(500);
+    }
+    await world.clock.advance(30_000);
+    expect(b.user.tree()).toEqual(before);
+    const held = [{ kind: 'root', count: 10, reason: '10 of 50 files in /a are gone' }];
+    expect(await a.peer.holds()).toMatchObject(held);
+    await a.stop();
+    a.start();
+    await world.until('halt', () => a.state()?.code === 'root-emptied');
+    await world.clock.advance(30_000);
+    expect([await a.peer.holds(), b.user.tree()]).toMatchObject([held, before]);
+    for (const [path, text] of files.slice(40)) a.user.write(path, text);
+    await world.quiet();
+    expect(await a.peer.holds()).toEqual([]);
+    equal(a, b);
+    expect(a.user.tree()).toEqual(before);
+  });
+
   test('emptied of more than the limit: one confirmation is enough', async () => {
     const [a, b] = await pair(many(260, 'x'));
     for (const directory of ['d0', 'd1', 'd2', 'd3', 'd4']) a.user.remove(directory);

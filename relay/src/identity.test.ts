@@ -1,9 +1,9 @@
-import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { verifyEd25519 } from '@driftless/protocol';
 import { afterEach, beforeEach, expect, test } from 'vitest';
-import { loadRelayIdentity } from './identity.ts';
+import { identityFiles, loadRelayIdentity, shownRelayKey } from './identity.ts';
 
 let directory: string;
 beforeEach(() => {
@@ -35,4 +35,15 @@ test('a file that holds no key is named, and not replaced', () => {
   writeFileSync(file('home'), 'not a key');
   expect(() => loadRelayIdentity([file('home')])).toThrow(file('home'));
   expect(readFileSync(file('home'), 'utf8')).toBe('not a key');
+});
+
+test('the key can be shown without starting a relay, and is made by none but a relay', () => {
+  const at = { homeDir: join(directory, 'home'), dataDir: join(directory, 'data') };
+  expect(() => shownRelayKey(at)).toThrow('Start it once');
+  mkdirSync(at.dataDir);
+  expect(() => shownRelayKey(at)).toThrow('Start it once');
+  const { publicKey } = loadRelayIdentity(identityFiles(at));
+  expect(shownRelayKey(at)).toEqual(publicKey);
+  rmSync(at.homeDir, { recursive: true });
+  expect(shownRelayKey(at)).toEqual(publicKey);
 });

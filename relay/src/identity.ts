@@ -5,7 +5,7 @@
  */
 
 import { createHash, createPrivateKey, createPublicKey, generateKeyPairSync, type KeyObject, sign } from 'node:crypto';
-import { readFileSync, realpathSync, writeFileSync } from 'node:fs';
+import { existsSync, readFileSync, realpathSync, writeFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { makeDirectory } from './make-directory.ts';
 
@@ -40,6 +40,26 @@ export function loadRelayIdentity(files: readonly string[]): RelayIdentity {
   });
   return identity;
 }
+
+/**
+ * The public key of the relay that keeps its data in `dataDir`, as invites pin it, whether it runs or not. Makes nothing.
+ *
+ * Errors: no relay has run there yet; what the file system reports; a file that holds no Ed25519 key.
+ */
+export function shownRelayKey(at: { readonly homeDir: string; readonly dataDir: string }): Uint8Array {
+  const files = existsSync(at.dataDir) ? identityFiles(at) : [];
+  for (const file of files) {
+    const pem = readIfThere(file);
+    if (pem !== undefined) return identityOf(parseKey(pem, file)).publicKey;
+  }
+  throw new Error(`No relay has run on ${at.dataDir} yet, so it has no key. Start it once: driftless relay --data DIR`);
+}
+
+/** Where a relay's key is looked for, in that order. `dataDir` must exist. */
+export const identityFiles = (at: { readonly homeDir: string; readonly dataDir: string }): readonly string[] => [
+  identityFileFor(at),
+  join(at.dataDir, 'identity.key'),
+];
 
 /** Where a relay's key lies outside its data: one file a data directory, by the directory's real path. `dataDir` must exist. */
 export function identityFileFor({ homeDir, dataDir }: { readonly homeDir: string; readonly dataDir: string }): string {

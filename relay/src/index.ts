@@ -2,7 +2,7 @@ export { type Clock, systemClock, type Timer } from './clock.ts';
 export { defaultRelayPort, RelayConfigError, relayVariables } from './config.ts';
 export { newRelayIdentity, type RelayIdentity } from './identity.ts';
 export { pinoLog, type RelayLog, silentLog } from './log.ts';
-export { type RunRelayOptions, runRelay } from './main.ts';
+export { type RunRelayOptions, relayKeyOf, runRelay } from './main.ts';
 export { defaultRelayLimits, type RelayLimits } from './relay-limits.ts';
 export { createRelay, type RelayOptions, type RelayStorage, type RunningRelay } from './server.ts';
 export { memoryRoomStore } from './store/memory-room-store.ts';

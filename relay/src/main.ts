@@ -5,6 +5,7 @@
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { parseRelayConfig, type RelaySettings } from './config.ts';
+import { shownRelayKey } from './identity.ts';
 import { pinoLog, type RelayLog } from './log.ts';
 import { createRelay, type RunningRelay } from './server.ts';
 
@@ -29,7 +30,7 @@ export async function runRelay(options: RunRelayOptions): Promise<RunningRelay> 
   const { tlsCertFile, tlsKeyFile, roomBytesMax, totalBytesMax } = config;
   return createRelay({
     storage: {
-      dataDir: config.dataDir ?? join(homeDir, 'relay'),
+      dataDir: config.dataDir ?? defaultDataDir(homeDir),
       homeDir,
       ...(workerUrl === undefined ? {} : { workerUrl }),
     },
@@ -45,3 +46,15 @@ export async function runRelay(options: RunRelayOptions): Promise<RunningRelay> 
     log: log ?? pinoLog(config.logLevel),
   });
 }
+
+/**
+ * The key of the relay that these settings would start, in hex: to compare with what a peer shows. Starts nothing.
+ *
+ * Errors: RelayConfigError; no relay has run there yet.
+ */
+export function relayKeyOf({ homeDir, environment = process.env, ...settings }: RunRelayOptions): string {
+  const { dataDir = defaultDataDir(homeDir) } = parseRelayConfig(settings, environment);
+  return Buffer.from(shownRelayKey({ homeDir, dataDir })).toString('hex');
+}
+
+const defaultDataDir = (homeDir: string): string => join(homeDir, 'relay');

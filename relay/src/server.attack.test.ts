@@ -174,17 +174,20 @@ describe('HTTP', () => {
     await expectHealthy();
   });
 
-  test.each(['https://evil.example', 'null', 'http://127.0.0.1:1', 'nonsense'])(
-    'S14: a page from %s is refused',
-    async (origin) => {
-      const { ended } = await raw(upgradeRequest(`Origin: ${origin}\r\n`));
-      expect(await ended).toMatch(/^HTTP\/1.1 403 /);
-    },
-  );
-
-  test('S14: a page from this very address may connect', async () => {
-    const { received } = await raw(upgradeRequest(`Origin: http://127.0.0.1:${relay.port}\r\n`));
-    await received('101 Switching Protocols');
+  test.each([
+    ['another page', 'https://evil.example', undefined],
+    ['an opaque origin', 'null', undefined],
+    ['no origin in words', '', undefined],
+    ['this very address', 'this', undefined],
+    ['a name that was bound to this address (DNS rebinding)', 'http://evil.example:1', 'evil.example:1'],
+  ])('S14: what a browser sends is refused: %s', async (_, origin, host) => {
+    const sent = origin === 'this' ? `http://127.0.0.1:${relay.port}` : origin;
+    const request = upgradeRequest(`Origin: ${sent}\r\n`);
+    const { ended } = await raw(host === undefined ? request : request.replace(/Host: .*\r/, `Host: ${host}\r`));
+    expect(await ended).toMatch(/^HTTP\/1.1 403 /);
+    const health = await raw(`GET /healthz HTTP/1.1\r\nHost: x\r\nOrigin: ${sent}\r\n\r\n`);
+    expect(await health.ended).toMatch(/^HTTP\/1.1 403 /);
+    await expectHealthy();
   });
 });
 

@@ -19,7 +19,6 @@ import { createFanOut } from './fan-out.ts';
 import { identityFileFor, loadRelayIdentity, newRelayIdentity, type RelayIdentity } from './identity.ts';
 import { type RelayLog, silentLog } from './log.ts';
 import { makeDirectory } from './make-directory.ts';
-import { isForeignOrigin } from './origin.ts';
 import type { Refusal } from './record-check.ts';
 import { defaultRelayLimits, type RelayLimits } from './relay-limits.ts';
 import { defaultQuotas, type RoomStore, type StoreQuotas } from './store/room-store.ts';
@@ -138,6 +137,7 @@ async function listen(options: RelayOptions, parts: RelayParts): Promise<Running
   http.maxConnections = 2 * limits.connectionsMax;
   http.on('clientError', (_error, socket: Duplex) => answer(socket, 400));
   http.on('request', (request, response) => {
+    if (isFromPage(request)) return response.writeHead(403, { Connection: 'close' }).end();
     const isHealth = request.url === '/healthz' && (request.method === 'GET' || request.method === 'HEAD');
     const failure = isHealth ? store.health() : null;
     const body = !isHealth ? '' : failure === null ? 'ok\n' : `store: ${failure.code}\n`;
@@ -148,7 +148,7 @@ async function listen(options: RelayOptions, parts: RelayParts): Promise<Running
     const tcp = request.socket;
     socket.on('error', (error) => log.debug('upgrade failed', { reason: error.message }));
     if (closing !== undefined) return answer(socket, 503, { code: 'shutdown', detail: '' });
-    if (isForeignOrigin(request.headers.origin, request.headers.host)) return answer(socket, 403);
+    if (isFromPage(request)) return answer(socket, 403);
     if (!sockets.mayUpgrade(tcp)) {
       return answer(socket, 503, { code: 'overLimit', detail: 'it takes no more connections from one address' });
     }
@@ -213,6 +213,12 @@ async function listen(options: RelayOptions, parts: RelayParts): Promise<Running
     },
   };
 }
+
+/**
+ * Whether a web page sent it (S14). Only browsers send an Origin, with every WebSocket; peers are programs and send none. Which
+ * origin it is says nothing: a page chooses the name under which it reaches a visitor's loopback, and with it its Origin and Host.
+ */
+const isFromPage = ({ headers }: IncomingMessage): boolean => headers.origin !== undefined;
 
 /** Answers on a raw socket, to a peer that may come back with its reason in two headers, and lets it go. */
 function answer(socket: Duplex, status: number, refusal?: Refusal): void {

@@ -32,6 +32,18 @@ async function share(url: string, folder = 'a'): Promise<{ readonly peer: Driftl
 const join2 = (invite: string, folder = 'b', home = 'home-b'): DriftlessProcess =>
   world.start(['join', '-', world.path(folder), '--name', 'lap', '--json'], { home, input: `${invite}\n` });
 
+describe('a relay', () => {
+  it('says which key it has when it starts, and shows it later', async () => {
+    const relay = world.start(['relay', '--port', '0', '--data', world.path('relay')], { home: 'relay-home' });
+    const { key } = await relay.event((event) => event['event'] === 'listening');
+    expect(key).toMatch(/^[0-9a-f]{64}$/);
+    const shown = await world.run(['relay', '--show-key', '--data', world.path('relay')], { home: 'relay-home' });
+    expect(shown).toMatchObject({ code: 0, stdout: `${JSON.stringify({ key })}\n` });
+    const none = await world.run(['relay', '--show-key', '--data', world.path('none')], { home: 'relay-home' });
+    expect(none).toMatchObject({ code: 1, stderr: expect.stringContaining('Start it once') });
+  });
+});
+
 describe('two folders in sync', () => {
   it('share, join, edit, ask, stop, resume', async () => {
     await writeFile(world.path('a', 'first.txt'), 'one\n');

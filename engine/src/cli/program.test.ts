@@ -77,7 +77,10 @@ describe('the command line', () => {
   });
 
   it('leaves unsaid relay settings to the environment', async () => {
-    expect((await run('relay', '--port', '0')).call).toEqual(['relay', { port: 0, allowPlain: false, verbose: false }]);
+    expect((await run('relay', '--port', '0')).call).toEqual([
+      'relay',
+      { port: 0, allowPlain: false, showKey: false, verbose: false },
+    ]);
   });
 
   it.each([

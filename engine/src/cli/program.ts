@@ -10,6 +10,7 @@ export interface RelayFlags {
   readonly port?: number;
   readonly data?: string;
   readonly allowPlain: boolean;
+  readonly showKey: boolean;
   readonly verbose: boolean;
 }
 export interface RunFlags {
@@ -114,11 +115,12 @@ State and keys lie below $DRIFTLESS_HOME (default: the platform's data directory
     .option('--port <number>', `port to listen on; 0 takes a free one (default: ${defaultPort})`, parsePort)
     .option('--data <dir>', 'where it stores (default: below $DRIFTLESS_HOME)')
     .option('--allow-plain', 'listen without TLS beyond this machine', false)
+    .option('--show-key', "print the relay's key, which invites pin, and end", false)
     .option('--json', 'as always: the listening line is JSON')
     .option('--verbose', 'diagnostics on stderr', false)
     .addHelpText(
       'after',
-      '\nPrints {"event":"listening","url":"ws://…"} once it listens; ends on SIGINT or SIGTERM.\n\nExample:\n  $ driftless relay --data /var/lib/driftless',
+      '\nPrints {"event":"listening","url":"ws://…","key":"…"} once it listens; ends on SIGINT or SIGTERM.\n\nExample:\n  $ driftless relay --data /var/lib/driftless',
     )
     .action(async (flags: RelayFlags) => onExit(await actions.relay(flags)));
 

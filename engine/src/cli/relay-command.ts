@@ -1,7 +1,8 @@
 /** `driftless relay`: a relay in this process until it is told to stop. The only place in the engine that knows the relay. */
 import { existsSync } from 'node:fs';
 import { resolve } from 'node:path';
-import { defaultRelayPort, RelayConfigError, runRelay } from '@driftless/relay';
+import { bytesToHex } from '@driftless/protocol';
+import { defaultRelayPort, RelayConfigError, relayKeyOf, runRelay } from '@driftless/relay';
 import { HostError } from '../host-api.ts';
 import { codeOf, homePathOf, messageOf, openHome } from '../node/home.ts';
 import { isLoopback } from '../node/relay-url.ts';
@@ -10,8 +11,16 @@ import type { RelayFlags } from './program.ts';
 import type { Stop } from './stop.ts';
 import { exitCodes, UsageError } from './usage-error.ts';
 
-/** Prints the listening line as JSON whoever reads it: it is what scripts wait for. Resolves with the exit code. */
+/**
+ * Prints the listening line as JSON whoever reads it: it is what scripts wait for. It names the relay's key, for people to compare
+ * with what their peers show. Resolves with the exit code.
+ */
 export async function relayCommand(flags: RelayFlags, output: Output, stop: Stop): Promise<number> {
+  const dataDir = flags.data === undefined ? undefined : resolve(flags.data);
+  if (flags.showKey) {
+    output.object({ key: relayKeyOf({ homeDir: homePathOf(process.env), dataDir }) });
+    return exitCodes.ok;
+  }
   const { DRIFTLESS_RELAY_HOST, DRIFTLESS_RELAY_TLS_CERT } = process.env;
   const host = flags.host ?? DRIFTLESS_RELAY_HOST ?? '127.0.0.1';
   if (!flags.allowPlain && DRIFTLESS_RELAY_TLS_CERT === undefined && !isLoopback(host)) {
@@ -27,13 +36,18 @@ export async function relayCommand(flags: RelayFlags, output: Output, stop: Stop
     homeDir: home.path,
     host,
     port: flags.port,
-    dataDir: flags.data === undefined ? undefined : resolve(flags.data),
+    dataDir,
     logLevel: flags.verbose ? 'debug' : undefined,
     ...bundledWorker(),
   }).catch((error: unknown) => {
     throw explained(error, { host, port: flags.port ?? defaultRelayPort });
   });
-  output.object({ event: 'listening', url: relay.url, time: new Date().toISOString() });
+  output.object({
+    event: 'listening',
+    url: relay.url,
+    key: bytesToHex(relay.publicKey),
+    time: new Date().toISOString(),
+  });
   await stop.wished;
   await stop.finish(() => relay.close());
   return exitCodes.ok;

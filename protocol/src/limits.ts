@@ -23,6 +23,8 @@ export const limits = {
   listIdsMax: 4_000,
   /** With bodyPiecesMax and addsInlineMax, what a header has room for: 4 million chunk ids. */
   addsListsMax: 1_000,
+  /** Lists that one request names, however many records it brings: what a relay looks up for it is bounded like one record's. */
+  listsPerRequestMax: 1_024,
   chunkBytesMean: 32 * 1024,
   chunkBytesMax: 128 * 1024,
   /** nonce 12 + tag 16 + codec and length 9 + padding, rounded up. */

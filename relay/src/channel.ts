@@ -35,7 +35,7 @@ import type { Clock } from './clock.ts';
 import type { FanOut, Member } from './fan-out.ts';
 import type { RelayIdentity } from './identity.ts';
 import type { RelayLog } from './log.ts';
-import { checkRecord, isCheckpointSigned, type Refusal } from './record-check.ts';
+import { checkRecord, type Refusal, refusalOfCheckpoint } from './record-check.ts';
 import type { RelayLimits } from './relay-limits.ts';
 import { chunksBytes, parseListChunk, recordBytes, sha256Hex } from './store/bytes.ts';
 import {
@@ -265,7 +265,8 @@ export function createChannel(number: number, link: ChannelLink, parts: RelayPar
       if (!checked.ok) return refuse(open, request, checked.error);
       entries.push(checked.value);
     }
-    if (!isCheckpointSigned(checkpoint, open.keys.writer)) return refuseCheckpoint(open, request);
+    const refusal = refusalOfCheckpoint(checkpoint, open.keys.writer);
+    if (refusal !== undefined) return refuse(open, request, refusal);
     const shortfall = await missingListed(open.room, checkpoint.lists);
     if (shortfall !== undefined) return sendShortfall(open, request, shortfall);
     const outcome = await store.seed({ room: open.room, keys: open.keys, checkpoint, entries, nowMs: clock.nowMs() });
@@ -286,7 +287,8 @@ export function createChannel(number: number, link: ChannelLink, parts: RelayPar
   }
 
   async function onPutCheckpoint(open: OpenRoom, { request, checkpoint }: PutCheckpoint): Promise<void> {
-    if (!isCheckpointSigned(checkpoint, open.keys.writer)) return refuseCheckpoint(open, request);
+    const refusal = refusalOfCheckpoint(checkpoint, open.keys.writer);
+    if (refusal !== undefined) return refuse(open, request, refusal);
     const shortfall = await missingListed(open.room, checkpoint.lists);
     if (shortfall !== undefined) return sendShortfall(open, request, shortfall);
     const outcome = await store.putCheckpoint({ room: open.room, checkpoint, nowMs: clock.nowMs() });
@@ -334,9 +336,6 @@ export function createChannel(number: number, link: ChannelLink, parts: RelayPar
     const found = await store.get(open.room, ids, answerBytes(bytesMax));
     answer(open, { kind: 'chunksPage', request, chunks: found.chunks, missing: found.missing });
   }
-
-  const refuseCheckpoint = (open: OpenRoom, request: number): void =>
-    refuse(open, request, { code: 'badRecord', detail: 'no writer of the room signed the checkpoint' });
 
   function sendShortfall(open: OpenRoom, request: number, outcome: Missing | Full): void {
     if (outcome.kind === 'missing') return answer(open, { kind: 'missingChunks', request, ids: outcome.ids });

@@ -46,6 +46,7 @@ export function checkRecord(
   if (header.bodyChunks.length > 0 ? record.body.length > 0 : !isBodyOf(record, header.bodyHash)) {
     return badRecord('its body is not the one that its header names');
   }
+  if ([header.bodyChunks, header.adds, header.addsLists].some(namesTwice)) return badRecord('it names a chunk twice');
   const id = recordIdOf(record.header);
   if (!verifyEd25519(writerKey, writerRecordMessage(id), record.writerSignature)) {
     return badRecord('no writer of the room signed it');
@@ -54,9 +55,19 @@ export function checkRecord(
   return ok({ record, id, height, prev, epoch, bodyChunks, adds, addsLists });
 }
 
-export function isCheckpointSigned(checkpoint: SealedCheckpoint, writerKey: Uint8Array): boolean {
-  return verifyEd25519(writerKey, writerCheckpointMessage(checkpoint), checkpoint.writerSignature);
+/** What is wrong with a checkpoint, before the store sees it. */
+export function refusalOfCheckpoint(checkpoint: SealedCheckpoint, writerKey: Uint8Array): Refusal | undefined {
+  if (namesTwice(checkpoint.lists)) {
+    return { code: 'badRecord', detail: 'the checkpoint is refused: it names a list twice' };
+  }
+  if (!verifyEd25519(writerKey, writerCheckpointMessage(checkpoint), checkpoint.writerSignature)) {
+    return { code: 'badRecord', detail: 'no writer of the room signed the checkpoint' };
+  }
+  return undefined;
 }
+
+/** Lists of ids are sets: who names one chunk a thousand times asks for a thousand times the work. */
+const namesTwice = (ids: readonly string[]): boolean => new Set(ids).size < ids.length;
 
 function isBodyOf({ body }: SealedRecord, bodyHash: Uint8Array): boolean {
   return body.length <= limits.bodyInlineBytesMax && equalBytes(hash('sha256', body, 'buffer'), bodyHash);

@@ -16,7 +16,7 @@ import { createRelay, type RunningRelay } from './server.ts';
 import { memoryRoomStore } from './store/memory-room-store.ts';
 import { type RoomStore, StoreError } from './store/room-store.ts';
 import { type FakeClock, fakeClock } from './testing/fake-clock.ts';
-import { type SampleRecord, sampleChunk, sampleRoom } from './testing/sample-room.ts';
+import { listChunk, type SampleRecord, sampleChunk, sampleRoom } from './testing/sample-room.ts';
 import { type TestPeer, testPeer } from './testing/test-peer.ts';
 
 const room = sampleRoom('one');
@@ -299,6 +299,41 @@ describe('frames', () => {
       expect(await cutOff(answer, 5)).toMatchObject({ code: closeCodes.refused.code });
     }
     expect(await peer.closed).toBe(4_000 + closeCodes.refused.code);
+  });
+});
+
+describe('requests that ask for more work than they are long', () => {
+  const chunk = sampleChunk('one');
+  const list = listChunk([chunk.id]);
+
+  test.each([
+    ['lists', { addsLists: Array(1_000).fill(list.id) }],
+    ['chunks', { adds: [chunk.id, chunk.id] }],
+    ['pieces of its body', { bodyChunks: [list.id, list.id] }],
+  ])('v04: a record that names %s twice is refused before the store looks at it', async (_, fields) => {
+    await start();
+    const peer = await entered();
+    peer.send(1, { kind: 'putChunks', request: 1, chunks: [chunk, list] });
+    await peer.next(1);
+    peer.send(1, { kind: 'append', request: 2, record: room.record(null, fields).record, chunks: [] });
+    expect(await peer.next(1)).toMatchObject({
+      kind: 'channelError',
+      request: 2,
+      code: closeCodes.badRecord.code,
+      detail: expect.stringContaining('twice'),
+    });
+    await expectHealthy();
+  });
+
+  test('v04: so is a checkpoint that names a list twice', async () => {
+    await start();
+    const peer = await entered();
+    const first = room.record(null);
+    const checkpoint = room.checkpoint(first, Array(1_000).fill(list.id));
+    peer.send(1, { kind: 'seed', request: 1, checkpoint, records: [first.record] });
+    expect(await peer.next(1)).toMatchObject({ detail: expect.stringContaining('twice') });
+    peer.send(1, { kind: 'putCheckpoint', request: 2, checkpoint });
+    expect(await peer.next(1)).toMatchObject({ detail: expect.stringContaining('twice') });
   });
 });
 

@@ -4,7 +4,7 @@
  */
 import { limits, noRecordId, type SealedChunk } from '@driftless/protocol';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
-import { recordBytes } from '../../relay/src/store/bytes.ts';
+import { recordBytes, rowBytes } from '../../relay/src/store/bytes.ts';
 import { checkpointsKeptMax, looseIdleMs, type RoomStore, type StoreQuotas } from '../../relay/src/store/room-store.ts';
 import {
   clearChunk,
@@ -334,7 +334,7 @@ export function roomStoreContract(
 
     test('quotas: what would go over is refused and leaves everything as it was', async () => {
       await store.close();
-      store = await under.open({ roomBytesMax: 3_000, totalBytesMax: 5_000 });
+      store = await under.open({ roomBytesMax: 4_500, totalBytesMax: 7_000 });
       const [small, large] = [sampleChunk('small', 2_000), sampleChunk('large', 2_000)];
       const first = room.record(null, { adds: [small.id] });
       expect((await append(first, [small])).kind).toBe('appended');
@@ -350,6 +350,76 @@ export function roomStoreContract(
         what: expect.stringContaining('relay'),
       });
       expect(await store.have(room.id, [small.id, large.id])).toEqual([true, false]);
+    });
+
+    test('quotas: a row counts, also one of no bytes, and so does a room (v05)', async () => {
+      await store.close();
+      store = await under.open({ roomBytesMax: 10 * rowBytes, totalBytesMax: 15 * rowBytes });
+      const empty = (count: number) => Array.from({ length: count }, (_, n) => sampleChunk(`empty ${n}`, 0));
+      expect(await put(empty(10))).toMatchObject({ kind: 'overQuota', what: expect.stringContaining('room') });
+      expect(await put(empty(9))).toEqual({ kind: 'stored' });
+      for (const name of ['a', 'b']) expect(await put(empty(1), sampleRoom(name))).toEqual({ kind: 'stored' });
+      expect(await put(empty(1), sampleRoom('c'))).toMatchObject({ what: expect.stringContaining('relay') });
+      const record = sampleRoom('d').record(null);
+      const append = { room: sampleRoom('d').id, keys: room.keys, entry: record, chunks: [], nowMs: 1 };
+      expect(await store.append(append)).toMatchObject({ kind: 'overQuota' });
+    });
+
+    test('quotas: a chunk that is replaced counts as what takes its place, no less and no more (v05)', async () => {
+      await store.close();
+      store = await under.open({ roomBytesMax: 2_000 + 3 * rowBytes, totalBytesMax: 100_000 });
+      const small = clearChunk(sampleChunk('small', 1).sealed);
+      for (let round = 0; round < 3; round++) {
+        await put([{ id: small.id, sealed: sampleChunk('junk', 1_999).sealed }]);
+        await put([small]);
+      }
+      expect((await put([sampleChunk('a', 2_000)])).kind).toBe('overQuota');
+      expect((await put([sampleChunk('b', 1_999)])).kind).toBe('stored');
+    });
+
+    test('a relay full of what no record names makes room for other rooms, once nobody goes on with it', async () => {
+      await store.close();
+      store = await under.open({ roomBytesMax: 100_000, totalBytesMax: 100_000 });
+      const idler = sampleRoom('idler');
+      const junk = Array.from({ length: 9 }, (_, n) => sampleChunk(`junk ${n}`, 10_000));
+      await put(junk, idler);
+      const save = sampleChunk('save', 20_000);
+      const first = room.record(null, { adds: [save.id] });
+      expect((await append(first, [save], looseIdleMs)).kind).toBe('overQuota');
+      expect((await append(first, [save], 1_001 + looseIdleMs)).kind).toBe('appended');
+      const held = await store.have(
+        idler.id,
+        junk.map(({ id }) => id),
+      );
+      expect(held.filter(Boolean)).toHaveLength(7);
+    });
+
+    test('a request that names very much holds up no other room, and comes out the same (v04)', async () => {
+      const other = sampleRoom('other');
+      const chunks = Array.from({ length: 2_000 }, (_, n) => sampleChunk(String(n), 0));
+      const ids = chunks.map(({ id }) => id);
+      const lists = Array.from({ length: 20 }, (_, by) => listChunk([...ids.slice(by), ...ids.slice(0, by)]));
+      await put(chunks);
+      await put(lists);
+      await put([sampleChunk('a')], other);
+      const answered: string[] = [];
+      const noted = async <Answer>(name: string, answer: Promise<Answer>): Promise<Answer> => {
+        const value = await answer;
+        answered.push(name);
+        return value;
+      };
+      const entry = room.record(null, { addsLists: lists.map(({ id }) => id) });
+      const [appended, , held] = await Promise.all([
+        noted('long', append(entry)),
+        noted('of its room', store.have(room.id, ids.slice(0, 1))),
+        noted('of another room', store.have(other.id, [sampleChunk('a').id])),
+      ]);
+      expect(appended.kind).toBe('appended');
+      expect(held).toEqual([true]);
+      // In memory nothing waits.
+      expect(answered).toEqual(
+        durable ? ['of another room', 'long', 'of its room'] : ['long', 'of its room', 'of another room'],
+      );
     });
 
     describe('what no record names gives way when there is no room', () => {

@@ -3,8 +3,14 @@
  * the way in and out, so that no caller can change what is stored.
  */
 import type { ChunkId, RecordId, RoomId, SealedCheckpoint, SealedChunk, SealedRecord } from '@driftless/protocol';
-import { type ChunkFacts, createRoomOperations, type RoomRow, type RoomRows } from './room-operations.ts';
-import { defaultQuotas, type RoomStore, StoreError, type StoreQuotas } from './room-store.ts';
+import {
+  type ChunkFacts,
+  createRoomOperations,
+  type LooseChunk,
+  type RoomRow,
+  type RoomRows,
+} from './room-operations.ts';
+import { defaultQuotas, type RoomStore, type Steps, StoreError, type StoreQuotas } from './room-store.ts';
 
 interface StoredChunk extends ChunkFacts {
   readonly sealed: Uint8Array;
@@ -25,9 +31,9 @@ export interface MemoryRoomStoreOptions {
 export function memoryRoomStore({ storeId, quotas = defaultQuotas }: MemoryRoomStoreOptions): RoomStore {
   const operations = createRoomOperations(memoryRows(), quotas);
   let closed = false;
-  const answer = async <Value>(operation: () => Value): Promise<Value> => {
+  const answer = async <Value>(operation: () => Steps<Value>): Promise<Value> => {
     if (closed) throw new StoreError('closed', 'the store is closed');
-    return operation();
+    return carriedOut(operation());
   };
   return {
     storeId,
@@ -50,7 +56,15 @@ export function memoryRoomStore({ storeId, quotas = defaultQuotas }: MemoryRoomS
   };
 }
 
-function memoryRows(): RoomRows {
+/** All steps at once. */
+export function carriedOut<Value>(steps: Steps<Value>): Value {
+  for (;;) {
+    const step = steps.next();
+    if (step.done === true) return step.value;
+  }
+}
+
+export function memoryRows(): RoomRows {
   const rooms = new Map<RoomId, RoomRow>();
   const data: RoomData[] = [];
   const dataOf = (roomKey: number): RoomData => {
@@ -58,6 +72,12 @@ function memoryRows(): RoomRows {
     if (found === undefined) throw new Error(`no room has the key ${roomKey}`);
     return found;
   };
+  function* looseOf(room: RoomId, roomKey: number): Generator<LooseChunk> {
+    for (const [id, { isLoose, held, bytes, stampMs }] of dataOf(roomKey).chunks)
+      if (isLoose && held) yield { room, id, bytes, stampMs };
+  }
+  const oldestFirst = (chunks: Iterable<LooseChunk>): LooseChunk[] =>
+    [...chunks].sort((one, other) => one.stampMs - other.stampMs);
   return {
     get totalBytes() {
       let sum = 0;
@@ -95,9 +115,11 @@ function memoryRows(): RoomRows {
       if (chunk?.isLoose === true) dataOf(roomKey).chunks.set(id, { ...chunk, isLoose: false });
     },
     looseChunks: (roomKey) =>
-      [...dataOf(roomKey).chunks]
-        .flatMap(([id, { isLoose, held, bytes, stampMs }]) => (isLoose && held ? [{ id, bytes, stampMs }] : []))
-        .sort((one, other) => one.stampMs - other.stampMs),
+      oldestFirst([...rooms.values()].flatMap(({ room, key }) => (key === roomKey ? [...looseOf(room, key)] : []))),
+    idleLooseChunks: (beforeMs) =>
+      oldestFirst([...rooms.values()].flatMap(({ room, key }) => [...looseOf(room, key)])).filter(
+        ({ stampMs }) => stampMs < beforeMs,
+      ),
     dropChunk: (roomKey, id) => void dataOf(roomKey).chunks.delete(id),
     markDamaged(roomKey, id) {
       const chunk = dataOf(roomKey).chunks.get(id);

@@ -79,6 +79,17 @@ const migrations: readonly string[] = [
   ) STRICT, WITHOUT ROWID;
   CREATE INDEX free_places_bytes ON free_places (bytes);
   `,
+  `
+  -- Rooms count a row's own 256 bytes with everything that they hold, so that what has no bytes is not free.
+  UPDATE rooms SET bytes = 256
+    + COALESCE((SELECT SUM(bytes + 256) FROM chunks WHERE chunks.room_key = rooms.room_key), 0)
+    + COALESCE((SELECT SUM(length(header) + length(body) + length(signature) + 256)
+                FROM records WHERE records.room_key = rooms.room_key), 0)
+    + COALESCE((SELECT SUM(length(sealed) + length(lists) + length(signature) + 256)
+                FROM checkpoints WHERE checkpoints.room_key = rooms.room_key), 0);
+  -- Of all rooms: they give way where the relay is full.
+  CREATE INDEX chunks_idle ON chunks (stamp_ms) WHERE state = 3;
+  `,
 ];
 
 /** Schema that this relay writes. */

@@ -10,7 +10,8 @@
  *   kill at any moment leaves whole operations only.
  * - **Durable before answered.** An operation that stores resolves after its bytes are flushed; an accepted append was read
  *   back as the head's successor before it resolves (LOG4). The store in memory keeps all of this but the flush.
- * - **Ordered.** Operations take effect in the order of the calls, and their promises resolve in that order.
+ * - **Ordered within a room.** Operations on a room take effect in the order of the calls, and their promises resolve in that order.
+ * - **Fair between rooms.** An operation that takes long holds up its own room only: others have their turn between its steps.
  * - **First put wins.** A chunk that is held keeps its bytes, unless only the new bytes are those that its id names
  *   (a clear list-chunk or a piece of a body), or the held ones no longer match what was stored (GC5).
  * - **What no record names gives way.** A chunk that was put, and that neither a record nor a checkpoint has named, may be the part of
@@ -175,17 +176,20 @@ export interface RoomStore {
   close(): Promise<void>;
 }
 
-/** The same operations without promises: what one thread carries out, inside a transaction of its own. */
+/** An operation under way: each `next` is a step, after which other rooms may have their turn. Only the last one returns. */
+export type Steps<Answer> = Generator<undefined, Answer, undefined>;
+
+/** The same operations in steps: what one thread carries out, each step inside a transaction. */
 export type RoomStoreOperations = {
   readonly [Name in Exclude<keyof RoomStore, 'storeId' | 'health' | 'onFailure' | 'close'>]: (
     ...args: Parameters<RoomStore[Name]>
-  ) => Awaited<ReturnType<RoomStore[Name]>>;
+  ) => Steps<Awaited<ReturnType<RoomStore[Name]>>>;
 };
 
 export interface StoreQuotas {
-  /** Sealed bytes of one room: records, chunks and checkpoints. */
+  /** Of one room: sealed bytes of its records, chunks and checkpoints, and rowBytes for each of them and for the room. */
   readonly roomBytesMax: number;
-  /** Sealed bytes of all rooms together. */
+  /** Of all rooms together. */
   readonly totalBytesMax: number;
 }
 

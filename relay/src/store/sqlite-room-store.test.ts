@@ -19,7 +19,7 @@ import { createInterface } from 'node:readline';
 import { DatabaseSync } from 'node:sqlite';
 import { decodeRecordHeader, noRecordId, recordIdOf, type SealedChunk } from '@driftless/protocol';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
-import { type SampleRecord, sampleChunk, sampleRoom } from '../testing/sample-room.ts';
+import { clearChunk, type SampleRecord, sampleChunk, sampleRoom } from '../testing/sample-room.ts';
 import { schemaVersion } from './migrations.ts';
 import { looseIdleMs, type RoomStore } from './room-store.ts';
 import { sqliteRoomStore } from './sqlite-room-store.ts';
@@ -263,4 +263,35 @@ test('what was dropped leaves room in the segment files, which do not grow by wh
     1_000_000,
   );
   expect(found.chunks).toEqual(newest);
+});
+
+test('places in segment files are used again whole, whatever replaces or outlasts what (v05)', async () => {
+  const quotas = { roomBytesMax: 1_000_000, totalBytesMax: 1_000_000 };
+  const store = await sqliteRoomStore({ dataDir, quotas });
+  stores.push(store);
+  const segmentBytes = (): number =>
+    readdirSync(join(dataDir, 'segments')).reduce(
+      (sum, name) => sum + readFileSync(join(dataDir, 'segments', name)).length,
+      0,
+    );
+  const putAt = (chunks: readonly SealedChunk[], nowMs: number) =>
+    store.put({ room: room.id, keys: room.keys, chunks, nowMs });
+  // Junk under the names of clear chunks, which then come.
+  for (let round = 0; round < 6; round++) {
+    const small = clearChunk(sampleChunk(`small ${round}`, 2).sealed);
+    expect((await putAt([{ id: small.id, sealed: sampleChunk(`junk ${round}`, 131_000).sealed }], 1)).kind).toBe(
+      'stored',
+    );
+    expect((await putAt([small], 1)).kind).toBe('stored');
+  }
+  expect(segmentBytes()).toBeLessThanOrEqual(2 * 131_000);
+  // Large ones give way to ones that leave a rest, and those to large ones again.
+  let nowMs = 1;
+  for (let round = 0; round < 10; round++) {
+    nowMs += 2 * looseIdleMs;
+    const bytes = round % 2 === 0 ? 131_000 : 66_000;
+    const chunks = Array.from({ length: round % 2 === 0 ? 6 : 12 }, (_, n) => sampleChunk(`${round} ${n}`, bytes));
+    for (const chunk of chunks) expect((await putAt([chunk], nowMs)).kind).toBe('stored');
+  }
+  expect(segmentBytes()).toBeLessThanOrEqual(1.5 * quotas.totalBytesMax);
 });

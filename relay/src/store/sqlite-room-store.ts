@@ -1,6 +1,6 @@
 /**
  * The durable store (rule FAST4): node:sqlite and segment files in a worker thread of their own, so that no flush ever holds up
- * the sockets. Calls cross as data and come back in order. What is in them is decided in room-operations.ts, how it is kept in
+ * the sockets. Calls cross as data and come back by their numbers. What is in them is decided in room-operations.ts, how it is kept in
  * sqlite-rows.ts; here are the port's promises, the bound of what may wait, and the end of the thread. What follows such an end
  * is reopening-room-store.ts.
  */
@@ -41,12 +41,18 @@ export interface SqliteRoomStoreOptions {
 export interface WorkerData {
   readonly options: SqliteOptions;
 }
-export type ToWorker = { readonly kind: 'call'; readonly call: StoreCall } | { readonly kind: 'close' };
+export type ToWorker =
+  | { readonly kind: 'call'; readonly number: number; readonly call: StoreCall }
+  | { readonly kind: 'close' };
 export type FromWorker =
   | { readonly kind: 'opened'; readonly storeId: Uint8Array }
-  | { readonly kind: 'answers'; readonly answers: readonly WireResult[] }
+  | { readonly kind: 'answers'; readonly answers: readonly WireAnswer[] }
   | { readonly kind: 'closed' }
   | { readonly kind: 'failed'; readonly error: WireError };
+export interface WireAnswer {
+  readonly number: number;
+  readonly result: WireResult;
+}
 export interface WireError {
   readonly code: StoreErrorCode;
   readonly message: string;
@@ -79,7 +85,10 @@ async function openThread(options: SqliteRoomStoreOptions): Promise<OpenedStore>
     execArgv: [],
   });
   const storeId = await opened(worker);
-  const waiting: Waiting[] = [];
+  /** By the calls' numbers; in the order of the calls. */
+  const waiting = new Map<number, Waiting>();
+  let callNumber = 0;
+  let answeredAtMs = 0;
   let state: 'open' | 'closing' | 'ended' = 'open';
   let endedBecause: StoreError | undefined;
   /** The last answer said that the medium fails, whatever was asked; the next good answer ends that. */
@@ -94,14 +103,18 @@ async function openThread(options: SqliteRoomStoreOptions): Promise<OpenedStore>
       if (state === 'open') tellEnded(error);
       state = 'ended';
       endedBecause = error;
-      for (const call of waiting.splice(0)) call.reject(error);
+      for (const call of waiting.values()) call.reject(error);
+      waiting.clear();
       resolve();
     };
     worker.on('message', (message: FromWorker) => {
       switch (message.kind) {
         case 'answers':
-          for (const result of message.answers) {
-            const call = waiting.shift();
+          // A turn that finished nothing shows as well that the disk answers.
+          answeredAtMs = performance.now();
+          for (const { number, result } of message.answers) {
+            const call = waiting.get(number);
+            waiting.delete(number);
             failing = result.ok || !isMediumFault(result.error) ? null : storeErrorOf(result.error);
             if (result.ok) call?.resolve(result.answer);
             else call?.reject(storeErrorOf(result.error));
@@ -128,24 +141,25 @@ async function openThread(options: SqliteRoomStoreOptions): Promise<OpenedStore>
   function call<Name extends keyof RoomStoreOperations>(
     name: Name,
     ...args: Parameters<RoomStoreOperations[Name]>
-  ): Promise<ReturnType<RoomStoreOperations[Name]>> {
+  ): Promise<Awaited<ReturnType<RoomStore[Name]>>> {
     return new Promise((resolve, reject) => {
       if (state !== 'open') return reject(endedBecause ?? new StoreError('closed', 'the store is closed'));
-      if (waiting.length >= callsWaitingMax) return reject(new StoreError('busy', 'too many operations are waiting'));
-      // The worker answers in order, and each answer has the type of its call.
-      waiting.push({
+      if (waiting.size >= callsWaitingMax) return reject(new StoreError('busy', 'too many operations are waiting'));
+      const number = callNumber++;
+      // Each answer has the type of its call.
+      waiting.set(number, {
         sinceMs: performance.now(),
-        resolve: (answer) => resolve(answer as ReturnType<RoomStoreOperations[Name]>),
+        resolve: (answer) => resolve(answer as Awaited<ReturnType<RoomStore[Name]>>),
         reject,
       });
-      worker.postMessage({ kind: 'call', call: { name, args } as unknown as StoreCall } satisfies ToWorker);
+      worker.postMessage({ kind: 'call', number, call: { name, args } as unknown as StoreCall } satisfies ToWorker);
     });
   }
 
   function health(): StoreError | null {
     if (state !== 'open') return endedBecause ?? new StoreError('closed', 'the store is closed');
-    const oldest = waiting[0];
-    if (oldest !== undefined && performance.now() - oldest.sinceMs > callMsMax)
+    const [oldest] = waiting.values();
+    if (oldest !== undefined && performance.now() - Math.max(oldest.sinceMs, answeredAtMs) > callMsMax)
       return new StoreError('busy', "the store's disk does not answer");
     return failing;
   }

@@ -10,9 +10,10 @@ import { join } from 'node:path';
 import type { ChunkId, Head, RecordId, RoomId } from '@driftless/protocol';
 import { makeDirectory } from '../make-directory.ts';
 import { hexOf, idBytes } from './bytes.ts';
+import type { FairQueue } from './fair-queue.ts';
 import { migrate } from './migrations.ts';
-import { createRoomOperations, type RoomRow, type RoomRows } from './room-operations.ts';
-import { type RoomStoreOperations, StoreError, type StoreQuotas } from './room-store.ts';
+import { createRoomOperations, type LooseChunk, type RoomRow, type RoomRows } from './room-operations.ts';
+import { type RoomStore, type RoomStoreOperations, type Steps, StoreError, type StoreQuotas } from './room-store.ts';
 import { openSegmentFiles, type SegmentFiles, type SegmentPlace } from './segment-files.ts';
 import { asStoreError, openNodeSqlDb, type SqlDb, type SqlRow, type SqlStatement, translated } from './sql-db.ts';
 
@@ -43,19 +44,38 @@ export type StoreCall = {
     readonly args: Parameters<RoomStoreOperations[Name]>;
   };
 }[keyof RoomStoreOperations];
-export type StoreAnswer = ReturnType<RoomStoreOperations[keyof RoomStoreOperations]>;
+export type StoreAnswer = Awaited<ReturnType<RoomStore[keyof RoomStoreOperations]>>;
 export type TurnResult =
   | { readonly ok: true; readonly answer: StoreAnswer }
   | { readonly ok: false; readonly error: StoreError };
 
 export interface SqliteRooms {
   readonly storeId: Uint8Array;
+  /** An operation that waits for its first turn. */
+  begin(number: number, call: StoreCall): StoreRun;
   /**
-   * Carries out a prefix of `calls` (at least one, and as many as fit into turnMsMax) in one transaction, and returns their
-   * results once they are durable. When the transaction fails, each of them is tried alone, so that one cannot spoil the others.
+   * Takes steps from the queue (at least one, and as many as fit into turnMsMax) in one transaction, puts back what needs more of
+   * them, and returns what is finished once it is durable. When the transaction fails, each operation is tried alone from its
+   * beginning, so that one cannot spoil the others.
    */
-  turn(calls: readonly StoreCall[]): readonly TurnResult[];
+  turn(queue: FairQueue<StoreRun>): readonly FinishedRun[];
   close(): void;
+}
+
+/** An operation under way. Its number pairs it with its result. */
+export interface StoreRun {
+  readonly number: number;
+  readonly call: StoreCall;
+  readonly steps: Steps<StoreAnswer>;
+}
+export interface FinishedRun {
+  readonly number: number;
+  readonly result: TurnResult;
+}
+
+/** The room whose turn an operation takes. */
+export function roomOf({ args: [first] }: StoreCall): RoomId {
+  return typeof first === 'string' ? first : first.room;
 }
 
 /** Opens, or makes, the store in `dataDir`. Throws StoreError: damaged, newer, in-use, disk-full, failed. */
@@ -113,17 +133,23 @@ function openRooms(db: SqlDb, storeId: Uint8Array, dataDir: string, quotas: Stor
     'INSERT INTO segments (segment, bytes) VALUES (?, ?) ON CONFLICT (segment) DO UPDATE SET bytes = excluded.bytes',
   );
 
-  function transaction(calls: readonly StoreCall[]): readonly TurnResult[] {
-    const results: TurnResult[] = [];
-    const startedMs = performance.now();
-    const writes = calls.some(isWrite);
-    if (writes) db.exec('BEGIN IMMEDIATE');
+  const begin = (number: number, call: StoreCall): StoreRun => ({ number, call, steps: carryOut(operations, call) });
+
+  /** Steps of what `next` gives, until it gives nothing. Returns what is finished, in that order. */
+  function transaction(
+    next: () => StoreRun | undefined,
+    { onFinished }: { onFinished(run: StoreRun): void },
+  ): readonly FinishedRun[] {
+    const done: { readonly run: StoreRun; readonly answer: StoreAnswer }[] = [];
     try {
-      for (const call of calls) {
-        if (results.length > 0 && performance.now() - startedMs > turnMsMax) break;
-        results.push({ ok: true, answer: carryOut(operations, call) });
+      for (let run = next(); run !== undefined; run = next()) {
+        if (isWrite(run.call) && !db.inTransaction()) db.exec('BEGIN IMMEDIATE');
+        const step = run.steps.next();
+        if (step.done !== true) continue;
+        done.push({ run, answer: step.value });
+        onFinished(run);
       }
-      if (writes) {
+      if (db.inTransaction()) {
         for (const mark of translated(() => segments.flush())) saveMark.run(mark.segment, mark.bytes);
         db.exec('COMMIT');
       }
@@ -136,25 +162,57 @@ function openRooms(db: SqlDb, storeId: Uint8Array, dataDir: string, quotas: Stor
     }
     segments.keep();
     rows.settled();
-    return results.map((result, index) => readBack(rows, calls[index], result));
+    return done.map(({ run: { number, call }, answer }) => ({ number, result: readBack(rows, call, answer) }));
+  }
+
+  /** One operation from its beginning to its end, in a transaction of its own. */
+  function alone(run: StoreRun): FinishedRun {
+    // Its steps so far belong to an attempt that was undone.
+    run.steps.return(null);
+    const again = begin(run.number, run.call);
+    let isOver = false;
+    const onFinished = (): void => {
+      isOver = true;
+    };
+    try {
+      const [finished] = transaction(() => (isOver ? undefined : again), { onFinished });
+      if (finished !== undefined) return finished;
+      throw new StoreError('failed', 'the store did not answer');
+    } catch (error) {
+      return { number: run.number, result: { ok: false, error: asStoreError(error) } };
+    }
   }
 
   return {
     storeId,
-    turn(calls) {
+    begin,
+    turn(queue) {
+      const startedMs = performance.now();
+      /** With their keys until they are finished. */
+      const taken = new Map<StoreRun, string | undefined>();
+      const next = (): StoreRun | undefined => {
+        if (taken.size > 0 && performance.now() - startedMs > turnMsMax) return undefined;
+        const found = queue.next();
+        if (found !== undefined) taken.set(found.item, found.key);
+        return found?.item;
+      };
+      const leave = (run: StoreRun): void => {
+        const key = taken.get(run);
+        if (key !== undefined) queue.finish(key);
+        taken.set(run, undefined);
+      };
       try {
-        return transaction(calls);
+        return transaction(next, { onFinished: leave });
       } catch (error) {
-        if (calls.length === 1) return [{ ok: false, error: asStoreError(error) }];
-      }
-      return calls.map((call): TurnResult => {
-        try {
-          const [result] = transaction([call]);
-          return result ?? { ok: false, error: new StoreError('failed', 'the store did not answer') };
-        } catch (error) {
-          return { ok: false, error: asStoreError(error) };
+        const runs = [...taken.keys()];
+        for (const run of runs) leave(run);
+        const [only] = runs;
+        if (only !== undefined && runs.length === 1) {
+          only.steps.return(null);
+          return [{ number: only.number, result: { ok: false, error: asStoreError(error) } }];
         }
-      });
+        return runs.map(alone);
+      }
     },
     close() {
       translated(() => segments.close());
@@ -182,7 +240,7 @@ function isWrite(call: StoreCall): boolean {
   }
 }
 
-function carryOut(operations: RoomStoreOperations, call: StoreCall): StoreAnswer {
+function carryOut(operations: RoomStoreOperations, call: StoreCall): Steps<StoreAnswer> {
   switch (call.name) {
     case 'append':
       return operations.append(...call.args);
@@ -210,12 +268,12 @@ function carryOut(operations: RoomStoreOperations, call: StoreCall): StoreAnswer
 }
 
 /** LOG4: what was accepted must now be in the log. */
-function readBack(rows: RoomRows, call: StoreCall | undefined, result: TurnResult): TurnResult {
-  if (!result.ok || (call?.name !== 'append' && call?.name !== 'seed')) return result;
-  const head = headOfAnswer(result.answer);
-  if (head === undefined) return result;
-  const row = rows.room(call.args[0].room);
-  if (row !== undefined && row.height >= head.height && rows.recordId(row.key, head.height) === head.id) return result;
+function readBack(rows: RoomRows, call: StoreCall, answer: StoreAnswer): TurnResult {
+  const head = call.name === 'append' || call.name === 'seed' ? headOfAnswer(answer) : undefined;
+  if (head === undefined) return { ok: true, answer };
+  const row = rows.room(roomOf(call));
+  if (row !== undefined && row.height >= head.height && rows.recordId(row.key, head.height) === head.id)
+    return { ok: true, answer };
   return { ok: false, error: new StoreError('damaged', 'a record that was just stored does not read back') };
 }
 
@@ -249,8 +307,16 @@ function sqliteRows(db: SqlDb, segments: SegmentFiles): RoomRows & { settled(): 
     ),
     nameChunk: db.prepare('UPDATE chunks SET state = 0 WHERE room_key = ? AND id = ? AND state = 3'),
     looseChunks: db.prepare(
-      'SELECT id, bytes, stamp_ms FROM chunks WHERE room_key = ? AND state = 3 ORDER BY stamp_ms',
+      'SELECT room, id, chunks.bytes, chunks.stamp_ms FROM chunks JOIN rooms USING (room_key) WHERE room_key = ? AND state = 3 ORDER BY chunks.stamp_ms',
     ),
+    idleLooseChunks: db.prepare(
+      'SELECT room, id, chunks.bytes, chunks.stamp_ms FROM chunks INDEXED BY chunks_idle JOIN rooms USING (room_key) WHERE state = 3 AND chunks.stamp_ms < ? ORDER BY chunks.stamp_ms',
+    ),
+    placeOf: db.prepare('SELECT segment, at, bytes FROM chunks WHERE room_key = ? AND id = ? AND state <> 2'),
+    freePlaceBefore: db.prepare(
+      'SELECT at, bytes FROM free_places WHERE segment = ? AND at < ? ORDER BY at DESC LIMIT 1',
+    ),
+    freePlaceAt: db.prepare('SELECT at, bytes FROM free_places WHERE segment = ? AND at = ?'),
     dropChunk: db.prepare('DELETE FROM chunks WHERE room_key = ? AND id = ? RETURNING segment, at, bytes'),
     freePlaces: db.prepare('SELECT segment, at, bytes FROM free_places WHERE bytes >= ? ORDER BY bytes LIMIT 32'),
     addFreePlace: db.prepare('INSERT INTO free_places (segment, at, bytes) VALUES (?, ?, ?)'),
@@ -269,21 +335,46 @@ function sqliteRows(db: SqlDb, segments: SegmentFiles): RoomRows & { settled(): 
   /** Bytes by room as last seen, to carry the total along without summing again. */
   const bytesByRoom = new Map<number, number>();
   /** Places that this turn freed: a rollback would bring their chunks back, so nothing is written over them before the commit. */
-  const freedNow = new Set<string>();
+  const freedNow = new Map<string, SegmentPlace>();
+  /** Places that earlier turns freed, not yet made one with those beside them. */
+  let unmerged: SegmentPlace[] = [];
 
   /** Where a large chunk is written: over what a dropped one left, if it fits, else behind everything. */
   function place(sealed: Uint8Array): SegmentPlace {
+    for (const free of unmerged) merge(free);
+    unmerged = [];
     for (const found of sql.freePlaces.iterate(sealed.length)) {
       const [segment, at, bytes] = [Number(found['segment']), Number(found['at']), Number(found['bytes'])];
       if (freedNow.has(`${segment}:${at}`)) continue;
       translated(() => segments.rewrite({ segment, at }, sealed));
       sql.takeFreePlace.run(segment, at);
-      if (bytes - sealed.length > segmentFromBytes) {
-        sql.addFreePlace.run(segment, at + sealed.length, bytes - sealed.length);
-      }
+      if (bytes > sealed.length) sql.addFreePlace.run(segment, at + sealed.length, bytes - sealed.length);
       return { segment, at };
     }
     return translated(() => segments.append(sealed));
+  }
+
+  /** The place of a chunk that is dropped or replaced is to be written over, from the next turn on. */
+  function freePlace(found: SqlRow | undefined): void {
+    if (found === undefined || found['segment'] === null) return;
+    const [segment, at] = [Number(found['segment']), Number(found['at'])];
+    sql.addFreePlace.run(segment, at, Number(found['bytes']));
+    freedNow.set(`${segment}:${at}`, { segment, at });
+  }
+
+  /** Makes one of a free place and those beside it, so that no rest stays too small for ever. */
+  function merge({ segment, at }: SegmentPlace): void {
+    const own = sql.freePlaceAt.get(segment, at);
+    if (own === undefined || freedNow.has(`${segment}:${at}`)) return;
+    let [start, end] = [at, at + Number(own['bytes'])];
+    const before = sql.freePlaceBefore.get(segment, start);
+    if (before !== undefined && Number(before['at']) + Number(before['bytes']) === start) {
+      if (!freedNow.has(`${segment}:${Number(before['at'])}`)) start = Number(before['at']);
+    }
+    const after = sql.freePlaceAt.get(segment, end);
+    if (after !== undefined && !freedNow.has(`${segment}:${end}`)) end += Number(after['bytes']);
+    for (const part of [start, at, at + Number(own['bytes'])]) if (part < end) sql.takeFreePlace.run(segment, part);
+    sql.addFreePlace.run(segment, start, end - start);
   }
 
   return {
@@ -292,6 +383,7 @@ function sqliteRows(db: SqlDb, segments: SegmentFiles): RoomRows & { settled(): 
       return totalBytes;
     },
     settled() {
+      unmerged.push(...freedNow.values());
       freedNow.clear();
     },
     forget() {
@@ -373,6 +465,8 @@ function sqliteRows(db: SqlDb, segments: SegmentFiles): RoomRows & { settled(): 
       return translated(() => segments.read(place, Number(found['bytes'])));
     },
     saveChunk(roomKey, { id, sealed }, { sha256, stampMs, isLoose }) {
+      // What a medium damaged is not written to again.
+      freePlace(sql.placeOf.get(roomKey, idBytes(id)));
       const at = sealed.length > segmentFromBytes ? place(sealed) : undefined;
       sql.saveChunk.run(
         roomKey,
@@ -387,22 +481,9 @@ function sqliteRows(db: SqlDb, segments: SegmentFiles): RoomRows & { settled(): 
       );
     },
     nameChunk: (roomKey, id) => void sql.nameChunk.run(roomKey, idBytes(id)),
-    *looseChunks(roomKey) {
-      for (const found of sql.looseChunks.iterate(roomKey)) {
-        yield {
-          id: hexOf(blob(found, 'id')) as ChunkId,
-          bytes: Number(found['bytes']),
-          stampMs: Number(found['stamp_ms']),
-        };
-      }
-    },
-    dropChunk(roomKey, id) {
-      const dropped = sql.dropChunk.get(roomKey, idBytes(id));
-      if (dropped === undefined || dropped['segment'] === null) return;
-      const [segment, at] = [Number(dropped['segment']), Number(dropped['at'])];
-      sql.addFreePlace.run(segment, at, Number(dropped['bytes']));
-      freedNow.add(`${segment}:${at}`);
-    },
+    looseChunks: (roomKey) => looseRows(sql.looseChunks.iterate(roomKey)),
+    idleLooseChunks: (beforeMs) => looseRows(sql.idleLooseChunks.iterate(beforeMs)),
+    dropChunk: (roomKey, id) => freePlace(sql.dropChunk.get(roomKey, idBytes(id))),
     markDamaged: (roomKey, id) => sql.markDamaged.run(roomKey, idBytes(id)),
     saveCheckpoint: (roomKey, checkpoint, stampMs) =>
       sql.saveCheckpoint.run(
@@ -431,6 +512,17 @@ function sqliteRows(db: SqlDb, segments: SegmentFiles): RoomRows & { settled(): 
     },
     dropCheckpoint: (roomKey, height) => sql.dropCheckpoint.run(roomKey, height),
   };
+}
+
+function* looseRows(found: Iterable<SqlRow>): Generator<LooseChunk> {
+  for (const row of found) {
+    yield {
+      room: hexOf(blob(row, 'room')) as RoomId,
+      id: hexOf(blob(row, 'id')) as ChunkId,
+      bytes: Number(row['bytes']),
+      stampMs: Number(row['stamp_ms']),
+    };
+  }
 }
 
 function roomRow(found: SqlRow, room: RoomId): RoomRow {

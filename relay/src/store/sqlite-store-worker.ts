@@ -1,34 +1,33 @@
 /**
  * The store's thread: an entry of its own, from source as from a bundle. Gathers the calls that have arrived, carries them out
- * turn by turn (one transaction each, rule FAST4), and answers each turn at once, in order.
+ * turn by turn (one transaction each, rule FAST4), fairly between rooms, and answers what each turn finished at once.
  */
 import { isMainThread, parentPort, workerData } from 'node:worker_threads';
+import { createFairQueue } from './fair-queue.ts';
 import { asStoreError } from './sql-db.ts';
 import type { FromWorker, ToWorker, WireResult, WorkerData } from './sqlite-room-store.ts';
-import { openSqliteRooms, type SqliteRooms, type StoreCall, type TurnResult } from './sqlite-rows.ts';
+import { openSqliteRooms, roomOf, type SqliteRooms, type StoreRun, type TurnResult } from './sqlite-rows.ts';
 
 if (isMainThread || parentPort === null) throw new Error('sqlite-store-worker runs as a worker of the relay');
 const port = parentPort;
 
-/** Calls that one turn looks at; the time limit of a turn usually ends it before. */
-const callsPerTurnMax = 1_024;
-
 const say = (message: FromWorker): void => port.postMessage(message);
 
 function serve(rooms: SqliteRooms): void {
-  const waiting: StoreCall[] = [];
+  const waiting = createFairQueue<StoreRun>();
   let scheduled = false;
   let closing = false;
 
   const turn = (): void => {
     scheduled = false;
-    const calls = waiting.slice(0, callsPerTurnMax);
-    if (calls.length > 0) {
-      const results = rooms.turn(calls);
-      waiting.splice(0, results.length);
-      say({ kind: 'answers', answers: results.map(wireResult) });
+    if (waiting.size > 0) {
+      const finished = rooms.turn(waiting);
+      say({
+        kind: 'answers',
+        answers: finished.map(({ number, result }) => ({ number, result: wireResult(result) })),
+      });
     }
-    if (waiting.length > 0) return schedule();
+    if (waiting.size > 0) return schedule();
     if (closing) {
       rooms.close();
       say({ kind: 'closed' });
@@ -42,7 +41,7 @@ function serve(rooms: SqliteRooms): void {
   };
 
   port.on('message', (message: ToWorker) => {
-    if (message.kind === 'call') waiting.push(message.call);
+    if (message.kind === 'call') waiting.add(roomOf(message.call), rooms.begin(message.number, message.call));
     else closing = true;
     schedule();
   });

@@ -16,7 +16,10 @@ else {
   const say = (message: FromWorker): void => parentPort?.postMessage(message);
   parentPort?.on('message', (message: ToWorker) => {
     if (message.kind === 'call' && message.call.name === 'lookUp')
-      say({ kind: 'answers', answers: [{ ok: true, answer: { room: null, holdsKnown: true } }] });
+      say({
+        kind: 'answers',
+        answers: [{ number: message.number, result: { ok: true, answer: { room: null, holdsKnown: true } } }],
+      });
     else {
       writeFileSync(died, '');
       process.exit(1);

@@ -141,7 +141,7 @@ export function createChannel(number: number, link: ChannelLink, parts: RelayPar
   }
 
   function onHello(hello: Hello, frame: Uint8Array): void {
-    if (frame.length > parts.limits.strangerFrameBytesMax) return fail('badFrame', 'a hello that is too long');
+    if (frame.length > parts.limits.strangerBytesMax) return fail('badFrame', 'a hello that is too long');
     if (!hello.versions.includes(protocolVersion)) {
       return fail('version', `this relay speaks version ${protocolVersion}: update the older side`);
     }

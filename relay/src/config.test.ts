@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest';
-import { defaultRelayPort, parseRelayConfig, RelayConfigError } from './config.ts';
+import { defaultRelayPort, parseProxies, parseRelayConfig, RelayConfigError } from './config.ts';
 
 test('defaults: loopback and the usual port', () => {
   expect(parseRelayConfig({})).toEqual({ host: '127.0.0.1', port: defaultRelayPort, logLevel: 'info' });
@@ -19,3 +19,17 @@ test.each([
   expect(() => parseRelayConfig(settings)).toThrow(RelayConfigError);
   expect(() => parseRelayConfig(settings)).toThrow(message);
 });
+
+test('proxies are addresses and networks', () => {
+  const proxies = parseProxies('192.0.2.1, 10.0.0.0/8,2001:db8::/32');
+  const isProxy = (address: string): boolean => proxies.check(address, address.includes(':') ? 'ipv6' : 'ipv4');
+  expect(['192.0.2.1', '10.9.9.9', '2001:db8::7', '::ffff:10.1.1.1'].map(isProxy)).toEqual([true, true, true, true]);
+  expect(['192.0.2.2', '11.0.0.1', '2001:db9::'].map(isProxy)).toEqual([false, false, false]);
+});
+
+test.each(['proxy.example', '10.0.0.0/33', '10.0.0.0/x', '10.0.0.0/', '', '192.0.2.1,'])(
+  '%j names no proxy',
+  (text) => {
+    expect(() => parseProxies(text)).toThrow(/DRIFTLESS_RELAY_PROXIES.*no address/);
+  },
+);

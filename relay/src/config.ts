@@ -1,7 +1,8 @@
 /**
  * Settings of a relay that is run as a program: from the command line's options and, where those say nothing, from the
- * environment (DRIFTLESS_RELAY_HOST, _PORT, _DATA, _LOG, _TLS_CERT, _TLS_KEY, _ROOM_BYTES_MAX, _TOTAL_BYTES_MAX).
+ * environment (DRIFTLESS_RELAY_HOST, _PORT, _DATA, _LOG, _TLS_CERT, _TLS_KEY, _PROXIES, _ROOM_BYTES_MAX, _TOTAL_BYTES_MAX).
  */
+import { BlockList, isIP, isIPv6 } from 'node:net';
 import { z } from 'zod';
 
 export const defaultRelayPort = 4747;
@@ -15,6 +16,7 @@ const relayConfigSchema = z
     logLevel: z.enum(['debug', 'info', 'warn', 'error', 'silent']).default('info'),
     tlsCertFile: z.string().min(1).optional(),
     tlsKeyFile: z.string().min(1).optional(),
+    proxies: z.string().min(1).optional(),
     roomBytesMax: bytes.optional(),
     totalBytesMax: bytes.optional(),
   })
@@ -34,6 +36,7 @@ export const relayVariables: Readonly<Record<keyof RelayConfig, string>> = {
   logLevel: 'DRIFTLESS_RELAY_LOG',
   tlsCertFile: 'DRIFTLESS_RELAY_TLS_CERT',
   tlsKeyFile: 'DRIFTLESS_RELAY_TLS_KEY',
+  proxies: 'DRIFTLESS_RELAY_PROXIES',
   roomBytesMax: 'DRIFTLESS_RELAY_ROOM_BYTES_MAX',
   totalBytesMax: 'DRIFTLESS_RELAY_TOTAL_BYTES_MAX',
 };
@@ -64,4 +67,22 @@ export function parseRelayConfig(
   throw new RelayConfigError(
     `${variable === undefined ? '' : `${String(field)} (${variable}): `}${issue?.message ?? 'invalid settings'}`,
   );
+}
+
+/** Addresses and networks ("192.0.2.1, 10.0.0.0/8, 2001:db8::/32") of proxies. Throws RelayConfigError. */
+export function parseProxies(text: string): BlockList {
+  const proxies = new BlockList();
+  for (const entry of text.split(',').map((part) => part.trim())) {
+    const [address = '', prefix] = entry.split('/');
+    const family = isIPv6(address) ? 'ipv6' : 'ipv4';
+    const bits = family === 'ipv6' ? 128 : 32;
+    const length = prefix === undefined ? bits : /^\d{1,3}$/.test(prefix) ? Number(prefix) : Number.NaN;
+    if (isIP(address) === 0 || !(length <= bits)) {
+      throw new RelayConfigError(
+        `proxies (${relayVariables.proxies}): ${JSON.stringify(entry)} is no address or network, as 192.0.2.1 or 10.0.0.0/8`,
+      );
+    }
+    proxies.addSubnet(address, length, family);
+  }
+  return proxies;
 }

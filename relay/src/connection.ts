@@ -10,6 +10,7 @@ import { type CloseName, closeCodes, decodeFrame, encodeFrame } from '@driftless
 import type { WebSocket } from 'ws';
 import { type Channel, type ChannelLink, createChannel, type RelayParts } from './channel.ts';
 import type { Timer } from './clock.ts';
+import type { MemoryBudget } from './memory-budget.ts';
 import { createTokenBucket } from './token-bucket.ts';
 
 /** Bytes in flight of all connections together. */
@@ -33,6 +34,11 @@ export interface ConnectionOptions {
   readonly tcp: Socket;
   readonly parts: RelayParts;
   readonly budget: SharedBudget;
+  readonly memory: MemoryBudget;
+  /** The address that it counts for. */
+  readonly client: string;
+  /** 0 when a hello may be answered now, and counts it; else after how many milliseconds to ask again. */
+  helloWaitMs(): number;
   onAdmitted(): void;
   onEnded(): void;
 }
@@ -42,6 +48,9 @@ export function createConnection({
   tcp,
   parts,
   budget,
+  memory,
+  client,
+  helloWaitMs,
   onAdmitted,
   onEnded,
 }: ConnectionOptions): RelayConnection {
@@ -50,7 +59,10 @@ export function createConnection({
   const inbox: Uint8Array[] = [];
   const frameBucket = createTokenBucket({ perSecond: limits.framesPerSecond, burst: limits.framesBurst });
   const byteBucket = createTokenBucket({ perSecond: limits.bytesPerSecond, burst: limits.bytesBurst });
-  const helloBucket = createTokenBucket({ perSecond: limits.hellosPerSecond, burst: limits.hellosBurst });
+  const share = memory.join(client, () => {
+    log.warn('connection ended', { reason: 'the memory for all connections is used up' });
+    socket.terminate();
+  });
   let inFlight = 0;
   let inFlightBytes = 0;
   let refusals = 0;
@@ -59,6 +71,10 @@ export function createConnection({
   let refill: Timer | undefined;
   let farewell: Timer | undefined;
   let bytesHeard = 0;
+  /** Received, and not yet part of a whole message; of it, at most the last read is of the next one. */
+  let partialBytes = 0;
+  let lastReadBytes = 0;
+  let bytesBeforeAdmission = 0;
   let heardAtMs = clock.monotonicMs();
   let flushedAtMs = heardAtMs;
   let wakeDrained: (() => void)[] = [];
@@ -94,8 +110,10 @@ export function createConnection({
     if (stage === 'closing' || stage === 'ended') return;
     if (socket.bufferedAmount + frame.length > limits.sendBufferBytesMax) return close('slow', 'too much unread');
     if (socket.bufferedAmount === 0) flushedAtMs = clock.monotonicMs();
+    share.hold(frame.length);
     socket.send(frame, { binary: true, compress: false }, () => {
       // Called with an error after the end, too; the 'close' event deals with that.
+      share.release(frame.length);
       flushedAtMs = clock.monotonicMs();
       if (!isBacklogged()) wake();
     });
@@ -112,12 +130,23 @@ export function createConnection({
     if (stage === 'closing' || stage === 'ended') return;
     log.debug('connection closed', { code, reason });
     stage = 'closing';
-    inbox.length = 0;
+    dropInbox();
     refill?.cancel();
     // A paused socket would never read the peer's answer to the close.
     socket.resume();
     socket.close(4_000 + closeCodes[code].code, reason);
     farewell = clock.after(limits.goodbyeMsMax, () => socket.terminate());
+  }
+
+  function dropInbox(): void {
+    for (const frame of inbox.splice(0)) share.release(frame.length);
+  }
+
+  function waitFor(waitMs: number): void {
+    refill = clock.after(waitMs, () => {
+      refill = undefined;
+      pump();
+    });
   }
 
   function pump(): void {
@@ -133,14 +162,13 @@ export function createConnection({
       const nowMs = clock.monotonicMs();
       const waitMs = frameBucket.take(1, nowMs) || byteBucket.take(next.length, nowMs);
       if (waitMs > 0) {
-        refill = clock.after(waitMs, () => {
-          refill = undefined;
-          pump();
-        });
+        waitFor(waitMs);
         break;
       }
       inbox.shift();
       handle(next);
+      // What it became has been counted by now.
+      if (inbox[0] !== next) share.release(next.length);
     }
     if (stage !== 'open') return;
     if (inbox.length > 0) socket.pause();
@@ -148,9 +176,6 @@ export function createConnection({
   }
 
   function handle(frame: Uint8Array): void {
-    if (!admitted && frame.length > limits.strangerFrameBytesMax) {
-      return close('badFrame', 'a frame that is too large before any room was joined');
-    }
     const decoded = decodeFrame(frame);
     if (!decoded.ok) {
       switch (decoded.error.kind) {
@@ -169,8 +194,12 @@ export function createConnection({
       if (message.kind !== 'ping') return close('badRequest', 'only pings belong on channel 0');
       return send(encodeFrame({ channel: 0, message: { kind: 'pong', token: message.token } }));
     }
-    if (message.kind === 'hello' && helloBucket.take(1, clock.monotonicMs()) > 0) {
-      return close('overLimit', 'too many hellos');
+    if (message.kind === 'hello') {
+      const waitMs = helloWaitMs();
+      if (waitMs > 0) {
+        inbox.unshift(frame);
+        return waitFor(waitMs);
+      }
     }
     const channel = channelOf(number);
     if (channel === undefined) return;
@@ -194,10 +223,12 @@ export function createConnection({
     inFlight++;
     inFlightBytes += bytes;
     budget.bytes += bytes;
+    share.hold(bytes);
     return () => {
       inFlight--;
       inFlightBytes -= bytes;
       budget.bytes -= bytes;
+      share.release(bytes);
       for (const resume of [...budget.waiting]) resume();
       pump();
       if (inFlight === 0) for (const resume of wakeIdle) resume();
@@ -216,9 +247,29 @@ export function createConnection({
     return channel;
   }
 
+  // Before the WebSocket sees them: a frame is measured while it comes, not when it is whole.
+  const onRead = (data: Buffer): void => {
+    partialBytes += data.length;
+    lastReadBytes = data.length;
+    share.hold(data.length);
+    if (admitted) return;
+    bytesBeforeAdmission += data.length;
+    if (bytesBeforeAdmission > limits.strangerBytesMax) close('badFrame', 'too many bytes before any room was joined');
+  };
+  /** A message of so many bytes is whole; what else was received belongs to its frame's head, or to the next message. */
+  const onWhole = (bytes: number): void => {
+    const next = Math.max(0, Math.min(partialBytes - bytes, lastReadBytes));
+    share.release(partialBytes - next);
+    partialBytes = next;
+  };
+  tcp.prependListener('data', onRead);
+  socket.on('ping', (data) => onWhole(data.length));
+  socket.on('pong', (data) => onWhole(data.length));
   socket.on('message', (data: Buffer, isBinary: boolean) => {
+    onWhole(data.length);
     if (stage !== 'open') return;
     if (!isBinary) return close('badFrame', 'a text frame');
+    share.hold(data.length);
     inbox.push(data);
     pump();
   });
@@ -230,7 +281,9 @@ export function createConnection({
     farewell?.cancel();
     refill?.cancel();
     budget.waiting.delete(pump);
-    inbox.length = 0;
+    tcp.off('data', onRead);
+    dropInbox();
+    share.leave();
     for (const channel of channels.values()) channel.dispose();
     channels.clear();
     wake();
@@ -260,7 +313,7 @@ export function createConnection({
     async shutDown() {
       if (stage === 'open') {
         stage = 'draining';
-        inbox.length = 0;
+        dropInbox();
         if (inFlight > 0) {
           await new Promise<void>((resolve) => {
             wakeIdle.push(resolve);

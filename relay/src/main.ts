@@ -4,7 +4,7 @@
  */
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { parseRelayConfig, type RelaySettings } from './config.ts';
+import { parseProxies, parseRelayConfig, type RelaySettings } from './config.ts';
 import { shownRelayKey } from './identity.ts';
 import { pinoLog, type RelayLog } from './log.ts';
 import { createRelay, type RunningRelay } from './server.ts';
@@ -36,6 +36,7 @@ export async function runRelay(options: RunRelayOptions): Promise<RunningRelay> 
     },
     host: config.host,
     port: config.port,
+    ...(config.proxies === undefined ? {} : { proxies: parseProxies(config.proxies) }),
     ...(tlsCertFile === undefined || tlsKeyFile === undefined
       ? {}
       : { tls: { cert: readFileSync(tlsCertFile, 'utf8'), key: readFileSync(tlsKeyFile, 'utf8') } }),

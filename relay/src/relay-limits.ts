@@ -1,19 +1,23 @@
 /**
- * Every bound of a running relay that is not one of the protocol's, with its reason. Memory is bounded by connections times
- * (one frame being received + requests in flight + answers buffered), and by bytesInFlightTotalMax over all of them.
+ * Every bound of a running relay that is not one of the protocol's, with its reason. What connections keep in memory (frames being
+ * received, requests in flight, answers not yet read) is bounded by memoryBytesMax for all of them together.
  */
 export interface RelayLimits {
   readonly connectionsMax: number;
   readonly connectionsPerAddressMax: number;
   /** Connections of one address that no room has admitted yet. A newcomer beyond it ends the oldest of them. */
   readonly strangersPerAddressMax: number;
+  /** The same of all addresses together: the oldest of those that said least, of the address with most of them. */
+  readonly strangersMax: number;
+  /** Addresses whose budgets are remembered. */
+  readonly clientsRememberedMax: number;
   readonly channelsMax: number;
   /** From the TCP connection to the end of the upgrade's headers. */
   readonly headerTimeoutMs: number;
   /** From the upgrade to the first welcome. */
   readonly helloTimeoutMs: number;
-  /** Largest frame of a connection that no room has admitted yet. */
-  readonly strangerFrameBytesMax: number;
+  /** All bytes of a WebSocket that no room has admitted yet, whole frames or not. */
+  readonly strangerBytesMax: number;
   /** Every refusal is answered this long after its proof: the same time for every reason, and a brake on guessing (ADM2). */
   readonly refusalDelayMs: number;
   /** Refusals after which the connection ends. */
@@ -24,15 +28,20 @@ export interface RelayLimits {
   readonly framesBurst: number;
   readonly bytesPerSecond: number;
   readonly bytesBurst: number;
-  /** Each costs a signature. More end the connection. */
+  /** Of one address. Each costs a signature, and its proof another; more of them wait. */
   readonly hellosPerSecond: number;
   readonly hellosBurst: number;
+  /** Of all addresses together. */
+  readonly hellosPerSecondMax: number;
+  readonly hellosBurstMax: number;
   readonly presencePerSecond: number;
   readonly presenceBurst: number;
   readonly requestsInFlightMax: number;
   /** Of one connection: frames being worked on and answers being read for it. */
   readonly bytesInFlightMax: number;
   readonly bytesInFlightTotalMax: number;
+  /** What all connections keep in memory. Beyond it, the one that holds most of the address that holds most is ended. */
+  readonly memoryBytesMax: number;
   /** Answers wait while more than this is buffered for their connection. */
   readonly sendBufferAnswersBytes: number;
   /** Pushed records become `headMoved` while more than this is buffered. */
@@ -57,11 +66,14 @@ export const defaultRelayLimits: RelayLimits = {
   // Many machines may share one address behind a router, and all of them do on a loopback test.
   connectionsPerAddressMax: 2_048,
   strangersPerAddressMax: 256,
+  // Some 30 KiB each.
+  strangersMax: 1_024,
+  clientsRememberedMax: 16_384,
   channelsMax: 1_024,
   headerTimeoutMs: 10_000,
   helloTimeoutMs: 15_000,
-  // A hello is below 200 bytes, a proof below 150.
-  strangerFrameBytesMax: 4 * 1024,
+  // A hello is below 200 bytes, a proof below 150: enough for as many of them as are refused.
+  strangerBytesMax: 4 * 1024,
   refusalDelayMs: 100,
   refusalsMax: 8,
   fragmentsMax: 1_024,
@@ -70,14 +82,17 @@ export const defaultRelayLimits: RelayLimits = {
   framesBurst: 10_000,
   bytesPerSecond: 256 * mib,
   bytesBurst: 64 * mib,
-  // All channels at once after a reconnect, and again soon after.
+  // A peer sends one when it connects; an office behind one address some hundred. About half a millisecond each, with the proof.
   hellosPerSecond: 50,
-  hellosBurst: 2_048,
+  hellosBurst: 128,
+  hellosPerSecondMax: 500,
+  hellosBurstMax: 500,
   presencePerSecond: 10,
   presenceBurst: 30,
   requestsInFlightMax: 128,
   bytesInFlightMax: 8 * mib,
-  bytesInFlightTotalMax: 256 * mib,
+  bytesInFlightTotalMax: 96 * mib,
+  memoryBytesMax: 192 * mib,
   sendBufferAnswersBytes: mib,
   sendBufferPushBytes: 4 * mib,
   sendBufferBytesMax: 16 * mib,

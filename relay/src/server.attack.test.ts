@@ -11,6 +11,7 @@ import { createInterface } from 'node:readline';
 import { closeCodes, limits as protocolLimits } from '@driftless/protocol';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import { WebSocket } from 'ws';
+import { parseProxies } from './config.ts';
 import type { RelayLimits } from './relay-limits.ts';
 import { createRelay, type RunningRelay } from './server.ts';
 import { memoryRoomStore } from './store/memory-room-store.ts';
@@ -271,6 +272,23 @@ describe('frames', () => {
     expect(await member.closed).toBe(1009);
   });
 
+  test('v13: a stranger is measured while its frame comes, not when it is whole', async () => {
+    const attacker = await upgraded();
+    const claim = Buffer.from([binary, 0xff, 0, 0, 0, 0, 0, 0x10, 0, 0, 0, 0, 0, 0]);
+    attacker.socket.write(Buffer.concat([claim, new Uint8Array(5_000)]));
+    expect(closeCodeIn(await cutOff(attacker.ended))).toBe(badFrame);
+    await expectHealthy();
+  });
+
+  test('v13: many small frames of a stranger count like a large one', async () => {
+    const attacker = await upgraded();
+    const ping = frame(0x89, new Uint8Array(100));
+    attacker.socket.write(Buffer.concat(Array<Buffer>(60).fill(ping)));
+    attacker.socket.on('data', () => {});
+    expect(await cutOff(attacker.ended)).toContain('too many bytes before any room was joined');
+    await expectHealthy();
+  });
+
   test('S5: whatever bytes come, the relay goes on', async () => {
     for (let seed = 0; seed < 60; seed++) {
       const peer = await connect();
@@ -353,6 +371,53 @@ describe('crowds', () => {
     await expectHealthy();
   });
 
+  test('v13: who says nothing makes room for who does', async () => {
+    await start({ strangersPerAddressMax: 3 });
+    const handshaking = [await upgraded(), await connect()];
+    for (let n = 0; n < 6; n++) {
+      const silent = await raw();
+      const health = await raw('GET /healthz HTTP/1.1\r\nHost: x\r\n\r\n');
+      expect(await health.ended).toContain('200 OK');
+      await silent.ended;
+    }
+    const [first, second] = handshaking;
+    if (first === undefined || second === undefined || !('enter' in second)) throw new Error('no connections');
+    expect(first).toMatchObject({ socket: { destroyed: false } });
+    await second.enter(1, room);
+  });
+
+  test('v13: strangers of all addresses together are so many and no more', async () => {
+    await start({ strangersMax: 2 });
+    const member = await entered();
+    const crowd = [];
+    for (let n = 0; n < 3; n++) {
+      crowd.push(await raw());
+      member.send(0, { kind: 'ping', token: n });
+      await member.next(0);
+    }
+    expect(await crowd[0]?.ended).toBe('');
+    await expectHealthy();
+  });
+
+  test('v13: what connections hold in memory has one bound, however many they are', async () => {
+    await start({ memoryBytesMax: 1_000_000 });
+    const hoarders = [];
+    for (let n = 0; n < 20; n++) {
+      const hoarder = await entered();
+      hoarders.push(hoarder);
+      // A message that is not whole: a first fragment, and no other.
+      hoarder.socket.send(new Uint8Array(100_000), { fin: false, binary: true });
+    }
+    const ended = await Promise.all(
+      hoarders.slice(0, 10).map(async (hoarder) => {
+        hoarder.send(0, { kind: 'ping', token: 1 });
+        return hoarder.closed;
+      }),
+    );
+    expect(ended).toHaveLength(10);
+    await expectHealthy();
+  });
+
   test('only so many admitted connections an address', async () => {
     await start({ connectionsPerAddressMax: 2 });
     await entered();
@@ -368,6 +433,55 @@ describe('crowds', () => {
     expect(await first.ended).toBe('');
     member.send(0, { kind: 'ping', token: 1 });
     expect(await member.next(0)).toEqual({ kind: 'pong', token: 1 });
+  });
+});
+
+describe('behind a proxy', () => {
+  const proxied = (client: string, bytes = ''): string => `PROXY TCP4 ${client} 127.0.0.1 1 2\r\n${bytes}`;
+  async function startBehind(limits: Partial<RelayLimits>, proxy = '127.0.0.1'): Promise<void> {
+    relay = await createRelay({ storage: { store: newStore() }, clock, limits, proxies: parseProxies(proxy) });
+  }
+
+  test('v13: an address is the client that the proxy names', async () => {
+    await startBehind({ strangersPerAddressMax: 2 });
+    const other = await raw(proxied('192.0.2.9', upgradeRequest()));
+    await other.received('101 Switching Protocols');
+    const crowd = [];
+    for (let n = 0; n < 3; n++) crowd.push(await raw(proxied('192.0.2.1', 'GET / HTTP/1.1\r\n')));
+    expect(await crowd[0]?.ended).toBe('');
+    expect(other.socket.destroyed).toBe(false);
+    const health = await raw(proxied('192.0.2.2', 'GET /healthz HTTP/1.1\r\nHost: x\r\n\r\n'));
+    expect(await health.ended).toContain('200 OK');
+  });
+
+  test.each([
+    ['bytes that come one by one', 1],
+    ['bytes that come at once', 1_000],
+  ])('a header is taken off, %s, and nothing else', async (_, piece) => {
+    await startBehind({});
+    const request = proxied('192.0.2.1', 'GET /healthz HTTP/1.1\r\nHost: x\r\n\r\n');
+    const { socket, ended } = await raw();
+    for (let at = 0; at < request.length; at += piece) socket.write(request.slice(at, at + piece));
+    expect(await ended).toContain('200 OK');
+  });
+
+  test('a proxy that says nothing of its client is refused, at once or in time', async () => {
+    await startBehind({});
+    const without = await raw(upgradeRequest());
+    expect(await without.ended).toBe('');
+    const silent = await raw();
+    // The relay has seen it once a later one is answered.
+    const health = await raw(proxied('192.0.2.2', 'GET /healthz HTTP/1.1\r\nHost: x\r\n\r\n'));
+    await health.ended;
+    clock.advance(10_000);
+    expect(await silent.ended).toBe('');
+  });
+
+  test('who is no configured proxy cannot say who it is', async () => {
+    await startBehind({}, '192.0.2.0/24');
+    const { ended } = await raw(proxied('192.0.2.1', upgradeRequest()));
+    expect(await ended).toMatch(/^HTTP\/1.1 400 /);
+    await expectHealthy();
   });
 });
 
@@ -389,16 +503,38 @@ describe('floods', () => {
     expect(answered).toBe(50);
   });
 
-  test('hellos above the rate end the connection: each costs a signature', async () => {
+  test('v13: hellos above the rate of an address wait, whatever connections they come on: each costs a signature', async () => {
     await start({ hellosPerSecond: 1, hellosBurst: 3 });
-    const peer = await connect();
-    for (let again = 0; again < 3; again++) {
-      await peer.enter(1, room);
-      peer.send(1, { kind: 'leave' });
-    }
-    await expect(peer.enter(1, room)).rejects.toThrow('the connection has ended');
-    expect(await peer.closed).toBe(4_000 + closeCodes.overLimit.code);
-    await expectHealthy();
+    const peers = [await connect(), await connect(), await connect()];
+    for (const peer of peers) await peer.enter(1, room);
+    // A new connection is no new budget.
+    for (const peer of peers) peer.close();
+    const late = await connect();
+    let isIn = false;
+    const entering = late.enter(1, room).then(() => {
+      isIn = true;
+    });
+    late.send(0, { kind: 'ping', token: 1 });
+    const health = await raw('GET /healthz HTTP/1.1\r\nHost: x\r\n\r\n');
+    await health.ended;
+    expect(isIn).toBe(false);
+    await cutOff(entering);
+    expect(isIn).toBe(true);
+  });
+
+  test('v13: so do those of all addresses together', async () => {
+    await start({ hellosPerSecondMax: 1, hellosBurstMax: 1 });
+    await entered();
+    const late = await connect();
+    let isIn = false;
+    const entering = late.enter(1, room).then(() => {
+      isIn = true;
+    });
+    const health = await raw('GET /healthz HTTP/1.1\r\nHost: x\r\n\r\n');
+    await health.ended;
+    expect(isIn).toBe(false);
+    await cutOff(entering);
+    expect(isIn).toBe(true);
   });
 
   test('requests above the bound wait for those before them', async () => {

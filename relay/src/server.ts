@@ -7,7 +7,14 @@
 import { randomBytes } from 'node:crypto';
 import { createServer, type IncomingMessage, STATUS_CODES } from 'node:http';
 import { createServer as createTlsServer } from 'node:https';
-import type { AddressInfo, Socket } from 'node:net';
+import {
+  type AddressInfo,
+  type BlockList,
+  createServer as createTcpServer,
+  isIPv6,
+  type Server,
+  type Socket,
+} from 'node:net';
 import { join } from 'node:path';
 import type { Duplex } from 'node:stream';
 import { closeCodes, limits as protocolLimits } from '@driftless/protocol';
@@ -15,10 +22,13 @@ import { WebSocketServer } from 'ws';
 import type { RelayParts } from './channel.ts';
 import { type Clock, systemClock, type Timer } from './clock.ts';
 import { createConnection, type RelayConnection, type SharedBudget } from './connection.ts';
+import { createDoor } from './door.ts';
 import { createFanOut } from './fan-out.ts';
 import { identityFileFor, loadRelayIdentity, newRelayIdentity, type RelayIdentity } from './identity.ts';
 import { type RelayLog, silentLog } from './log.ts';
 import { makeDirectory } from './make-directory.ts';
+import { createMemoryBudget } from './memory-budget.ts';
+import { takeProxyHeader } from './proxy-protocol.ts';
 import type { Refusal } from './record-check.ts';
 import { defaultRelayLimits, type RelayLimits } from './relay-limits.ts';
 import { defaultQuotas, type RoomStore, type StoreQuotas } from './store/room-store.ts';
@@ -45,6 +55,8 @@ export interface RelayOptions {
   readonly port?: number;
   /** PEM texts. With them the relay speaks wss:// only. */
   readonly tls?: { readonly cert: string; readonly key: string };
+  /** Addresses whose connections begin with a header of the PROXY protocol, and are of the client that it names. */
+  readonly proxies?: BlockList;
   readonly quotas?: Partial<StoreQuotas>;
   readonly limits?: Partial<RelayLimits>;
   readonly log?: RelayLog;
@@ -113,6 +125,7 @@ async function listen(options: RelayOptions, parts: RelayParts): Promise<Running
   const connections = new Set<RelayConnection>();
   const sockets = createDoor(parts);
   const budget: SharedBudget = { bytes: 0, waiting: new Set() };
+  const memory = createMemoryBudget(limits.memoryBytesMax);
   const http =
     options.tls === undefined
       ? createServer()
@@ -133,8 +146,35 @@ async function listen(options: RelayOptions, parts: RelayParts): Promise<Running
   let sweepTimer: Timer | undefined;
 
   // With TLS, a socket enters once its handshake is done; until then the handshake's own timeout holds.
-  http.on(options.tls === undefined ? 'connection' : 'secureConnection', (tcp: Socket) => sockets.enter(tcp));
-  http.maxConnections = 2 * limits.connectionsMax;
+  http.on(options.tls === undefined ? 'connection' : 'secureConnection', (tcp: Socket) =>
+    sockets.enter(tcp, clients.get(placeOf(tcp)) ?? tcp.remoteAddress ?? ''),
+  );
+  /** The clients that proxies named, by the proxy's address and port: all that a TLS socket tells of the one beneath it. */
+  const clients = new Map<string, string>();
+  const front = options.proxies === undefined ? http : behindProxies(options.proxies);
+  front.maxConnections = 2 * limits.connectionsMax;
+
+  /** What listens where proxies may connect: takes their headers off, and hands the connections on. */
+  function behindProxies(proxies: BlockList): Server {
+    return createTcpServer((tcp) => {
+      tcp.on('error', (error) => log.debug('socket failed', { reason: error.message }));
+      const address = tcp.remoteAddress ?? '';
+      if (!proxies.check(address, isIPv6(address) ? 'ipv6' : 'ipv4')) return void http.emit('connection', tcp);
+      void takeProxyHeader(tcp, { clock, timeoutMs: limits.headerTimeoutMs }).then((client) => {
+        if (client === undefined) {
+          log.warn('proxy refused', {
+            reason: 'no PROXY header: switch it on at the proxy, or do not configure it here',
+          });
+          return;
+        }
+        if (client !== null) clients.set(placeOf(tcp), client);
+        const place = placeOf(tcp);
+        tcp.once('close', () => clients.delete(place));
+        http.emit('connection', tcp);
+        tcp.resume();
+      });
+    });
+  }
   http.on('clientError', (_error, socket: Duplex) => answer(socket, 400));
   http.on('request', (request, response) => {
     if (isFromPage(request)) return response.writeHead(403, { Connection: 'close' }).end();
@@ -159,6 +199,9 @@ async function listen(options: RelayOptions, parts: RelayParts): Promise<Running
         tcp,
         parts,
         budget,
+        memory,
+        client: sockets.clientOf(tcp),
+        helloWaitMs: () => sockets.helloWaitMs(tcp),
         onAdmitted: () => sockets.admitted(tcp),
         onEnded: () => connections.delete(connection),
       });
@@ -175,14 +218,14 @@ async function listen(options: RelayOptions, parts: RelayParts): Promise<Running
   webSockets.on('wsClientError', (_error, socket) => answer(socket, 400));
 
   await new Promise<void>((resolve, reject) => {
-    http.once('error', reject);
-    http.listen({ host: options.host ?? defaultHost, port: options.port ?? 0 }, () => {
-      http.off('error', reject);
+    front.once('error', reject);
+    front.listen({ host: options.host ?? defaultHost, port: options.port ?? 0 }, () => {
+      front.off('error', reject);
       resolve();
     });
   });
-  http.on('error', (error) => log.error('listening failed', { reason: error.message }));
-  const { address, family, port } = http.address() as AddressInfo;
+  front.on('error', (error) => log.error('listening failed', { reason: error.message }));
+  const { address, family, port } = front.address() as AddressInfo;
   const url = `${options.tls === undefined ? 'ws' : 'wss'}://${family === 'IPv6' ? `[${address}]` : address}:${port}`;
 
   const sweep = (): void => {
@@ -195,7 +238,7 @@ async function listen(options: RelayOptions, parts: RelayParts): Promise<Running
   async function close(): Promise<void> {
     log.info('stopping', { connections: connections.size });
     sweepTimer?.cancel();
-    const stopped = new Promise<void>((resolve) => http.close(() => resolve()));
+    const stopped = new Promise<void>((resolve) => front.close(() => resolve()));
     await Promise.all([...connections].map((connection) => connection.shutDown()));
     sockets.destroyAll();
     await stopped;
@@ -220,6 +263,8 @@ async function listen(options: RelayOptions, parts: RelayParts): Promise<Running
  */
 const isFromPage = ({ headers }: IncomingMessage): boolean => headers.origin !== undefined;
 
+const placeOf = (tcp: Socket): string => `${tcp.remoteAddress} ${tcp.remotePort}`;
+
 /** Answers on a raw socket, to a peer that may come back with its reason in two headers, and lets it go. */
 function answer(socket: Duplex, status: number, refusal?: Refusal): void {
   if (!socket.writable) {
@@ -231,80 +276,4 @@ function answer(socket: Duplex, status: number, refusal?: Refusal): void {
     lines.push(`Driftless-Code: ${closeCodes[refusal.code].code}`, `Driftless-Reason: ${refusal.detail}`);
   }
   socket.end(`${lines.join('\r\n')}\r\n\r\n`, () => socket.destroy());
-}
-
-/**
- * Counts the TCP connections of each address. One that no room has admitted yet is a stranger: when an address, or the whole relay,
- * has too many, the oldest stranger goes, so that silent or churning connections cannot keep a peer out (S15).
- */
-function createDoor({ limits, clock, log }: RelayParts) {
-  const all = new Set<Socket>();
-  /** By address; sets keep the order of arrival. */
-  const strangers = new Map<string, Set<Socket>>();
-  const guests = new Map<string, Set<Socket>>();
-  const headerTimers = new Map<Socket, Timer>();
-  /** Kept on entering: a socket forgets its address when it closes. */
-  const addresses = new WeakMap<Socket, string>();
-  const addressOf = (tcp: Socket): string => addresses.get(tcp) ?? '';
-
-  function add(groups: Map<string, Set<Socket>>, tcp: Socket): void {
-    const address = addressOf(tcp);
-    groups.set(address, (groups.get(address) ?? new Set<Socket>()).add(tcp));
-  }
-  function remove(groups: Map<string, Set<Socket>>, tcp: Socket): boolean {
-    const group = groups.get(addressOf(tcp));
-    const was = group?.delete(tcp) ?? false;
-    if (group?.size === 0) groups.delete(addressOf(tcp));
-    return was;
-  }
-  function endOldest(group: ReadonlySet<Socket> | undefined): boolean {
-    for (const tcp of group ?? []) {
-      log.debug('stranger dropped', { strangers: group?.size ?? 0 });
-      remove(strangers, tcp);
-      tcp.destroy();
-      return true;
-    }
-    return false;
-  }
-
-  return {
-    enter(tcp: Socket): void {
-      addresses.set(tcp, tcp.remoteAddress ?? '');
-      tcp.setNoDelay(true);
-      tcp.on('error', (error) => log.debug('socket failed', { reason: error.message }));
-      if (all.size >= limits.connectionsMax) {
-        const [crowd] = [...strangers.values()].sort((one, other) => other.size - one.size);
-        if (!endOldest(crowd)) {
-          tcp.destroy();
-          return;
-        }
-      }
-      const group = strangers.get(addressOf(tcp));
-      if ((group?.size ?? 0) >= limits.strangersPerAddressMax) endOldest(group);
-      add(strangers, tcp);
-      all.add(tcp);
-      headerTimers.set(
-        tcp,
-        clock.after(limits.headerTimeoutMs, () => tcp.destroy()),
-      );
-      tcp.once('close', () => {
-        all.delete(tcp);
-        headerTimers.get(tcp)?.cancel();
-        headerTimers.delete(tcp);
-        remove(strangers, tcp);
-        remove(guests, tcp);
-      });
-    },
-    mayUpgrade: (tcp: Socket): boolean => (guests.get(addressOf(tcp))?.size ?? 0) < limits.connectionsPerAddressMax,
-    upgraded(tcp: Socket): void {
-      headerTimers.get(tcp)?.cancel();
-      headerTimers.delete(tcp);
-    },
-    admitted(tcp: Socket): void {
-      if (remove(strangers, tcp)) add(guests, tcp);
-    },
-    destroyAll(): void {
-      for (const tcp of all) tcp.destroy();
-    },
-  };
 }

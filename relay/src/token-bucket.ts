@@ -5,6 +5,8 @@ export interface TokenBucket {
    * burst passes once the bucket is full, and leaves a debt.
    */
   take(amount: number, nowMs: number): number;
+  /** What `take` would return; takes nothing. */
+  waitMs(amount: number, nowMs: number): number;
 }
 
 /** Of sums of fractions: far below one token. */
@@ -19,14 +21,19 @@ export function createTokenBucket({
 }): TokenBucket {
   let level = burst;
   let atMs: number | undefined;
+  function waitMs(amount: number, nowMs: number): number {
+    level = Math.min(burst, level + ((nowMs - (atMs ?? nowMs)) * perSecond) / 1_000);
+    atMs = nowMs;
+    const needed = Math.min(amount, burst);
+    if (level + rounding >= needed) return 0;
+    return Math.max(1, Math.ceil(((needed - level - rounding) * 1_000) / perSecond));
+  }
   return {
+    waitMs,
     take(amount, nowMs) {
-      level = Math.min(burst, level + ((nowMs - (atMs ?? nowMs)) * perSecond) / 1_000);
-      atMs = nowMs;
-      const needed = Math.min(amount, burst);
-      if (level + rounding < needed) return Math.max(1, Math.ceil(((needed - level - rounding) * 1_000) / perSecond));
-      level -= amount;
-      return 0;
+      const untilMs = waitMs(amount, nowMs);
+      if (untilMs === 0) level -= amount;
+      return untilMs;
     },
   };
 }

@@ -13,6 +13,7 @@ import type { LocalEntry } from './core/local-entry.ts';
 import type { PublishStep } from './core/plan.ts';
 import { type ResolutionStep, resolveByChoice, resolveByPolicy } from './core/resolution.ts';
 import type { Row } from './core/row.ts';
+import { parentPath } from './core/tree-paths.ts';
 import type { PeerContext } from './peer-context.ts';
 import type { ExtraChange } from './publish.ts';
 
@@ -26,8 +27,14 @@ export interface ConflictWork {
 }
 
 export interface ConflictKeeper {
-  /** What is to be published for held paths now; disk work of it is done already. Paths that are not `settled` wait for their scan. */
-  settle(settled: (path: RelPath) => boolean): Promise<readonly ConflictWork[]>;
+  /**
+   * What is to be published for held paths now; disk work of it is done already. Paths that are not `settled` wait for their scan;
+   * while `isDeletionOpen`, those that are gone here wait with all else that went.
+   */
+  settle(look: {
+    readonly settled: (path: RelPath) => boolean;
+    readonly isDeletionOpen: () => boolean;
+  }): Promise<readonly ConflictWork[]>;
   /** Variants of this device that no hold of it belongs to any more: closed by `settle` too. */
   hasOrphans(): boolean;
   /** The variant that this disk holds at a path, if it holds one. */
@@ -47,7 +54,10 @@ export function createConflictKeeper(context: PeerContext): ConflictKeeper {
     return variants.find((variant) => sameLocal(row.local, variant.entry, folder.traits));
   };
 
-  async function settle(settled: (path: RelPath) => boolean): Promise<readonly ConflictWork[]> {
+  async function settle({
+    settled,
+    isDeletionOpen,
+  }: Parameters<ConflictKeeper['settle']>[0]): Promise<readonly ConflictWork[]> {
     const found: ConflictWork[] = [];
     for (const row of store.heldRows()) {
       // What this machine cannot see now says nothing about what its user decided.
@@ -59,6 +69,8 @@ export function createConflictKeeper(context: PeerContext): ConflictKeeper {
       )
         continue;
       if (found.length >= resolutionsPerRecordMax) break;
+      // It may have gone with a deletion that nobody meant: its user decides about all of that at once.
+      if (row.local === null && !row.declined && isDeletionOpen()) continue;
       const work = await settleOne(row);
       if (work !== null) found.push(work);
       await context.pause();
@@ -114,6 +126,10 @@ export function createConflictKeeper(context: PeerContext): ConflictKeeper {
       release(row);
       return null;
     }
+    if (own !== undefined && row.local === null && row.declined) {
+      await bringBack(row, own);
+      return null;
+    }
     if (own !== undefined && !sameLocal(row.local, own.entry, folder.traits)) return movedOn(row, own);
     // Edited here since the room had it: into the room first, so that no answer replaces the only copy.
     if (own === undefined && !isInRoom(row, variants)) {
@@ -166,6 +182,13 @@ export function createConflictKeeper(context: PeerContext): ConflictKeeper {
       if (local === null) store.setBase(path, null);
     });
     parts.onEvent({ event: 'resolved', path });
+  }
+
+  /** Its deletion was declined: the conflict is as it was, nobody has decided it. Its directories come back by the plan, and first. */
+  async function bringBack(row: Row, own: Variant): Promise<void> {
+    const parent = parentPath(row.path);
+    if (parent !== undefined && store.row(parent)?.local?.kind !== 'directory') return;
+    await copies.bringBack(row, own);
   }
 
   /** The held file changed since its variant was published. */

@@ -41,6 +41,8 @@ export interface DeletionHold {
   ): Promise<{ readonly steps: readonly PublishStep[]; readonly massDeletion: MassDeletion; readonly waitMs: number }>;
   /** Which disk steps of a plan may be carried out now: whatever a record says of itself, what it deletes here is measured here. */
   judgeIncoming(plan: Plan, rowOf: RowOf): { readonly steps: readonly DiskStep[]; readonly waitMs: number };
+  /** Files are gone here, and it is not known yet whether that is meant: nothing that is gone is its user's decision. */
+  isOpen(): boolean;
   /** Nothing is left to publish or to apply: what was held came back. */
   nothingLeft(): void;
   /** Everything judged was published: a confirmation is used up. */
@@ -370,6 +372,11 @@ export function createDeletionHold(
     wakes: standing.wakes,
     judge,
     judgeIncoming,
+    // Whatever is not sent yet may still be held: with what else goes, or as all that was here.
+    isOpen: () =>
+      isHeld('deletions-outgoing') ||
+      holds.of('root').length > 0 ||
+      store.lostFiles({ side: 'local', limit: 1 }).length > 0,
     nothingLeft: () => {
       rested();
       // The burst itself goes on being counted: a slow deletion has such moments. One that was held, and is confirmed and

@@ -1170,7 +1170,10 @@ export function createPeer(given: PeerParts): Peer {
 
   async function settleConflicts(current: RoomSession): Promise<void> {
     if (!context.refusals.mayTry('extra')) return;
-    let work = await conflicts.settle((path) => isSettled(path) && !isHeldOnDisk(path) && !unsaved.has(path));
+    let work = await conflicts.settle({
+      settled: (path) => isSettled(path) && !isHeldOnDisk(path) && !unsaved.has(path),
+      isDeletionOpen: deletions.isOpen,
+    });
     if (work.length === 0) return nothingExtra();
     // Once more without those that cannot go out now: large contents that are on their way, a file that is being written.
     for (let attempt = 0; attempt < 2 && work.length > 0; attempt += 1) {

@@ -191,6 +191,69 @@ test('after the answer the next deletion is one of its own', async () => {
   expect(await a.peer.holds()).toMatchObject([{ count: 239 }]);
 });
 
+/** Two open conflicts below one directory, one at a path that nobody had agreed on; and on whose disk their own sides lie. */
+async function withConflicts(): Promise<{ readonly loser: Person; readonly other: Person; readonly own: Conflicts }> {
+  const [a, b] = await pair(false, 'ask');
+  for (const person of [a, b])
+    for (const path of ['one/f0.txt', 'one/new.txt']) person.user.write(path, `${path} by ${person.name}\n`);
+  await world.until('conflicts', () => a.state()?.conflicts === 2 && b.state()?.conflicts === 2);
+  await world.clock.advance(5_000);
+  const [loser, other] = a.store.heldRows().length > 0 ? [a, b] : [b, a];
+  expect(loser.store.heldRows().map(({ path }) => path)).toEqual(['one/f0.txt', 'one/new.txt']);
+  return { loser, other, own: await conflictsOf(loser) };
+}
+type Conflicts = Readonly<Record<string, string | undefined>>;
+const conflictsOf = async ({ peer, user }: Person): Promise<Conflicts> =>
+  Object.fromEntries((await peer.conflicts()).map(({ path }) => [path, user.read(path)]));
+
+test.each(['a part', 'everything', 'everything, and our own directory'])(
+  'an open conflict that went as well (%s) waits with the rest, and is as it was',
+  async (what) => {
+    const { loser, other, own } = await withConflicts();
+    const before = loser.user.tree();
+    if (what.endsWith('directory')) {
+      await loser.stop();
+      loser.user.remove('.driftless');
+    }
+    removeThem(loser);
+    if (what !== 'a part') loser.user.remove('stays.txt');
+    if (what.endsWith('directory')) loser.start();
+    await asks(loser, what === 'a part' ? 'mass-deletion-held' : 'root-emptied');
+    await world.clock.advance(5_000);
+    expect(Object.keys(await conflictsOf(other))).toEqual(Object.keys(own));
+    expect(await loser.peer.decline()).toMatchObject({ ok: true });
+    await world.until('all is back', () => loser.user.read('two/f79.txt') !== undefined);
+    await world.clock.advance(60_000);
+    expect(loser.user.tree()).toEqual(before);
+    expect(await conflictsOf(loser)).toEqual(own);
+    expect(Object.keys(await conflictsOf(other))).toEqual(Object.keys(own));
+    expect(loser.events.filter(({ event }) => event === 'resolved')).toEqual([]);
+
+    for (const path of Object.keys(own)) await loser.peer.resolve(path, 'mine');
+    await everythingIs(before, loser, other);
+  },
+);
+
+test('an open conflict that went as well is decided by the answer that lets all of it go', async () => {
+  const { loser, other } = await withConflicts();
+  removeThem(loser);
+  await asks(loser, 'mass-deletion-held');
+  expect(await loser.peer.confirm()).toMatchObject({ ok: true });
+  await asks(other, 'mass-deletion-incoming');
+  expect(await other.peer.confirm()).toMatchObject({ ok: true });
+  const theirs = (path: string): string => `${path} by ${other.name}\n`;
+  await everythingIs(
+    {
+      'one/': '',
+      'one/f0.txt': theirs('one/f0.txt'),
+      'one/new.txt': theirs('one/new.txt'),
+      'stays.txt': 'stays\n',
+    },
+    loser,
+    other,
+  );
+});
+
 test('nothing else can be declined: it says what to do instead', async () => {
   const [a, b] = await pair();
   a.user.write('.gitignore', '.env\n');

@@ -20,6 +20,8 @@ export interface ConflictCopies {
   write(held: RelPath, variant: Variant): Promise<PublishStep | 'there' | null>;
   /** The held path becomes the variant's content; null as above. */
   take(row: Row, variant: Variant): Promise<LocalEntry | null>;
+  /** The held path is as it was before it went, and the conflict as open; null as above. */
+  bringBack(row: Row, own: Variant): Promise<LocalEntry | null>;
 }
 
 export function createConflictCopies(context: PeerContext): ConflictCopies {
@@ -42,11 +44,11 @@ export function createConflictCopies(context: PeerContext): ConflictCopies {
     return local === null ? null : { kind: 'publish', path, local, remote: null, revives: false };
   }
 
-  const take = (row: Row, variant: Variant): Promise<LocalEntry | null> => {
-    const { path, local, remote } = row;
-    const entry = asPrivateAs(path, variant.entry);
-    return place({ held: path, path, entry, before: local, base: liveEntry(remote) });
-  };
+  const take = ({ path, local, remote }: Row, { entry }: Variant): Promise<LocalEntry | null> =>
+    place({ held: path, path, entry: asPrivateAs(path, entry), before: local, base: liveEntry(remote) });
+
+  const bringBack = ({ path, local, base }: Row, { entry }: Variant): Promise<LocalEntry | null> =>
+    place({ held: path, path, entry: asPrivateAs(path, entry), before: local, base });
 
   /** The first name that is free, or is this very copy's. */
   const nameOf = (held: RelPath, variant: Variant): RelPath =>
@@ -123,5 +125,5 @@ export function createConflictCopies(context: PeerContext): ConflictCopies {
     return null;
   }
 
-  return { write, take };
+  return { write, take, bringBack };
 }

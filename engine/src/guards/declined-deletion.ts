@@ -15,7 +15,7 @@ const rowsPerPage = 1_000;
 
 export function keepWhatWouldGo(
   held: Held,
-  store: Pick<StateStore, 'goneRows' | 'rowsFrom' | 'setLocal' | 'decline' | 'unpark'>,
+  store: Pick<StateStore, 'goneRows' | 'heldRows' | 'rowsFrom' | 'setLocal' | 'decline' | 'unpark'>,
   isOnHeldDisk: (path: RelPath) => boolean,
 ): void {
   // What was held back beside the listed files, links and directories, is not listed, and is kept as well.
@@ -23,10 +23,9 @@ export function keepWhatWouldGo(
   const listed = new Set<string>(held.subjects);
   const rows = rowsOf(held, store).filter(
     ({ path, base, outOfScope, hold }) =>
-      base !== null &&
-      (listed.has(path) || base.kind !== 'file') &&
+      // Open conflicts too, whatever was agreed on there.
+      (hold !== null || (base !== null && (listed.has(path) || base.kind !== 'file'))) &&
       outOfScope === null &&
-      hold === null &&
       !isOnHeldDisk(path),
   );
   // A folder that was found bare was not scanned since: nothing of it is here.
@@ -36,19 +35,22 @@ export function keepWhatWouldGo(
 }
 
 /** Of an emptied folder every row. Read whole: it changes while it is walked. */
-function rowsOf({ source }: Held, store: Pick<StateStore, 'goneRows' | 'rowsFrom'>): readonly Row[] {
-  const rows: Row[] = [];
-  for (;;) {
-    const last = rows.at(-1)?.path;
-    const page =
+function rowsOf({ source }: Held, store: Pick<StateStore, 'goneRows' | 'heldRows' | 'rowsFrom'>): readonly Row[] {
+  const rows: Row[] = source === 'root' ? [] : store.heldRows();
+  for (let after: RelPath | '' = ''; ; ) {
+    const page: readonly Row[] =
       source === 'root'
-        ? store.rowsFrom(last === undefined ? '' : (`${last}\u0000` as RelPath), rowsPerPage)
-        : store.goneRows({ after: last ?? '', limit: rowsPerPage, nowMs: Number.MAX_SAFE_INTEGER });
+        ? store.rowsFrom(after === '' ? '' : (`${after}\u0000` as RelPath), rowsPerPage)
+        : store.goneRows({ after, limit: rowsPerPage, nowMs: Number.MAX_SAFE_INTEGER });
     rows.push(...page);
-    if (page.length < rowsPerPage) return rows;
+    const last = page.at(-1);
+    if (last === undefined || page.length < rowsPerPage) return rows;
+    after = last.path;
   }
 }
 
-function wouldGo({ source }: Held, { local, remote }: Row): boolean {
-  return source === 'deletions-incoming' ? local !== null && liveEntry(remote) === null : local === null;
+function wouldGo({ source }: Held, { local, remote, hold }: Row): boolean {
+  // What the room deletes takes no open conflict along.
+  if (source === 'deletions-incoming') return hold === null && local !== null && liveEntry(remote) === null;
+  return local === null;
 }

@@ -602,8 +602,11 @@ test('a declined deletion is remembered until the path changes here, or is at re
     store.setBase(rel(path), file(path));
     store.setLocal(rel(path), localFile(path));
   }
-  store.decline([rel('rest'), rel('never-there')]);
-  expect([isDeclined('never-there'), isDeclined('rest')]).toEqual([false, true]);
+  store.setHold(rel('conflict'), { variant: null, choice: null });
+  store.decline([rel('rest'), rel('never-there'), rel('conflict')]);
+  expect([isDeclined('never-there'), isDeclined('rest'), isDeclined('conflict')]).toEqual([false, true, true]);
+  store.setLocal(rel('conflict'), localFile('back'));
+  expect(isDeclined('conflict')).toBe(false);
   for (const path of paths) store.setLocal(rel(path), null);
   // Gone since: that is another deletion.
   expect(isDeclined('rest')).toBe(false);

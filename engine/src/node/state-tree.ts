@@ -318,8 +318,11 @@ export function createStateTree(db: SqlDb, transactions: Transactions, options: 
   function withDeclined(before: RowContent, after: RowContent): RowContent {
     if (before.declined === 0) return after;
     const isSame = sameState(before.local, after.local, options) && sameBytes(before.base, after.base);
-    return isSame && isPending(after) ? after : { ...after, declined: 0 };
+    return isSame && mayBeDeclined(after) ? after : { ...after, declined: 0 };
   }
+
+  /** An open conflict waits as well, and may be gone here. */
+  const mayBeDeclined = (row: RowContent): boolean => isPending(row) || (row.scope === 0 && row.hold !== null);
 
   function isPending(row: RowContent): boolean {
     if (row.scope !== 0 || row.hold !== null) return false;
@@ -408,7 +411,7 @@ export function createStateTree(db: SqlDb, transactions: Transactions, options: 
 
   function decline(paths: readonly RelPath[]): void {
     transactions.run(() => {
-      for (const path of paths) write(path, (before) => (isPending(before) ? { declined: 1 } : {}));
+      for (const path of paths) write(path, (before) => (mayBeDeclined(before) ? { declined: 1 } : {}));
     });
   }
 

@@ -184,7 +184,7 @@ export interface StateStore extends RowView {
   setOutOfScope(path: RelPath, reason: OutOfScopeReason | null): void;
   setHold(path: RelPath, hold: Hold | null): void;
   setProblem(path: RelPath, problem: RowProblem | null): void;
-  /** Marks these rows, as far as they are not at rest: their deletion is undone (`Row.declined`). */
+  /** Marks these rows, as far as they are not at rest, or held: their deletion is undone (`Row.declined`). */
   decline(paths: readonly RelPath[]): void;
   /** Moves local and base of a path and all below to a new name, after a rename on disk of both. */
   moveLocalAndBase(fromPath: RelPath, toPath: RelPath): void;

@@ -254,7 +254,11 @@ export function createConnection({
     share.hold(data.length);
     if (admitted) return;
     bytesBeforeAdmission += data.length;
-    if (bytesBeforeAdmission > limits.strangerBytesMax) close('badFrame', 'too many bytes before any room was joined');
+    if (bytesBeforeAdmission <= limits.strangerBytesMax) return;
+    close('badFrame', 'too many bytes before any room was joined');
+    // What else it sends is not even read: neither it nor an answer to the close is worth memory or time.
+    tcp.removeAllListeners('data');
+    tcp.pause();
   };
   /** A message of so many bytes is whole; what else was received belongs to its frame's head, or to the next message. */
   const onWhole = (bytes: number): void => {

@@ -16,6 +16,7 @@ export interface Door {
   /** `address`: of the client, where it is not the socket's own. */
   enter(tcp: Socket, address: string): void;
   clientOf(tcp: Socket): string;
+  /** Counts it. */
   mayUpgrade(tcp: Socket): boolean;
   upgraded(tcp: Socket): void;
   /** 0 when a hello of this connection may be answered now, and counts it; else after how many milliseconds to ask again. */
@@ -32,6 +33,7 @@ interface Client {
   /** By stage; sets keep the order of arrival. */
   readonly strangers: Readonly<Record<Stage, Set<Socket>>>;
   readonly guests: Set<Socket>;
+  readonly upgrades: TokenBucket;
   readonly hellos: TokenBucket;
 }
 interface Visit {
@@ -65,6 +67,7 @@ export function createDoor({
     const client: Client = {
       strangers: { silent: new Set(), upgraded: new Set(), greeted: new Set() },
       guests: new Set(),
+      upgrades: createTokenBucket({ perSecond: limits.upgradesPerSecond, burst: limits.upgradesBurst }),
       hellos: createTokenBucket({ perSecond: limits.hellosPerSecond, burst: limits.hellosBurst }),
     };
     clients.set(address, client);
@@ -130,7 +133,8 @@ export function createDoor({
     clientOf: (tcp) => visits.get(tcp)?.address ?? '',
     mayUpgrade(tcp) {
       const client = visits.get(tcp)?.client;
-      return client !== undefined && client.guests.size < limits.connectionsPerAddressMax;
+      if (client === undefined || client.guests.size >= limits.connectionsPerAddressMax) return false;
+      return client.upgrades.take(1, clock.monotonicMs()) === 0;
     },
     upgraded(tcp) {
       visits.get(tcp)?.headerTimer.cancel();

@@ -28,6 +28,9 @@ export interface RelayLimits {
   readonly framesBurst: number;
   readonly bytesPerSecond: number;
   readonly bytesBurst: number;
+  /** WebSockets of one address that begin. Each costs a millisecond and some 30 KiB; more of them are refused. */
+  readonly upgradesPerSecond: number;
+  readonly upgradesBurst: number;
   /** Of one address. Each costs a signature, and its proof another; more of them wait. */
   readonly hellosPerSecond: number;
   readonly hellosBurst: number;
@@ -82,6 +85,9 @@ export const defaultRelayLimits: RelayLimits = {
   framesBurst: 10_000,
   bytesPerSecond: 256 * mib,
   bytesBurst: 64 * mib,
+  // Peers stay connected, and come back with pauses.
+  upgradesPerSecond: 50,
+  upgradesBurst: 256,
   // A peer sends one when it connects; an office behind one address some hundred. About half a millisecond each, with the proof.
   hellosPerSecond: 50,
   hellosBurst: 128,

@@ -264,7 +264,7 @@ describe('frames', () => {
   test('S3: large frames are for those whom a room let in', async () => {
     const stranger = await connect();
     stranger.sendBytes(new Uint8Array(5_000));
-    expect(await stranger.closed).toBe(badFrame);
+    expect(await cutOff(stranger.closed)).toBe(badFrame);
     const member = await entered();
     member.send(1, { kind: 'putChunks', request: 1, chunks: [sampleChunk('a', 100_000)] });
     expect(await member.next(1)).toEqual({ kind: 'chunksStored', request: 1 });
@@ -278,6 +278,22 @@ describe('frames', () => {
     attacker.socket.write(Buffer.concat([claim, new Uint8Array(5_000)]));
     expect(closeCodeIn(await cutOff(attacker.ended))).toBe(badFrame);
     await expectHealthy();
+  });
+
+  test('v13: what a stranger sends beyond that is not read', async () => {
+    const attacker = await upgraded();
+    attacker.socket.write(
+      Buffer.concat([Buffer.from([binary, 0xff, 0, 0, 0, 0, 0, 0x10, 0, 0, 0, 0, 0, 0]), new Uint8Array(5_000)]),
+    );
+    // Far more than the system's own buffers take: the relay would have to read for all of it to be on its way.
+    let isSent = false;
+    attacker.socket.write(new Uint8Array(64 * 2 ** 20), () => {
+      isSent = attacker.socket.bytesWritten > 0 && !attacker.socket.destroyed;
+    });
+    await attacker.received('too many bytes');
+    await expectHealthy();
+    expect(isSent).toBe(false);
+    await cutOff(attacker.ended);
   });
 
   test('v13: many small frames of a stranger count like a large one', async () => {
@@ -520,6 +536,15 @@ describe('floods', () => {
     expect(isIn).toBe(false);
     await cutOff(entering);
     expect(isIn).toBe(true);
+  });
+
+  test('v13: WebSockets that begin above the rate of an address are refused, with a code', async () => {
+    await start({ upgradesPerSecond: 1, upgradesBurst: 2 });
+    for (let n = 0; n < 2; n++) (await entered()).close();
+    const { ended } = await raw(upgradeRequest());
+    expect(await ended).toContain(`Driftless-Code: ${closeCodes.overLimit.code}`);
+    clock.advance(1_000);
+    await expectHealthy();
   });
 
   test('v13: so do those of all addresses together', async () => {

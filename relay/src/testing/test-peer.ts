@@ -39,8 +39,17 @@ export interface JoinOptions {
   readonly tamper?: (proof: Message & { readonly kind: 'proof' }) => Message;
 }
 
-export async function testPeer(url: string, headers: Readonly<Record<string, string>> = {}): Promise<TestPeer> {
-  const socket = new WebSocket(url, { perMessageDeflate: false, headers });
+/** `localAddress`: the client's own, where a machine has several (on Linux all of 127.0.0.0/8). */
+export async function testPeer(
+  url: string,
+  headers: Readonly<Record<string, string>> = {},
+  localAddress?: string,
+): Promise<TestPeer> {
+  const socket = new WebSocket(url, {
+    perMessageDeflate: false,
+    headers,
+    ...(localAddress === undefined ? {} : { localAddress }),
+  });
   socket.binaryType = 'nodebuffer';
   const arrived: { readonly channel: number; readonly message: Message; readonly bytes: Uint8Array }[] = [];
   let wake: (() => void)[] = [];

@@ -43,7 +43,9 @@ export interface DeletionHold {
   judgeIncoming(plan: Plan, rowOf: RowOf): { readonly steps: readonly DiskStep[]; readonly waitMs: number };
   /** Files are gone here, and it is not known yet whether that is meant: nothing that is gone is its user's decision. */
   isOpen(): boolean;
-  /** Nothing is left to publish or to apply: what was held came back. */
+  /** What was held and came back is held no more, and what was confirmed and came back is not confirmed for the next time. */
+  endWhatIsOver(): void;
+  /** Nothing is left to publish or to apply. */
   nothingLeft(): void;
   /** Everything judged was published: a confirmation is used up. */
   published(): void;
@@ -363,6 +365,22 @@ export function createDeletionHold(
     holds.endConfirmed('deletions-incoming', (path) => !isToGo(path as RelPath));
   }
 
+  function endWhatIsOver(): void {
+    const isOver = (source: Source, isOpen: (path: RelPath) => boolean): boolean =>
+      isHeld(source) && !holds.of(source).some(({ subjects }) => subjects.some((path) => isOpen(path as RelPath)));
+    if (isOver('deletions-outgoing', isStillGone)) {
+      outgoing.clear();
+      wasOutgoingHeld = false;
+      endOutgoing();
+    }
+    if (isOver('deletions-incoming', isToGo)) {
+      incoming.clear();
+      releaseIncoming([]);
+    }
+    endConfirmedOutgoing();
+    endConfirmedIncoming();
+  }
+
   function rested(): void {
     outgoing.rested();
     incoming.rested();
@@ -377,6 +395,7 @@ export function createDeletionHold(
       isHeld('deletions-outgoing') ||
       holds.of('root').length > 0 ||
       store.lostFiles({ side: 'local', limit: 1 }).length > 0,
+    endWhatIsOver,
     nothingLeft: () => {
       rested();
       // The burst itself goes on being counted: a slow deletion has such moments. One that was held, and is confirmed and

@@ -314,7 +314,7 @@ export function createPeer(given: PeerParts): Peer {
   const git = createGitWatch(context);
   const holds = createHolds(parts);
   const mounts = createMounts({ ...parts, holds });
-  const rootGuard = createRootGuard(context, holds, mounts.isHeld);
+  const rootGuard = createRootGuard(context, holds, mounts);
   const deletions = createDeletionHold(context, {
     git,
     holds,
@@ -725,6 +725,7 @@ export function createPeer(given: PeerParts): Peer {
       ignoreFiles.length > 0
         ? rowsWithParents(store, ignoreFiles, look)
         : withSaves(store, await planRows(store, look), fresh.paths(), look);
+    deletions.endWhatIsOver();
     // What it wakes is judged by the rules from the start of a turn on.
     if (deletions.wakes(rows) && ignoreFiles.length === 0) {
       planAgain();
@@ -749,9 +750,10 @@ export function createPeer(given: PeerParts): Peer {
     publisher.endOutdated();
     await downloads.drop(isUnwanted);
     await applier.dropStaged(isUnwanted);
+    // What waits for a person may wait for days, an open conflict, an unsaved edit or a held deletion: it is none of the join's.
+    const isJoined = ignoreFiles.length === 0 && rows.every(({ path }) => unsaved.has(path));
+    if (isJoined && store.setting('join') !== undefined) await endJoin();
     const isAllPlanned = rows.length === 0 && ignoreFiles.length === 0 && store.parked() === 0;
-    // A conflict may stay open for days: it is none of the join's.
-    if (isAllPlanned && store.setting('join') !== undefined) await endJoin();
     if (isAllPlanned && held.length === 0 && !untracks.hasAny() && !conflicts.hasOrphans()) {
       deletions.nothingLeft();
       nothingExtra();

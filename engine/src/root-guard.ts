@@ -12,6 +12,7 @@ import { emptyRoot } from './core/page-tree.ts';
 import type { Halt } from './core/peer-state.ts';
 import type { Row } from './core/row.ts';
 import type { Holds } from './guards/holds.ts';
+import type { Mounts } from './guards/mounts.ts';
 import type { PeerContext } from './peer-context.ts';
 
 export interface RootGuard {
@@ -31,7 +32,7 @@ export function createRootGuard(
   context: PeerContext,
   holds: Holds,
   /** On a disk that is away, or not known to be the right one: said by its own hold. */
-  isHeld: (path: RelPath) => boolean,
+  { isHeld, around: diskAround }: Pick<Mounts, 'isHeld' | 'around'>,
 ): RootGuard {
   const { parts } = context;
   const { folder, store } = parts;
@@ -67,9 +68,14 @@ export function createRootGuard(
     for (const row of allRows()) if (row.outOfScope === null && isOne(row)) paths.push(row.path);
     return paths;
   }
-  /** Before a scan: files that are here by the last one, or that room and disk last agreed on. */
+  /**
+   * Before a scan: files that are here by the last one, or that room and disk last agreed on. Not those of a disk inside: whether it
+   * is away is seen by that scan.
+   */
   const filesKnown = (): readonly RelPath[] =>
-    pathsOf(({ path, local, base }) => local?.kind === 'file' || (base?.kind === 'file' && !isHeld(path)));
+    pathsOf(
+      ({ path, local, base }) => (local?.kind === 'file' || base?.kind === 'file') && diskAround(path) === undefined,
+    );
   /** Those of a disk that is away take no part any more, and are not gone. */
   const filesLost = (): readonly RelPath[] => pathsOf((row) => isLost(row) && !isHeld(row.path));
 
@@ -162,8 +168,9 @@ export function createRootGuard(
   }
 
   function judgeScan(): Halt | null {
+    // Gone here: what the room deleted, and waits, says nothing about the folder.
     const isNothingGone =
-      store.parked() === 0 && store.goneRows({ limit: 1, nowMs: Number.MAX_SAFE_INTEGER }).length === 0;
+      holds.of('deletions-outgoing').length === 0 && store.lostFiles({ side: 'local', limit: 1 }).length === 0;
     if (isNothingGone) brought.clear();
     // Somebody may be copying them back: what is not back yet is not let go by what is.
     if (emptied !== null) emptied = stillLost(emptied);

@@ -105,6 +105,40 @@ test('a folder that was emptied, our own directory too, is as it was', async () 
   }
 });
 
+test('a wiped folder with a disk inside that is away: the disk is held, and is as it was when it is back', async () => {
+  const a = world.person('a');
+  const b = world.person('b');
+  for (let index = 0; index < 25; index += 1) a.user.write(`data/p${index}.txt`, `photo ${index}\n`);
+  for (let index = 0; index < 15; index += 1) a.user.write(`top/f${index}.txt`, `top ${index}\n`);
+  a.memory.disk.mount('/folder/data');
+  a.start();
+  await world.quiet();
+  b.start();
+  await world.quiet();
+  await a.stop();
+  const mountAgain = a.memory.disk.unmount('/folder/data');
+  for (const path of ['.driftless', 'top', 'data']) a.user.remove(path);
+  a.start();
+  await asks(a, 'root-emptied');
+  expect(await a.peer.holds()).toMatchObject([{ kind: 'root', count: 15 }]);
+  expect(await a.peer.decline()).toMatchObject({ ok: true });
+  await world.until('top is back', () => a.user.read('top/f14.txt') !== undefined);
+  await world.clock.advance(60_000);
+  expect(await a.peer.holds()).toMatchObject([{ kind: 'disk', count: 26 }]);
+  b.user.remove('data/p4.txt');
+  await world.clock.advance(5_000);
+  await a.stop();
+  mountAgain();
+  a.user.write('data/p3.txt', 'edited on the disk\n');
+  a.start();
+  await world.quiet();
+  expect(b.user.read('data/p3.txt')).toBe('edited on the disk\n');
+  expect(a.user.read('data/p4.txt')).toBeUndefined();
+  expect(await a.peer.conflicts()).toEqual([]);
+  // Beside the trash of the disk itself.
+  expect(a.user.tree()).toMatchObject(b.user.tree());
+});
+
 test('while no peer runs, for the next run', async () => {
   const [a, b] = await pair();
   const before = b.user.tree();
@@ -252,6 +286,27 @@ test('an open conflict that went as well is decided by the answer that lets all 
     loser,
     other,
   );
+});
+
+test('what is deleted again while it comes back is asked about again', async () => {
+  const [a, b] = await pair();
+  const before = b.user.tree();
+  removeThem(a);
+  await asks(a, 'mass-deletion-held');
+  // The first half is back when its user deletes all of it again.
+  let placed = 0;
+  a.folder.before = ({ operation }) => {
+    if (operation !== 'swapIn') return;
+    placed += 1;
+    if (placed === 120) removeThem(a);
+  };
+  void a.peer.decline();
+  await world.until('half of it is back, and gone', () => placed >= 120);
+  await world.clock.advance(30_000);
+  expect(b.user.tree()).toEqual(before);
+  expect(a.state()?.code).toBe('mass-deletion-held');
+  void a.peer.decline();
+  await everythingIs(before, a, b);
 });
 
 test('nothing else can be declined: it says what to do instead', async () => {

@@ -65,7 +65,7 @@ export function createOfflineControl(
       pause,
       steadyTime: createSteadyTime(clock, store),
       isOutOfReach: mounts.isOutOfReach,
-      hasUnsavedEdits: () => false,
+      unsaved: { has: () => false, replaced: () => {} },
     }),
     isIgnored: async (path) => (await scanner.explain(path)).length > 0,
     markDirty: () => {},

@@ -242,7 +242,7 @@ export function createPeer(given: PeerParts): Peer {
     pause,
     steadyTime,
     isOutOfReach,
-    hasUnsavedEdits: unsaved.has,
+    unsaved,
   });
   const context: PeerContext = {
     parts,
@@ -712,7 +712,7 @@ export function createPeer(given: PeerParts): Peer {
     isUnderWay = false;
     // What the room brought and this machine leaves out must be known before it is applied; ignore files come first (rules IG1, IG2).
     const arrivals = await scanner.scopeArrivals({ nowMs: clock.nowMs() });
-    unsaved.rebase(isSettled);
+    unsaved.rebase((path) => isSettled(path) && !isHeldOnDisk(path));
     const ignoreFiles = arrivingRules.unknown([...arrivals.ignoreFiles, ...roomLog.takeTouchedRules()]);
     for (const path of arrivingRules.release()) hintRules(path);
     const look: Look = {

@@ -288,6 +288,70 @@ describe('with an editor that takes in what waits', () => {
     expect(a.user.tree()).toEqual(b.user.tree());
   });
 
+  test.each([
+    ['between two replaces of a pass', 'swapIn', false],
+    ['between a replace and its commit', 'flushDirectories', false],
+    ['between a replace and its commit, and is saved there', 'flushDirectories', true],
+  ] as const)('an edit that begins %s is merged with what was swapped in', async (_when, operation, isSavedAtOnce) => {
+    const [a, b] = await pair();
+    const editor = openEditor(b, path);
+    let isBegun = false;
+    b.folder.before = (call) => {
+      if (isBegun || call.operation !== operation || call.path === path || b.user.read(path) === lines) return;
+      isBegun = true;
+      editor.type(below('five', 'by b'));
+      if (isSavedAtOnce) editor.save();
+    };
+    a.user.write(path, below('one', 'by a')(lines));
+    a.user.write('d/other.txt', '1\n');
+    await world.until('the first key', () => isBegun);
+    await world.clock.advance(1_000);
+    editor.save();
+    expect(editor.overwrites).toBe(1);
+    await world.quiet();
+    expect(a.user.read(path)).toBe(below('five', 'by b')(below('one', 'by a')(lines)));
+    expect(a.user.tree()).toEqual(b.user.tree());
+  });
+
+  test('an edit that begins between a save and the commit of its merge is merged with what that brought', async () => {
+    const [a, b] = await pair();
+    const editor = openEditor(b, path);
+    editor.type(below('five', 'by b'));
+    a.user.write(path, below('one', 'by a')(lines));
+    await waits(b, path);
+    let isBegun = false;
+    b.folder.before = ({ operation }) => {
+      if (isBegun || operation !== 'flushDirectories') return;
+      isBegun = true;
+      editor.type(below('three', 'by b again'));
+    };
+    editor.save();
+    await world.until('the next key', () => isBegun);
+    await world.clock.advance(1_000);
+    editor.save();
+    await world.quiet();
+    expect(a.user.read(path)).toBe(below('three', 'by b again')(below('five', 'by b')(below('one', 'by a')(lines))));
+    expect(a.user.tree()).toEqual(b.user.tree());
+  });
+
+  test('a replace that a crash cut is merged with what the window saves over it', async () => {
+    const [a, b] = await pair();
+    const editor = openEditor(b, path);
+    b.folder.before = ({ operation }) => {
+      if (operation === 'flushDirectories' && b.user.read(path) !== lines) b.kill('kill');
+    };
+    a.user.write(path, below('one', 'by a')(lines));
+    await world.until('the crash', () => b.isDead);
+    b.start();
+    editor.type(below('five', 'by b'));
+    await world.clock.advance(1_000);
+    editor.save();
+    expect(editor.overwrites).toBe(1);
+    await world.quiet();
+    expect(a.user.read(path)).toBe(below('five', 'by b')(below('one', 'by a')(lines)));
+    expect(a.user.tree()).toEqual(b.user.tree());
+  });
+
   test('what was swapped in while the window was away is merged with what it brings back and saves over it', async () => {
     const [a, b] = await pair();
     const editor = openEditor(b, path);

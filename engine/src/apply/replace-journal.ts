@@ -30,6 +30,7 @@ import { fingerprintOf, sameButChangeTime } from '../core/fingerprint.ts';
 import type { LocalEntry } from '../core/local-entry.ts';
 import type { Row } from '../core/row.ts';
 import { atOrAbove } from '../core/tree-paths.ts';
+import type { UnsavedEdits } from '../guards/unsaved-edits.ts';
 import type { SteadyTime } from '../peer/steady-time.ts';
 import type { Clock } from '../ports/clock.ts';
 import { type Folder, FolderError, type PathProblem, type Stat, type SwapOutcome } from '../ports/folder.ts';
@@ -131,9 +132,9 @@ export function createReplaceJournal(parts: {
   readonly pause: () => Promise<void>;
   /** The disk that a path lies on is not mounted now, or it is not known yet whether it is the right one. */
   readonly isOutOfReach: (path: RelPath) => Promise<boolean>;
-  readonly hasUnsavedEdits: (path: RelPath) => boolean;
+  readonly unsaved: Pick<UnsavedEdits, 'has' | 'replaced'>;
 }): ReplaceJournal {
-  const { folder, store, clock, steadyTime, random, hashing, pause, isOutOfReach, hasUnsavedEdits } = parts;
+  const { folder, store, clock, steadyTime, random, hashing, pause, isOutOfReach, unsaved } = parts;
   let isCut = false;
   /** Why; null: the disk is away. */
   const unsettled = new Map<RelPath, PathProblem | null>();
@@ -159,10 +160,7 @@ export function createReplaceJournal(parts: {
     // base and room are equal, a path that is moved aside and forgotten would be taken for the user's deletion.
     if (changes.some(({ path, before }) => before !== null && isAtRest(store.row(path)))) store.flush();
 
-    let writes: { readonly path: RelPath; readonly write: () => void }[] = [];
-    const add = (path: RelPath, write: () => void): void => {
-      writes.push({ path, write });
-    };
+    let writes: { readonly path: RelPath; readonly write: () => void; readonly replaced?: Incoming }[] = [];
     return {
       replace: (change) =>
         markingCuts(async () => {
@@ -176,18 +174,21 @@ export function createReplaceJournal(parts: {
             return outcome.kind === 'changed' ? { kind: 'changed' } : outcome;
           }
           const local = localAfter(change.incoming, outcome.stat);
-          add(change.path, () => {
+          const write = (): void => {
             if (outcome.asideName !== null) note(change.path, change.before, outcome.asideName, change.reason);
             if (intent !== null) store.deleteIntent(change.path);
             store.setBase(change.path, change.base);
             if (change.isRecorded !== false) store.setLocal(change.path, local);
             store.setProblem(change.path, null);
             change.alongside?.();
-          });
+          };
+          writes.push({ path: change.path, write, replaced: change.incoming });
           intents.delete(change.path);
           return { kind: 'done', local };
         }),
-      add,
+      add: (path, write) => {
+        writes.push({ path, write });
+      },
       commit: () =>
         markingCuts(async () => {
           const notDurable = new Map<RelPath, PathProblem>();
@@ -201,6 +202,8 @@ export function createReplaceJournal(parts: {
               else notDurable.set(path, problem);
             }
           });
+          for (const { path, replaced } of writes)
+            if (replaced !== undefined && !notDurable.has(path)) tellUnsaved(path, replaced);
           writes = [];
           return notDurable;
         }),
@@ -211,6 +214,11 @@ export function createReplaceJournal(parts: {
         });
       },
     };
+  }
+
+  /** An edit that began while the replace was under way asked rows which did not know of it yet. */
+  function tellUnsaved(path: RelPath, placed: Incoming | Intent['places']): void {
+    if (placed.kind === 'file') unsaved.replaced(path, placed.digest);
   }
 
   async function flush(
@@ -273,7 +281,7 @@ export function createReplaceJournal(parts: {
 
   async function carryOut(change: Replacement, intent: Intent | null): Promise<SwapOutcome> {
     const { path, before, incoming } = change;
-    if (hasUnsavedEdits(path)) return { kind: 'changed' };
+    if (unsaved.has(path)) return { kind: 'changed' };
     const expected = expectedOf(before);
     const nothingDone: SwapOutcome = { kind: 'done', stat: null, asideName: null };
     if (intent === null) {
@@ -393,6 +401,8 @@ export function createReplaceJournal(parts: {
         store.deleteIntent(path);
       }
     });
+    for (const [{ path, places }, { outcome }] of settled)
+      if (outcome === 'done' && atOrAbove(path, unflushed) === undefined) tellUnsaved(path, places);
   }
 
   async function settleOne(intent: Intent, by: Proof): Promise<Settled> {

@@ -11,7 +11,9 @@
  *   - the room's version was merged into the buffer since. Then base becomes that version once the window says that it has saved it, and
  *     until then nothing is published of the path, or the room's lines would be merged twice;
  *   - a version was swapped in although the edit had begun: an event is never as fast as a key. Then base goes back to the version
- *     that the buffer was loaded from as soon as something else is on disk, so that a save over it is a merge and no deletion.
+ *     that the buffer was loaded from as soon as something else is on disk, so that a save over it is a merge and no deletion. What
+ *     is on disk the rows do not say while a replace is under way: so the edit is judged when it begins, and once more when such a
+ *     replace is committed, also if it was saved in between.
  * Base goes forward on the window's word alone, and only when the disk holds something new. Going back loses nothing, as long as
  * the room's version was made from it as well.
  */
@@ -44,6 +46,8 @@ export interface UnsavedEdits {
   madeFrom(path: RelPath, merged: Digest | null): Entry | null;
   /** What was saved just now was made from that version. */
   savedMerged(path: RelPath, merged: Digest): void;
+  /** A replace of this path is committed, and the disk held `placed` since some time before. */
+  replaced(path: RelPath, placed: Digest): void;
   /** A merge took the place of what was saved here. */
   mergedOnDisk(path: RelPath, merge: MergeOnDisk): void;
   /** Before rows are compared: base becomes what was saved was made from. `isSettled`: the path was looked at since. */
@@ -65,6 +69,11 @@ export interface Held {
   readonly merged: Digest | null;
 }
 
+interface Swap {
+  readonly loaded: Digest;
+  readonly disk: Digest;
+}
+
 export function createUnsavedEdits(parts: {
   readonly clock: Clock;
   readonly store: Pick<StateStore, 'row' | 'setBase' | 'inHistory' | 'cachedContent'>;
@@ -79,7 +88,9 @@ export function createUnsavedEdits(parts: {
   /** Into their buffers a version was merged that is not on disk. */
   let withMerge = new Set<RelPath>();
   /** Loaded versions that the disk had already lost when the edit was told of, and what it held then. */
-  const swapped = new Map<RelPath, { readonly loaded: Digest; readonly disk: Digest }>();
+  const swapped = new Map<RelPath, Swap>();
+  /** What edits were loaded from, of each path the first: until they are over, and what they left on disk was looked at. */
+  const begun = new Map<RelPath, Digest>();
   /** The last merges on disk: of what was saved, and may still be in a buffer. */
   const merges = new Map<RelPath, MergeOnDisk>();
   /** Versions that were merged into what was saved, until that was looked at. */
@@ -101,16 +112,21 @@ export function createUnsavedEdits(parts: {
     if (edits.length === 0) windows.delete(window);
     else windows.set(window, { edits, ending: null });
     // Once it is held nothing is swapped in any more.
-    for (const edit of edits) if (!known?.edits.some(({ path }) => path === edit.path)) noteSwap(edit);
+    for (const edit of edits) if (!known?.edits.some(({ path }) => path === edit.path)) begin(edit);
     changed();
   }
 
-  /** The disk does not hold what the buffer was made from. */
-  function noteSwap({ path, loaded }: Held): void {
+  function begin({ path, loaded }: Held): void {
+    if (loaded === null) return;
+    if (!begun.has(path)) begun.set(path, loaded);
     const row = store.row(path);
-    if (loaded === null || row?.base?.kind !== 'file' || row.local?.kind !== 'file') return;
-    const { digest } = row.local;
-    if (digest !== loaded && isKnown(path, loaded)) swapped.set(path, { loaded, disk: digest });
+    if (row?.local?.kind === 'file') noteSwap(path, { loaded, disk: row.local.digest });
+  }
+
+  /** The disk does not hold what the buffer was made from. */
+  function noteSwap(path: RelPath, { loaded, disk }: Swap): void {
+    if (store.row(path)?.base?.kind === 'file' && disk !== loaded && isKnown(path, loaded))
+      swapped.set(path, { loaded, disk });
   }
 
   /** Of the room, or merged on disk once. */
@@ -160,6 +176,7 @@ export function createUnsavedEdits(parts: {
       if (isAsBefore || row?.local?.kind !== 'file' || row.local.digest === loaded) continue;
       moveBase(row, loadedVersionOf(row, loaded));
     }
+    for (const path of begun.keys()) if (!held.has(path) && isSettled(path)) begun.delete(path);
   }
 
   function moveBase({ path, hold: open }: Row, base: Entry | null): void {
@@ -211,6 +228,10 @@ export function createUnsavedEdits(parts: {
       saved.set(path, merged);
       swapped.delete(path);
       parts.onReleased([path]);
+    },
+    replaced(path, placed) {
+      const loaded = begun.get(path);
+      if (loaded !== undefined) noteSwap(path, { loaded, disk: placed });
     },
     mergedOnDisk(path, merge) {
       merges.delete(path);

@@ -84,6 +84,45 @@ function open(text: string, remembered: readonly UnsavedEdit[] = [], isDirty = f
   };
 }
 
+describe('a window that is loaded again', () => {
+  const paths = ['a.txt', 'b.txt', 'c.txt'];
+  const loadedFrom = (edits: readonly UnsavedEdit[]) => edits.map(({ path, loaded }) => `${path} ${loaded}`);
+
+  function openWindow(remembered: readonly UnsavedEdit[]) {
+    let memory = remembered;
+    const unsaved = createUnsavedEdits({
+      hold: () => undefined,
+      savedMerged: () => undefined,
+      merge: async () => ({ kind: 'waits' }),
+      apply: async () => false,
+      digestOf: (given) => `#${given}`,
+      recall: () => memory,
+      remember: (_dir, edits) => {
+        memory = edits;
+      },
+    });
+    const show = (path: string): void =>
+      unsaved.changed({ dir: '/f', path, version: 1, isDirty: true, text: () => `${path}, typed on` }, 'state');
+    return { unsaved, show, memory: () => memory };
+  }
+  const remembered = paths.map((path) => ({ path, loaded: `#${path}`, merged: null }));
+
+  it('knows of each of its unsaved files what it was loaded from', () => {
+    const window = openWindow(remembered);
+    for (const path of paths) window.show(path);
+    expect(loadedFrom(window.unsaved.editsOf('/f'))).toEqual(['a.txt #a.txt', 'b.txt #b.txt', 'c.txt #c.txt']);
+  });
+
+  it('holds only what it has shown, and remembers the rest for the window after it', () => {
+    const window = openWindow(remembered);
+    window.show('b.txt');
+    expect(loadedFrom(window.unsaved.editsOf('/f'))).toEqual(['b.txt #b.txt']);
+    const next = openWindow(window.memory());
+    for (const path of paths) next.show(path);
+    expect(loadedFrom(next.unsaved.editsOf('/f'))).toEqual(['a.txt #a.txt', 'b.txt #b.txt', 'c.txt #c.txt']);
+  });
+});
+
 describe('unsaved edits of a document', () => {
   it('are said with the first key, with what was loaded, and not with every further one; and that they are over, too', () => {
     const editor = open('a');

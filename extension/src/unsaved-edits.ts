@@ -70,6 +70,7 @@ interface Buffer {
 
 export function createUnsavedEdits(parts: UnsavedEditsParts): UnsavedEdits {
   const buffers = new Map<string, Buffer>();
+  const recalledByDir = new Map<string, Map<string, UnsavedEdit>>();
   const waitingByDir = new Map<string, ReadonlyMap<string, string | null>>();
   const keyOf = ({ dir, path }: Pick<EditedDocument, 'dir' | 'path'>): string => `${dir}\0${path}`;
 
@@ -79,8 +80,16 @@ export function createUnsavedEdits(parts: UnsavedEditsParts): UnsavedEdits {
       .map(({ document, loaded, merged }) => ({ path: document.path, loaded, merged }));
   const tell = ({ document: { dir } }: Buffer): void => {
     const edits = editsOf(dir);
-    parts.remember(dir, edits);
+    parts.remember(dir, [...edits, ...recalledIn(dir).values()]);
     parts.hold(dir, edits);
+  };
+  /** What was remembered of documents that this window has not shown so far. Read before the first of them overwrites it. */
+  const recalledIn = (dir: string): Map<string, UnsavedEdit> => {
+    const known = recalledByDir.get(dir);
+    if (known !== undefined) return known;
+    const recalled = new Map(parts.recall(dir).map((edit) => [edit.path, edit]));
+    recalledByDir.set(dir, recalled);
+    return recalled;
   };
 
   const bufferOf = (document: EditedDocument): Buffer => {
@@ -90,13 +99,13 @@ export function createUnsavedEdits(parts: UnsavedEditsParts): UnsavedEdits {
       return known;
     }
     // Not what was merged: what is brought back of a text may be older than that.
-    const recalled = document.isDirty
-      ? parts.recall(document.dir).find(({ path }) => path === document.path)
-      : undefined;
+    const recalled = recalledIn(document.dir);
+    const loaded = document.isDirty ? (recalled.get(document.path)?.loaded ?? null) : null;
+    recalled.delete(document.path);
     const buffer = {
       document,
       isHeld: false,
-      loaded: recalled?.loaded ?? null,
+      loaded,
       before: null,
       merged: null,
       declined: null,

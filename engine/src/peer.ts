@@ -771,6 +771,7 @@ export function createPeer(given: PeerParts): Peer {
       mergeable: mayMerge,
       superseded: store.setting('join') === undefined ? judgements.supersededSince() : supersededAtJoin(joinOptions()),
       settled: (path) => isSettled(path) && !unsaved.isUndecided(path),
+      staysOnDisk: unsaved.isAround,
     });
     if (isLargePlan) await breathe();
     const known = new Map(rows.map((row) => [row.path, row]));

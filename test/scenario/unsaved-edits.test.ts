@@ -85,6 +85,28 @@ test.each(Object.entries(cases))(
   },
 );
 
+test('a rename of a directory waits for one file of it alone: all else in it comes and goes', async () => {
+  const [a, b] = await pair();
+  hold(b, 'd/k.txt');
+  a.user.write('d/third.txt', '3\n');
+  await world.until('all', () => b.user.read('d/third.txt') === '3\n');
+  a.user.rename('d', 'e');
+  await waits(b, 'd/k.txt');
+  b.user.write('e/other.txt', 'saved on b\n');
+  b.user.write('e/new.txt', 'new on b\n');
+  a.user.write('e/third.txt', 'saved on a\n');
+  await world.clock.advance(5_000);
+  expect(b.user.read('e/third.txt')).toBe('saved on a\n');
+  expect(a.user.read('e/other.txt')).toBe('saved on b\n');
+  expect(a.user.read('e/new.txt')).toBe('new on b\n');
+  expect(b.user.read('d/k.txt')).toBe(lines);
+  b.user.write('d/k.txt', `${lines}six\n`);
+  hold(b);
+  await world.quiet();
+  expect(a.user.read('e/k.txt')).toBe(`${lines}six\n`);
+  expect(a.user.tree()).toEqual(b.user.tree());
+});
+
 test('nothing waits where nobody changed anything, and a save goes out', async () => {
   const [a, b] = await pair();
   hold(b, 'd/k.txt');

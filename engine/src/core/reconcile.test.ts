@@ -415,6 +415,20 @@ describe('renames (LOG6)', () => {
   ];
   for (const [name, folder, steps] of table) it(name, () => expect(told(planOf(folder))).toEqual(steps));
 
+  it('a directory renamed there, in which a file must stay for now: the files move one by one', () => {
+    const folder = {
+      d: { base: directory, local: directory },
+      'd/f': { base: one, local: one },
+      'd/g': { base: two, local: three },
+      n: { remote: directory },
+      'n/f': { remote: one },
+      'n/g': { remote: two },
+    };
+    const steps = ['apply n directory', 'applyMove d/f n/f', 'applyMove d/g n/g', 'apply d nothing'];
+    for (const held of ['d', 'n'])
+      expect(told(planOf(folder, { staysOnDisk: (path) => path === held || path === `${held}/f` }))).toEqual(steps);
+  });
+
   it('the new name waits for the old one to settle, and the directory that it came in with it', () => {
     const folder = {
       d: goneHere,

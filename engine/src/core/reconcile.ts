@@ -36,6 +36,11 @@ export interface ReconcileInput {
   readonly superseded?: (row: Row) => boolean;
   /** False: the path is still changing on disk and gets no step (rule FAST2). */
   readonly settled?: (path: RelPath) => boolean;
+  /**
+   * Something at, above or below it must stay where it is on disk for now (rule EDIT1): a directory is not moved as a whole then, or one
+   * file would hold up all the others in it.
+   */
+  readonly staysOnDisk?: (path: RelPath) => boolean;
 }
 
 export function reconcile(input: ReconcileInput): Plan {
@@ -94,11 +99,13 @@ interface Round {
 // ── 1. each path alone ───────────────────────────────────────────────────────────────────────────────────────────────
 
 function beginRound(input: ReconcileInput, waiting: ReadonlySet<RelPath>): Round {
-  const { view, settled = () => true } = input;
+  const { view, settled = () => true, staysOnDisk = () => false } = input;
   const rows = input.rows.filter(
     (row) => row.outOfScope === null && row.hold === null && !isAtOrBelow(row.path, waiting),
   );
-  const renames = withoutEntangled(detectRenames({ rows: rows.filter(({ declined }) => !declined), view, settled }));
+  const renames = withoutEntangled(
+    detectRenames({ rows: rows.filter(({ declined }) => !declined), view, settled, staysOnDisk }),
+  );
   const round: Round = {
     input,
     operations: new Map(),

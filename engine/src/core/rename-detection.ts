@@ -32,11 +32,13 @@ export interface DetectRenamesOptions {
   readonly rows: readonly Row[];
   readonly view: RowView;
   readonly settled: (path: RelPath) => boolean;
+  /** See ReconcileInput. */
+  readonly staysOnDisk: (path: RelPath) => boolean;
 }
 
 export function detectRenames(options: DetectRenamesOptions): Renames {
   const waiting = new Set<RelPath>();
-  const local = movesOf(localSide, options, waiting);
+  const local = movesOf(localSide, { ...options, staysOnDisk: () => false }, waiting);
   const remote = movesOf(remoteSide, options, waiting);
   return { local, remote, waiting };
 }
@@ -109,13 +111,14 @@ const remoteSide: Side = {
 };
 
 function movesOf(side: Side, options: DetectRenamesOptions, waiting: Set<RelPath>): readonly Move[] {
-  const { rows, view, settled } = options;
+  const { rows, view, settled, staysOnDisk } = options;
   const pairs = uniquePairs({ rows, digestOf: side.vanishedDigest }, { rows, digestOf: side.appearedDigest });
   const moves: Move[] = [];
   const movedDirectories = new Set<RelPath>();
 
   for (const [fromPath, toPath] of directoryCandidates(side, pairs, view)) {
-    if (isAtOrBelow(fromPath, movedDirectories) || !directoryMovedAlike(side, { fromPath, toPath, view })) continue;
+    if (isAtOrBelow(fromPath, movedDirectories) || staysOnDisk(fromPath) || staysOnDisk(toPath)) continue;
+    if (!directoryMovedAlike(side, { fromPath, toPath, view })) continue;
     movedDirectories.add(fromPath);
     if (directorySettled({ fromPath, toPath, view, settled })) moves.push({ fromPath, toPath, subtree: true });
     else waiting.add(fromPath).add(toPath);

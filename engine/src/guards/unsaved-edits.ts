@@ -38,6 +38,8 @@ export interface UnsavedEdits {
   /** The connection of a window is lost: 10 s later it has nothing unsaved any more. */
   lost(window: string): void;
   has(path: RelPath): boolean;
+  /** At, above or below it is one. */
+  isAround(path: RelPath): boolean;
   /** Whether carrying out this step would change what an editor believes to be on disk. */
   hinders(step: DiskStep): boolean;
   /** What of the room waits for them, in path order. */
@@ -184,7 +186,7 @@ export function createUnsavedEdits(parts: {
   }
 
   const isTouched = (path: RelPath): boolean => isAtOrBelow(path, held);
-  const isTouchedWhole = (path: RelPath): boolean => isTouched(path) || above.has(path);
+  const isAround = (path: RelPath): boolean => isTouched(path) || above.has(path);
 
   return {
     hold,
@@ -194,14 +196,15 @@ export function createUnsavedEdits(parts: {
       windows.set(window, { ...known, ending: parts.clock.after(lostWindowMs, () => hold(window, [])) });
     },
     has: (path) => held.has(path),
+    isAround,
     hinders(step) {
       if (held.size === 0) return false;
       switch (step.kind) {
         case 'applyMove':
-          return isTouchedWhole(step.fromPath) || isTouchedWhole(step.toPath);
+          return isAround(step.fromPath) || isAround(step.toPath);
         case 'apply':
           return step.row.local?.kind === 'directory' && step.to?.kind !== 'directory'
-            ? isTouchedWhole(step.path)
+            ? isAround(step.path)
             : isTouched(step.path);
         default:
           return isTouched(step.path);

@@ -335,6 +335,43 @@ describe('with an editor that takes in what waits', () => {
     expect(a.user.tree()).toEqual(b.user.tree());
   });
 
+  test('a swap of what a checkpoint brought, and no record, is known as well', async () => {
+    const a = world.person('a', { policy: 'ask' });
+    const another = 'd/another.txt';
+    for (const each of [path, another]) a.user.write(each, lines);
+    a.start();
+    await world.quiet();
+    // So long that a newcomer does not read it.
+    for (let record = 0; record < 200; record += 1) {
+      a.user.write('d/other.txt', `${record}\n`);
+      await world.clock.advance(150);
+    }
+    Object.assign(a.store, { bytesSinceCheckpoint: () => ({ bytes: 2 ** 30, records: 1 }) });
+    a.user.write('d/other.txt', 'the last\n');
+    await world.until('a checkpoint', () => (world.relay.requests.get('putCheckpoint') ?? 0) > 0, 120_000);
+    const b = world.person('b', { policy: 'ask' });
+    b.start();
+    await world.quiet();
+    expect(b.store.recordMeta(1)).toBeUndefined();
+    const saveOver = async (each: string): Promise<void> => {
+      const editor = openEditor(b, each);
+      a.user.write(each, below('one', 'by a')(lines));
+      await world.until('the swap', () => b.user.read(each) !== lines);
+      editor.type(below('five', 'by b'));
+      editor.save();
+      expect(editor.overwrites).toBe(1);
+      await world.quiet();
+    };
+    await saveOver(path);
+    expect(a.user.read(path)).toBe(below('five', 'by b')(below('one', 'by a')(lines)));
+    // What it was merged by is not at hand any more: both sides are kept.
+    Object.assign(b.store, { cachedContent: () => undefined });
+    await saveOver(another);
+    expect(a.user.read(another)).toBe(below('one', 'by a')(lines));
+    expect(b.user.read(another)).toBe(below('five', 'by b')(lines));
+    expect((await a.peer.conflicts()).map((conflict) => conflict.path)).toEqual([another]);
+  });
+
   test('an edit that begins between a save and the commit of its merge is merged with what that brought', async () => {
     const [a, b] = await pair();
     const editor = openEditor(b, path);

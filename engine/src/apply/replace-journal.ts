@@ -177,7 +177,7 @@ export function createReplaceJournal(parts: {
           const write = (): void => {
             if (outcome.asideName !== null) note(change.path, change.before, outcome.asideName, change.reason);
             if (intent !== null) store.deleteIntent(change.path);
-            store.setBase(change.path, change.base);
+            moveBase(change.path, change.base);
             if (change.isRecorded !== false) store.setLocal(change.path, local);
             store.setProblem(change.path, null);
             change.alongside?.();
@@ -214,6 +214,16 @@ export function createReplaceJournal(parts: {
         });
       },
     };
+  }
+
+  /**
+   * What an editor has loaded may be the version that is replaced now, and it is merged by that when it is saved (rule EDIT2). A peer
+   * that joined from a checkpoint, or long ago, knows from this row alone that the room had it.
+   */
+  function moveBase(path: RelPath, base: Entry | null): void {
+    const before = store.row(path)?.base;
+    if (before?.kind === 'file') store.noteHistory(path, before.content.digest);
+    store.setBase(path, base);
   }
 
   /** An edit that began while the replace was under way asked rows which did not know of it yet. */
@@ -392,7 +402,7 @@ export function createReplaceJournal(parts: {
         if (atOrAbove(path, unflushed) !== undefined) continue;
         const isDone = outcome === 'done';
         if (isInTrash) note(path, before, asideName, isDone ? reason : 'displaced');
-        if (isDone) store.setBase(path, base);
+        if (isDone) moveBase(path, base);
         // The scan that follows must not take what was placed for an editor's replace, which would keep the old flag.
         if (isDone && before?.kind === 'file' && places.kind === 'file')
           store.setLocal(path, { ...before, ...places.mode, openToOthers: !places.mode.private });

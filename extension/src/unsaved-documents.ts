@@ -9,6 +9,8 @@ import { createUnsavedEdits, type DocumentChange, type EditedDocument, type Unsa
 
 /** What the engine merges at most; a longer text waits. */
 const textLengthMax = 1024 * 1024;
+/** Both come with the end of a save, from a process that may be busy. */
+const savedMsMax = 2_000;
 
 export interface UnsavedDocuments extends vscode.Disposable, Pick<UnsavedEdits, 'editsOf'> {
   /** What the folders show has changed. */
@@ -47,6 +49,7 @@ export function createUnsavedDocuments(options: {
     },
     recall: (dir) => memory.get<readonly UnsavedEdit[]>(rememberedAs(dir)) ?? [],
     remember: (dir, edits) => void memory.update(rememberedAs(dir), edits.length === 0 ? undefined : edits),
+    inAMoment: (work) => void setTimeout(work, savedMsMax).unref(),
     digestOf: (text) => createHash('sha256').update(text).digest('hex'),
   });
 

@@ -6,6 +6,7 @@ import { createUnsavedEdits, type EditedDocument, withEdits } from './unsaved-ed
 function open(text: string, remembered: readonly UnsavedEdit[] = [], isDirty = false) {
   const calls: string[] = [];
   const state = { text, version: 1, isDirty };
+  const moments: (() => void)[] = [];
   let answerMerge: (answer: Awaited<ReturnType<typeof merge>>) => void = () => undefined;
   const merge = (_dir: string, _path: string, given: string, merged: string | null) => {
     calls.push(`merge ${given} ${merged}`);
@@ -38,6 +39,7 @@ function open(text: string, remembered: readonly UnsavedEdit[] = [], isDirty = f
     digestOf: (given) => `#${given}`,
     recall: () => remembered,
     remember: () => undefined,
+    inAMoment: (work) => moments.push(work),
   });
   const become = (next: string, how: 'text' | 'undo'): void => {
     const { isDirty: wasDirty } = state;
@@ -66,6 +68,10 @@ function open(text: string, remembered: readonly UnsavedEdit[] = [], isDirty = f
     refused: async () => {
       answerMerge({ kind: 'waits' });
       await settle();
+    },
+    /** Nothing more is told of a save. */
+    moment: () => {
+      for (const work of moments.splice(0)) work();
     },
     /** As VS Code tells of it: first that it is clean, then that it was saved. */
     save: (typedMeanwhile = false) => {
@@ -100,6 +106,7 @@ describe('a window that is loaded again', () => {
       remember: (_dir, edits) => {
         memory = edits;
       },
+      inAMoment: () => undefined,
     });
     const show = (path: string): void =>
       unsaved.changed({ dir: '/f', path, version: 1, isDirty: true, text: () => `${path}, typed on` }, 'state');
@@ -234,5 +241,49 @@ describe('unsaved edits of a document', () => {
     editor.revert('a');
     expect(editor.calls.slice(-1)).toEqual(['hold ']);
     expect(editor.calls.filter((call) => call.startsWith('saved'))).toEqual([]);
+  });
+
+  it('given up after a save that failed: they are over', () => {
+    const editor = open('a');
+    editor.type('b');
+    editor.unsaved.willSave(editor.document);
+    editor.state.isDirty = false;
+    editor.unsaved.changed(editor.document, 'state');
+    expect(editor.calls).toEqual(['hold #a null', 'hold ']);
+  });
+
+  it('given up after a save that failed, with a merge in it: they are over, and nothing was saved', async () => {
+    const editor = open('a');
+    editor.type('b');
+    editor.waits('v1');
+    await editor.merged('v1', '1');
+    editor.unsaved.willSave(editor.document);
+    editor.state.isDirty = false;
+    editor.unsaved.changed(editor.document, 'state');
+    editor.moment();
+    expect(editor.calls.slice(2)).toEqual(['hold #a v1', 'hold ']);
+  });
+
+  it('a save that took long is still told of before they are over', async () => {
+    const editor = open('a');
+    editor.type('b');
+    editor.waits('v1');
+    await editor.merged('v1', '1');
+    editor.save();
+    editor.waits(null);
+    editor.type('c');
+    editor.moment();
+    expect(editor.calls.slice(3)).toEqual(['saved v1', 'hold ', 'hold #1ab null']);
+  });
+
+  it('typed on right after the save, before that is told of: what they were loaded from is known', () => {
+    const editor = open('a');
+    editor.type('b');
+    editor.unsaved.willSave(editor.document);
+    editor.state.isDirty = false;
+    editor.unsaved.changed(editor.document, 'state');
+    editor.type('c');
+    editor.unsaved.saved(editor.document);
+    expect(editor.calls.slice(1)).toEqual(['hold ', 'hold #ab null']);
   });
 });

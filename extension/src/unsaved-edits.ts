@@ -34,6 +34,8 @@ export interface UnsavedEditsParts {
   /** What the window before this one remembered: a document that is unsaved from the beginning was loaded there. */
   readonly recall: (dir: string) => readonly UnsavedEdit[];
   readonly remember: (dir: string, edits: readonly UnsavedEdit[]) => void;
+  /** Later than what an editor tells of a save after it tells that the document is clean: some moments. */
+  readonly inAMoment: (work: () => void) => void;
 }
 
 /** `state`: the same text, which is unsaved now, or is no more. */
@@ -131,6 +133,16 @@ export function createUnsavedEdits(parts: UnsavedEditsParts): UnsavedEdits {
     tell(buffer);
   };
 
+  /** Of a save it is heard before the save is told of. Of one that failed nothing is told, and what is clean was given up then. */
+  const restUnlessSaved = (buffer: Buffer): void => {
+    const { saving } = buffer;
+    if (saving === null || saving.merged === null) return rest(buffer);
+    parts.inAMoment(() => {
+      if (buffers.get(keyOf(buffer.document)) === buffer && buffer.saving === saving && !buffer.document.isDirty)
+        rest(buffer);
+    });
+  };
+
   const changed: UnsavedEdits['changed'] = (document, change) => {
     const buffer = bufferOf(document);
     const { expected } = buffer;
@@ -141,8 +153,7 @@ export function createUnsavedEdits(parts: UnsavedEditsParts): UnsavedEdits {
       buffer.merged = null;
       if (buffer.saving !== null) buffer.saving.merged = null;
     } else if (buffer.isHeld && document.isDirty) return mergeWaiting(buffer);
-    // Of a save it is heard before the save is told of.
-    if (!document.isDirty) return change === 'state' && buffer.saving !== null ? undefined : rest(buffer);
+    if (!document.isDirty) return change === 'state' ? restUnlessSaved(buffer) : rest(buffer);
     // An editor tells of the first key before it tells that the document is unsaved: that text was never on disk.
     if (!buffer.isHeld && change === 'state' && buffer.before?.version === document.version)
       buffer.loaded = buffer.before.loaded;
@@ -204,10 +215,12 @@ export function createUnsavedEdits(parts: UnsavedEditsParts): UnsavedEdits {
     },
     saved(document) {
       const buffer = bufferOf(document);
-      const merged = buffer.saving?.merged ?? null;
+      const { saving } = buffer;
       buffer.saving = null;
-      if (merged !== null) parts.savedMerged(document.dir, document.path, merged);
+      if (saving !== null && saving.merged !== null) parts.savedMerged(document.dir, document.path, saving.merged);
       if (!document.isDirty) return rest(buffer);
+      // It was seen clean since, and is another edit by now.
+      if (saving === null) return;
       // Which text was saved is not known any more.
       buffer.loaded = null;
       buffer.merged = null;

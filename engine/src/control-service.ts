@@ -12,6 +12,7 @@ import {
   type RelPath,
 } from '@driftless/protocol';
 import { ownIgnoreFile, type Untracks } from './conflicts/untracks.ts';
+import { ChunksMissing, ContentDamaged } from './content/content-types.ts';
 import type { Contents } from './contents.ts';
 import type {
   BufferMerge,
@@ -49,8 +50,10 @@ import type { Scanner } from './scan.ts';
 const bytesToBase64 = (bytes: Uint8Array): string =>
   Buffer.from(bytes.buffer, bytes.byteOffset, bytes.length).toString('base64');
 const listedMax = 1_000;
-/** A side of a conflict that is not here by then is missing. */
+/** What is not here by then is late. */
 const sideWaitMsMax = 2_000;
+/** `missing`: the relay lacks it. `late`: no relay, or no answer of it in time. */
+type NotAtHand = 'missing' | 'late';
 /** Why a path takes no part, as people read it. */
 const outOfScopeWords: Readonly<Record<OutOfScopeReason, string>> = {
   ignored: 'ignored by the ignore rules',
@@ -364,18 +367,18 @@ export function createControl(parts: ControlParts, live: LiveParts): PeerControl
       baseDigest === null ? null : baseBytes(row, baseDigest),
       other?.kind === 'file' ? bytesAtHand(other.content) : null,
     ]);
-    const encoded = (bytes: Uint8Array | 'missing' | null): string | null =>
+    const encoded = (bytes: Uint8Array | NotAtHand | null): string | null =>
       bytes instanceof Uint8Array ? bytesToBase64(bytes) : null;
     const missing = (
       [
         ['base', base],
         ['theirs', theirs],
       ] as const
-    ).flatMap(([side, bytes]) => (bytes === 'missing' ? [side] : []));
+    ).flatMap(([side, bytes]) => (typeof bytes === 'string' ? [side] : []));
     return { base: encoded(base), mine, theirs: encoded(theirs), ...(missing.length === 0 ? {} : { missing }) };
   }
 
-  async function baseBytes(row: Row, digest: Digest): Promise<Uint8Array | 'missing'> {
+  async function baseBytes(row: Row, digest: Digest): Promise<Uint8Array | NotAtHand> {
     const cached = store.cachedContent(digest);
     if (cached !== undefined) return cached;
     const isKnown = row.base?.kind === 'file' && row.base.content.digest === digest;
@@ -390,6 +393,7 @@ export function createControl(parts: ControlParts, live: LiveParts): PeerControl
     if (Math.max(remote.content.size, base.content.size, bufferText.length) > mergeBytesMax) return { kind: 'waits' };
     const [theirs, baseBytes] = await Promise.all([bytesAtHand(remote.content), bytesAtHand(base.content)]);
     if (theirs === 'missing' || baseBytes === 'missing') return { kind: 'waits' };
+    if (theirs === 'late' || baseBytes === 'late') return { kind: 'later' };
     const edits = mergeIntoBuffer({ base: baseBytes, text: bufferText, theirs });
     if (edits === undefined) return { kind: 'waits' };
     // What the buffer is made from by then is the base of what is saved.
@@ -398,14 +402,16 @@ export function createControl(parts: ControlParts, live: LiveParts): PeerControl
     return { kind: 'merged', version, edits };
   }
 
-  /** Whoever asks does not wait for a network that is dead: what is not here comes soon, or is missing. */
-  async function bytesAtHand(content: Content): Promise<Uint8Array | 'missing'> {
-    const arriving = live.contents.bytesOf(content, live.session()).catch((error: unknown): 'missing' => {
+  /** Whoever asks does not wait for a network that is dead: what is not here comes soon, or is late. */
+  async function bytesAtHand(content: Content): Promise<Uint8Array | NotAtHand> {
+    const session = live.session();
+    const arriving = live.contents.bytesOf(content, session).catch((error: unknown): NotAtHand => {
       if (error instanceof StateStoreError) throw error;
-      return 'missing';
+      const isKnownMissing = error instanceof ChunksMissing || error instanceof ContentDamaged;
+      return session !== null && isKnownMissing ? 'missing' : 'late';
     });
     return await new Promise((resolve, reject) => {
-      const timer = parts.clock.after(sideWaitMsMax, () => resolve('missing'));
+      const timer = parts.clock.after(sideWaitMsMax, () => resolve('late'));
       void arriving.then(resolve, reject).finally(() => timer.cancel());
     });
   }

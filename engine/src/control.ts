@@ -67,7 +67,8 @@ export interface UnsavedEdit {
 
 /**
  * The edits that bring a version of the room into a buffer: character ranges in UTF-16 units of the text that was given. `waits`:
- * it does not merge cleanly, or is not at hand; then it waits until the file is saved.
+ * it does not merge, and waits until the file is saved. `later`: the relay did not give what it takes in time, and may when it is
+ * asked again.
  */
 export type BufferMerge =
   | {
@@ -75,7 +76,8 @@ export type BufferMerge =
       readonly version: string;
       readonly edits: readonly { readonly start: number; readonly end: number; readonly text: string }[];
     }
-  | { readonly kind: 'waits' };
+  | { readonly kind: 'waits' }
+  | { readonly kind: 'later' };
 
 export interface WaitingPath {
   readonly path: string;

@@ -11,7 +11,9 @@ function open(text: string, remembered: readonly UnsavedEdit[] = [], isDirty = f
   const merge = (_dir: string, _path: string, given: string, merged: string | null) => {
     calls.push(`merge ${given} ${merged}`);
     return new Promise<
-      { kind: 'waits' } | { kind: 'merged'; version: string; edits: { start: number; end: number; text: string }[] }
+      | { kind: 'waits' }
+      | { kind: 'later' }
+      | { kind: 'merged'; version: string; edits: { start: number; end: number; text: string }[] }
     >((resolve) => {
       answerMerge = resolve;
     });
@@ -65,8 +67,8 @@ function open(text: string, remembered: readonly UnsavedEdit[] = [], isDirty = f
       answerMerge({ kind: 'merged', version, edits: [{ start: 0, end: 0, text: start }] });
       await settle();
     },
-    refused: async () => {
-      answerMerge({ kind: 'waits' });
+    refused: async (kind: 'waits' | 'later' = 'waits') => {
+      answerMerge({ kind });
       await settle();
     },
     /** Nothing more is told of a save. */
@@ -196,6 +198,18 @@ describe('unsaved edits of a document', () => {
     expect(editor.calls).toEqual(['hold #a null', 'merge ab null']);
     editor.waits('v2');
     expect(editor.calls.at(-1)).toBe('merge abc null');
+  });
+
+  it('what the relay did not give in time is asked for again, with the next key or word of it', async () => {
+    const editor = open('a');
+    editor.type('b');
+    editor.waits('v1');
+    await editor.refused('later');
+    expect(editor.calls).toEqual(['hold #a null', 'merge ab null']);
+    editor.type('c');
+    await editor.refused('later');
+    editor.waits('v1');
+    expect(editor.calls.slice(2)).toEqual(['merge abc null', 'merge abc null']);
   });
 
   it('an undo takes the merge back: it is not repeated, and the save says nothing', async () => {

@@ -189,6 +189,8 @@ export function createUnsavedEdits(parts: UnsavedEditsParts): UnsavedEdits {
     if (buffers.get(keyOf(document)) !== buffer || !buffer.document.isDirty) return false;
     // Typed on meanwhile: the ranges are of another text.
     if (buffer.document.version !== version) return true;
+    // Asked again with the next key, or with the next word of what waits.
+    if (answer.kind === 'later') return false;
     if (answer.kind === 'waits') {
       buffer.declined = wanted;
       return false;

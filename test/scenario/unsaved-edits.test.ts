@@ -297,6 +297,28 @@ describe('with an editor that takes in what waits', () => {
     expect(a.user.read(path)).toBe(below('five', 'by b')(below('one', 'by a')(lines)));
   });
 
+  test('a line that the relay does not give in time comes in later', async () => {
+    const [a, b] = await pair();
+    const editor = openEditor(b, path);
+    editor.type(below('five', 'by b'));
+    a.user.write(path, below('one', 'by a')(lines));
+    await waits(b, path);
+    // What came along with records is not kept over a restart.
+    await b.stop();
+    b.start();
+    editor.renew();
+    await waits(b, path);
+    world.relay.isSilent = true;
+    editor.look();
+    await world.clock.advance(5_000);
+    expect(editor.text).not.toContain('by a');
+    world.relay.isSilent = false;
+    await looked(editor, 'the line', () => editor.text.includes('by a'));
+    editor.save();
+    await world.quiet();
+    expect(a.user.read(path)).toBe(below('five', 'by b')(below('one', 'by a')(lines)));
+  });
+
   test('a swap that wins the race against the first key is merged with what is saved over it', async () => {
     const [a, b] = await pair();
     const editor = openEditor(b, path);

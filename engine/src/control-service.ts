@@ -39,6 +39,7 @@ import { isIgnored, type OutOfScopeReason, type Row } from './core/row.ts';
 import { ignoreLineFor } from './core/scope/ignore-words.ts';
 import { keepWhatWouldGo } from './guards/declined-deletion.ts';
 import type { Holds } from './guards/holds.ts';
+import { createSpelling } from './guards/spelling.ts';
 import type { UnsavedEdits } from './guards/unsaved-edits.ts';
 import type { Pause } from './pause.ts';
 import type { PeerParts } from './peer-api.ts';
@@ -110,6 +111,7 @@ const keptOf = (keep: Keep): string => (keep === 'both' ? 'both are kept' : `${k
 
 export function createControl(parts: ControlParts, live: LiveParts): PeerControl {
   const { store, folder, hashing } = parts;
+  const spelled = createSpelling(store, folder.traits);
   const answer = (message: string, good = true): ControlAnswer => ({ ok: good, message });
   const pathOf = (text: string): RelPath | undefined => parseRelPath(text.replace(/^\.\//, '').replace(/\/+$/, ''));
 
@@ -387,7 +389,7 @@ export function createControl(parts: ControlParts, live: LiveParts): PeerControl
 
   async function mergeUnsaved(text: string, bufferText: string, merged: string | null): Promise<BufferMerge> {
     const path = pathOf(text);
-    const remote = path === undefined ? null : liveEntry(store.row(path)?.remote ?? null);
+    const remote = path === undefined ? null : liveEntry(store.row(spelled(path))?.remote ?? null);
     const base = path === undefined ? null : live.unsaved.madeFrom(path, merged as Digest | null);
     if (remote?.kind !== 'file' || base?.kind !== 'file') return { kind: 'waits' };
     if (Math.max(remote.content.size, base.content.size, bufferText.length) > mergeBytesMax) return { kind: 'waits' };

@@ -230,6 +230,7 @@ export function createPeer(given: PeerParts): Peer {
   const unsaved = createUnsavedEdits({
     clock,
     store,
+    traits: folder.traits,
     onReleased: (paths) => {
       // What was saved is seen before what waited is done.
       for (const path of paths) settler.hint(path, false);

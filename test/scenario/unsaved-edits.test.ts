@@ -2,7 +2,7 @@
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import type { UnsavedEdit } from '../../engine/src/control.ts';
 import { createSeededRandom } from '../../engine/src/testing/seeded-random.ts';
-import { createSmallWorld, type Person, type SmallWorld } from './small-world.ts';
+import { createSmallWorld, type Person, type PersonOptions, type SmallWorld } from './small-world.ts';
 import { type Editor, openEditor } from './unsaved-editor.ts';
 
 let world: SmallWorld;
@@ -14,8 +14,11 @@ afterEach(() => world.close());
 const lines = 'one\ntwo\nthree\nfour\nfive\n';
 const window = 'window';
 
-async function pair(policy: 'ask' | 'keep-both' = 'ask'): Promise<readonly [Person, Person]> {
-  const [a, b] = [world.person('a', { policy }), world.person('b', { policy })];
+async function pair(
+  policy: 'ask' | 'keep-both' = 'ask',
+  disk: PersonOptions['disk'] = {},
+): Promise<readonly [Person, Person]> {
+  const [a, b] = [world.person('a', { policy }), world.person('b', { policy, disk })];
   a.user.write('d/k.txt', lines);
   a.user.write('d/other.txt', '0\n');
   a.start();
@@ -230,6 +233,24 @@ test('the answer to a conflict waits too', async () => {
   expect(a.user.tree()).toEqual(b.user.tree());
 });
 
+test('a file is held by any of its names where the disk folds them, also from before it is known on', async () => {
+  const [a, b] = await pair('ask', { foldsCase: true });
+  await b.stop();
+  b.loseState();
+  b.start();
+  hold(b, 'D/K.txt');
+  await world.quiet();
+  a.user.write('d/k.txt', 'by a\n');
+  await waits(b, 'D/K.txt');
+  a.user.remove('d');
+  await world.clock.advance(60_000);
+  expect(b.user.read('d/k.txt')).toBe(lines);
+  expect(b.user.read('d/other.txt')).toBeUndefined();
+  hold(b);
+  await world.quiet();
+  expect(b.user.tree()).toEqual({});
+});
+
 describe('with an editor that takes in what waits', () => {
   const path = 'd/k.txt';
   const below = (anchor: string, line: string) => (text: string) => text.replace(`${anchor}\n`, `${anchor}\n${line}\n`);
@@ -255,6 +276,25 @@ describe('with an editor that takes in what waits', () => {
     expect(a.user.tree()).toEqual(b.user.tree());
     expect(editor.overwrites).toBe(0);
     expect(b.events.filter(({ event }) => event === 'conflict')).toEqual([]);
+  });
+
+  test('a file that was opened by another spelling takes it in as well, and what was swapped in is merged', async () => {
+    const [a, b] = await pair('ask', { foldsCase: true });
+    const editor = openEditor(b, 'D/K.txt');
+    editor.type(below('five', 'by b'));
+    a.user.write(path, below('one', 'by a')(lines));
+    await looked(editor, 'the line', () => editor.text.includes('by a'));
+    editor.save();
+    await world.quiet();
+    expect(a.user.read(path)).toBe(editor.text);
+    a.user.write(path, below('two', 'by a again')(editor.text));
+    await world.until('the swap', () => b.user.read(path) !== editor.text);
+    editor.type(below('four', 'by b again'));
+    const typed = editor.text;
+    editor.save();
+    await world.quiet();
+    expect(a.user.read(path)).toBe(below('two', 'by a again')(typed));
+    expect(a.user.tree()).toEqual(b.user.tree());
   });
 
   test('a line that grows in the room while it is merged and saved makes no conflict', async () => {

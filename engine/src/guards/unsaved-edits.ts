@@ -4,6 +4,9 @@
  * lies in, and nothing is made below it; all else goes on. Everything stays pending, so that the ordinary reconcile goes on where
  * it was kept from going on.
  *
+ * An editor may spell a path otherwise than we do, on a disk that takes both for one: what is held is compared by what such a disk
+ * tells apart, and what is known of the path is asked of the row that it is.
+ *
  * A window says it of all its files at once, through its connection. When that is lost, the window may only be slow to come back.
  *
  * What is saved is merged with the room by its base: the version that it was made from (rule EDIT2). That is not always the one that
@@ -21,11 +24,14 @@ import type { Digest, Entry, RelPath } from '@driftless/protocol';
 import type { WaitingPath } from '../control.ts';
 import { liveEntry, sameEntry } from '../core/entry-encoding.ts';
 import { modeOf } from '../core/file-mode.ts';
+import { clashKey } from '../core/folder-name.ts';
+import type { FolderTraits } from '../core/folder-traits.ts';
 import type { DiskStep } from '../core/plan.ts';
 import type { Row } from '../core/row.ts';
-import { ancestorsOf, isAtOrBelow } from '../core/tree-paths.ts';
+import { ancestorsOf } from '../core/tree-paths.ts';
 import type { Clock, Timer } from '../ports/clock.ts';
 import type { StateStore } from '../ports/state-store.ts';
+import { createSpelling } from './spelling.ts';
 
 /** A window that is loaded again is back sooner; one that is gone holds nothing up for long. */
 const lostWindowMs = 10_000;
@@ -42,7 +48,7 @@ export interface UnsavedEdits {
   isAround(path: RelPath): boolean;
   /** Whether carrying out this step would change what an editor believes to be on disk. */
   hinders(step: DiskStep): boolean;
-  /** What of the room waits for them, in path order. */
+  /** What of the room waits for them, in path order and as the windows spell it. */
   waiting(): readonly WaitingPath[];
   /** The version that a buffer was made from into which `merged` went; null: nobody knows it any more. */
   madeFrom(path: RelPath, merged: Digest | null): Entry | null;
@@ -78,17 +84,21 @@ interface Swap {
 
 export function createUnsavedEdits(parts: {
   readonly clock: Clock;
-  readonly store: Pick<StateStore, 'row' | 'setBase' | 'inHistory' | 'cachedContent'>;
+  readonly store: Pick<StateStore, 'row' | 'localChildren' | 'setBase' | 'inHistory' | 'cachedContent'>;
+  readonly traits: FolderTraits;
   /** These are nobody's any more: they are looked at, and what waited for them goes on. */
   readonly onReleased: (paths: readonly RelPath[]) => void;
 }): UnsavedEdits {
-  const { store } = parts;
+  const { store, traits } = parts;
+  const spelled = createSpelling(store, traits);
+  const keyOf = (path: RelPath): string => clashKey(path, traits);
   const windows = new Map<string, { readonly edits: readonly Held[]; readonly ending: Timer | null }>();
-  let held = new Set<RelPath>();
-  /** The directories that they lie in. */
-  let above = new Set<RelPath>();
-  /** Into their buffers a version was merged that is not on disk. */
-  let withMerge = new Set<RelPath>();
+  /** As the windows spell them, by key. */
+  let held = new Map<string, RelPath>();
+  /** The keys of the directories that they lie in. */
+  let above = new Set<string>();
+  /** Into their buffers a version was merged that is not on disk: their keys. */
+  let withMerge = new Set<string>();
   /** Loaded versions that the disk had already lost when the edit was told of, and what it held then. */
   const swapped = new Map<RelPath, Swap>();
   /** What edits were loaded from, of each path the first: until they are over, and what they left on disk was looked at. */
@@ -101,10 +111,10 @@ export function createUnsavedEdits(parts: {
   function changed(): void {
     const before = held;
     const edits = [...windows.values()].flatMap((window) => window.edits);
-    held = new Set(edits.map(({ path }) => path));
-    withMerge = new Set(edits.flatMap(({ path, merged }) => (merged === null ? [] : [path])));
-    above = new Set([...held].flatMap((path) => [...ancestorsOf(path)]));
-    const released = [...before].filter((path) => !held.has(path));
+    held = new Map(edits.map(({ path }) => [keyOf(path), path]));
+    withMerge = new Set(edits.flatMap(({ path, merged }) => (merged === null ? [] : [keyOf(path)])));
+    above = new Set([...held.values()].flatMap((path) => [...ancestorsOf(path)].map(keyOf)));
+    const released = [...before].flatMap(([key, path]) => (held.has(key) ? [] : [spelled(path)]));
     if (released.length > 0) parts.onReleased(released);
   }
 
@@ -118,8 +128,9 @@ export function createUnsavedEdits(parts: {
     changed();
   }
 
-  function begin({ path, loaded }: Held): void {
+  function begin({ path: given, loaded }: Held): void {
     if (loaded === null) return;
+    const path = spelled(given);
     if (!begun.has(path)) begun.set(path, loaded);
     const row = store.row(path);
     if (row?.local?.kind === 'file') noteSwap(path, { loaded, disk: row.local.digest });
@@ -173,20 +184,21 @@ export function createUnsavedEdits(parts: {
       if (!isSettled(path)) continue;
       const row = store.row(path);
       const isAsBefore = row?.local?.kind === 'file' && row.local.digest === disk;
-      if (isAsBefore && held.has(path)) continue;
+      if (isAsBefore && has(path)) continue;
       swapped.delete(path);
       if (isAsBefore || row?.local?.kind !== 'file' || row.local.digest === loaded) continue;
       moveBase(row, loadedVersionOf(row, loaded));
     }
-    for (const path of begun.keys()) if (!held.has(path) && isSettled(path)) begun.delete(path);
+    for (const path of begun.keys()) if (!has(path) && isSettled(path)) begun.delete(path);
   }
 
   function moveBase({ path, hold: open }: Row, base: Entry | null): void {
     if (open === null) store.setBase(path, base);
   }
 
-  const isTouched = (path: RelPath): boolean => isAtOrBelow(path, held);
-  const isAround = (path: RelPath): boolean => isTouched(path) || above.has(path);
+  const has = (path: RelPath): boolean => held.size > 0 && held.has(keyOf(path));
+  const isTouched = (path: RelPath): boolean => has(path) || (held.size > 0 && [...ancestorsOf(path)].some(has));
+  const isAround = (path: RelPath): boolean => isTouched(path) || (above.size > 0 && above.has(keyOf(path)));
 
   return {
     hold,
@@ -195,7 +207,7 @@ export function createUnsavedEdits(parts: {
       if (known === undefined || known.ending !== null) return;
       windows.set(window, { ...known, ending: parts.clock.after(lostWindowMs, () => hold(window, [])) });
     },
-    has: (path) => held.has(path),
+    has,
     isAround,
     hinders(step) {
       if (held.size === 0) return false;
@@ -211,23 +223,26 @@ export function createUnsavedEdits(parts: {
       }
     },
     waiting: () =>
-      [...held].sort().flatMap((path) => {
+      [...held.values()].sort().flatMap((given) => {
+        const path = spelled(given);
         const row = store.row(path);
         if (row === undefined || row.outOfScope !== null) return [];
         const remote = liveEntry(row.remote);
         // Of an open conflict, what waits is the answer.
         const isDone = row.hold === null ? sameEntry(remote, row.base) : row.hold.choice === null;
         if (isDone && !swapped.has(path)) return [];
-        return [{ path, version: remote?.kind === 'file' ? remote.content.digest : null }];
+        return [{ path: given, version: remote?.kind === 'file' ? remote.content.digest : null }];
       }),
-    madeFrom(path, merged) {
+    madeFrom(given, merged) {
+      const path = spelled(given);
       const row = store.row(path);
       if (row === undefined) return null;
       if (merged !== null) return versionOf(row, merged);
       const swap = swapped.get(path);
       return swap === undefined ? row.base : loadedVersionOf(row, swap.loaded);
     },
-    savedMerged: (path, merged) => {
+    savedMerged: (given, merged) => {
+      const path = spelled(given);
       saved.set(path, merged);
       swapped.delete(path);
       parts.onReleased([path]);
@@ -245,6 +260,6 @@ export function createUnsavedEdits(parts: {
       }
     },
     rebase,
-    isUndecided: (path) => withMerge.has(path),
+    isUndecided: (path) => withMerge.size > 0 && withMerge.has(keyOf(path)),
   };
 }

@@ -50,6 +50,7 @@ try {
     sights: {
       listed: (directory, listed) => sweep.listed(directory, listed),
       uncertain: (path) => sweep.uncertain(path),
+      recorded: (path, file) => sweep.recorded(path, file),
     },
   });
   const closing = new AbortController();

@@ -358,6 +358,7 @@ export function createPeer(given: PeerParts): Peer {
     sights: {
       listed: (directory, listed) => sweep.listed(directory, listed),
       uncertain: (path) => sweep.uncertain(path),
+      recorded: (path, file) => sweep.recorded(path, file),
     },
   });
   const sweep = createSweep({
@@ -931,6 +932,7 @@ export function createPeer(given: PeerParts): Peer {
         isFruitful = true;
         isUnderWay = true;
         rootGuard.noteBrought(batch.flatMap((step) => (makesFile(step) ? [step.path] : [])));
+        for (const step of batch) if (step.kind === 'applyMove') sweep.moved(step.fromPath, step.toPath);
         noteLastChange(lastApplied.path, roomLog.authorOf(lastApplied.path) ?? '');
       }
       clashes.push(...result.conflicts);

@@ -137,10 +137,12 @@ export interface ScanSights {
   /** Rows will say what was listed, unless the scan throws or a path is `uncertain`. */
   listed(directory: RelPath | '', listed: Listed): void;
   uncertain(path: RelPath): void;
+  /** A file is recorded as it is now. */
+  recorded(path: RelPath, file: { readonly mtimeMs: number }): void;
 }
 
 export type ScannedWatches = Pick<Watcher, 'watch' | 'unwatch' | 'isWatched'>;
-const noSights: ScanSights = { listed: () => {}, uncertain: () => {} };
+const noSights: ScanSights = { listed: () => {}, uncertain: () => {}, recorded: () => {} };
 const nothingHeld = { isEmpty: true, has: () => false, note: () => {}, isRenamed: () => false };
 const noWatches: ScannedWatches = { watch: () => {}, unwatch: () => {}, isWatched: () => true };
 
@@ -927,6 +929,7 @@ export function createScanner(parts: ScannerParts): Scanner {
       )
         writer.setOutOfScope(path, null);
       writer.setLocal(path, local, row);
+      if (local.kind === 'file') sights.recorded(path, local);
       // A file or link where a directory was: what was below it is gone.
       if (local.kind !== 'directory' && row !== undefined) {
         watches.unwatch(path);

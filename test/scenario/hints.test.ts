@@ -35,6 +35,15 @@ const equal = (): void => expect(b.user.tree()).toEqual(a.user.tree());
 const sent = (from: number): string[] =>
   a.events.slice(from).flatMap((event) => (event.event === 'sent' ? [event.path] : []));
 
+/** As a mapped file does: the row of `a` has the stamps of what is there, and the content of before. */
+function changeWithoutStamps(path: string, text: string): void {
+  const row = a.store.row(path as RelPath);
+  unheard(() => a.user.write(path, text));
+  const stat = a.memory.disk.lstat(`/folder/${path}`);
+  if (row?.local?.kind !== 'file' || stat == null) throw new Error('no file');
+  a.store.setLocal(path as RelPath, { ...row.local, fingerprint: fingerprintOf(stat), racy: false });
+}
+
 describe('what nothing told of', () => {
   test.each<[string, () => void]>([
     ['an edit', () => a.user.write('dir/one.txt', 'edited\n')],
@@ -88,7 +97,7 @@ describe('what nothing told of', () => {
 
   test('a folder at rest is looked at, and nothing follows: no scan, no event', async () => {
     // What changed lately is read once more.
-    await world.clock.advance(40_000);
+    await world.clock.advance(60_000);
     const { wholeFolderLookedAt: first } = await a.peer.status();
     const before = a.events.length;
     await world.clock.advance(5 * 60_000);
@@ -162,22 +171,31 @@ describe('what nothing told of', () => {
     equal();
   });
 
+  test.each([
+    ['', 'dir/one.txt', () => {}],
+    [', when the room renames its directory in between', 'moved/one.txt', () => b.user.rename('dir', 'moved')],
+    [', when its user renames its directory in between', 'moved/one.txt', () => a.user.rename('dir', 'moved')],
+    [', when the room renames it in between', 'moved.txt', () => b.user.rename('dir/one.txt', 'moved.txt')],
+  ] as const)(
+    'a mapped file goes on changing without any stamp after a change that was heard of%s',
+    async (_, last, between) => {
+      a.user.write('dir/one.txt', 'aaaa\n');
+      await world.until('sent', () => b.user.read('dir/one.txt') === 'aaaa\n', 5_000);
+      between();
+      await world.until('renamed', () => [a, b].every(({ user }) => user.read(last) === 'aaaa\n'), 5_000);
+      await world.clock.advance(5_000);
+      changeWithoutStamps(last, 'bbbb\n');
+      await world.until('found again', () => b.user.read(last) === 'bbbb\n', 60_000);
+      equal();
+    },
+  );
+
   test.each(['', ', also when everything was scanned in between'])(
     'a file that changes without any stamp, as a mapped one can, is read once more after a silent change%s',
     async (between) => {
       unheard(() => a.user.write('top.txt', 'aaaa\n'));
       await world.until('found', () => b.user.read('top.txt') === 'aaaa\n', 60_000);
-      // Same size, and stamps that are set back.
-      const { disk } = a.memory;
-      const row = a.store.row('top.txt' as RelPath);
-      unheard(() => a.user.write('top.txt', 'bbbb\n'));
-      const stat = disk.lstat('/folder/top.txt');
-      if (row?.local?.kind !== 'file' || stat == null) throw new Error('no file');
-      a.store.setLocal('top.txt' as RelPath, {
-        ...row.local,
-        fingerprint: fingerprintOf(stat),
-        racy: false,
-      });
+      changeWithoutStamps('top.txt', 'bbbb\n');
       if (between !== '') {
         await world.clock.advance(5_000);
         a.watcher.lose();
@@ -246,7 +264,7 @@ describe('places that cannot be watched', () => {
       unwatched: { directories: 1, reason: 'no watches left' },
     });
     // What changed lately is read once more.
-    await world.clock.advance(40_000);
+    await world.clock.advance(60_000);
     const before = a.events.length;
     unheard(() => a.user.write('dir/one.txt', 'edited\n'));
     await world.until('found', () => b.user.read('dir/one.txt') === 'edited\n', 22_000);
@@ -262,7 +280,7 @@ describe('places that cannot be watched', () => {
     a.folder.addFault({ operation: 'list', path: 'dir', code: 'EACCES', times: Number.POSITIVE_INFINITY });
     a.watcher.hint('dir');
     await world.quiet();
-    await world.clock.advance(40_000);
+    await world.clock.advance(60_000);
     expect(a.store.row('dir' as RelPath)?.outOfScope).toBe('unreadable');
     expect(a.state()).toMatchObject({ state: 'idle', watchingByRescan: false });
     expect(a.watcher.watched.has('dir')).toBe(false);

@@ -10,7 +10,7 @@ import type { RelPath } from '@driftless/protocol';
 import { fingerprintOf, racyWindowMs } from '../core/fingerprint.ts';
 import { listingDifferences, listingSignature } from '../core/listing-differences.ts';
 import { sweepPeriodMs, unwatchedPeriodMs } from '../core/pacing/sweep-period.ts';
-import { parentPath } from '../core/tree-paths.ts';
+import { isAtOrBelow, movedPath, parentPath } from '../core/tree-paths.ts';
 import type { Pause } from '../pause.ts';
 import type { Clock } from '../ports/clock.ts';
 import type { Folder, ListResult } from '../ports/folder.ts';
@@ -25,11 +25,13 @@ const tickMs = 2_000;
 const mayNotRunMs = 10_000;
 /**
  * A mapped file takes new stamps only at the first change after its pages were written back, which the system does after 30 s: a file that
- * changed silently is read once more when that has happened.
+ * changed a moment ago, whether or not an event told of it, is read once more when that has happened.
  */
 const writtenBackMs = 35_000;
-/** Remembered of these, the oldest go first. */
+/** Remembered of those that no event told of, the oldest go first. */
 const silentMax = 10_000;
+/** Of others only as long as no more are remembered: what changes by the thousand is a checkout or an archive, and not mapped. */
+const toldOfMax = 1_000;
 /** After a sweep that failed; longer while it goes on failing. */
 const failedWaitMsMax = 60_000;
 /** Entries between two looks at the clock: about a millisecond. */
@@ -60,6 +62,8 @@ export interface Sweep extends ScanSights {
   scanFailed(): void;
   /** A scan looked at the whole folder. */
   lookedAtAll(): void;
+  /** This peer renamed a file or directory. */
+  moved(fromPath: RelPath, toPath: RelPath): void;
   /** Other places than before cannot be watched. */
   coverageChanged(): void;
   periodMs(): number;
@@ -78,7 +82,7 @@ export function createSweep(parts: SweepParts): Sweep {
   const scanned = new Map<RelPath | '', number>();
   /** What was told, by directory: not again while it looks the same, since a scan need not change what it sees. */
   const told = new Map<RelPath | '', ReadonlyMap<RelPath, string>>();
-  /** Files whose change no event told of, and since when. */
+  /** Files that may be mapped and still change, and since when. */
   const silentSinceMs = new Map<RelPath, number>();
   let lookedAtMs: number | null = null;
   /** Of the last sweeps: what the next ones are spread over. */
@@ -250,6 +254,22 @@ export function createSweep(parts: SweepParts): Sweep {
     if (now.size > 0) told.set(directory, now);
   }
 
+  /** By our clock and the disk's, which need not agree: a stamp of the future is as young as any. */
+  function recorded(path: RelPath, { mtimeMs }: { readonly mtimeMs: number }): void {
+    if (silentSinceMs.size < toldOfMax && clock.nowMs() - mtimeMs < writtenBackMs) noteSilent(path);
+  }
+
+  /** Its pages went along. */
+  function moved(fromPath: RelPath, toPath: RelPath): void {
+    if (silentSinceMs.size === 0) return;
+    const from = new Set([fromPath]);
+    for (const [path, sinceMs] of [...silentSinceMs]) {
+      if (!isAtOrBelow(path, from)) continue;
+      silentSinceMs.delete(path);
+      silentSinceMs.set(movedPath(path, fromPath, toPath), sinceMs);
+    }
+  }
+
   function noteSilent(path: RelPath): void {
     silentSinceMs.delete(path);
     silentSinceMs.set(path, clock.monotonicMs());
@@ -362,6 +382,8 @@ export function createSweep(parts: SweepParts): Sweep {
     uncertain: (path) => {
       scanned.delete(parentPath(path) ?? '');
     },
+    recorded,
+    moved,
     scanFailed: () => scanned.clear(),
     run,
     lookedAtAll: () => {

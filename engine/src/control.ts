@@ -223,8 +223,8 @@ export interface PeerControl {
   /** Accepts a relay's new identity key after `relay-key-changed`. */
   trustRelay(): Promise<ControlAnswer>;
   /**
-   * This window has these unsaved edits and no others: as long as it says so, the files on disk stay as they are. At most 1,000
-   * files. Holds when this returns. Over the control socket a window is its connection, whatever its name.
+   * This window has these unsaved edits and no others: as long as it says so, the files on disk stay as they are. Holds
+   * when this returns. Over the control socket a window is its connection, whatever its name, and the first 20,000 files count.
    */
   holdUnsaved(window: string, edits: readonly UnsavedEdit[]): Promise<null>;
   /** The connection of that window is lost: what it said ends 10 s later, unless it says it again. */

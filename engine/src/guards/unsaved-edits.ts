@@ -124,7 +124,8 @@ export function createUnsavedEdits(parts: {
     if (edits.length === 0) windows.delete(window);
     else windows.set(window, { edits, ending: null });
     // Once it is held nothing is swapped in any more.
-    for (const edit of edits) if (!known?.edits.some(({ path }) => path === edit.path)) begin(edit);
+    const before = new Set(known?.edits.map(({ path }) => path));
+    for (const edit of edits) if (!before.has(edit.path)) begin(edit);
     changed();
   }
 

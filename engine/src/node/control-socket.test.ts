@@ -159,6 +159,18 @@ describe('the control socket', () => {
     await second.close();
   });
 
+  it('a window with more unsaved files than are taken has as many of them held', async () => {
+    const calls: unknown[][] = [];
+    const server = await serveControl({ path: join(directory, 'control.sock'), control: fakeControl(calls), log });
+    servers.push(server);
+    const window = await connected(server.path);
+    const edits = Array.from({ length: 20_001 }, (_, index) => ({ path: `f${index}.txt`, loaded: null, merged: null }));
+    await window.holdUnsaved('w', edits.slice(0, 1_500));
+    await window.holdUnsaved('w', edits);
+    expect(calls.map(([, , taken]) => taken)).toEqual([edits.slice(0, 1_500), edits.slice(0, 20_000)]);
+    await window.close();
+  });
+
   it('survives bytes that are no protocol at all', async () => {
     const server = await serve();
     const socket = createConnection(server.path);

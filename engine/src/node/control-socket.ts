@@ -27,8 +27,11 @@ const socketPathBytesMax = 100;
 const connectionsMax = 64;
 const connectMsMax = 3_000;
 const pathCharactersMax = 16_384;
-/** Files that one window has open unsaved. */
-const unsavedPathsMax = 1_000;
+/**
+ * Files that one window has open unsaved: a replacement in a whole project leaves thousands. Of more than that these are held, for none
+ * would be if they were refused.
+ */
+const unsavedPathsMax = 20_000;
 
 const invalidParams = -32_602;
 const failed = -32_000;
@@ -41,6 +44,10 @@ const editSchema = z.strictObject({
   loaded: digestSchema.nullable(),
   merged: digestSchema.nullable(),
 });
+const editsSchema = z.preprocess(
+  (edits) => (Array.isArray(edits) ? edits.slice(0, unsavedPathsMax) : edits),
+  z.array(editSchema),
+);
 const keepSchema = z.enum(['mine', 'theirs', 'both']);
 const choiceSchema = z
   .strictObject({
@@ -67,8 +74,7 @@ const methods: {
   untrack: (control, [path]) => control.untrack(pathSchema.parse(path)),
   invite: (control) => control.invite(),
   trustRelay: (control) => control.trustRelay(),
-  holdUnsaved: (control, [window, edits]) =>
-    control.holdUnsaved(windowSchema.parse(window), z.array(editSchema).max(unsavedPathsMax).parse(edits)),
+  holdUnsaved: (control, [window, edits]) => control.holdUnsaved(windowSchema.parse(window), editsSchema.parse(edits)),
   windowLost: (control, [window]) => control.windowLost(windowSchema.parse(window)),
   mergeUnsaved: (control, [path, text, merged]) =>
     control.mergeUnsaved(

@@ -1,16 +1,20 @@
-/** The window's documents, as unsaved-edits.ts follows them: text files and notebooks on disk, below a folder of the window. */
+/** The window's documents, as unsaved-edits.ts follows them: text files and notebooks on disk, in whichever linked folder they lie. */
 import { createHash } from 'node:crypto';
+import { existsSync, realpathSync } from 'node:fs';
 import path from 'node:path';
 import type { UnsavedEdit } from '@driftless/engine';
 import * as vscode from 'vscode';
 import { holdUnsavedRequest, mergeUnsavedRequest, savedMergedRequest } from './channel.ts';
 import type { Folders } from './folders.ts';
 import { createUnsavedEdits, type DocumentChange, type EditedDocument, type UnsavedEdits } from './unsaved-edits.ts';
+import { placeOf } from './unsaved-place.ts';
 
 /** What the engine merges at most; a longer text waits. */
 const textLengthMax = 1024 * 1024;
 /** Both come with the end of a save, from a process that may be busy. */
 const savedMsMax = 2_000;
+/** Whoever keeps a folder in sync that is none of the window's may begin at any time, and nothing tells us. */
+const sayAgainMs = 5_000;
 
 export interface UnsavedDocuments extends vscode.Disposable, Pick<UnsavedEdits, 'editsOf'> {
   /** What the folders show has changed. */
@@ -27,16 +31,28 @@ export function createUnsavedDocuments(options: {
   const known = new WeakMap<vscode.TextDocument | vscode.NotebookDocument, EditedDocument>();
   /** While nobody keeps the folder in sync there is nobody to tell; whoever begins is told at once (`editsOf`). */
   const isHeard = (dir: string): boolean => {
-    const kind = folders().find(dir)?.view.kind;
+    const folder = folders().find(dir);
+    if (folder === undefined) return vscode.workspace.isTrusted;
+    const { kind } = folder.view;
     return kind === 'running' || kind === 'starting' || kind === 'owned';
   };
   // What is not heard is said again by the next opening, or leaves a save to the ordinary merge.
   const quietly = (asked: Promise<unknown>): void => void asked.catch(() => undefined);
 
+  const sayingAgain = new Map<string, NodeJS.Timeout>();
+  const say = (dir: string, edits: readonly UnsavedEdit[]): void => {
+    if (isHeard(dir)) quietly(folders().ask(holdUnsavedRequest, { dir, edits }));
+    clearTimeout(sayingAgain.get(dir));
+    sayingAgain.delete(dir);
+    if (edits.length === 0 || folders().find(dir) !== undefined) return;
+    sayingAgain.set(
+      dir,
+      setTimeout(() => say(dir, unsaved.editsOf(dir)), sayAgainMs),
+    );
+  };
+
   const unsaved = createUnsavedEdits({
-    hold: (dir, edits) => {
-      if (isHeard(dir)) quietly(folders().ask(holdUnsavedRequest, { dir, edits }));
-    },
+    hold: say,
     savedMerged: (dir, file, version) => quietly(folders().ask(savedMergedRequest, { dir, path: file, version })),
     merge: (dir, file, text, merged) => folders().ask(mergeUnsavedRequest, { dir, path: file, text, merged }),
     apply: async (edited, edits, version) => {
@@ -53,13 +69,15 @@ export function createUnsavedDocuments(options: {
     digestOf: (text) => createHash('sha256').update(text).digest('hex'),
   });
 
-  /** undefined: no file, or in no folder of the window. */
-  function placeOf(uri: vscode.Uri): { readonly dir: string; readonly path: string } | undefined {
-    if (uri.scheme !== 'file') return undefined;
-    const dirs = (vscode.workspace.workspaceFolders ?? []).map((folder) => folder.uri.fsPath);
-    const [dir] = dirs.filter((each) => uri.fsPath.startsWith(each + path.sep)).sort((a, b) => b.length - a.length);
-    return dir === undefined ? undefined : { dir, path: path.relative(dir, uri.fsPath).split(path.sep).join('/') };
-  }
+  const realPath = (name: string): string | undefined => {
+    try {
+      return realpathSync.native(name);
+    } catch {
+      // Not there, or not to be looked at: it is what it is called.
+      return undefined;
+    }
+  };
+  const isLinked = (dir: string): boolean => existsSync(path.join(dir, '.driftless', 'marker'));
 
   function edited(
     document: vscode.TextDocument | vscode.NotebookDocument,
@@ -67,7 +85,9 @@ export function createUnsavedDocuments(options: {
   ): EditedDocument | undefined {
     const before = known.get(document);
     if (before !== undefined) return before;
-    const place = placeOf(document.uri);
+    if (document.uri.scheme !== 'file') return undefined;
+    const dirs = (vscode.workspace.workspaceFolders ?? []).map((folder) => folder.uri.fsPath);
+    const place = placeOf(document.uri.fsPath, { dirs, realPath, isLinked, path });
     if (place === undefined) return undefined;
     const made: EditedDocument = {
       ...place,
@@ -137,6 +157,7 @@ export function createUnsavedDocuments(options: {
     editsOf: unsaved.editsOf,
     follow,
     dispose: () => {
+      for (const timer of sayingAgain.values()) clearTimeout(timer);
       for (const each of listening) each.dispose();
     },
   };

@@ -4,7 +4,7 @@ import { availableParallelism } from 'node:os';
 import path from 'node:path';
 import { fileURLToPath, pathToFileURL } from 'node:url';
 import { build } from 'esbuild';
-import { defineConfig } from 'vitest/config';
+import { defineConfig, type Plugin } from 'vitest/config';
 
 const root = path.dirname(fileURLToPath(import.meta.url));
 
@@ -13,36 +13,44 @@ const root = path.dirname(fileURLToPath(import.meta.url));
  * time, for longer than most of these tests take. In tests it starts from a bundle, as in what is built; its name is the hash of
  * its content, so that it is never that of another state of the sources.
  */
-function bundledStoreWorker() {
+function bundledStoreWorker(): Plugin {
   const store = path.join(root, 'relay/src/store/sqlite-room-store.ts');
   const address = "new URL('./sqlite-store-worker.ts', import.meta.url)";
+  let bundle = '';
   return {
     name: 'bundled-store-worker',
-    enforce: 'pre' as const,
-    async transform(code: string, id: string): Promise<string | undefined> {
+    enforce: 'pre',
+    async configureVitest({ defineCacheKeyGenerator }) {
+      bundle = await writeStoreWorker(path.join(path.dirname(store), 'sqlite-store-worker.ts'));
+      // Vitest keeps what a module was made into by its source alone, and this one is made of all that it bundles.
+      defineCacheKeyGenerator(({ id }) => (path.resolve(id) === store ? bundle : undefined));
+    },
+    transform(code, id) {
       if (path.resolve(id) !== store) return undefined;
       if (!code.includes(address)) throw new Error(`${store} names its worker otherwise than vitest.config.ts expects`);
-      const bundle = await build({
-        entryPoints: [path.join(path.dirname(store), 'sqlite-store-worker.ts')],
-        bundle: true,
-        platform: 'node',
-        format: 'esm',
-        target: 'node22',
-        write: false,
-      });
-      const content = bundle.outputFiles[0]?.contents ?? new Uint8Array();
-      const folder = path.join(root, 'node_modules/.cache/driftless');
-      const file = path.join(
-        folder,
-        `store-worker-${createHash('sha256').update(content).digest('hex').slice(0, 16)}.mjs`,
-      );
-      mkdirSync(folder, { recursive: true });
-      // Whole at every moment: another run may be starting from it.
-      writeFileSync(`${file}.${process.pid}.new`, content);
-      renameSync(`${file}.${process.pid}.new`, file);
-      return code.replace(address, `new URL(${JSON.stringify(pathToFileURL(file).href)})`);
+      return code.replace(address, `new URL(${JSON.stringify(pathToFileURL(bundle).href)})`);
     },
   };
+}
+
+/** Returns the path of the bundle. */
+async function writeStoreWorker(source: string): Promise<string> {
+  const bundled = await build({
+    entryPoints: [source],
+    bundle: true,
+    platform: 'node',
+    format: 'esm',
+    target: 'node22',
+    write: false,
+  });
+  const content = bundled.outputFiles[0]?.contents ?? new Uint8Array();
+  const folder = path.join(root, 'node_modules/.cache/driftless');
+  const file = path.join(folder, `store-worker-${createHash('sha256').update(content).digest('hex').slice(0, 16)}.mjs`);
+  mkdirSync(folder, { recursive: true });
+  // Whole at every moment: another run may be starting from it.
+  writeFileSync(`${file}.${process.pid}.new`, content);
+  renameSync(`${file}.${process.pid}.new`, file);
+  return file;
 }
 
 // biome-ignore lint/style/noDefaultExport: vitest reads the default export of its configuration.

@@ -14,6 +14,8 @@ import type { PeerContext } from './peer-context.ts';
 const lockMsMax = 30_000;
 /** Setting: HEAD and index of each repository as they were when all that git had done was published. */
 const seenSetting = 'git-seen';
+/** The label while HEAD is as it was: staged, committed or pulled. That much can be done beside a large file of one's own at any time. */
+export const indexLabel = 'git';
 /** Repositories that are watched; what a checkout deletes in another one is asked about. */
 const repositoriesMax = 1_000;
 /** Of a `.git` that is a file and names the directory, and of HEAD. */
@@ -28,7 +30,7 @@ export interface GitWatch {
   noteRepositories(workTrees: readonly WorkTree[]): Promise<void>;
   /** git is writing the work tree around one of these paths now: wait for it. */
   busy(paths: readonly RelPath[]): Promise<boolean>;
-  /** A label for the batch at hand when HEAD or the index around it changed since `settled` was last called, else ''. */
+  /** A label for the batch at hand when HEAD or the index around it changed since `settled` was last called, else ''. HEAD's goes first. */
   label(paths: readonly RelPath[]): Promise<string>;
   /** The batch at hand was published. */
   settled(): void;
@@ -111,13 +113,13 @@ export function createGitWatch(context: PeerContext): GitWatch {
     let text = '';
     for (const repository of around(paths)) {
       await look(repository);
-      if (text === '' && hasChanged(repository)) text = await labelOf(repository);
+      if ((text === '' || text === indexLabel) && hasChanged(repository)) text = await labelOf(repository);
     }
     return text;
   }
 
   async function labelOf({ directory, before, now }: Repository): Promise<string> {
-    if (directory === null || before.head === now.head) return 'git';
+    if (directory === null || before.head === now.head) return indexLabel;
     const text = new TextDecoder().decode(await read(`${directory}/HEAD` as RelPath, smallFileBytesMax)).trim();
     const branch = /^ref: refs\/heads\/(.{1,150})$/.exec(text)?.[1];
     return branch === undefined ? 'git checkout' : `git switch ${branch}`;

@@ -45,7 +45,7 @@ import { smallFirst } from './core/small-first.ts';
 import { parentPath } from './core/tree-paths.ts';
 import { createDeletionHold } from './deletion-hold.ts';
 import { createDownloads } from './downloads.ts';
-import { createGitWatch } from './git-watch.ts';
+import { createGitWatch, indexLabel } from './git-watch.ts';
 import { createHeldFiles } from './guards/held-files.ts';
 import { createHolds } from './guards/holds.ts';
 import { createMounts } from './guards/mounts.ts';
@@ -970,7 +970,8 @@ export function createPeer(given: PeerParts): Peer {
     current: RoomSession,
   ): Promise<void> {
     const all = [...plan.publish, ...clashes];
-    const ready = all.filter((step) => !('path' in step && publisher.uploading(step.path)));
+    const isReady = (step: PublishStep): boolean => !('path' in step && publisher.uploading(step.path));
+    const ready = all.filter(isReady);
     const extra = context.refusals.mayTry('extra') ? await untracks.changes() : [];
     if (ready.length === 0 && extra.length === 0) return;
     const paths = all.map(stepPath);
@@ -996,7 +997,7 @@ export function createPeer(given: PeerParts): Peer {
       }
     }
     gitWaitMs = null;
-    const steps = label === '' ? ready : all;
+    const steps = label === '' ? ready : all.filter((step) => isReady(step) || waitingCheckout.lacks(stepPath(step)));
     const judged = await deletions.judge(steps, { inDoubt: settler.doubted().length, rowOf });
     const sendable = context.refusals.isSendingRefused
       ? smallFirst(judged.steps, { bytesMax: limits.appendChunkBytesMax / 2, largeBytesMin: largeContentBytesMin })
@@ -1019,7 +1020,8 @@ export function createPeer(given: PeerParts): Peer {
       return;
     }
     gaveWayToSaves = false;
-    if (label === '') waitingCheckout.ended();
+    // What is large goes for itself where nothing was checked out.
+    if (label === '' || label === indexLabel) waitingCheckout.ended();
     else if (waitingCheckout.waits({ label, steps: sendable, lacking: publisher.uploadAhead(sendable) })) {
       const saves = waitingCheckout.savedSince(sendable);
       if (saves.length === 0) return;

@@ -248,25 +248,33 @@ describe('a command does not wait for what is being prepared', () => {
   });
 });
 
+/** A has a repository; reads of its large file, once that is known, wait until the returned function is called. */
+async function withRepository(large: string) {
+  const [a, b] = await pair();
+  await a.stop();
+  a.user.write('.git/HEAD', 'ref: refs/heads/main\n');
+  a.user.write('.git/index', 'one');
+  // Sent by the next record: from there on it is what was there before.
+  a.user.write('k.txt', '1\n');
+  a.start();
+  await world.quiet();
+  const { promise: gate, resolve: release } = Promise.withResolvers<void>();
+  const open = a.folder.openFile;
+  let isHeld = false;
+  a.folder.openFile = async (path) => {
+    if (path === large && !isHeld && a.store.row(path as RelPath)?.local != null) {
+      isHeld = true;
+      await gate;
+    }
+    return open(path);
+  };
+  return { a, b, release, isUploading: () => isHeld };
+}
+
 describe('a checkout with a large file, which is one record', () => {
-  /** A has checked something out; its large file is read for sending when the returned function is called. */
+  /** A has checked something out, and its large file is on its way. */
   async function checkedOut(): Promise<{ readonly a: Person; readonly b: Person; readonly release: () => void }> {
-    const [a, b] = await pair();
-    await a.stop();
-    a.user.write('.git/HEAD', 'ref: refs/heads/main\n');
-    a.user.write('.git/index', 'one');
-    a.start();
-    await world.quiet();
-    const { promise: gate, resolve: release } = Promise.withResolvers<void>();
-    const open = a.folder.openFile;
-    let isHeld = false;
-    a.folder.openFile = async (path) => {
-      if (path === 'new/large.bin' && !isHeld && a.store.row(path)?.local != null) {
-        isHeld = true;
-        await gate;
-      }
-      return open(path);
-    };
+    const { a, b, release } = await withRepository('new/large.bin');
     a.user.write('.git/HEAD', 'ref: refs/heads/other\n');
     a.user.write('new/large.bin', '1'.repeat(1_500_000));
     a.user.write('d/other.txt', 'switched\n');
@@ -308,6 +316,41 @@ describe('a checkout with a large file, which is one record', () => {
     release();
     await world.quiet();
     expect(b.user.read('new/large.bin')).toBe('2'.repeat(1_500_000));
+  });
+});
+
+describe('a large file of its user holds up nothing that git does', () => {
+  const video = 'x'.repeat(3_000_000);
+
+  test.each([
+    ['stages it', 'refs/heads/main', 'git'],
+    ['checks something out', 'refs/heads/other', 'git switch other'],
+  ])('when git %s while it is on its way', async (_what, branch, label) => {
+    const { a, b, release, isUploading } = await withRepository('video.bin');
+    a.user.write('video.bin', video);
+    await world.until('the upload is under way', isUploading);
+    if (!branch.endsWith('main')) a.user.write('.git/HEAD', `ref: ${branch}\n`);
+    a.user.write('.git/index', 'two');
+    a.user.write('k.txt', 'written\n');
+    a.user.write('d/other.txt', 'written\n');
+    await world.until('it', () => b.user.read('d/other.txt') === 'written\n', 3_000);
+    expect(b.user.read('k.txt')).toBe('written\n');
+    expect(a.store.recordMeta(a.store.head()?.height ?? 0)?.label).toBe(label);
+    expect(a.state()?.state).toBe('syncing');
+    release();
+    await world.quiet();
+    expect(b.user.read('video.bin')).toBe(video);
+  });
+
+  test('when git stages it as soon as it is there', async () => {
+    const { a, b, release } = await withRepository('video.bin');
+    a.user.write('video.bin', video);
+    a.user.write('.git/index', 'two');
+    a.user.write('k.txt', 'saved with it\n');
+    await world.until('the save', () => b.user.read('k.txt') === 'saved with it\n', 3_000);
+    release();
+    await world.quiet();
+    expect(b.user.read('video.bin')).toBe(video);
   });
 });
 

@@ -30,6 +30,19 @@ test('it waits for what it lacked at first, and no longer than that', () => {
   expect(checkout.waits({ label, steps, lacking: lacking({ later: '1' }) })).toBe(false);
 });
 
+test('it lacks what it waits for, also when git goes on, and nothing else that is on its way', () => {
+  const checkout = createWaitingCheckout(isRoomDirectory);
+  const isLacking = (): readonly boolean[] => ['large', 'mine'].map((path) => checkout.lacks(rel(path)));
+  expect(isLacking()).toEqual([false, false]);
+  checkout.waits({ label, steps: [put('large')], lacking: lacking({ large: '1' }) });
+  checkout.waits({ label, steps: [put('large'), put('mine')], lacking: lacking({ large: '1', mine: '1' }) });
+  expect(isLacking()).toEqual([true, false]);
+  checkout.waits({ label: 'git switch third', steps: [put('large')], lacking: lacking({ large: '1' }) });
+  expect(isLacking()).toEqual([true, false]);
+  checkout.ended();
+  expect(isLacking()).toEqual([false, false]);
+});
+
 test('what was saved since goes ahead, unless it depends on what waits; a deletion does not', () => {
   const checkout = createWaitingCheckout(isRoomDirectory);
   const first = [put('d/large'), put('new'), removal('gone')];

@@ -17,6 +17,8 @@ export interface Checkout {
 export interface WaitingCheckout {
   /** Whether it waits for one of those that it lacked at first: a file that goes on changing is sent for itself. */
   waits(checkout: Checkout): boolean;
+  /** Whether the large content there is one of those: what else is on its way to the relay is its user's, and no part of it. */
+  lacks(path: RelPath): boolean;
   /** What came since it began to wait, and depends on none of what was there then. */
   savedSince(steps: readonly PublishStep[]): readonly PublishStep[];
   /** It went out, or is none. */
@@ -47,6 +49,7 @@ export function createWaitingCheckout(isRoomDirectory: (path: RelPath) => boolea
       const { lacked } = waiting;
       return [...checkout.lacking].some(([path, digest]) => lacked.get(path) === digest);
     },
+    lacks: (path) => waiting?.lacked.has(path) === true,
     savedSince: (steps) => {
       if (waiting === null) return [];
       const { paths, above } = waiting;

@@ -415,18 +415,33 @@ describe('renames (LOG6)', () => {
   ];
   for (const [name, folder, steps] of table) it(name, () => expect(told(planOf(folder))).toEqual(steps));
 
-  it('a directory renamed there, in which a file must stay for now: the files move one by one', () => {
+  it('a directory renamed there, in which a file must stay for now: the files move one by one, equal ones and empty ones too', () => {
+    const empty = file('');
     const folder = {
       d: { base: directory, local: directory },
+      'd/e': { base: empty, local: empty },
       'd/f': { base: one, local: one },
       'd/g': { base: two, local: three },
+      'd/h': { base: two, local: two },
+      'd/i': { base: two },
       n: { remote: directory },
+      'n/e': { remote: empty },
       'n/f': { remote: one },
       'n/g': { remote: two },
+      'n/h': { remote: two },
+      'n/i': { remote: two },
     };
-    const steps = ['apply n directory', 'applyMove d/f n/f', 'applyMove d/g n/g', 'apply d nothing'];
     for (const held of ['d', 'n'])
-      expect(told(planOf(folder, { staysOnDisk: (path) => path === held || path === `${held}/f` }))).toEqual(steps);
+      expect(told(planOf(folder, { staysOnDisk: (path) => path === held || path === `${held}/f` }))).toEqual([
+        'agree d/i',
+        'apply n directory',
+        'applyMove d/e n/e',
+        'applyMove d/f n/f',
+        'applyMove d/g n/g',
+        'applyMove d/h n/h',
+        'apply n/i file',
+        'apply d nothing',
+      ]);
   });
 
   it('the new name waits for the old one to settle, and the directory that it came in with it', () => {

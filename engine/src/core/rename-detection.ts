@@ -115,15 +115,20 @@ function movesOf(side: Side, options: DetectRenamesOptions, waiting: Set<RelPath
   const pairs = uniquePairs({ rows, digestOf: side.vanishedDigest }, { rows, digestOf: side.appearedDigest });
   const moves: Move[] = [];
   const movedDirectories = new Set<RelPath>();
+  const oneByOne: (readonly [Row, Row])[] = [];
 
   for (const [fromPath, toPath] of directoryCandidates(side, pairs, view)) {
-    if (isAtOrBelow(fromPath, movedDirectories) || staysOnDisk(fromPath) || staysOnDisk(toPath)) continue;
+    if (isAtOrBelow(fromPath, movedDirectories)) continue;
     if (!directoryMovedAlike(side, { fromPath, toPath, view })) continue;
+    if (staysOnDisk(fromPath) || staysOnDisk(toPath)) {
+      oneByOne.push(...filesMovedAlike(side, { fromPath, toPath, view }, rows));
+      continue;
+    }
     movedDirectories.add(fromPath);
     if (directorySettled({ fromPath, toPath, view, settled })) moves.push({ fromPath, toPath, subtree: true });
     else waiting.add(fromPath).add(toPath);
   }
-  for (const [from, to] of pairs) {
+  for (const [from, to] of oneByOne.length === 0 ? pairs : withoutOverlap([...oneByOne, ...pairs])) {
     if (isAtOrBelow(from.path, movedDirectories)) continue;
     if (settled(from.path) && settled(to.path)) moves.push({ fromPath: from.path, toPath: to.path, subtree: false });
     else waiting.add(from.path).add(topmostAppeared(side, to.path, view));
@@ -198,6 +203,32 @@ function directoryMovedAlike(side: Side, { fromPath, toPath, view }: DirectoryPa
     counts[alike] += 1;
   }
   return counts.other <= counts.same;
+}
+
+/** Of a directory that cannot go as a whole for now: its files by name, also those whose bytes are not unique or none. */
+function filesMovedAlike(
+  side: Side,
+  { fromPath, toPath, view }: DirectoryPair,
+  rows: readonly Row[],
+): readonly (readonly [Row, Row])[] {
+  const given = new Set(rows.map(({ path }) => path));
+  const found: (readonly [Row, Row])[] = [];
+  for (const row of view.rowsUnder(fromPath)) {
+    const target = view.row(movedPath(row.path, fromPath, toPath));
+    const isFile = row.local?.kind === 'file' && target !== undefined && given.has(row.path) && given.has(target.path);
+    if (isFile && side.movedAlike(row, target) === 'same') found.push([row, target]);
+  }
+  return found;
+}
+
+/** The first word counts, for an old name and for a new one. */
+function withoutOverlap(pairs: readonly (readonly [Row, Row])[]): readonly (readonly [Row, Row])[] {
+  const taken = new Set<RelPath>();
+  return pairs.filter(([from, to]) => {
+    if (taken.has(from.path) || taken.has(to.path)) return false;
+    taken.add(from.path).add(to.path);
+    return true;
+  });
 }
 
 function directorySettled(pair: DirectoryPair & { readonly settled: (path: RelPath) => boolean }): boolean {

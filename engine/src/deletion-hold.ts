@@ -32,7 +32,7 @@ type RowOf = (path: RelPath) => Row | undefined;
 
 export interface DeletionHold {
   /** Whether one of the rows to plan has to do with what is held and was left out of them: then all is planned anew. */
-  wakes(rows: readonly Row[]): boolean;
+  wakes(rows: readonly Row[], areRules: boolean): boolean;
   /** Which publish steps may go out now, and how the record says that a mass deletion was confirmed. */
   judge(
     steps: readonly PublishStep[],

@@ -729,7 +729,7 @@ export function createPeer(given: PeerParts): Peer {
         : withSaves(store, await planRows(store, look), fresh.paths(), look);
     deletions.endWhatIsOver();
     // What it wakes is judged by the rules from the start of a turn on.
-    if (deletions.wakes(rows) && ignoreFiles.length === 0) {
+    if (deletions.wakes(rows, ignoreFiles.length > 0) && ignoreFiles.length === 0) {
       planAgain();
       return;
     }

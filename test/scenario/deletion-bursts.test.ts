@@ -348,6 +348,33 @@ test.each(['where it was made', 'where it arrived'])(
   },
 );
 
+/** It may wait as long as the answer does: for unsaved edits, here. */
+test.each([
+  ['a deletion in the room', 'late.txt'],
+  ['an ignore file', '.gitignore'],
+])('nor does it cost more while %s waits beside it', async (what, path) => {
+  const count = 400;
+  const a = await share(count);
+  a.user.write('k', 'one\n');
+  a.user.write(path, '*.log\n');
+  const b = await join('b');
+  await world.quiet();
+  void b.peer.holdUnsaved('window', [{ path, loaded: null, merged: null }]);
+  if (what === 'an ignore file') a.user.write(path, '*.log\n*.tmp\n');
+  else a.user.remove(path);
+  await world.until('waits', () => b.state()?.waitingForUnsavedEdits === true);
+  remove(b, 0, count);
+  await world.until('asked', () => isHeldAt(b));
+  await world.clock.advance(20_000);
+  const counted = countRows(b);
+  for (let index = 0; index < 4; index += 1) {
+    b.user.write('k', `${index}\n`);
+    await world.until('the save', () => a.user.read('k') === `${index}\n`);
+  }
+  expect(counted.stop()).toBeLessThan(count);
+  expect(await b.peer.holds()).toMatchObject([{ kind: 'deletions', count }]);
+});
+
 test('of what waits for an answer, what comes back elsewhere counts as moved', async () => {
   const a = await share(700);
   const b = await join('b');

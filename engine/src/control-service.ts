@@ -21,6 +21,7 @@ import type {
   ConflictSides,
   ControlAnswer,
   HoldChoice,
+  HoldInfo,
   Keep,
   PeerControl,
   PeerInfo,
@@ -472,9 +473,16 @@ export function createControl(parts: ControlParts, live: LiveParts): PeerControl
     ];
   }
 
+  /** A link or directory that waits beside the files which a hold lists. */
+  function heldBeside({ path, local }: Row): HoldInfo | undefined {
+    if (!store.isParked(path)) return undefined;
+    const direction = local === null ? 'outgoing' : 'incoming';
+    return live.holds.list().find((hold) => hold.kind === 'deletions' && hold.direction === direction);
+  }
+
   function verdicts(row: Row, stat: Stat | PathProblem | null): string[] {
     const lines: string[] = [];
-    const held = live.holds.holding(row.path);
+    const held = live.holds.holding(row.path) ?? heldBeside(row);
     if (row.hold !== null || store.variants(row.path).length > 0)
       lines.push(`an open conflict; see: driftless conflicts ${parts.dir}`);
     else if (held !== undefined && row.outOfScope === null)

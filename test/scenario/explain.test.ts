@@ -35,15 +35,20 @@ test('an edit, a deletion and another kind that nobody has looked at yet', async
 });
 
 test('a mass deletion, where it was made and where it arrived', async () => {
+  a.user.symlink('d/link', '../kept');
   await begin(Object.fromEntries(Array.from({ length: 1_300 }, (_, index) => [`f${index}`, `${index}\n`])));
   a.user.write('kept', 'x\n');
   await world.quiet();
   for (let index = 0; index < 1_300; index += 1) a.user.remove(`f${index}`);
+  a.user.remove('d');
   await world.until('held', () => a.state()?.code === 'mass-deletion-held');
-  expect(await lastLine(a, 'f1299')).toMatch(/^held: .*to let it go: driftless confirm .+ [0-9a-f]{8}$/);
+  // What is held beside the files, too.
+  for (const path of ['f1299', 'd', 'd/link'])
+    expect(await lastLine(a, path), path).toMatch(/^held: .*to let it go: driftless confirm .+ [0-9a-f]{8}$/);
   void a.peer.confirm();
   await world.until('held there', () => b.state()?.code === 'mass-deletion-incoming');
-  expect(await lastLine(b, 'f999')).toMatch(/^held: .*they are kept here; to let it go: driftless confirm/);
+  for (const path of ['f999', 'd', 'd/link'])
+    expect(await lastLine(b, path), path).toMatch(/^held: .*they are kept here; to let it go: driftless confirm/);
   expect(await lastLine(b, 'kept')).toBe('in sync');
 });
 

@@ -573,6 +573,7 @@ test('what is parked waits outside of every look, until it changes or all is ask
   }
   for (const path of ['a', 'b', 'c']) remove(store, path);
   store.park([rel('a'), rel('b'), rel('never-there')]);
+  expect(['a', 'c', 'never-there'].map((path) => store.isParked(rel(path)))).toEqual([true, false, false]);
   expect([looks(store), store.parked(), store.counts().pending]).toEqual([['c'], 2, 3]);
   expect([store.isParkedContent(digestOf('b')), store.isParkedContent(digestOf('c'))]).toEqual([true, false]);
   // Setting what is set already is no change.

@@ -569,6 +569,7 @@ export function createStateTree(db: SqlDb, transactions: Transactions, options: 
     park,
     unpark,
     parked: () => parked,
+    isParked: (path: RelPath): boolean => stored(path)?.pending === 2,
     isParkedContent: (digest: Digest): boolean => {
       const bytes = Buffer.from(digest, 'hex');
       return parked > 0 && selectParkedContent.get(bytes.subarray(0, 8), bytes) !== undefined;

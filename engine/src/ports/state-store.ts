@@ -157,6 +157,7 @@ export interface StateStore extends RowView {
   unpark(): void;
   /** How many are. */
   parked(): number;
+  isParked(path: RelPath): boolean;
   /** Whether one of them was agreed on with this content. */
   isParkedContent(digest: Digest): boolean;
   /** Paths on this disk, in scope, whose name looks like a conflict copy's; at most `limit`. */

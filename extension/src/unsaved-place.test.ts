@@ -5,10 +5,10 @@ import { placeOf } from './unsaved-place.ts';
 /** Links by name; `/notes` is a linked folder. */
 const links: Readonly<Record<string, string>> = {
   '/home/notes': '/notes',
-  '/work/docs': '/notes/docs',
+  '/shown/docs': '/notes/docs',
   '/notes/today.txt': '/notes/days/1.txt',
 };
-const absent = new Set(['/notes/docs/new.txt', '/work/docs/new.txt', '/gone/a.txt', '/gone']);
+const absent = new Set(['/notes/docs/new.txt', '/shown/docs/new.txt', '/gone/a.txt', '/gone']);
 
 function realPath(name: string): string | undefined {
   if (absent.has(name)) return undefined;
@@ -21,12 +21,12 @@ const cases: readonly (readonly [name: string, dirs: readonly string[], file: st
   ['in a window of a part of it', ['/notes/docs'], '/notes/docs/a.txt', '/notes', 'docs/a.txt'],
   ['in a window of it and of a part', ['/notes', '/notes/docs'], '/notes/docs/a.txt', '/notes', 'docs/a.txt'],
   ['in a window that names it by a link', ['/home/notes'], '/home/notes/a.txt', '/home/notes', 'a.txt'],
-  ['through a link in a folder that is not linked', ['/work'], '/work/docs/a.txt', '/notes', 'docs/a.txt'],
-  ['not there yet, through such a link', ['/work'], '/work/docs/new.txt', '/notes', 'docs/new.txt'],
+  ['through a link in a folder that is not linked', ['/shown'], '/shown/docs/a.txt', '/notes', 'docs/a.txt'],
+  ['not there yet, through such a link', ['/shown'], '/shown/docs/new.txt', '/notes', 'docs/new.txt'],
   ['a link to another file of it', ['/notes'], '/notes/today.txt', '/notes', 'days/1.txt'],
   ['opened alone, with no folder of the window', [], '/notes/a.txt', '/notes', 'a.txt'],
-  ['in a folder that is not linked', ['/work'], '/work/a.txt', '/work', 'a.txt'],
-  ['in the nearest folder of the window', ['/work', '/work/b'], '/work/b/a.txt', '/work/b', 'a.txt'],
+  ['in a folder that is not linked', ['/shown'], '/shown/a.txt', '/shown', 'a.txt'],
+  ['in the nearest folder of the window', ['/shown', '/shown/b'], '/shown/b/a.txt', '/shown/b', 'a.txt'],
   ['in a folder that is gone', ['/gone'], '/gone/a.txt', '/gone', 'a.txt'],
 ];
 it.each(cases)('%s', (_name, dirs, file, dir, inside) => {
@@ -36,6 +36,6 @@ it.each(cases)('%s', (_name, dirs, file, dir, inside) => {
 
 it('in no folder of the window, and not linked', () => {
   expect(
-    placeOf('/else/a.txt', { dirs: ['/work'], realPath, isLinked: () => false, path: path.posix }),
+    placeOf('/else/a.txt', { dirs: ['/shown'], realPath, isLinked: () => false, path: path.posix }),
   ).toBeUndefined();
 });

@@ -254,7 +254,7 @@ export function createSweep(parts: SweepParts): Sweep {
     if (now.size > 0) told.set(directory, now);
   }
 
-  /** By our clock and the disk's, which need not agree: a stamp of the future is as young as any. */
+  /** By our clock and the disk's, which need not agree: a stamp of the future counts as young. */
   function recorded(path: RelPath, { mtimeMs }: { readonly mtimeMs: number }): void {
     if (silentSinceMs.size < toldOfMax && clock.nowMs() - mtimeMs < writtenBackMs) noteSilent(path);
   }

@@ -51,15 +51,15 @@ export async function confirmHeld(context: CommandContext): Promise<void> {
   }
   const hold = holds.length === 1 ? holds[0] : await pickHold(title, holds);
   if (hold === undefined) return;
-  const { question, detail, confirm, decline } = presentHold(hold, folder.name);
+  const { question, detail, answers } = presentHold(hold, folder.name);
   const chosen = await vscode.window.showWarningMessage(
     question,
     { modal: true, detail },
-    // The first one is what Enter presses: the one that deletes nothing.
-    ...(decline === null ? [confirm] : [decline, confirm]),
+    ...answers.map(({ label }) => label),
   );
-  if (chosen === undefined) return;
-  const request = chosen === decline ? declineRequest : confirmRequest;
+  const answer = answers.find(({ label }) => label === chosen);
+  if (answer === undefined) return;
+  const request = answer.does === 'decline' ? declineRequest : confirmRequest;
   const { ok, message } = await context.folders.ask(request, { dir: folder.dir, id: hold.id });
   if (ok) vscode.window.setStatusBarMessage(message, 5_000);
   else void vscode.window.showWarningMessage(message);

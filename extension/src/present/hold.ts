@@ -15,9 +15,12 @@ export interface HoldText {
   readonly item: { readonly label: string; readonly description: string; readonly detail: string };
   readonly question: string;
   readonly detail: string;
-  /** Of the button that lets it go; null: there is no other answer than to leave it. */
-  readonly confirm: string;
-  readonly decline: string | null;
+  /** The buttons beside Cancel. The first is what Enter presses: where files would go, the one that keeps them. */
+  readonly answers: readonly HoldAnswer[];
+}
+export interface HoldAnswer {
+  readonly label: string;
+  readonly does: 'confirm' | 'decline';
 }
 
 export function presentHold(hold: HoldInfo, folderName: string): HoldText {
@@ -31,13 +34,16 @@ export function presentHold(hold: HoldInfo, folderName: string): HoldText {
     item: { label, description: `${hold.count === 0 ? '' : `${hold.count} · `}${hold.id}`, detail: hold.reason },
     question: `${label}: ${hold.declinable ? `delete them, or keep them in ${folderName}` : `confirm what ${folderName} holds back`}?`,
     detail: [hold.reason, '', ...shown, ...(more > 0 ? [`… and ${more} more`] : [])].join('\n').trimEnd(),
-    ...answersOf(hold),
+    answers: answersOf(hold),
   };
 }
 
-function answersOf({ declinable, direction }: HoldInfo): Pick<HoldText, 'confirm' | 'decline'> {
-  if (!declinable) return { confirm: 'Confirm', decline: null };
-  return direction === 'incoming'
-    ? { confirm: 'Delete Here Too', decline: 'Bring Back Everywhere' }
-    : { confirm: 'Delete Everywhere', decline: 'Bring Back Here' };
+function answersOf({ declinable, direction }: HoldInfo): readonly HoldAnswer[] {
+  if (!declinable) return [{ label: 'Confirm', does: 'confirm' }];
+  const [keep, remove] =
+    direction === 'incoming' ? ['Bring Back Everywhere', 'Delete Here Too'] : ['Bring Back Here', 'Delete Everywhere'];
+  return [
+    { label: keep, does: 'decline' },
+    { label: remove, does: 'confirm' },
+  ];
 }

@@ -65,24 +65,27 @@ describe('what is held', () => {
     declinable: true,
   } as const;
 
-  it('has two answers where files would go, in words that say where', () => {
+  it('has two answers where files would go, in words that say where; Enter, the first one, keeps them', () => {
     expect(presentHold(hold, 'notes')).toMatchObject({
       question: 'Deletions from another machine: delete them, or keep them in notes?',
       detail: `${hold.reason}\n\na\nb\n… and 298 more`,
-      confirm: 'Delete Here Too',
-      decline: 'Bring Back Everywhere',
+      answers: [
+        { label: 'Bring Back Everywhere', does: 'decline' },
+        { label: 'Delete Here Too', does: 'confirm' },
+      ],
     });
     expect(presentHold({ ...hold, direction: 'outgoing' }, 'notes')).toMatchObject({
-      confirm: 'Delete Everywhere',
-      decline: 'Bring Back Here',
+      answers: [
+        { label: 'Bring Back Here', does: 'decline' },
+        { label: 'Delete Everywhere', does: 'confirm' },
+      ],
     });
   });
 
   it('has one answer where nothing would go', () => {
     expect(presentHold({ ...hold, kind: 'scope', direction: 'outgoing', declinable: false }, 'notes')).toMatchObject({
       question: 'Files that would be sent for the first time: confirm what notes holds back?',
-      confirm: 'Confirm',
-      decline: null,
+      answers: [{ label: 'Confirm', does: 'confirm' }],
     });
   });
 });

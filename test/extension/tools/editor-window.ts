@@ -126,8 +126,16 @@ export async function pressInDialog(page: Page, text: string | RegExp, button: s
   await dialog.locator('.monaco-button', { hasText: button }).first().click();
 }
 
-/** From the Explorer, which follows the disk: Quick Open may search a listing from before the file was there. */
+/**
+ * By its tab, or else from the Explorer, which follows the disk: Quick Open may search a listing from before the file was there. The
+ * Explorer's rows move when files come and go, also under a double click.
+ */
 export async function openFile(page: Page, name: string): Promise<void> {
+  const tab = page.locator('.tab', { hasText: new RegExp(`^${name.replaceAll('.', '\\.')}$`) }).first();
+  if (await tab.isVisible()) {
+    await tab.click();
+    return page.locator('.tab.active', { hasText: name }).first().waitFor({ timeout: stepMsMax });
+  }
   const row = page.locator('.explorer-folders-view .monaco-list-row', { hasText: name }).first();
   await row.waitFor({ timeout: stepMsMax });
   await row.dblclick();

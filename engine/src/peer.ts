@@ -67,7 +67,7 @@ import {
   rowsWithParents,
   withSaves,
 } from './peer/plan-rows.ts';
-import { createSchedule, type Situation } from './peer/schedule.ts';
+import { createSchedule, type Situation, type Work } from './peer/schedule.ts';
 import { createSteadyTime } from './peer/steady-time.ts';
 import { diskFullHalt, failureOf } from './peer/turn-failure.ts';
 import type { Peer, PeerParts } from './peer-api.ts';
@@ -370,7 +370,12 @@ export function createPeer(given: PeerParts): Peer {
     watcher: parts.watcher,
     fileBytesMax: parts.fileBytesMax,
     signal: closing.signal,
-    mayRun: () => halt === null && !isPaused() && !scanning && !isFullScanWanted() && !schedule.isBackingOff(nowMs()),
+    mayRun: () =>
+      (halt === null || rootGuard.awaitsFiles()) &&
+      !isPaused() &&
+      !scanning &&
+      !isFullScanWanted() &&
+      !schedule.isBackingOff(nowMs()),
     rulesChanged: scanner.rulesChanged,
     isWaiting: (path) => !isSettled(path),
     hint: (path, deep) => {
@@ -491,7 +496,7 @@ export function createPeer(given: PeerParts): Peer {
     if (closing.signal.aborted) return;
     const beginMs = nowMs();
     const due = schedule.begin(beginMs, situation(beginMs));
-    if ((due.size === 0 && !isAsked) || schedule.isBackingOff(beginMs) || !(await isRootThere())) return;
+    if ((due.size === 0 && !isAsked) || schedule.isBackingOff(beginMs) || !(await isRootThere(due))) return;
     if (!isJournalSettled || journal.isCut || (applier.hasUnsettled && nowMs() >= settleAgainMs)) {
       settleAgainMs = nowMs() + settleEveryMs;
       await applier.settleInterrupted();
@@ -543,7 +548,7 @@ export function createPeer(given: PeerParts): Peer {
 
   function situation(atMs: number): Situation {
     return {
-      halt: halt === null ? 'none' : halt.code === 'root-emptied' ? 'emptied' : 'halted',
+      halt: halt === null ? 'none' : rootGuard.awaitsFiles() ? 'emptied' : 'halted',
       paused: isPaused(),
       online: feed.answering() !== null,
       pathsAtMs: atMs + (settler.nextDelayMs() ?? Number.POSITIVE_INFINITY),
@@ -552,12 +557,12 @@ export function createPeer(given: PeerParts): Peer {
   }
 
   /** Before anything is believed or changed: false halts. */
-  async function isRootThere(): Promise<boolean> {
+  async function isRootThere(due: ReadonlySet<Work>): Promise<boolean> {
     schedule.after('root', rootCheckEveryMs, nowMs());
     let rootHalt = await rootGuard.check();
-    if (rootHalt?.code === 'root-emptied' && halt?.code === 'root-emptied') {
-      // Files that come back end it by themselves.
-      await scanDirty(false);
+    if (rootHalt !== null && rootGuard.awaitsFiles()) {
+      // Files that come back end it by themselves, also those that no event told of: they came while no peer ran, or unwatched.
+      await scanDirty(due.has('all'));
       rootHalt = await rootGuard.check();
     }
     if (rootHalt !== null) {

@@ -20,6 +20,8 @@ export interface RootGuard {
   check(): Promise<Halt | null>;
   /** After a scan: did every file go at once? Then nothing may follow from it before somebody confirms. */
   judgeScan(): Halt | null;
+  /** What it halts for ends by itself when files are back: the folder is looked at meanwhile. */
+  awaitsFiles(): boolean;
   /** Files that this peer made from the room's: they say nothing of what its user left here. */
   noteBrought(paths: readonly RelPath[]): void;
 }
@@ -208,6 +210,7 @@ export function createRootGuard(
   return {
     check,
     judgeScan,
+    awaitsFiles: () => emptied !== null && listed === emptied,
     noteBrought: (paths) => {
       for (const path of paths) brought.add(path);
     },

@@ -271,6 +271,32 @@ describe('guards', () => {
     expect(b.user.tree()).toEqual(before);
   });
 
+  test.each(['while no peer runs', 'where nothing is watched'])(
+    'what comes back to an emptied folder %s ends it too (D12)',
+    async (how) => {
+      const files: Record<string, string> = { ...many(20, 'x') };
+      // Where nothing is watched, few enough for the sweep to see them go at once.
+      const top = how === 'while no peer runs' ? 70 : 1;
+      for (let index = 0; index < top; index += 1) files[`top${index}.txt`] = `top ${index}\n`;
+      const [a, b] = await pair(files);
+      const before = b.user.tree();
+      if (how === 'where nothing is watched') {
+        a.memory.onHint = () => {};
+        a.watcher.refuse('*', 'a network disk');
+      }
+      for (const path of Object.keys(files)) a.user.remove(path);
+      await world.until('halt', () => a.state()?.code === 'root-emptied');
+      if (how === 'while no peer runs') await a.stop();
+      write(a, files);
+      if (how === 'while no peer runs') a.start();
+      await world.clock.advance(60_000);
+      expect(a.state()?.code).toBeUndefined();
+      expect(await a.peer.holds()).toEqual([]);
+      expect(a.user.tree()).toEqual(before);
+      expect(b.user.tree()).toEqual(before);
+    },
+  );
+
   test('files that went are measured against what was there before, not against newcomers', async () => {
     const [a, b] = await pair(many(400, 'x'));
     for (const directory of ['d0', 'd1', 'd2', 'd3']) a.user.remove(directory);

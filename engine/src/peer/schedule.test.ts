@@ -104,7 +104,7 @@ describe('what may run', () => {
     ['offline', dueIn({ online: false }), ['root', 'paths', 'all', 'trash', 'tell']],
     ['paused', dueIn({ paused: true }), ['root', 'trash', 'presence', 'tell']],
     ['halted', dueIn({ halt: 'halted' }), ['root', 'presence', 'tell']],
-    ['the root is empty', dueIn({ halt: 'emptied' }), ['root', 'paths', 'presence', 'tell']],
+    ['the root is empty', dueIn({ halt: 'emptied' }), ['root', 'paths', 'all', 'presence', 'tell']],
     ['backing off', dueIn({}, true), ['presence', 'tell']],
     ['backing off, offline', dueIn({ online: false }, true), ['tell']],
   ];

@@ -32,7 +32,7 @@ export const works: readonly Work[] = ['root', 'paths', 'all', 'plan', 'trash', 
 
 /** What the loop finds at the moment of asking. */
 export interface Situation {
-  /** `emptied`: paths are still looked at, because files that come back end it by themselves. */
+  /** `emptied`: the folder is still looked at, because files that come back end it by themselves. */
   readonly halt: 'none' | 'emptied' | 'halted';
   readonly paused: boolean;
   /** The relay answers. */
@@ -201,7 +201,7 @@ export function createSchedule(): Schedule {
 
 function mayRun(work: Work, { halt, paused, online }: Situation, backsOff: boolean): boolean {
   const { whileHalted, whileBackingOff, whilePaused, whileOffline } = terms[work];
-  const isHalted = halt === 'halted' || (halt === 'emptied' && work !== 'paths');
+  const isHalted = halt === 'halted' || (halt === 'emptied' && work !== 'paths' && work !== 'all');
   return (
     (whileHalted || !isHalted) && (whileBackingOff || !backsOff) && (whilePaused || !paused) && (whileOffline || online)
   );

@@ -9,6 +9,7 @@ import { type ChildProcess, fork } from 'node:child_process';
 import { chmodSync, existsSync, mkdirSync, readFileSync, symlinkSync, writeFileSync } from 'node:fs';
 import { basename, join, relative, resolve } from 'node:path';
 import { createInterface } from 'node:readline';
+import { shownText } from '@driftless/protocol';
 import { stop } from 'esbuild';
 import { buildCommandLine, workspaceRoot } from './build.ts';
 import { watchParent } from './parent-watch.ts';
@@ -64,7 +65,7 @@ async function start(folders: readonly string[]): Promise<void> {
   const members = folders.length === 0 ? makeDemoFolders() : membersOf(folders);
   const url = await startRelay();
   say('', `relay      ${url}  (this machine only)`);
-  for (const member of members) say('', `${member.name.padEnd(10)} ${shown(member.dir)}`);
+  for (const member of members) say('', `${member.name.padEnd(10)} ${typed(member.dir)}`);
 
   const [first, ...rest] = members;
   if (first === undefined) return;
@@ -233,34 +234,32 @@ function createMemberView(member: Member): (event: Told) => void {
 function explain(members: readonly Member[]): void {
   const [first, second] = members;
   if (first === undefined || second === undefined) return;
-  const bin = shown(join(workspaceRoot, 'node_modules', '.bin', 'driftless'));
+  const bin = typed(join(workspaceRoot, 'node_modules', '.bin', 'driftless'));
   const driftless = `DRIFTLESS_HOME=${join(demoPath, 'home')} ${bin}`;
   const lines = [
     '',
     'Edit, rename or delete anything in one folder and look into the other. For example, in another terminal:',
-    `  echo "- call home" >> ${shown(join(first.dir, 'try.md'))}; sleep 1; cat ${shown(join(second.dir, 'try.md'))}`,
-    `  ${driftless} status ${shown(first.dir)}`,
+    `  echo "- call home" >> ${typed(join(first.dir, 'try.md'))}; sleep 1; cat ${typed(join(second.dir, 'try.md'))}`,
+    `  ${driftless} status ${typed(first.dir)}`,
     'Ctrl-C stops everything. The folders, the store and the keys stay in .demo/ for the next run; delete it to begin anew.',
     '',
   ];
   for (const line of lines) console.log(line);
 }
 
-/** As a path to type: relative to where npm was called. Control characters are not for terminals. */
-function shown(path: string): string {
+/** As a path to type: relative to where npm was called. */
+function typed(path: string): string {
   const { INIT_CWD: from = process.cwd() } = process.env;
   const short = relative(from, path);
-  return printable(short.startsWith('..') ? path : short || '.');
+  return shownText(short.startsWith('..') ? path : short || '.');
 }
 
 function say(name: string, text: string): void {
   console.log(
-    name === '' ? `  ${text}` : `${new Date().toTimeString().slice(0, 8)}  ${name.padEnd(10)} ${printable(text)}`,
+    name === ''
+      ? `  ${text}`
+      : `${new Date().toTimeString().slice(0, 8)}  ${shownText(name).padEnd(10)} ${shownText(text)}`,
   );
-}
-
-function printable(text: string): string {
-  return text.replace(/\p{Cc}/gu, '·');
 }
 
 /** Ends every child, then this process. */

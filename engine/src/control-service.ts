@@ -38,6 +38,7 @@ import { mergeIntoBuffer } from './core/merge-into-buffer.ts';
 import { mergeBytesMax } from './core/merge-text.ts';
 import { isIgnored, type OutOfScopeReason, type Row } from './core/row.ts';
 import { ignoreLineFor } from './core/scope/ignore-words.ts';
+import { shellWord } from './core/shell-word.ts';
 import { keepWhatWouldGo } from './guards/declined-deletion.ts';
 import type { Holds } from './guards/holds.ts';
 import { createSpelling } from './guards/spelling.ts';
@@ -468,7 +469,7 @@ export function createControl(parts: ControlParts, live: LiveParts): PeerControl
   function waysOut(path: RelPath): string[] {
     const hold = live.holds.list().find(({ kind, paths }) => kind === 'scope' && paths.includes(path));
     return [
-      `to publish it: driftless confirm ${parts.dir}${hold === undefined ? '' : ` ${hold.id}`}`,
+      `to publish it: driftless confirm ${shellWord(parts.dir)}${hold === undefined ? '' : ` ${hold.id}`}`,
       `to keep it here: add ${ignoreLineFor(path, false)} to ${ownIgnoreFile}`,
     ];
   }
@@ -484,9 +485,9 @@ export function createControl(parts: ControlParts, live: LiveParts): PeerControl
     const lines: string[] = [];
     const held = live.holds.holding(row.path) ?? heldBeside(row);
     if (row.hold !== null || store.variants(row.path).length > 0)
-      lines.push(`an open conflict; see: driftless conflicts ${parts.dir}`);
+      lines.push(`an open conflict; see: driftless conflicts ${shellWord(parts.dir)}`);
     else if (held !== undefined && row.outOfScope === null)
-      lines.push(`held: ${held.reason}; to let it go: driftless confirm ${parts.dir} ${held.id}`);
+      lines.push(`held: ${held.reason}; to let it go: driftless confirm ${shellWord(parts.dir)} ${held.id}`);
     if (row.problem !== null && row.outOfScope !== null) lines.push(row.problem.reason);
     else if (row.problem !== null)
       lines.push(
@@ -582,7 +583,9 @@ export function createControl(parts: ControlParts, live: LiveParts): PeerControl
     },
     resume: async () => {
       await live.command(async () => store.setSetting('paused', null));
-      return answer(live.running ? 'sync goes on' : `sync goes on when it runs: driftless sync ${parts.dir}`);
+      return answer(
+        live.running ? 'sync goes on' : `sync goes on when it runs: driftless sync ${shellWord(parts.dir)}`,
+      );
     },
     holds: async () => live.holds.list(),
     confirm: (choice = {}) => confirm(choice),

@@ -15,6 +15,7 @@ import {
 import { createDeletionBurst } from './core/pacing/deletion-burst.ts';
 import type { DiskStep, Plan, PublishStep } from './core/plan.ts';
 import type { Row } from './core/row.ts';
+import { shellWord } from './core/shell-word.ts';
 import { isAtOrBelow } from './core/tree-paths.ts';
 import type { GitWatch } from './git-watch.ts';
 import type { Holds } from './guards/holds.ts';
@@ -203,7 +204,7 @@ export function createDeletionHold(
       {
         code: 'mass-deletion-held',
         reason,
-        next: `to delete them everywhere: driftless confirm ${parts.dir}; to have them back here: driftless decline ${parts.dir}`,
+        next: `to delete them everywhere: driftless confirm ${shellWord(parts.dir)}; to have them back here: driftless decline ${shellWord(parts.dir)}`,
         subjects: unconfirmed,
         wentEarlier: Math.max(0, files - stillGone.length),
         filesBefore,
@@ -311,7 +312,7 @@ export function createDeletionHold(
       {
         code: 'mass-deletion-incoming',
         reason: `${author ?? 'another device'} deleted ${verdict.files} of ${verdict.filesBefore} files; they are kept here`,
-        next: `to delete them here too: driftless confirm ${parts.dir}; to bring them back everywhere: driftless decline ${parts.dir}`,
+        next: `to delete them here too: driftless confirm ${shellWord(parts.dir)}; to bring them back everywhere: driftless decline ${shellWord(parts.dir)}`,
         subjects: unconfirmed,
         author,
         wentEarlier: Math.max(0, verdict.files - toGo.length),

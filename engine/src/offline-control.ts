@@ -8,6 +8,7 @@ import { createUntracks } from './conflicts/untracks.ts';
 import { createContents } from './contents.ts';
 import type { PeerControl, PeerState } from './control.ts';
 import { type ControlParts, createControl } from './control-service.ts';
+import { shellWord } from './core/shell-word.ts';
 import { createHolds } from './guards/holds.ts';
 import { createMounts } from './guards/mounts.ts';
 import { createPause } from './pause.ts';
@@ -35,7 +36,7 @@ export function createOfflineControl(
   const state = (): PeerState => ({
     state: store.setting('paused') === 'yes' ? 'paused' : 'offline',
     reason: 'sync does not run',
-    next: `driftless sync ${parts.dir}`,
+    next: `driftless sync ${shellWord(parts.dir)}`,
     pending: store.counts().pending,
     conflicts: store.counts().held,
     watchingByRescan: false,

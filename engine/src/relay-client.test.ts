@@ -27,6 +27,8 @@ interface World {
   readonly relay: ReturnType<typeof createFakeRelay>;
   readonly client: ReturnType<typeof createRelayClient>;
   readonly events: string[];
+  /** Of the refusals, as people are told. */
+  readonly reasons: readonly string[];
   session(): RoomSession;
   open(options?: {
     readonly room?: number;
@@ -46,6 +48,7 @@ function createWorld(): World {
   const random = createSeededRandom(1);
   const client = createRelayClient({ transport: relay.transport, clock, random, log: noLog });
   const events: string[] = [];
+  const reasons: string[] = [];
   let latest: RoomSession | undefined;
   const handlers: RoomSessionHandlers = {
     onOnline(session) {
@@ -57,7 +60,10 @@ function createWorld(): World {
     onPresence: (sealed) => events.push(`presence ${sealed.length}`),
     onOffline: (reason) => events.push(`offline: ${reason}`),
     onResponsive: () => events.push('responsive'),
-    onRefused: ({ code }) => events.push(`refused: ${code}`),
+    onRefused: ({ code, reason }) => {
+      events.push(`refused: ${code}`);
+      reasons.push(reason);
+    },
     known: () => known,
   };
   const world: World = {
@@ -65,6 +71,7 @@ function createWorld(): World {
     relay,
     client,
     events,
+    reasons,
     session() {
       if (latest === undefined) throw new Error('never online');
       return latest;
@@ -155,6 +162,29 @@ describe('the handshake', () => {
     await world.clock.advance(30_000);
     expect(world.events.at(-1)).toBe('online');
   });
+  test.each([
+    ['hello', 1],
+    ['proof', 1],
+    ['hello', 0],
+    ['proof', 0],
+  ] as const)(
+    'SHOWN v11: what answers %s on channel %d has proved nothing, and its words are not shown',
+    async (kind, channel) => {
+      const world = createWorld();
+      const detail = 'your key has expired: [Renew it](command:workbench.action.terminal.sendSequence)';
+      world.relay.script = (message) => {
+        if (message.kind !== kind) return undefined;
+        const error: Message = { kind: 'channelError', request: 0, code: closeCodes.refused.code, detail };
+        if (channel === 1) return error;
+        world.relay.send(0, error);
+        return [];
+      };
+      world.open();
+      await world.clock.advance(100);
+      expect(world.events[0]).toBe('refused: refused');
+      expect(world.reasons[0]).toBe(closeCodes.refused.meaning);
+    },
+  );
   test('a nudge asks again at once, though not in a tight loop', async () => {
     const world = createWorld();
     world.relay.script = (message) =>

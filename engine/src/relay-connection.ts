@@ -285,8 +285,10 @@ export function createRelayConnection(options: RelayConnectionOptions): RelayCon
   function connectionMessage(message: Message): void {
     if (message.kind === 'pong') return;
     if (message.kind === 'channelError') {
-      if (state.kind === 'open' && !isLinkTrouble(message.code)) state.refusal = message;
-      fail(withDetail(meaningOf(message.code), message.detail));
+      // Until a room was let in, anybody may have written it (rule SHOWN).
+      const detail = state.kind === 'open' && state.confirmed ? message.detail : '';
+      if (state.kind === 'open' && !isLinkTrouble(message.code)) state.refusal = { code: message.code, detail };
+      fail(withDetail(meaningOf(message.code), detail));
     } else fail('the relay sent a message that has no place');
   }
 

@@ -4,6 +4,7 @@
  */
 import type { SealedChunk, SealedRecord } from '@driftless/protocol';
 import type { Halt } from './core/peer-state.ts';
+import { shellWord } from './core/shell-word.ts';
 import type { PeerParts } from './peer-api.ts';
 import type { RoomLink, RoomSession } from './ports/room-session.ts';
 
@@ -132,7 +133,10 @@ export function createRelayFeed(parts: PeerParts, options: RelayFeedOptions): Re
           trustedKey = null;
           refusal =
             refused.code === 'relay-key-changed'
-              ? { ...refused, next: `if you know why the relay has a new identity: driftless trust-relay ${parts.dir}` }
+              ? {
+                  ...refused,
+                  next: `if you know why the relay has a new identity: driftless trust-relay ${shellWord(parts.dir)}`,
+                }
               : refused;
           refusedKey = refused.relayKey ?? null;
           if (trustsNext && refusedKey !== null) options.command(async () => void trustRefusedKey());

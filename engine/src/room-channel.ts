@@ -165,13 +165,15 @@ export function createRoomChannel(options: RoomChannelOptions): ConnectedRoom {
       if (state.kind === 'online' && !state.session.answer(error)) misplaced(error);
       return;
     }
-    const reason = withDetail(meaningOf(error.code), error.detail);
+    // Until the room was let in, anybody may have written it (rule SHOWN).
+    const detail = state.kind === 'online' ? error.detail : '';
+    const reason = withDetail(meaningOf(error.code), detail);
     endSession(reason);
     if (isLinkTrouble(error.code)) {
       rest(endedPause);
       return tellOffline(reason);
     }
-    const refusal = refusalHalt(error);
+    const refusal = refusalHalt({ code: error.code, detail });
     rest(refusal.code === 'refused' || refusal.code === 'update-needed' ? refusedPause : endedPause);
     tellRefused(refusal);
   }

@@ -11,6 +11,7 @@ import type { HoldDraft } from './core/holds.ts';
 import { emptyRoot } from './core/page-tree.ts';
 import type { Halt } from './core/peer-state.ts';
 import type { Row } from './core/row.ts';
+import { shellWord } from './core/shell-word.ts';
 import type { Holds } from './guards/holds.ts';
 import type { Mounts } from './guards/mounts.ts';
 import type { PeerContext } from './peer-context.ts';
@@ -61,7 +62,7 @@ export function createRootGuard(
   const emptiedDraft = (reason: string, subjects: readonly RelPath[]): HoldDraft => ({
     code: 'root-emptied',
     reason,
-    next: `to delete them on every machine: driftless confirm ${parts.dir}; to have them back here: driftless decline ${parts.dir}`,
+    next: `to delete them on every machine: driftless confirm ${shellWord(parts.dir)}; to have them back here: driftless decline ${shellWord(parts.dir)}`,
     subjects,
   });
 
@@ -157,7 +158,7 @@ export function createRootGuard(
   const replaced = (subject: string, marker: string | null): HoldDraft => ({
     code: 'root-replaced',
     reason: `${parts.dir} is not the folder that was linked (${marker === null ? 'its marker is gone: unmounted or replaced' : 'its marker belongs to another link'})`,
-    next: `bring the linked folder back, or, if this is the right one: driftless confirm ${parts.dir}`,
+    next: `bring the linked folder back, or, if this is the right one: driftless confirm ${shellWord(parts.dir)}`,
     subjects: [subject],
     paths: [],
   });

@@ -13,4 +13,5 @@ export * from './record-codec.ts';
 export * from './rel-path.ts';
 export * from './result.ts';
 export * from './sealed-bodies.ts';
+export * from './shown-text.ts';
 export * from './version.ts';

@@ -1,8 +1,8 @@
 import { describe, expect, it } from 'vitest';
 import type { ConfirmAnswer, HoldChoice, HoldInfo, PeerControl } from '../control.ts';
 import type { FolderHost } from '../host-api.ts';
-import { askConfirm, askDecline } from './ask.ts';
-import type { Output } from './output.ts';
+import { recordedOutput } from '../testing/recorded-output.ts';
+import { askConfirm, askConflicts, askDecline, askExplain } from './ask.ts';
 
 const hold: HoldInfo = {
   id: '0123abcd',
@@ -23,16 +23,7 @@ async function confirm(
   verb: 'confirm' | 'decline' = 'confirm',
 ) {
   const asked: HoldChoice[] = [];
-  const lines: string[] = [];
-  const objects: object[] = [];
-  const warnings: string[] = [];
-  const output: Output = {
-    json,
-    interactive: false,
-    object: (value) => json && objects.push(value),
-    line: (text) => lines.push(text),
-    warn: (text) => warnings.push(text),
-  };
+  const { output, stdout: lines, stderr: warnings } = recordedOutput(json);
   const control = {
     [verb]: async (given: HoldChoice = {}) => {
       asked.push(given);
@@ -42,7 +33,7 @@ async function confirm(
   } as unknown as PeerControl & { close(): Promise<void> };
   const host = { control: async () => control } as unknown as FolderHost;
   const code = await (verb === 'confirm' ? askConfirm : askDecline)({ host, dir: '/a b', output }, choice);
-  return { asked, lines, objects, warnings, code };
+  return { asked, lines, warnings, code };
 }
 
 describe('driftless confirm', () => {
@@ -54,7 +45,7 @@ describe('driftless confirm', () => {
     expect(asked).toEqual([{ kind: 'deletions' }]);
     expect(lines[0]).toBe(`0123abcd (deletions, 300 paths, by laptop): ${hold.reason}`);
     expect(lines).toContain('    f0.txt');
-    expect(lines.join('\n')).not.toContain('\u001b');
+    expect(lines).toContain('    odd\\u001b[31m.txt');
     expect(lines.at(-2)).toBe('    … and 280 more');
     expect(lines.at(-1)).toBe('confirmed');
     expect(code).toBe(0);
@@ -83,6 +74,44 @@ describe('driftless confirm', () => {
   });
   it('gives programs the same as one object', async () => {
     const answer = { ok: false, message: 'nothing waits for a confirmation', holds: [] };
-    expect(await confirm(answer, {}, true)).toMatchObject({ objects: [answer], code: 1, lines: [] });
+    const { lines, warnings, code } = await confirm(answer, {}, true);
+    expect(lines).toEqual([JSON.stringify(answer)]);
+    expect(warnings).toEqual(['driftless: nothing waits for a confirmation']);
+    expect(code).toBe(1);
+  });
+});
+
+describe('driftless explain', () => {
+  it('takes a path as it was shown, and one as it is', async () => {
+    const asked: string[] = [];
+    const control = {
+      explain: async (path: string) => {
+        asked.push(path);
+        return { lines: [`${path}: ignored`] };
+      },
+      close: async () => undefined,
+    } as unknown as PeerControl & { close(): Promise<void> };
+    const host = { control: async () => control } as unknown as FolderHost;
+    const { output, stdout } = recordedOutput();
+    for (const given of ['odd\\u000aname](command\\u003a//x)', './a b.txt', '/notes/c.txt'])
+      await askExplain({ host, dir: '/notes', output }, given);
+    expect(asked).toEqual(['odd\nname](command://x)', 'a b.txt', 'c.txt']);
+    expect(stdout).toEqual(['odd\\u000aname]\\u0028command\\u003a//x): ignored', 'a b.txt: ignored', 'c.txt: ignored']);
+  });
+});
+
+describe('driftless conflicts', () => {
+  it('gives a command line in which a name stays one word', async () => {
+    const control = {
+      conflicts: async () => [{ path: "'; curl x | sh #\n", variants: [], holds: 'mine' as const }],
+      status: async () => ({ conflictCopies: [] }),
+      close: async () => undefined,
+    } as unknown as PeerControl & { close(): Promise<void> };
+    const host = { control: async () => control } as unknown as FolderHost;
+    const { output, stdout } = recordedOutput();
+    await askConflicts({ host, dir: '/my notes', output });
+    expect(stdout.at(-1)).toBe(
+      "  keep one with: driftless resolve '/my notes' ''\\''; curl x | sh #\\u000a' --keep mine|theirs|both",
+    );
   });
 });

@@ -1,5 +1,7 @@
 /** One question to a linked folder's peer, running or not, and its answer in words or as one JSON object. */
+
 import { isAbsolute, relative, sep } from 'node:path';
+import { copiedText } from '@driftless/protocol';
 import type {
   ConfirmAnswer,
   ConflictInfo,
@@ -9,8 +11,9 @@ import type {
   PeerControl,
   VerifyResult,
 } from '../control.ts';
+import { shellWord } from '../core/shell-word.ts';
 import type { FolderHost } from '../host-api.ts';
-import { type Output, printable } from './output.ts';
+import type { Output } from './output.ts';
 import { holdLines, listed, statusLines } from './status-view.ts';
 import { exitCodes } from './usage-error.ts';
 
@@ -44,10 +47,10 @@ const act = (question: Question, action: (control: PeerControl) => Promise<Contr
     question,
     async (control) => {
       const answer = await action(control);
-      if (!answer.ok) question.output.warn(`driftless: ${printable(answer.message)}`);
+      if (!answer.ok) question.output.warn(`driftless: ${answer.message}`);
       return answer;
     },
-    (answer) => (answer.ok ? [printable(answer.message)] : []),
+    (answer) => (answer.ok ? [answer.message] : []),
     (answer) => answer.ok,
   );
 
@@ -78,7 +81,7 @@ export const askConflicts = (question: Question): Promise<number> =>
         ? ['no open conflicts']
         : conflicts.flatMap((conflict) => conflictLines(conflict, question.dir))),
       ...(copies.length === 0 ? [] : ['copies that were kept beside their files, until you merge and delete them:']),
-      ...listed('copy', copies).map(printable),
+      ...listed('copy', copies),
     ],
   );
 
@@ -86,7 +89,7 @@ export const askExplain = (question: Question, path: string): Promise<number> =>
   ask(
     question,
     (control) => control.explain(pathInRoom(question, path)),
-    ({ lines }) => lines.map(printable),
+    ({ lines }) => lines,
   );
 
 export const askResolve = (question: Question, path: string, keep: Keep): Promise<number> =>
@@ -106,20 +109,21 @@ const letGo = (question: Question, answerOf: (control: PeerControl) => Promise<C
     question,
     async (control) => {
       const answer = await answerOf(control);
-      if (!answer.ok) question.output.warn(`driftless: ${printable(answer.message)}`);
+      if (!answer.ok) question.output.warn(`driftless: ${answer.message}`);
       return answer;
     },
     (answer) => [
       ...answer.holds.flatMap((hold) => holdLines(hold, question.dir, { isOpen: !answer.ok })),
-      ...(answer.ok ? [printable(answer.message)] : []),
+      ...(answer.ok ? [answer.message] : []),
     ],
     (answer) => answer.ok,
   );
 export const askTrustRelay = (question: Question): Promise<number> => act(question, (control) => control.trustRelay());
 
-/** Paths are relative to the folder; an absolute one below it is taken as well, as shells complete them. */
+/** Paths are relative to the folder, and may be copied from what was shown; an absolute one below it is taken as well, as shells complete them. */
 function pathInRoom({ dir }: Question, path: string): string {
-  const inside = isAbsolute(path) ? relative(dir, path) : path;
+  const given = copiedText(path);
+  const inside = isAbsolute(given) ? relative(dir, given) : given;
   const slashed = sep === '\\' ? inside.replaceAll('\\', '/') : inside;
   return slashed.replace(/^(\.\/+)+/, '').replace(/\/+$/, '');
 }
@@ -142,7 +146,7 @@ function verifyLines(result: VerifyResult): readonly string[] {
       'left out',
       result.leftOutPaths.map(({ path, reason }) => `${path}: ${reason}`),
     ),
-  ].map(printable);
+  ];
 }
 
 function conflictLines(conflict: ConflictInfo, dir: string): readonly string[] {
@@ -151,6 +155,6 @@ function conflictLines(conflict: ConflictInfo, dir: string): readonly string[] {
     ...conflict.variants.map(
       (variant) => `  ${variant.mine ? 'mine' : 'theirs'}  ${variant.device}, ${variant.time}, ${variant.size} bytes`,
     ),
-    `  keep one with: driftless resolve '${dir}' '${conflict.path}' --keep mine|theirs|both`,
-  ].map(printable);
+    `  keep one with: driftless resolve ${shellWord(dir)} ${shellWord(conflict.path)} --keep mine|theirs|both`,
+  ];
 }

@@ -2,6 +2,7 @@
  * Entry of the command line: builds the adapters, runs one command, ends with its exit code. Bad input is one line with the
  * next step and exit code 2, a refused or failed run one line and 1.
  */
+import { shownText } from '@driftless/protocol';
 import { CommanderError } from 'commander';
 import type { FolderHost } from '../host-api.ts';
 import { createFileSecrets } from '../node/file-secrets.ts';
@@ -21,7 +22,7 @@ import {
   askVerify,
   type Question,
 } from './ask.ts';
-import { createOutput, type Output, printable } from './output.ts';
+import { createOutput, type Output } from './output.ts';
 import { type Actions, type AskFlags, createProgram, type RunFlags } from './program.ts';
 import { readInvite } from './read-invite.ts';
 import { runFolders } from './run-folders.ts';
@@ -161,7 +162,7 @@ const actions: Actions = {
   untrack: (dir, path, flags) => withHost(flags, (host, output) => askUntrack({ host, dir, output }, path)),
   resolve: (dir, path, flags) => withHost(flags, (host, output) => askResolve({ host, dir, output }, path, flags.keep)),
   async completion(script) {
-    outputOf(false).line(script.trimEnd());
+    outputOf(false).script(script);
     return exitCodes.ok;
   },
 };
@@ -177,11 +178,13 @@ async function main(): Promise<number> {
     command.configureOutput({
       outputError: (text, write) =>
         write(
-          `driftless: ${text
-            .trim()
-            .replace(/^error: /, '')
-            .replaceAll('\n', ' ')
-            .replace(/\.+$/, '')}. Run: driftless ${command === program ? '' : `${command.name()} `}--help\n`,
+          `driftless: ${shownText(
+            text
+              .trim()
+              .replace(/^error: /, '')
+              .replaceAll('\n', ' ')
+              .replace(/\.+$/, ''),
+          )}. Run: driftless ${command === program ? '' : `${command.name()} `}--help\n`,
         ),
     });
   }
@@ -191,7 +194,7 @@ async function main(): Promise<number> {
   } catch (error) {
     // Commander has said what was wrong; help and version are no errors.
     if (error instanceof CommanderError) return error.exitCode === 0 ? exitCodes.ok : exitCodes.usage;
-    outputOf(true).warn(`driftless: ${printable(messageOf(error))}`);
+    outputOf(true).warn(`driftless: ${messageOf(error)}`);
     return exitCodeOf(error);
   }
 }

@@ -1,6 +1,7 @@
 import { PassThrough, Writable } from 'node:stream';
 import { describe, expect, it } from 'vitest';
-import { createOutput, printable } from './output.ts';
+import { recordedOutput } from '../testing/recorded-output.ts';
+import { createOutput } from './output.ts';
 
 const textOf = (stream: PassThrough): string => (stream.read() as Buffer | null)?.toString() ?? '';
 
@@ -61,12 +62,20 @@ describe('output', () => {
   });
 });
 
-describe('printable', () => {
-  it.each([
-    ['plain äöü 日本', 'plain äöü 日本'],
-    ['\u001b]0;title\u0007', '\\u001b]0;title\\u0007'],
-    ['a\nb\u202eb', 'a\\u000ab\\u202eb'],
-  ])('%j', (text, expected) => {
-    expect(printable(text)).toBe(expected);
+describe('SHOWN: what comes from outside', () => {
+  it('is one line that a terminal does not obey, on either stream', () => {
+    const { output, stdout, stderr } = recordedOutput();
+    output.line('sent a\u001b]0;owned\u0007\nFAKE');
+    output.warn('driftless: [x](command:y) https://evil.example \u202e');
+    expect(stdout).toEqual(['sent a\\u001b]0;owned\\u0007\\u000aFAKE']);
+    expect(stderr).toEqual(['driftless: [x]\\u0028command:y) https\\u003a//evil.example \\u202e']);
+  });
+
+  it('is exact to a program, and nothing to a terminal that shows the JSON', () => {
+    const { output, stdout } = recordedOutput(true);
+    const event = { event: 'sent', path: 'a\u202e\u009b2J[x](command:y)\\u0041' };
+    output.object(event);
+    expect(stdout).toEqual(['{"event":"sent","path":"a\\u202e\\u009b2J[x]\\u0028command:y)\\\\u0041"}']);
+    expect(JSON.parse(stdout[0] ?? '')).toEqual(event);
   });
 });

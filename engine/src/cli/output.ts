@@ -1,10 +1,12 @@
 /**
- * Where words go. With --json, stdout is one JSON object a line and people read stderr; without it, people read stdout.
+ * Where words go. With --json, stdout is one JSON object a line and people read stderr; without it, people read stdout. Names of files and
+ * devices, and what a relay says, stand in them: whatever a terminal would obey is shown instead (rule SHOWN).
  *
  * A peer must outlive its readers: a closed stdout is said once on stderr, then ignored, and one that is not read is
  * given no more than `bufferedBytesMax`, after which events are dropped, counted, and the count is told.
  */
 import type { Writable } from 'node:stream';
+import { shownJson, shownText } from '@driftless/protocol';
 import { codeOf } from '../node/home.ts';
 
 /** Some 50,000 events; a reader that is behind by more is not reading. */
@@ -22,6 +24,8 @@ export interface Output {
   line(text: string): void;
   /** A line for people, on stderr in any case. */
   warn(text: string): void;
+  /** Text of our own on stdout, as it is. */
+  script(text: string): void;
 }
 
 export interface OutputStreams {
@@ -46,10 +50,11 @@ export function createOutput(options: {
     json: options.json,
     interactive: (options.json ? stderr : stdout).isTTY === true,
     object(value) {
-      if (options.json) out.write(`${JSON.stringify(value)}\n`);
+      if (options.json) out.write(`${shownJson(value)}\n`);
     },
-    line: (text) => (options.json ? error : out).write(`${text}\n`),
-    warn: (text) => error.write(`${text}\n`),
+    line: (text) => (options.json ? error : out).write(`${shownText(text)}\n`),
+    warn: (text) => error.write(`${shownText(text)}\n`),
+    script: (text) => out.write(text),
   };
 }
 
@@ -80,12 +85,4 @@ function createGuardedWriter(
       stream.write(text);
     },
   };
-}
-
-/** What a terminal would obey is shown instead: names come from other machines (a file may be called "\u001b]0;…"). */
-export function printable(text: string): string {
-  return text.replace(
-    /[\p{Cc}\p{Cf}\u2028\u2029]/gu,
-    (character) => `\\u${(character.codePointAt(0) ?? 0).toString(16).padStart(4, '0')}`,
-  );
 }

@@ -1,21 +1,8 @@
 import { PassThrough } from 'node:stream';
 import { describe, expect, it } from 'vitest';
 import type { PeerEvent, PeerState } from '../control.ts';
-import type { Output } from './output.ts';
+import { recordedOutput } from '../testing/recorded-output.ts';
 import { createPeerView, stateText } from './peer-view.ts';
-
-function recorded(json: boolean): { readonly output: Output; readonly objects: object[]; readonly lines: string[] } {
-  const objects: object[] = [];
-  const lines: string[] = [];
-  const output: Output = {
-    json,
-    interactive: false,
-    object: (value) => objects.push(value),
-    line: (text) => lines.push(text),
-    warn: (text) => lines.push(text),
-  };
-  return { output, objects, lines };
-}
 
 const state = (name: PeerState['state'], more: Partial<PeerState> = {}): PeerEvent & { readonly event: 'state' } => ({
   event: 'state',
@@ -29,19 +16,19 @@ const state = (name: PeerState['state'], more: Partial<PeerState> = {}): PeerEve
 
 describe('the view of a running peer', () => {
   it('adds folder and time to every JSON event', () => {
-    const { output, objects, lines } = recorded(true);
+    const { output, stdout, stderr } = recordedOutput(true);
     const view = createPeerView(output, { nowMs: () => 0 });
     view.onEvent('/a/notes', { event: 'sent', path: 'x' });
     view.onEvent('/a/notes', state('idle'));
-    expect(objects).toMatchObject([
+    expect(stdout.map((line) => JSON.parse(line))).toMatchObject([
       { event: 'sent', path: 'x', dir: '/a/notes', time: '1970-01-01T00:00:00.000Z' },
       { event: 'state', state: 'idle', dir: '/a/notes', time: '1970-01-01T00:00:00.000Z' },
     ]);
-    expect(lines).toEqual([]);
+    expect(stderr).toEqual([]);
   });
 
   it('tells people what happened, and a state once until something else happens', () => {
-    const { output, lines } = recorded(false);
+    const { output, stdout: lines } = recordedOutput();
     const view = createPeerView(output, { nowMs: () => 0 });
     const events: readonly PeerEvent[] = [
       state('scanning'),
@@ -64,7 +51,7 @@ describe('the view of a running peer', () => {
   });
 
   it('shows a burst by its first files and a count', () => {
-    const { output, lines } = recorded(false);
+    const { output, stdout: lines } = recordedOutput();
     const view = createPeerView(output, { nowMs: () => 0 });
     for (let file = 1; file <= 1_000; file += 1) view.onEvent('/a/notes', { event: 'sent', path: `${file}` });
     view.onEvent('/a/notes', state('syncing'));
@@ -79,7 +66,7 @@ describe('the view of a running peer', () => {
 
   it('shows no name as a command of the terminal in a bar either', async () => {
     const terminal = Object.assign(new PassThrough(), { isTTY: true, columns: 120 });
-    const { output } = recorded(false);
+    const { output } = recordedOutput();
     const view = createPeerView({ ...output, interactive: true }, { nowMs: () => 0, terminal });
     const phase = 'receiving evil\u001b]0;owned\u0007\n{bar}.bin';
     view.onEvent('/a/notes', state('syncing', { progress: { phase, done: 1, total: 3, unit: 'bytes' } }));
@@ -95,7 +82,7 @@ describe('the view of a running peer', () => {
   });
 
   it('tells the progress of long work now and then where there is no terminal', () => {
-    const { output, lines } = recorded(false);
+    const { output, stdout: lines } = recordedOutput();
     let nowMs = 0;
     const view = createPeerView(output, { nowMs: () => nowMs });
     for (const done of [0, 1, 2, 3]) {
@@ -123,9 +110,9 @@ describe('stateText', () => {
       state('idle', { watchingByRescan: true, unwatched: { directories: null, reason: 'a network disk', next: '' } }),
       'in sync (no folder is watched, so changes there are found by looking: a network disk)',
     ],
-    [state('conflict', { conflicts: 1 }), "1 open conflict; see: driftless conflicts '/d'"],
+    [state('conflict', { conflicts: 1 }), '1 open conflict; see: driftless conflicts /d'],
     [state('offline', { reason: 'refused' }), 'offline: refused; changes are kept and go out later'],
-    [state('paused'), "paused; go on with: driftless resume '/d'"],
+    [state('paused'), 'paused; go on with: driftless resume /d'],
     [state('error', { reason: 'no root', next: 'bring it back' }), 'needs attention: no root. Next: bring it back'],
     [state('syncing'), ''],
   ])('%o', (given, expected) => {

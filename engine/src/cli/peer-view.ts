@@ -3,9 +3,11 @@
  * terminal and plain lines elsewhere. Words only; decides nothing.
  */
 import { basename } from 'node:path';
+import { shownText } from '@driftless/protocol';
 import { MultiBar, Presets, type SingleBar } from 'cli-progress';
 import type { PeerEvent, PeerState } from '../control.ts';
-import { type Output, printable } from './output.ts';
+import { shellWord } from '../core/shell-word.ts';
+import type { Output } from './output.ts';
 
 /** Without a terminal, long work says this often how far it is. */
 const progressLineMs = 5_000;
@@ -45,7 +47,7 @@ function createHumanView(
 
   const say = (dir: string, text: string): void => {
     const time = new Date(nowMs()).toTimeString().slice(0, 8);
-    const line = `${time}  ${printable(basename(dir))}  ${printable(text)}`;
+    const line = `${time}  ${basename(dir)}  ${text}`;
     if (bars === undefined || !bars.log(line)) output.line(line);
   };
 
@@ -88,11 +90,11 @@ export function stateText(state: PeerState, dir: string): string {
     case 'idle':
       return state.unwatched === undefined ? 'in sync' : `in sync (${unwatchedText(state.unwatched)})`;
     case 'conflict':
-      return `${state.conflicts} open conflict${state.conflicts === 1 ? '' : 's'}; see: driftless conflicts '${dir}'`;
+      return `${state.conflicts} open conflict${state.conflicts === 1 ? '' : 's'}; see: driftless conflicts ${shellWord(dir)}`;
     case 'offline':
       return `offline${because(state)}; changes are kept and go out later`;
     case 'paused':
-      return `paused; go on with: driftless resume '${dir}'`;
+      return `paused; go on with: driftless resume ${shellWord(dir)}`;
     case 'error':
       return `needs attention${because(state)}${state.next === undefined ? '' : `. Next: ${state.next}`}`;
     case 'scanning':
@@ -165,7 +167,7 @@ function createBars(stream: NodeJS.WritableStream): Bars {
         if (barsByDir.size === 0) endGroup();
         return;
       }
-      const words = { name: printable(basename(dir)), phase: printable(progress.phase), unit: progress.unit };
+      const words = { name: shownText(basename(dir)), phase: shownText(progress.phase), unit: progress.unit };
       if (bar !== undefined) {
         bar.setTotal(progress.total);
         bar.update(progress.done, words);
@@ -184,7 +186,7 @@ function createBars(stream: NodeJS.WritableStream): Bars {
     },
     log(line) {
       if (group === undefined) return false;
-      group.log(`${line}\n`);
+      group.log(`${shownText(line)}\n`);
       return true;
     },
     close: endGroup,

@@ -51,6 +51,7 @@ export interface Actions {
 
 const policies: readonly ConflictPolicy[] = ['keep-both', 'newest', 'ask'];
 const holdKinds: readonly HoldKind[] = ['deletions', 'root', 'disk', 'scope', 'growth'];
+const pathHelp = 'in the folder, also as another command showed it (\\u and four hex digits are a character)';
 const deviceNameBytesMax = 64;
 const defaultPort = 4747;
 
@@ -186,7 +187,7 @@ State and keys lie below $DRIFTLESS_HOME (default: the platform's data directory
     );
   asking('explain', 'why a path is, or is not, in sync')
     .argument('<dir>')
-    .argument('<path>')
+    .argument('<path>', pathHelp)
     .action(async (dir: string, path: string, flags: AskFlags) => onExit(await actions.explain(dir, path, flags)));
   asking('pause', 'stop sending and applying; edits are kept for later')
     .argument('<dir>')
@@ -204,7 +205,7 @@ State and keys lie below $DRIFTLESS_HOME (default: the platform's data directory
   );
   asking('untrack', 'take a path out of the room; no disk is touched')
     .argument('<dir>')
-    .argument('<path>')
+    .argument('<path>', pathHelp)
     .action(async (dir: string, path: string, flags: AskFlags) => onExit(await actions.untrack(dir, path, flags)));
   asking('trust-relay', "accept a relay's new identity key")
     .argument('<dir>')

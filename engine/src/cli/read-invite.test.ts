@@ -3,7 +3,7 @@ import { describe, expect, it } from 'vitest';
 import type { Output } from './output.ts';
 import { readInvite } from './read-invite.ts';
 
-const output: Output = { json: false, interactive: false, object() {}, line() {}, warn() {} };
+const output: Output = { json: false, interactive: false, object() {}, line() {}, warn() {}, script() {} };
 
 describe('an invite on stdin', () => {
   it.each([

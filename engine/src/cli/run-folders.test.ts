@@ -51,7 +51,7 @@ async function run(dirs: readonly string[], refused: readonly string[] = []): Pr
     isWished = true;
     resolve();
   };
-  const output: Output = { json: true, interactive: false, object() {}, line() {}, warn() {} };
+  const output: Output = { json: true, interactive: false, object() {}, line() {}, warn() {}, script() {} };
   const stop = { wished, wish, finish: async (close: () => Promise<void>) => close() };
   const code = runFolders({ host, dirs, allowMassDelete: false, output, log: quietLog, stop });
   await allOpened;

@@ -55,7 +55,3 @@ test('what is left out is counted by reason', () => {
     '  files     12; left out: 7 by ignore rules, 1 too large',
   );
 });
-
-test('text from disk and peers is shown, never obeyed', () => {
-  expect(lines({ problems: [{ path: 'a\u001b[2J', reason: 'r' }] }).join('')).not.toContain('\u001b');
-});

@@ -1,6 +1,7 @@
 /** What `driftless status` says, as lines for people: what needs them first, then that all is well, then the facts. Words only. */
+
 import type { HoldInfo, Status } from '../control.ts';
-import { printable } from './output.ts';
+import { shellWord } from '../core/shell-word.ts';
 import { lookedText, stateText } from './peer-view.ts';
 
 /** Enough to see what is wrong; `--json` gives all. */
@@ -39,7 +40,7 @@ export function statusLines(status: Status, dir: string): readonly string[] {
     ...(status.lastChange === null
       ? []
       : [`  last      ${status.lastChange.path} by ${status.lastChange.by}, ${status.lastChange.time}`]),
-  ].map(printable);
+  ];
 }
 
 function stateLine(status: Status, dir: string): string {
@@ -83,9 +84,9 @@ export function holdLines(hold: HoldInfo, dir: string, { isOpen }: { readonly is
     `${isOpen ? 'held      ' : ''}${hold.id} (${hold.kind}${count}${by}): ${hold.reason}`,
     ...paths.map((path) => `    ${path}`),
     ...(hold.count > paths.length ? [`    … and ${hold.count - paths.length} more`] : []),
-    ...(isOpen ? [`    let it go with: driftless confirm '${dir}' ${hold.id}`] : []),
-    ...(isOpen && hold.declinable ? [`    keep them with: driftless decline '${dir}' ${hold.id}`] : []),
-  ].map(printable);
+    ...(isOpen ? [`    let it go with: driftless confirm ${shellWord(dir)} ${hold.id}`] : []),
+    ...(isOpen && hold.declinable ? [`    keep them with: driftless decline ${shellWord(dir)} ${hold.id}`] : []),
+  ];
 }
 
 /** `count`: of all, when `lines` are the first of them. */

@@ -1,13 +1,13 @@
 /** Diagnostics of the engine on stderr, one line each: warnings always, the rest with --verbose. */
 import type { Log } from '../ports/log.ts';
-import { type Output, printable } from './output.ts';
+import type { Output } from './output.ts';
 
 export function createStderrLog(output: Output, verbose: boolean): Log {
   const write = (level: string, event: string, fields: Readonly<Record<string, unknown>> = {}): void => {
     const details = Object.entries(fields).map(
       ([name, value]) => `${name}=${typeof value === 'string' ? value : JSON.stringify(value)}`,
     );
-    output.warn(`${new Date().toISOString()} ${level} ${printable([event, ...details].join(' '))}`);
+    output.warn(`${new Date().toISOString()} ${level} ${[event, ...details].join(' ')}`);
   };
   const nothing = (): void => undefined;
   return {

@@ -12,6 +12,7 @@
 import { comparePaths, type RelPath } from '@driftless/protocol';
 import type { HoldDraft } from '../core/holds.ts';
 import type { Row } from '../core/row.ts';
+import { shellWord } from '../core/shell-word.ts';
 import { ancestorsOf, isAtOrBelow, parentPath } from '../core/tree-paths.ts';
 import type { Folder, Stat } from '../ports/folder.ts';
 import type { StateStore } from '../ports/state-store.ts';
@@ -249,7 +250,7 @@ export function createMounts(parts: {
     return {
       code: 'disk-held',
       reason: `the disk that was mounted at ${path} is not mounted; ${files.length} files on it are neither deleted nor changed anywhere`,
-      next: `mount it, or, if it is gone for good: driftless confirm ${dir}`,
+      next: `mount it, or, if it is gone for good: driftless confirm ${shellWord(dir)}`,
       subjects: [stateSubject('away', path), ...files],
       paths: [path, ...files],
     };
@@ -266,7 +267,7 @@ export function createMounts(parts: {
     return {
       code: 'disk-held',
       reason: `of ${known} files at ${path}, ${suspect.length} are missing or older on the disk that is mounted there: nothing of it is sent or changed`,
-      next: `mount the right disk, or, if this is what shall be: driftless confirm ${dir}`,
+      next: `mount the right disk, or, if this is what shall be: driftless confirm ${shellWord(dir)}`,
       subjects: [stateSubject(state, path), ...suspect],
       paths: [path, ...suspect],
     };

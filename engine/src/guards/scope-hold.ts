@@ -8,6 +8,7 @@
 import type { RelPath } from '@driftless/protocol';
 import type { HoldDraft } from '../core/holds.ts';
 import { isSecretLooking } from '../core/scope/secret-names.ts';
+import { shellWord } from '../core/shell-word.ts';
 import type { StateStore } from '../ports/state-store.ts';
 import type { HeldFiles } from './held-files.ts';
 import type { Holds } from './holds.ts';
@@ -32,7 +33,7 @@ export function createScopeHold(parts: {
     return {
       code: 'scope-held',
       reason,
-      next: `to publish ${subjects.length === 1 ? 'it' : 'them'}: driftless confirm ${dir}; to keep ${subjects.length === 1 ? 'it' : 'them'} here, add a line to .driftlessignore`,
+      next: `to publish ${subjects.length === 1 ? 'it' : 'them'}: driftless confirm ${shellWord(dir)}; to keep ${subjects.length === 1 ? 'it' : 'them'} here, add a line to .driftlessignore`,
       subjects,
     };
   }

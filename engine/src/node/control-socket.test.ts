@@ -11,6 +11,9 @@ import { type ControlServer, connectControl, controlSocketPath, serveControl } f
 const log: Log = { debug() {}, info() {}, warn() {}, error() {} };
 const done = { ok: true, message: 'done' };
 
+/** A name that another machine gave a file. */
+const outsideName = 'a\u001b]0;t\u0007\u202e[x](command:y)';
+
 function fakeControl(calls: unknown[][]): PeerControl {
   const noted =
     <Answer>(name: string, answer: Answer) =>
@@ -37,7 +40,10 @@ function fakeControl(calls: unknown[][]): PeerControl {
     conflicts: noted('conflicts', conflicts),
     resolve: noted('resolve', done),
     conflictSides: noted('conflictSides', { base: null, mine: 'YQ==', theirs: null }),
-    explain: noted('explain', { lines: ['because'] }),
+    explain: async (path) => {
+      calls.push(['explain', path]);
+      return { lines: [path === outsideName ? path : 'because'] };
+    },
     pause: noted('pause', done),
     resume: noted('resume', done),
     holds: noted('holds', []),
@@ -75,6 +81,22 @@ async function connected(path: string) {
 }
 
 describe('the control socket', () => {
+  it('SHOWN: gives programs the very name, and a terminal nothing to obey', async () => {
+    const server = await serve();
+    const socket = createConnection(server.path);
+    let raw = '';
+    socket.on('data', (bytes: Buffer) => {
+      raw += bytes.toString('utf8');
+    });
+    const connection = createMessageConnection(new SocketMessageReader(socket), new SocketMessageWriter(socket));
+    connection.listen();
+    expect(await connection.sendRequest('explain', outsideName)).toEqual({ lines: [outsideName] });
+    connection.dispose();
+    socket.destroy();
+    expect(raw).toContain('a\\u001b]0;t\\u0007\\u202e[x]\\u0028command:y)');
+    expect(raw).not.toMatch(/\u202e|\]\(/);
+  });
+
   it('carries every request and its answer', async () => {
     const calls: unknown[][] = [];
     const server = await serve(calls);

@@ -8,7 +8,9 @@ import { lstat, rm } from 'node:fs/promises';
 import { createConnection, createServer, type Socket } from 'node:net';
 import { tmpdir, userInfo } from 'node:os';
 import { join } from 'node:path';
+import { shownJson, utf8ToBytes } from '@driftless/protocol';
 import {
+  type ContentTypeEncoder,
   createMessageConnection,
   type MessageConnection,
   ResponseError,
@@ -32,6 +34,12 @@ const pathCharactersMax = 16_384;
  * would be if they were refused.
  */
 const unsavedPathsMax = 20_000;
+
+/** Whoever looks at the socket with a terminal sees what the peer tells, and nothing else (rule SHOWN); programs read the same values. */
+const shownJsonEncoder: ContentTypeEncoder = {
+  name: 'application/json',
+  encode: async (message) => utf8ToBytes(shownJson(message)),
+};
 
 const invalidParams = -32_602;
 const failed = -32_000;
@@ -161,7 +169,10 @@ function answer(
   { control: shared, log }: { readonly control: PeerControl; readonly log: Log },
   onClose: (connection: MessageConnection) => void,
 ): MessageConnection {
-  const connection = createMessageConnection(new SocketMessageReader(socket), new SocketMessageWriter(socket));
+  const connection = createMessageConnection(
+    new SocketMessageReader(socket),
+    new SocketMessageWriter(socket, { contentTypeEncoder: shownJsonEncoder }),
+  );
   const window = randomUUID();
   const control = ofWindow(shared, window);
   connection.onClose(() => {

@@ -13,6 +13,7 @@ import type { RoomId } from '@driftless/protocol';
 import type { PeerControl } from '../control.ts';
 import { racyWindowMs } from '../core/fingerprint.ts';
 import { rememberHowItJoins } from '../core/first-join.ts';
+import { shellWord } from '../core/shell-word.ts';
 import { createDeviceKey } from '../crypto/device-key.ts';
 import { createRoomCipher } from '../crypto/room-cipher.ts';
 import {
@@ -310,7 +311,10 @@ export function createFolderHost(options: FolderHostOptions): FolderHost {
         const existing = await linkAt(path);
         if (existing !== undefined) {
           if (existing.room !== invite.room)
-            throw new HostError('linked', `${dir} is in another room. Unlink it first: driftless unlink '${dir}'`);
+            throw new HostError(
+              'linked',
+              `${dir} is in another room. Unlink it first: driftless unlink ${shellWord(dir)}`,
+            );
           return update(existing, { urls: invite.urls, relayKey: existing.relayKey ?? relayKey });
         }
         await assertMayLink(path);
@@ -342,7 +346,7 @@ export function createFolderHost(options: FolderHostOptions): FolderHost {
         if (error instanceof HostError) throw error;
         throw new HostError(
           'state',
-          `${link.dir} is still linked: ${messageOf(error)}. Close what uses ${join(link.dir, '.driftless')}, then run again: driftless unlink '${link.dir}'`,
+          `${link.dir} is still linked: ${messageOf(error)}. Close what uses ${join(link.dir, '.driftless')}, then run again: driftless unlink ${shellWord(link.dir)}`,
           error,
         );
       } finally {

@@ -118,10 +118,10 @@ describe('a refusal has a code', () => {
 
   test.each<[string, () => Promise<string>, ConnectionRefusal | undefined, string]>([
     [
-      'the relay says why',
-      () => httpServer(503, { 'Driftless-Code': String(overQuota.code), 'Driftless-Reason': 'no room' }),
-      { code: overQuota.code, detail: 'no room' },
-      'no room',
+      'the relay says why, in our words',
+      () => httpServer(503, { 'Driftless-Code': String(overQuota.code), 'Driftless-Reason': '[x](command:y)' }),
+      { code: overQuota.code, detail: '' },
+      overQuota.meaning,
     ],
     [
       'a proxy says that it is too much',
@@ -139,19 +139,20 @@ describe('a refusal has a code', () => {
     ['a server that knows no such code', () => httpServer(403, { 'Driftless-Code': '99' }), undefined, 'HTTP 403'],
     [
       'a connection ended with a code',
-      () => webSocketServer((socket) => socket.close(4_000 + overLimit.code, 'too much')),
-      { code: overLimit.code, detail: 'too much' },
-      'too much',
+      () => webSocketServer((socket) => socket.close(4_000 + overLimit.code, '[x](command:y)')),
+      { code: overLimit.code, detail: '' },
+      overLimit.meaning,
     ],
     [
       'a relay that stops',
-      () => webSocketServer((socket) => socket.close(4_000 + shutdown.code, 'bye')),
+      () => webSocketServer((socket) => socket.close(4_000 + shutdown.code, '[x](command:y)')),
       undefined,
-      'bye',
+      shutdown.meaning,
     ],
   ])('%s', async (_, start, refusal, reason) => {
     const outcome = await run(await start());
     expect(outcome.refusal).toEqual(refusal);
     expect(outcome.reason).toContain(reason);
+    expect(JSON.stringify(outcome)).not.toContain('command:');
   });
 });

@@ -1,7 +1,10 @@
-/** The Transport port on WebSockets. Compression stays off: what it carries is sealed. */
+/**
+ * The Transport port on WebSockets. Compression stays off: what it carries is sealed. Of what the other side says in HTTP, TLS or a close
+ * only codes are believed, in words of our own: nothing has proved yet that it is the relay (rule SHOWN).
+ */
 import type { IncomingMessage } from 'node:http';
 import type { Socket } from 'node:net';
-import { clipText, closeCodes, limits } from '@driftless/protocol';
+import { closeCodes, limits } from '@driftless/protocol';
 import WebSocket from 'ws';
 import { isLinkTrouble, meaningOf, withDetail } from '../core/refusal.ts';
 import type { Connection, ConnectionRefusal, Transport, TransportHandlers } from '../ports/transport.ts';
@@ -80,10 +83,10 @@ function connect(url: string, handlers: TransportHandlers): Connection {
   open.on('error', (error) => {
     failure ??= messageOf(error);
   });
-  open.on('close', (code, reason) => {
-    const detail = reason.toString('utf8');
-    if (isCloseCode(code - 4_000) && !isLinkTrouble(code - 4_000)) refusal = { code: code - 4_000, detail };
-    finish(failure ?? detail);
+  open.on('close', (status) => {
+    const code = status - 4_000;
+    if (isCloseCode(code) && !isLinkTrouble(code)) refusal = { code, detail: '' };
+    finish(failure ?? (isCloseCode(code) ? meaningOf(code) : ''));
   });
 
   return {
@@ -110,6 +113,8 @@ function messageOf(error: unknown): string {
   // Happy-eyeballs failures come as an AggregateError whose own message is empty.
   if (error instanceof AggregateError && error.message === '') return error.errors.map(messageOf).join(', ');
   const { code } = error as NodeJS.ErrnoException;
+  // Its message quotes the certificate.
+  if (code === 'ERR_TLS_CERT_ALTNAME_INVALID') return `its certificate is for another machine (${code})`;
   const words = code === undefined ? undefined : noConnectionWords.get(code);
   return words === undefined ? error.message : `${words} (${error.message})`;
 }
@@ -124,13 +129,10 @@ const noConnectionWords: ReadonlyMap<string, string> = new Map([
   ['ENETUNREACH', 'there is no network to it'],
 ]);
 
-/** A relay says why in two headers; a proxy before it says no more than that it is too much. */
+/** A relay says why in a header; a proxy before it says no more than that it is too much. */
 function refusalOf({ statusCode, headers }: IncomingMessage): ConnectionRefusal | undefined {
   const code = Number(headers['driftless-code']);
-  if (isCloseCode(code)) {
-    const detail = clipText(String(headers['driftless-reason'] ?? ''), limits.detailBytesMax);
-    return isLinkTrouble(code) ? undefined : { code, detail };
-  }
+  if (isCloseCode(code)) return isLinkTrouble(code) ? undefined : { code, detail: '' };
   if (statusCode !== 503 && statusCode !== 429) return undefined;
   return { code: closeCodes.overLimit.code, detail: `HTTP ${statusCode}, perhaps from a proxy before it` };
 }

@@ -177,6 +177,33 @@ describe('writing into a linked folder', () => {
   });
 });
 
+describe('SHOWN: text from outside', () => {
+  const callersOf = (call: RegExp, within: RegExp): readonly string[] =>
+    production.filter(({ path, code }) => within.test(path) && call.test(code)).map(({ path }) => path);
+
+  test('in VS Code one module shows it: elsewhere the window is only watched', () => {
+    const watched = new Set(['activeTextEditor', 'tabGroups', 'registerUriHandler']);
+    const uses = production
+      .filter(({ path }) => within('extension')(path) && path !== 'extension/src/window.ts')
+      .flatMap(({ path, code }) =>
+        [...code.matchAll(/\bvscode\s*\.\s*window\s*\.\s*(\w+)/g)].map(([, member = '']) => ({ path, member })),
+      );
+    expect(uses.length).toBeGreaterThan(0);
+    expect(uses.filter(({ member }) => !watched.has(member) && !member.startsWith('onDid'))).toEqual([]);
+    const shows =
+      /\b(?:show\w+Message|showQuickPick|showInputBox|create(?:QuickPick|InputBox|OutputChannel|StatusBarItem|TreeView|WebviewPanel|Terminal)|MarkdownString|openExternal)\b|'vscode\.diff'/;
+    expect(callersOf(shows, /^extension\//)).toEqual(['extension/src/window.ts']);
+  });
+
+  test('on a terminal one module writes it', () => {
+    // main.ts names the streams, and peer-view.ts draws bars on one of them.
+    expect(callersOf(/\bprocess\s*\.\s*std(?:out|err)\b|\bconsole\b|streams: process/, /^engine\//)).toEqual([
+      'engine/src/cli/main.ts',
+      'engine/src/cli/peer-view.ts',
+    ]);
+  });
+});
+
 describe('cryptography', () => {
   test.each([
     ['weak hashes and ciphers', /['"`](md5|sha-?1|rc4|des|3des|des-ede3[\w-]*|bf-[\w-]+)['"`]/i],

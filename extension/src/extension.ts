@@ -34,6 +34,7 @@ import { createLinkSecrets } from './secrets.ts';
 import { settings } from './settings.ts';
 import { createStatusBar } from './status-bar.ts';
 import { createUnsavedDocuments } from './unsaved-documents.ts';
+import { createWindowLog, tell } from './window.ts';
 
 /** What the host suite may look at; only there. */
 export interface TestApi {
@@ -44,24 +45,26 @@ export interface TestApi {
 let engineHost: EngineHost | undefined;
 
 export function activate(extension: vscode.ExtensionContext): TestApi | undefined {
-  const log = vscode.window.createOutputChannel('Driftless', { log: true });
+  const log = createWindowLog();
   const secrets = createLinkSecrets(extension.secrets);
   const bundle = (name: string): string => path.join(extension.extensionPath, 'dist', name);
   const report = (error: unknown): void => {
-    log.error(error instanceof Error ? error : String(error));
-    void vscode.window.showErrorMessage(error instanceof Error ? error.message : String(error));
+    log.failed(error);
+    void tell('error', error instanceof Error ? error.message : String(error));
   };
 
   const host = createEngineHost({
     start: () =>
       forkEngine({
         script: bundle('engine-process.cjs'),
-        print: (text) => log.info(text.trimEnd()),
+        print: (text) => {
+          for (const line of text.trimEnd().split('\n')) log.write('info', line);
+        },
         logger: {
-          error: (text) => log.error(text),
-          warn: (text) => log.warn(text),
-          info: (text) => log.info(text),
-          log: (text) => log.debug(text),
+          error: (text) => log.write('error', text),
+          warn: (text) => log.write('warn', text),
+          info: (text) => log.write('info', text),
+          log: (text) => log.write('debug', text),
         },
       }),
     serve: (connection) => {

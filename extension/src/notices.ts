@@ -7,6 +7,7 @@ import type { CommandContext } from './context.ts';
 import { commandIds } from './contributions.ts';
 import type { NamedFolder } from './present/folder-view.ts';
 import { messages, presentActions } from './present/messages.ts';
+import { tell } from './window.ts';
 
 /** The first crash may be an accident that nobody noticed; the same one again is worth words. Shown at the first and then each so many. */
 const crashesBetweenNotices = 5;
@@ -15,10 +16,10 @@ export function createNotices({ folders, host, conflicts, log }: CommandContext)
   const said = new Map<string, string>();
   let conflictNoticeOpen = false;
 
-  const report = (error: unknown): void => log.error(error instanceof Error ? error : String(error));
+  const report = (error: unknown): void => log.failed(error);
 
   const offer = (text: string, actions: readonly { readonly label: string; readonly command: string }[]): void => {
-    vscode.window.showWarningMessage(text, ...actions.map(({ label }) => label)).then((label) => {
+    tell('warning', text, ...actions.map(({ label }) => label)).then((label) => {
       const action = actions.find((each) => each.label === label);
       if (action !== undefined) void vscode.commands.executeCommand(action.command);
     }, report);
@@ -50,7 +51,7 @@ export function createNotices({ folders, host, conflicts, log }: CommandContext)
     conflictNoticeOpen = true;
     const view = folders.find(target.dir)?.view;
     const count = view?.kind === 'running' ? Math.max(1, view.state.conflicts) : 1;
-    vscode.window.showWarningMessage(messages.conflictFound(count), 'Show Conflict').then((label) => {
+    tell('warning', messages.conflictFound(count), 'Show Conflict').then((label) => {
       conflictNoticeOpen = false;
       if (label !== undefined) conflicts.show(target).catch(report);
     }, report);
@@ -67,7 +68,7 @@ export function createNotices({ folders, host, conflicts, log }: CommandContext)
     }),
     host.onDidChangeState((state) => {
       if (state.kind !== 'waiting') return;
-      log.error(`the engine stopped: ${state.reason}; restart in ${state.restartInMs} ms`);
+      log.write('error', `the engine stopped: ${state.reason}; restart in ${state.restartInMs} ms`);
       if (state.crashes % crashesBetweenNotices === 1)
         offer(messages.engineDown(state.reason), [{ label: 'Show Log', command: commandIds.showLog }]);
     }),

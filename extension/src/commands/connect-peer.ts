@@ -10,6 +10,7 @@ import type { NamedFolder } from '../present/folder-view.ts';
 import { inviteOf } from '../present/invite-text.ts';
 import { messages } from '../present/messages.ts';
 import { plural } from '../present/text.ts';
+import { ask, askForText, pick, tell, tellBriefly, withProgress } from '../window.ts';
 import { agreeToPlain } from './agree-to-plain.ts';
 import { offerInvite } from './copy-invite.ts';
 import { followFirstSync } from './first-sync.ts';
@@ -23,7 +24,7 @@ const previewFilesMax = 10_000;
 /** With `invite` given (a link was opened) the folder joins that room. */
 export async function connectPeer(context: CommandContext, invite?: string): Promise<void> {
   if (!vscode.workspace.isTrusted) {
-    void vscode.window.showInformationMessage(messages.notTrusted);
+    void tell('info', messages.notTrusted);
     return;
   }
   const named = context.folders.list().map((folder) => folder.name);
@@ -34,15 +35,17 @@ export async function connectPeer(context: CommandContext, invite?: string): Pro
   });
   if (folder === undefined) return;
   if (invite !== undefined) return join(context, folder, invite);
-  const way = await vscode.window.showQuickPick(
+  const way = await pick(
     [
       {
-        label: '$(broadcast) Share this folder',
+        icon: 'broadcast',
+        label: 'Share this folder',
         detail: 'Makes a room from it and copies an invite for your other machines.',
         way: 'share' as const,
       },
       {
-        label: '$(plug) Join with an invite',
+        icon: 'plug',
+        label: 'Join with an invite',
         detail: 'Connects this folder to one that another machine shares.',
         way: 'join' as const,
       },
@@ -60,7 +63,7 @@ async function share(context: CommandContext, folder: NamedFolder): Promise<void
   const choice = await pickRelay(context, title);
   if (choice === undefined) return;
   const shared = await withPlainAgreed(choice.plainAgreed, (allowPlain) =>
-    withProgress(`Sharing ${folder.name}`, (token) =>
+    withProgress({ title: `Sharing ${folder.name}`, cancellable: true }, (token) =>
       context.folders.share({ dir: folder.dir, urls: choice.urls, allowPlain }, token),
     ),
   );
@@ -70,13 +73,12 @@ async function share(context: CommandContext, folder: NamedFolder): Promise<void
 }
 
 async function askForInvite(context: CommandContext): Promise<string | undefined> {
-  return vscode.window.showInputBox({
+  return askForText({
     title,
     prompt: 'Paste the invite from the other machine. It is as secret as a password.',
     placeHolder: 'driftless1-…',
     password: true,
-    ignoreFocusOut: true,
-    validateInput: async (text) => {
+    refusalOf: async (text) => {
       if (text.trim() === '') return '';
       const preview = await context.host.request(previewInviteRequest, { text: inviteOf(text) });
       return preview.kind === 'valid' ? undefined : preview.reason;
@@ -88,7 +90,7 @@ async function join(context: CommandContext, folder: NamedFolder, text: string):
   const invite = inviteOf(text);
   const preview = await context.host.request(previewInviteRequest, { text: invite });
   if (preview.kind === 'invalid') {
-    void vscode.window.showErrorMessage(preview.reason);
+    void tell('error', preview.reason);
     return;
   }
   const files = await vscode.workspace.findFiles(
@@ -100,23 +102,22 @@ async function join(context: CommandContext, folder: NamedFolder, text: string):
     files.length === 0
       ? 'The folder is empty.'
       : `The folder holds ${files.length === previewFilesMax ? 'at least ' : ''}${plural(files.length, 'file')}.`;
-  const go = await vscode.window.showInformationMessage(
-    `Join ${folder.name} to the room at ${preview.urls.join(', ')}?`,
-    {
-      modal: true,
-      detail: `${held} Nothing in it is deleted or overwritten: equal files are recognised, others of its own are shared, and a file that differs becomes a conflict for you to settle.`,
-    },
-    'Join',
-  );
+  const go = await ask({
+    text: `Join ${folder.name} to the room at ${preview.urls.join(', ')}?`,
+    detail: [
+      `${held} Nothing in it is deleted or overwritten: equal files are recognised, others of its own are shared, and a file that differs becomes a conflict for you to settle.`,
+    ],
+    answers: ['Join'],
+  });
   if (go !== 'Join') return;
   const joined = await withPlainAgreed(false, (allowPlain) =>
-    withProgress(`Joining ${folder.name}`, (token) =>
+    withProgress({ title: `Joining ${folder.name}`, cancellable: true }, (token) =>
       context.folders.join({ dir: folder.dir, invite, allowPlain }, token).then(() => true),
     ),
   );
   if (joined === undefined) return;
   await followFirstSync(context, folder.dir);
-  vscode.window.setStatusBarMessage(messages.joined(folder.name), 5_000);
+  tellBriefly(messages.joined(folder.name));
 }
 
 /** Plain `ws://` to another machine needs a yes, once, from a person who knows what shows. undefined: no. */
@@ -135,14 +136,4 @@ async function withPlainAgreed<Answer>(
 
 function isCancelled(error: unknown): boolean {
   return error instanceof vscode.CancellationError || (error instanceof Error && error.message === 'Cancelled.');
-}
-
-async function withProgress<Answer>(
-  label: string,
-  work: (token: vscode.CancellationToken) => Promise<Answer>,
-): Promise<Answer> {
-  return vscode.window.withProgress(
-    { location: vscode.ProgressLocation.Notification, title: label, cancellable: true },
-    (_progress, token) => work(token),
-  );
 }

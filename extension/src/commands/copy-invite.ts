@@ -4,6 +4,7 @@ import { inviteRequest } from '../channel.ts';
 import type { CommandContext } from '../context.ts';
 import { extensionId } from '../contributions.ts';
 import { messages } from '../present/messages.ts';
+import { tell } from '../window.ts';
 import { isConnected, pickFolder } from './pick-folder.ts';
 
 export async function copyInvite(context: CommandContext): Promise<void> {
@@ -21,9 +22,9 @@ export async function copyInvite(context: CommandContext): Promise<void> {
 export async function offerInvite(invite: string, note?: string): Promise<void> {
   await vscode.env.clipboard.writeText(invite);
   const text = note === undefined ? messages.inviteCopied : `${messages.inviteCopied} ${note}`;
-  void vscode.window.showInformationMessage(text, 'Copy as Link').then(async (answer) => {
+  void tell('info', text, 'Copy as Link').then(async (answer) => {
     if (answer === undefined) return;
     await vscode.env.clipboard.writeText(`${vscode.env.uriScheme}://${extensionId}/join#${invite}`);
-    void vscode.window.showInformationMessage(messages.inviteCopiedAsLink);
+    void tell('info', messages.inviteCopiedAsLink);
   });
 }

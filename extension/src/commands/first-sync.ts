@@ -1,8 +1,8 @@
 /** Shows how the first sync of a folder goes, until its peer rests. Cancelling pauses it. */
-import * as vscode from 'vscode';
 import { actionRequest } from '../channel.ts';
 import type { CommandContext } from '../context.ts';
 import { progressText } from '../present/status-bar.ts';
+import { withProgress } from '../window.ts';
 
 /** A small folder is done before a person could read a notification about it. */
 const quietMs = 1_500;
@@ -17,23 +17,19 @@ export async function followFirstSync({ folders, log }: CommandContext, dir: str
   };
   if (await rests(folders.onDidChange, working, quietMs)) return;
   const name = folders.find(dir)?.name ?? dir;
-  await vscode.window.withProgress(
-    { location: vscode.ProgressLocation.Notification, title: `First sync of ${name}`, cancellable: true },
-    async (progress, token) => {
-      const report = folders.onDidChange(() => {
-        const view = folders.find(dir)?.view;
-        if (view?.kind === 'running')
-          progress.report({ message: `${view.state.state}${progressText(view.state)} (Cancel pauses)` });
-      });
-      token.onCancellationRequested(() => {
-        folders
-          .ask(actionRequest, { dir, action: 'pause' })
-          .catch((error: unknown) => log.error(`pausing ${dir} failed: ${String(error)}`));
-      });
-      await rests(folders.onDidChange, working);
-      report.dispose();
-    },
-  );
+  await withProgress({ title: `First sync of ${name}`, cancellable: true }, async (token, say) => {
+    const report = folders.onDidChange(() => {
+      const view = folders.find(dir)?.view;
+      if (view?.kind === 'running') say(`${view.state.state}${progressText(view.state)} (Cancel pauses)`);
+    });
+    token.onCancellationRequested(() => {
+      folders
+        .ask(actionRequest, { dir, action: 'pause' })
+        .catch((error: unknown) => log.write('error', `pausing ${dir} failed: ${String(error)}`));
+    });
+    await rests(folders.onDidChange, working);
+    report.dispose();
+  });
 }
 
 /** Resolves true when `working` no longer holds, false when it still does after `withinMs`. */

@@ -14,6 +14,7 @@ import type { CommandContext } from '../context.ts';
 import type { NamedFolder } from '../present/folder-view.ts';
 import { presentHold } from '../present/hold.ts';
 import { messages } from '../present/messages.ts';
+import { ask, pick, tell, tellBriefly } from '../window.ts';
 import { isConnected, isRunning, pickFolder } from './pick-folder.ts';
 
 export async function pause(context: CommandContext): Promise<void> {
@@ -46,29 +47,24 @@ export async function confirmHeld(context: CommandContext): Promise<void> {
   if (folder === undefined) return;
   const holds = await context.folders.ask(holdsRequest, { dir: folder.dir });
   if (holds.length === 0) {
-    void vscode.window.showInformationMessage(nothing);
+    void tell('info', nothing);
     return;
   }
   const hold = holds.length === 1 ? holds[0] : await pickHold(title, holds);
   if (hold === undefined) return;
   const { question, detail, answers } = presentHold(hold, folder.name);
-  const chosen = await vscode.window.showWarningMessage(
-    question,
-    { modal: true, detail },
-    ...answers.map(({ label }) => label),
-  );
+  const chosen = await ask({ text: question, detail, answers: answers.map(({ label }) => label) });
   const answer = answers.find(({ label }) => label === chosen);
   if (answer === undefined) return;
   const request = answer.does === 'decline' ? declineRequest : confirmRequest;
   const { ok, message } = await context.folders.ask(request, { dir: folder.dir, id: hold.id });
-  if (ok) vscode.window.setStatusBarMessage(message, 5_000);
-  else void vscode.window.showWarningMessage(message);
+  if (ok) tellBriefly(message);
+  else void tell('warning', message);
 }
 
 async function pickHold(title: string, holds: readonly HoldInfo[]): Promise<HoldInfo | undefined> {
   const items = holds.map((hold) => ({ ...presentHold(hold, '').item, hold }));
-  return (await vscode.window.showQuickPick(items, { title, placeHolder: 'Several things are held. Which one?' }))
-    ?.hold;
+  return (await pick(items, { title, placeHolder: 'Several things are held. Which one?' }))?.hold;
 }
 
 export async function trustRelay(context: CommandContext): Promise<void> {
@@ -80,14 +76,15 @@ export async function trustRelay(context: CommandContext): Promise<void> {
     nothing: 'No relay has changed its key.',
   });
   if (folder === undefined) return;
-  const go = await vscode.window.showWarningMessage(
-    `Trust the new key of the relay of ${folder.name}?`,
-    {
-      modal: true,
-      detail: `${reasonOf(folder)}\n\nA relay gets a new key when it is set up anew. If nobody did that, another machine may be posing as it: it could delay what you send, but not read it.`,
-    },
-    'Trust the New Key',
-  );
+  const go = await ask({
+    text: `Trust the new key of the relay of ${folder.name}?`,
+    detail: [
+      reasonOf(folder),
+      '',
+      'A relay gets a new key when it is set up anew. If nobody did that, another machine may be posing as it: it could delay what you send, but not read it.',
+    ],
+    answers: ['Trust the New Key'],
+  });
   if (go === 'Trust the New Key') await act(context, folder, 'trustRelay');
 }
 
@@ -98,18 +95,16 @@ export async function disconnectFolder(context: CommandContext): Promise<void> {
     nothing: messages.noConnectedFolder,
   });
   if (folder === undefined) return;
-  const go = await vscode.window.showWarningMessage(
-    `Disconnect ${folder.name}?`,
-    {
-      modal: true,
-      detail:
-        'Its files stay as they are, here and on the other machines. To connect it again you need an invite from one of those.',
-    },
-    'Disconnect',
-  );
+  const go = await ask({
+    text: `Disconnect ${folder.name}?`,
+    detail: [
+      'Its files stay as they are, here and on the other machines. To connect it again you need an invite from one of those.',
+    ],
+    answers: ['Disconnect'],
+  });
   if (go !== 'Disconnect') return;
   await context.folders.disconnect(folder.dir);
-  void vscode.window.showInformationMessage(messages.disconnected(folder.name));
+  void tell('info', messages.disconnected(folder.name));
 }
 
 /** From the palette it is about the active editor, from a menu about what was clicked. */
@@ -117,12 +112,12 @@ export async function explainFile(context: CommandContext, clicked?: unknown): P
   const uri = clicked instanceof vscode.Uri ? clicked : vscode.window.activeTextEditor?.document.uri;
   const folder = uri === undefined ? undefined : folderOf(context, uri);
   if (uri === undefined || folder === undefined) {
-    void vscode.window.showInformationMessage(messages.noFileToExplain);
+    void tell('info', messages.noFileToExplain);
     return;
   }
   const relative = path.relative(folder.dir, uri.fsPath).split(path.sep).join('/');
   const { lines } = await context.folders.ask(explainRequest, { dir: folder.dir, path: relative });
-  void vscode.window.showInformationMessage(relative, { modal: true, detail: lines.join('\n') });
+  await ask({ text: relative, detail: lines, answers: [] });
 }
 
 function folderOf({ folders }: CommandContext, uri: vscode.Uri): NamedFolder | undefined {
@@ -133,8 +128,8 @@ function folderOf({ folders }: CommandContext, uri: vscode.Uri): NamedFolder | u
 
 async function act({ folders }: CommandContext, folder: NamedFolder, action: PlainAction): Promise<void> {
   const { ok, message } = await folders.ask(actionRequest, { dir: folder.dir, action });
-  if (ok) vscode.window.setStatusBarMessage(message, 5_000);
-  else void vscode.window.showWarningMessage(message);
+  if (ok) tellBriefly(message);
+  else void tell('warning', message);
 }
 
 function reasonOf({ view }: NamedFolder): string {

@@ -1,9 +1,9 @@
 /** Which folder a command is about: the only one, the chosen one, or a sentence on why there is none. */
-import * as vscode from 'vscode';
 import type { CommandContext } from '../context.ts';
 import type { NamedFolder } from '../present/folder-view.ts';
 import { messages } from '../present/messages.ts';
 import { presentStatusBar } from '../present/status-bar.ts';
+import { pick, tell } from '../window.ts';
 
 /** undefined: there was none, which was said, or the choice was left. */
 export async function pickFolder(
@@ -14,21 +14,20 @@ export async function pickFolder(
   const fitting = all.filter(options.fits);
   const [only] = fitting;
   if (only === undefined) {
-    void vscode.window.showInformationMessage(all.length === 0 ? messages.noFolder : options.nothing);
+    void tell('info', all.length === 0 ? messages.noFolder : options.nothing);
     return undefined;
   }
   if (fitting.length === 1) return only;
   const items = fitting.map((folder) => ({
     label: folder.name,
-    description: presentStatusBar([folder], Date.now())?.accessibleText ?? '',
+    description: presentStatusBar([folder], Date.now())?.label ?? '',
     detail: folder.dir,
     folder,
   }));
   return (
-    await vscode.window.showQuickPick(items, {
+    await pick(items, {
       title: options.title,
       placeHolder: 'Which folder?',
-      matchOnDetail: true,
     })
   )?.folder;
 }

@@ -3,6 +3,7 @@ import * as vscode from 'vscode';
 import type { CommandContext } from '../context.ts';
 import { messages, presentActions } from '../present/messages.ts';
 import { presentStatusBar } from '../present/status-bar.ts';
+import { pick } from '../window.ts';
 import { pickFolder } from './pick-folder.ts';
 
 export async function showActions(context: CommandContext): Promise<void> {
@@ -16,7 +17,7 @@ export async function showActions(context: CommandContext): Promise<void> {
   const placeHolder =
     folder.view.kind === 'owned' || folder.view.kind === 'failed'
       ? folder.view.message
-      : `${folder.name}: ${state?.text.replace(/^\$\([^)]*\) Sync: /, '') ?? ''}`;
-  const item = await vscode.window.showQuickPick([...presentActions(folder.view)], { title: 'Sync', placeHolder });
+      : `${folder.name}: ${state?.label ?? ''}`;
+  const item = await pick(presentActions(folder.view), { title: 'Sync', placeHolder });
   if (item !== undefined) await vscode.commands.executeCommand(item.command);
 }

@@ -11,6 +11,7 @@ import type { Folders } from '../folders.ts';
 import { type ConflictRow, diffTitle, presentConflicts } from '../present/conflict-list.ts';
 import { messages } from '../present/messages.ts';
 import { plural } from '../present/text.ts';
+import { openDiff, tell, tellBriefly } from '../window.ts';
 import { type ConflictDocuments, isBinary } from './conflict-documents.ts';
 import { type ConflictTarget, conflictUri, parseConflictUri } from './conflict-uri.ts';
 
@@ -65,23 +66,15 @@ export function createConflictViews(options: {
     ]);
     const conflict = conflicts.find((each) => each.path === target.path);
     if (conflict === undefined) {
-      void vscode.window.showInformationMessage(`${target.path} is no conflict any more.`);
+      void tell('info', `${target.path} is no conflict any more.`);
       return;
     }
     documents.refresh(target);
-    await vscode.commands.executeCommand(
-      'vscode.diff',
-      conflictUri(target, 'theirs'),
-      mineUri(target, conflict, sides),
-      diffTitle(target.path),
-      { preview: false },
-    );
-    void vscode.window
-      .showInformationMessage(messages.openConflict(target.path), ...choices.map(({ label }) => label))
-      .then((label) => {
-        const choice = choices.find((each) => each.label === label);
-        if (choice !== undefined) resolve(target, choice.keep).catch(report);
-      });
+    await openDiff(conflictUri(target, 'theirs'), mineUri(target, conflict, sides), diffTitle(target.path));
+    void tell('info', messages.openConflict(target.path), ...choices.map(({ label }) => label)).then((label) => {
+      const choice = choices.find((each) => each.label === label);
+      if (choice !== undefined) resolve(target, choice.keep).catch(report);
+    });
   };
 
   const resolve = async (target: ConflictTarget, keep: Keep): Promise<void> => {
@@ -92,27 +85,23 @@ export function createConflictViews(options: {
         (document) => document.isDirty && document.uri.scheme === 'file' && document.uri.fsPath === file,
       )
     ) {
-      void vscode.window.showWarningMessage(
-        `${target.path} has unsaved edits. Save or revert them first, then choose.`,
-      );
+      void tell('warning', `${target.path} has unsaved edits. Save or revert them first, then choose.`);
       return;
     }
     const answer = await folders.ask(resolveRequest, { dir: target.dir, path: target.path, keep });
     if (!answer.ok) {
-      void vscode.window.showWarningMessage(answer.message);
+      void tell('warning', answer.message);
       return;
     }
     await closeSettled(target);
     const left = (await list()).filter((row) => !isSame(row, target));
     if (left.length === 0) {
-      vscode.window.setStatusBarMessage(answer.message, 5_000);
+      tellBriefly(answer.message);
       return;
     }
-    void vscode.window
-      .showInformationMessage(`${answer.message} ${plural(left.length, 'conflict')} left.`, 'Next Conflict')
-      .then((label) => {
-        if (label !== undefined) showNext().catch(report);
-      });
+    void tell('info', `${answer.message} ${plural(left.length, 'conflict')} left.`, 'Next Conflict').then((label) => {
+      if (label !== undefined) showNext().catch(report);
+    });
   };
 
   const closeSettled = async (target: ConflictTarget): Promise<void> => {
@@ -128,7 +117,7 @@ export function createConflictViews(options: {
     const current = active();
     const at = rows.findIndex((row) => isSame(row, current));
     const next = rows[(at + 1) % rows.length];
-    if (next === undefined) void vscode.window.showInformationMessage(messages.noConflicts);
+    if (next === undefined) void tell('info', messages.noConflicts);
     else await show(next);
   };
 

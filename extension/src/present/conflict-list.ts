@@ -5,7 +5,6 @@ import { agoText, sizeText } from './text.ts';
 export interface ConflictRow {
   readonly dir: string;
   readonly path: string;
-  /** Icons in it would be rendered: names from other machines show as they are. */
   readonly label: string;
   readonly description: string;
   readonly detail: string;
@@ -22,7 +21,7 @@ export function presentConflicts(options: {
     .map((conflict) => ({
       dir: options.dir,
       path: conflict.path,
-      label: withoutIcons(conflict.path),
+      label: conflict.path,
       description: [
         options.folderName,
         conflict.holds === 'mine' ? 'your version is on disk' : 'their version is on disk',
@@ -31,8 +30,7 @@ export function presentConflicts(options: {
         .join(' · '),
       detail: conflict.variants
         .map(
-          (each) =>
-            `${each.mine ? 'you' : withoutIcons(each.device)}: ${sizeText(each.size)}, ${agoText(each.time, options.nowMs)}`,
+          (each) => `${each.mine ? 'you' : each.device}: ${sizeText(each.size)}, ${agoText(each.time, options.nowMs)}`,
         )
         .join(' · '),
     }));
@@ -40,9 +38,4 @@ export function presentConflicts(options: {
 
 export function diffTitle(path: string): string {
   return `${path.slice(path.lastIndexOf('/') + 1)} (theirs ↔ mine)`;
-}
-
-/** `$(name)` in a label is an icon to VS Code. */
-export function withoutIcons(text: string): string {
-  return text.replaceAll('$(', '$\u200b(');
 }

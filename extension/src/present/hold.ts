@@ -14,7 +14,7 @@ const labels: Readonly<Record<HoldKind, string>> = {
 export interface HoldText {
   readonly item: { readonly label: string; readonly description: string; readonly detail: string };
   readonly question: string;
-  readonly detail: string;
+  readonly detail: readonly string[];
   /** The buttons beside Cancel. The first is what Enter presses: where files would go, the one that keeps them. */
   readonly answers: readonly HoldAnswer[];
 }
@@ -33,7 +33,7 @@ export function presentHold(hold: HoldInfo, folderName: string): HoldText {
   return {
     item: { label, description: `${hold.count === 0 ? '' : `${hold.count} · `}${hold.id}`, detail: hold.reason },
     question: `${label}: ${hold.declinable ? `delete them, or keep them in ${folderName}` : `confirm what ${folderName} holds back`}?`,
-    detail: [hold.reason, '', ...shown, ...(more > 0 ? [`… and ${more} more`] : [])].join('\n').trimEnd(),
+    detail: [hold.reason, ...(shown.length > 0 ? ['', ...shown] : []), ...(more > 0 ? [`… and ${more} more`] : [])],
     answers: answersOf(hold),
   };
 }

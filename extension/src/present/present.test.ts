@@ -40,13 +40,6 @@ describe('conflict list', () => {
     ]);
   });
 
-  it('draws no icons from names, and keeps the path itself whole', () => {
-    const [row] = presentConflicts({ dir: '/a', folderName: 'one', conflicts: [conflict('$(sync)', '$(x)')], nowMs });
-    expect(row?.path).toBe('$(sync)');
-    expect(`${row?.label}${row?.detail}`).not.toMatch(/\$\(/);
-    expect(row?.description).toMatch(/^one · /);
-  });
-
   it('titles the diff by the file', () => {
     expect(diffTitle('src/a.ts')).toBe('a.ts (theirs ↔ mine)');
   });
@@ -68,7 +61,7 @@ describe('what is held', () => {
   it('has two answers where files would go, in words that say where; Enter, the first one, keeps them', () => {
     expect(presentHold(hold, 'notes')).toMatchObject({
       question: 'Deletions from another machine: delete them, or keep them in notes?',
-      detail: `${hold.reason}\n\na\nb\n… and 298 more`,
+      detail: [hold.reason, '', 'a', 'b', '… and 298 more'],
       answers: [
         { label: 'Bring Back Everywhere', does: 'decline' },
         { label: 'Delete Here Too', does: 'confirm' },

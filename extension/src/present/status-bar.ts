@@ -5,16 +5,23 @@
 import type { PeerState, Status } from '@driftless/engine';
 import { type CommandId, commandIds } from '../contributions.ts';
 import type { FolderView, NamedFolder } from './folder-view.ts';
-import { agoText, escapeMarkdown, plural } from './text.ts';
+import { agoText, plural } from './text.ts';
 
 export interface StatusBarModel {
-  readonly text: string;
-  /** Markdown without links or HTML. */
-  readonly tooltip: string;
+  readonly icon: string;
+  readonly label: string;
+  /** One for each folder. */
+  readonly tooltips: readonly Tooltip[];
   readonly command: CommandId;
   readonly severity: 'none' | 'warning' | 'error';
-  readonly accessibleText: string;
 }
+export interface Tooltip {
+  readonly name: string;
+  readonly label: string;
+  /** Paragraphs: plain text, or a text with a list below it. */
+  readonly lines: readonly TooltipLine[];
+}
+type TooltipLine = string | { readonly text: string; readonly list: readonly string[] };
 
 /** More names say no more. */
 const waitingShownMax = 10;
@@ -42,13 +49,15 @@ export function presentStatusBar(folders: readonly NamedFolder[], nowMs: number)
   const named = connected.length > 1 && severity !== 'none' ? `${label} (${loudest.folder.name})` : label;
   const shown = connected.length === 0 ? presented.slice(0, 1) : connected;
   return {
-    text: `$(${icon}) Sync: ${named}`,
-    tooltip: shown
-      .map(({ folder, presentation }) => folderTooltip(folder, presentation.label, nowMs))
-      .join('\n\n---\n\n'),
+    icon,
+    label: named,
+    tooltips: shown.map(({ folder, presentation }) => ({
+      name: folder.name,
+      label: presentation.label,
+      lines: viewLines(folder.view, nowMs),
+    })),
     command,
     severity,
-    accessibleText: `Driftless sync: ${named}`,
   };
 }
 
@@ -192,11 +201,7 @@ export function progressText(state: PeerState): string {
   return ` ${progress.done}/${progress.total}`;
 }
 
-function folderTooltip({ name, view }: NamedFolder, label: string, nowMs: number): string {
-  return [`**${escapeMarkdown(name)}**: ${escapeMarkdown(label)}`, ...viewLines(view, nowMs)].join('\n\n');
-}
-
-function viewLines(view: FolderView, nowMs: number): readonly string[] {
+function viewLines(view: FolderView, nowMs: number): readonly TooltipLine[] {
   switch (view.kind) {
     case 'unlinked':
       return ['Click to share this folder, or to join one that another machine shares.'];
@@ -205,58 +210,53 @@ function viewLines(view: FolderView, nowMs: number): readonly string[] {
     case 'starting':
       return [];
     case 'owned':
-      return [escapeMarkdown(view.message)];
+      return [view.message];
     case 'failed':
-      return [escapeMarkdown(view.message)];
+      return [view.message];
     case 'engine-down':
-      return [
-        escapeMarkdown(
-          `The sync engine stopped: ${view.reason}. It is restarted in ${Math.ceil(view.restartInMs / 1_000)} s.`,
-        ),
-      ];
+      return [`The sync engine stopped: ${view.reason}. It is restarted in ${Math.ceil(view.restartInMs / 1_000)} s.`];
     case 'running':
       return [...stateLines(view.state), ...(view.status === null ? [] : statusLines(view.status, nowMs))];
   }
 }
 
-function stateLines(state: PeerState): readonly string[] {
-  const lines: string[] = [];
-  if (state.reason !== undefined) lines.push(escapeMarkdown(state.reason));
-  if (state.next !== undefined) lines.push(`Next: ${escapeMarkdown(state.next)}`);
+function stateLines(state: PeerState): readonly TooltipLine[] {
+  const lines: TooltipLine[] = [];
+  if (state.reason !== undefined) lines.push(state.reason);
+  if (state.next !== undefined) lines.push(`Next: ${state.next}`);
   if (state.pending > 0) lines.push(`${state.pending} pending`);
   const { waitingPaths = [] } = state;
   if (waitingPaths.length > 0) {
     const names = waitingPaths
       .slice(0, waitingShownMax)
-      .map(({ path, version }) => `- ${escapeMarkdown(path)}${version === null ? ' (deleted or renamed there)' : ''}`);
-    const more = waitingPaths.length > names.length ? [`- … and ${waitingPaths.length - names.length} more`] : [];
-    lines.push(
-      `Changed on another machine, and you have unsaved edits. Save to merge, or revert:\n\n${[...names, ...more].join('\n')}`,
-    );
+      .map(({ path, version }) => `${path}${version === null ? ' (deleted or renamed there)' : ''}`);
+    const more = waitingPaths.length > names.length ? [`… and ${waitingPaths.length - names.length} more`] : [];
+    const text = 'Changed on another machine, and you have unsaved edits. Save to merge, or revert:';
+    lines.push({ text, list: [...names, ...more] });
   }
   if (state.unwatched !== undefined) {
     const { directories, reason, next } = state.unwatched;
     const what = directories === null ? 'This folder is' : `${directories} of its folders are`;
-    lines.push(`${what} not watched, so changes there are found by looking: ${escapeMarkdown(reason)}`);
-    if (next !== '') lines.push(`Next: ${escapeMarkdown(next)}`);
+    lines.push(`${what} not watched, so changes there are found by looking: ${reason}`);
+    if (next !== '') lines.push(`Next: ${next}`);
   }
   return lines;
 }
 
-function statusLines(status: Status, nowMs: number): readonly string[] {
-  const lines: string[] = [];
+function statusLines(status: Status, nowMs: number): readonly TooltipLine[] {
+  const lines: TooltipLine[] = [];
   const peers = status.peers.map((peer) => {
     const seen = peer.online
       ? 'online'
       : peer.lastSeen === null
         ? 'not seen yet'
         : `last seen ${agoText(peer.lastSeen, nowMs)}`;
-    return `- ${escapeMarkdown(peer.name)}: ${seen}`;
+    return `${peer.name}: ${seen}`;
   });
-  lines.push(peers.length === 0 ? 'No other peer seen yet.' : `Peers:\n\n${peers.join('\n')}`);
+  lines.push(peers.length === 0 ? 'No other peer seen yet.' : { text: 'Peers:', list: peers });
   if (status.lastChange !== null) {
     const { path, by, time } = status.lastChange;
-    lines.push(`Last change: ${escapeMarkdown(path)} by ${escapeMarkdown(by)}, ${agoText(time, nowMs)}`);
+    lines.push(`Last change: ${path} by ${by}, ${agoText(time, nowMs)}`);
   }
   if (status.head !== null)
     lines.push(
@@ -264,7 +264,7 @@ function statusLines(status: Status, nowMs: number): readonly string[] {
     );
   if (status.outOfScope > 0) lines.push(`${plural(status.outOfScope, 'path')} not synced here`);
   if (status.problems.length > 0)
-    lines.push(`${plural(status.problems.length, 'problem')}: ${escapeMarkdown(firstOf(status.problems))}`);
+    lines.push(`${plural(status.problems.length, 'problem')}: ${firstOf(status.problems)}`);
   return lines;
 }
 

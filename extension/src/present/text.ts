@@ -14,12 +14,6 @@ export function agoText(isoTime: string, nowMs: number): string {
   return `${Math.floor(seconds / 86_400)} d ago`;
 }
 
-/** Names of files and devices come from other machines: they may not become links, images or icons. */
-export function escapeMarkdown(text: string): string {
-  // biome-ignore lint/suspicious/noControlCharactersInRegex: control characters are what is taken out.
-  return text.replace(/[\u0000-\u001f\u007f]+/g, ' ').replace(/[\\`*_{}[\]()#+!|<>&~$-]/g, '\\$&');
-}
-
 export function sizeText(bytes: number): string {
   if (bytes < 1_024) return plural(bytes, 'byte');
   if (bytes < 1_024 ** 2) return `${(bytes / 1_024).toFixed(1)} KiB`;

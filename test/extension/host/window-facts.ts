@@ -4,7 +4,7 @@ import type { TestApi } from '../../../extension/src/extension.ts';
 import { presentStatusBar } from '../../../extension/src/present/status-bar.ts';
 
 export function presentStatusText(api: TestApi): string {
-  return presentStatusBar(api.folders.list(), Date.now())?.text ?? '';
+  return presentStatusBar(api.folders.list(), Date.now())?.label ?? '';
 }
 
 export function commandsOf(extension: string): readonly string[] {

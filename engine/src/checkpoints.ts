@@ -209,7 +209,8 @@ export function createCheckpoints(context: PeerContext): Checkpoints {
     if (rootOfHashes(hashes, hashing.sha256) !== body.root) return false;
     const record = await recordAt(session, body.height);
     if (record === null || recordIdOf(record.header) !== body.recordId) return false;
-    const opened = cipher.openRecord(record, await piecesOf(session, record));
+    const signed = cipher.verifyRecord(record);
+    const opened = signed.ok ? cipher.openRecord(signed.value, await piecesOf(session, record)) : signed;
     if (!opened.ok || opened.value.body.root !== body.root) return false;
     store.transaction(() => {
       const held = store.heldRows().map(({ path }) => path);

@@ -19,6 +19,7 @@ export type ErrorCode =
   | 'relay-full'
   | 'relay-busy'
   | 'relay-failed'
+  | 'relay-damaged'
   | 'update-needed'
   | 'cloned'
   | 'internal';

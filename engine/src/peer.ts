@@ -79,8 +79,9 @@ import { createPublisher } from './publish.ts';
 import { createRecovery, youngerLog } from './recover.ts';
 import { createRelayFeed } from './relay-feed.ts';
 import { createLostContents } from './room/lost-contents.ts';
-import { createRefusals, type RefusableWork } from './room/refusals.ts';
-import { createRoomLog, RecordIncomplete } from './room-log.ts';
+import { createRefusals, type RefusableWork, type RelayTrouble } from './room/refusals.ts';
+import { RecordUnreadable } from './room/unreadable.ts';
+import { createRoomLog } from './room-log.ts';
 import { createRootGuard } from './root-guard.ts';
 import { createArrivingRules } from './scan/arriving-rules.ts';
 import { createLargeReads } from './scan/hash-large.ts';
@@ -1099,7 +1100,7 @@ export function createPeer(given: PeerParts): Peer {
   }
 
   /** Told once, when it begins. */
-  function refused(work: RefusableWork, refusal: RequestRefused): number {
+  function refused(work: RefusableWork, refusal: RelayTrouble): number {
     if (context.refusals.latest(work)?.message !== refusal.message)
       parts.onEvent({ event: 'problem', path: '', reason: problemOf(refusal).reason });
     return context.refusals.refused(work, refusal);
@@ -1337,15 +1338,22 @@ export function createPeer(given: PeerParts): Peer {
   /** Returns how many turns in a row have failed. */
   function onTurnFailed(error: unknown, failuresBefore: number): number {
     if (closing.signal.aborted) return failuresBefore;
-    if (error instanceof RequestRefused) {
+    if (error instanceof RequestRefused || error instanceof RecordUnreadable) {
       // The journal and pushed records may have been cut short by it; the disk goes on being looked at.
       isJournalSettled = false;
       feed.headMoved = true;
       schedule.failed(nowMs(), 0);
+      if (error instanceof RecordUnreadable) {
+        for (const id of error.asks) lost.ask(id);
+        if (error.wantsOtherConnection) {
+          diagnostics.warn('record-unreadable', { reason: error.message });
+          turnSession?.distrust(error.message);
+          return failuresBefore;
+        }
+      }
       planAfter(refused('room', error));
       return failuresBefore;
     }
-    if (error instanceof RecordIncomplete) for (const id of error.lost) lost.ask(id);
     const failures = failuresBefore + 1;
     const failure = failureOf(error, failures);
     if (failure.settlesJournal) isJournalSettled = false;

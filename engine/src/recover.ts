@@ -8,21 +8,14 @@
  *   relay went another way      → base := the last common manifest; what differs on disk is a local change; nothing is deleted
  *   nothing in common           → a re-join: base is forgotten, what the disk holds is compared with the room
  */
-import {
-  decodeRecordHeader,
-  type Entry,
-  type Head,
-  noRecordId,
-  type RelPath,
-  recordIdOf,
-  type SealedChunk,
-} from '@driftless/protocol';
+import { type Entry, type Head, noRecordId, type RelPath, type SealedChunk } from '@driftless/protocol';
 import type { Checkpoints } from './checkpoints.ts';
 import { liveEntry, sameEntry } from './core/entry-encoding.ts';
 import { leafDigest } from './core/leaf-digest.ts';
 import { emptyRoot } from './core/page-tree.ts';
 import type { PeerContext } from './peer-context.ts';
 import type { RoomSession } from './ports/room-session.ts';
+import { RecordUnreadable } from './room/unreadable.ts';
 import type { RoomLog } from './room-log.ts';
 
 /** A newcomer to a log longer than this starts from the newest checkpoint. */
@@ -81,13 +74,26 @@ export function createRecovery(context: PeerContext, log: RoomLog, checkpoints: 
   }
 
   async function pullOrRejoin(session: RoomSession, onProgress: PullProgress): Promise<void> {
-    const outcome = await log.pull(session, (height, headHeight) => onProgress('reading the log', height, headHeight));
+    const outcome = await pull(session, onProgress);
     if (outcome === 'caught-up') return;
     if (outcome === 'pruned' && (await checkpoints.loadNewest(session))) {
       await pullOrRejoin(session, onProgress);
       return;
     }
     await fromLastCommon(session, onProgress);
+  }
+
+  /** Beyond a record that nobody puts back leads a checkpoint that was made after it. */
+  async function pull(session: RoomSession, onProgress: PullProgress): ReturnType<RoomLog['pull']> {
+    const pullOnce = () => log.pull(session, (height, headHeight) => onProgress('reading the log', height, headHeight));
+    try {
+      return await pullOnce();
+    } catch (error) {
+      const isStuck = error instanceof RecordUnreadable && error.isLasting;
+      if (!isStuck || !(await checkpoints.loadNewest(session))) throw error;
+      note(`${error.message}; this peer goes on from a checkpoint made after it`);
+      return pullOnce();
+    }
   }
 
   /** Rule RB4: a relay without the room is never "everything deleted". */
@@ -123,6 +129,11 @@ export function createRecovery(context: PeerContext, log: RoomLog, checkpoints: 
       return;
     }
     const wentBack = located.head !== null && located.head.id === common.id;
+    if (common.id === store.head()?.id && !wentBack) {
+      // It is our head that it holds, and more: that can only follow it.
+      if ((await pull(session, onProgress)) !== 'caught-up') throw log.contradicted();
+      return;
+    }
     if (wentBack && (await appendAgain(session, common))) {
       note('the relay had gone back; its missing records were put back from here');
       await pullOrRejoin(session, onProgress);
@@ -145,27 +156,12 @@ export function createRecovery(context: PeerContext, log: RoomLog, checkpoints: 
     if (records === undefined) return false;
     let refilled = false;
     for (const record of records) {
-      const header = decodeRecordHeader(record.header);
-      if (!header.ok) return false;
       for (;;) {
         const answer = await session.append(record, []);
         if (answer.kind === 'appended') break;
         if (answer.kind === 'overQuota') return false;
-        if (answer.kind === 'stale') {
-          // Another peer puts the same records back: the same ids, or the log went another way.
-          const height = header.value.height;
-          const theirs = answer.records.find(
-            (other) => decodeRecordHeader(other.header).ok && recordIdOf(other.header) === recordIdOf(record.header),
-          );
-          if (
-            theirs !== undefined ||
-            (answer.head !== null &&
-              answer.head.height >= height &&
-              store.recordMeta(answer.head.height)?.head.id === answer.head.id)
-          )
-            break;
-          return false;
-        }
+        // The log went another way. (A record that another peer put back meanwhile is held, and counts as appended.)
+        if (answer.kind === 'stale') return false;
         const chunks: SealedChunk[] = answer.ids.flatMap((id) => store.cachedChunk(id) ?? []);
         if (chunks.length > 0) await session.put(chunks);
         if (chunks.length < answer.ids.length) {
@@ -213,7 +209,7 @@ export function createRecovery(context: PeerContext, log: RoomLog, checkpoints: 
       store.setSetting(youngerLog, 'yes');
     });
     await checkpoints.loadNewest(session);
-    const outcome = await log.pull(session, (height, headHeight) => onProgress('reading the log', height, headHeight));
+    const outcome = await pull(session, onProgress);
     if (outcome !== 'caught-up') throw new Error('the relay holds a log of this room that has no valid beginning');
     const { floor } = await session.fetchRecords(0, 1);
     store.transaction(() => {

@@ -4,6 +4,7 @@
  * advances base for its paths, and one that closes a conflict does for the side that is held here.
  */
 import {
+  bytesToHex,
   type ChunkId,
   decodeRecordHeader,
   limits,
@@ -24,6 +25,7 @@ import { leafDigest } from './core/leaf-digest.ts';
 import { type PeerContext, RoomHalted } from './peer-context.ts';
 import type { RoomSession } from './ports/room-session.ts';
 import type { CommitRecord, SentAppend } from './ports/state-store.ts';
+import { RecordUnreadable } from './room/unreadable.ts';
 
 const fetchBytes = 512 * 1024;
 /** Paths whose last author is remembered. */
@@ -38,17 +40,6 @@ export type TakeOutcome =
   /** It does not follow our head: pull, or find the last common record. */
   | { readonly kind: 'gap' };
 
-/** Fetched again by the next turn; shown while it lasts. */
-export class RecordIncomplete extends Error {
-  /** Pieces of its body that the relay does not have. */
-  readonly lost: readonly ChunkId[];
-  constructor(height: number, reason: string, lost: readonly ChunkId[] = []) {
-    super(`record ${height} of the room cannot be read yet: ${reason}`);
-    this.name = 'RecordIncomplete';
-    this.lost = lost;
-  }
-}
-
 export interface RoomLog {
   take(record: SealedRecord): Promise<TakeOutcome>;
   /** Fetches until the relay's head is reached. `gap`: the relay's log does not continue ours. */
@@ -56,6 +47,8 @@ export interface RoomLog {
     session: RoomSession,
     onProgress: (height: number, headHeight: number) => void,
   ): Promise<'caught-up' | 'gap' | 'pruned'>;
+  /** What the relay gives does not follow the head that it says it holds. */
+  contradicted(): RecordUnreadable;
   /** Name of the device whose record touched a path last, as far as this run took it in. */
   authorOf(path: RelPath): string | undefined;
   /** Ignore files that records of others changed since this was asked last, in scope here or not. */
@@ -79,26 +72,23 @@ export function createRoomLog(context: PeerContext): RoomLog {
   const touchedRules = new Set<RelPath>();
   /** Whether by a labelled record. */
   const recentlyTouched = new Map<RelPath, boolean>();
+  /** Reads of the head's successor that failed in a row. */
+  let failed = { after: noRecordId, times: 0 };
 
   async function take(record: SealedRecord): Promise<TakeOutcome> {
-    const decoded = decodeRecordHeader(record.header);
-    if (!decoded.ok) return { kind: 'gap' };
-    const header = decoded.value;
-    const id = recordIdOf(record.header);
-    const head = store.head();
-    if (header.height <= (head?.height ?? 0)) {
-      const known = store.recordMeta(header.height);
-      return known === undefined || known.head.id === id ? { kind: 'known' } : { kind: 'gap' };
-    }
-    if (header.height !== (head?.height ?? 0) + 1 || header.prev !== (head?.id ?? noRecordId)) return { kind: 'gap' };
+    const head = store.head() ?? { height: 0, id: noRecordId };
+    if (isTaken(record)) return { kind: 'known' };
+    const signed = cipher.verifyRecord(record);
+    if (!signed.ok) throw unreadable('damaged', signed.error, [head.id]);
+    const { id, header } = signed.value;
+    if (header.height <= head.height) return { kind: store.recordMeta(header.height) === undefined ? 'known' : 'gap' };
+    if (header.height !== head.height + 1 || header.prev !== head.id) return { kind: 'gap' };
 
-    const pieces = await bodyPieces(header);
-    const opened = cipher.openRecord(record, pieces);
+    const opened = cipher.openRecord(signed.value, await bodyPieces(header));
     const sent = store.sent(id);
     if (!opened.ok) {
       if (opened.error.kind === 'update-needed') throw new RoomHalted('update-needed', opened.error.reason);
-      // What was sent is not what the header names: the relay or the way is at fault, never the record.
-      if (opened.error.kind === 'body-missing') throw new RecordIncomplete(header.height, opened.error.reason);
+      if (opened.error.kind === 'damaged') throw unreadable('damaged', opened.error.reason, [head.id]);
       return takeVoid({
         id,
         header,
@@ -161,20 +151,43 @@ export function createRoomLog(context: PeerContext): RoomLog {
     return { kind: 'taken', own: sent !== undefined };
   }
 
+  /** Whatever else came with its header is not looked at. */
+  function isTaken({ header }: SealedRecord): boolean {
+    const decoded = decodeRecordHeader(header);
+    if (!decoded.ok || decoded.value.height > (store.head()?.height ?? 0)) return false;
+    return store.recordMeta(decoded.value.height)?.head.id === recordIdOf(header);
+  }
+
+  function unreadable(
+    kind: 'damaged' | 'incomplete',
+    reason: string,
+    asks: readonly (ChunkId | RecordId)[],
+  ): RecordUnreadable {
+    const { height, id } = store.head() ?? { height: 0, id: noRecordId };
+    failed = { after: id, times: failed.after === id ? failed.times + 1 : 1 };
+    return new RecordUnreadable({ height: height + 1, reason, kind, asks, times: failed.times });
+  }
+
+  /** Pieces of a body are clear chunks: their ids are the hashes of their bytes. */
+  const isNamedBy = (id: ChunkId, piece: Uint8Array): boolean => bytesToHex(hashing.sha256(piece)) === id;
+
   async function bodyPieces(header: RecordHeader): Promise<Uint8Array[]> {
     if (header.bodyChunks.length === 0) return [];
     const pieces = new Map<string, Uint8Array>();
     for (const id of header.bodyChunks) {
       const cached = store.cachedChunk(id);
-      if (cached !== undefined) pieces.set(id, cached.sealed);
+      if (cached !== undefined && isNamedBy(id, cached.sealed)) pieces.set(id, cached.sealed);
     }
     const wanted = header.bodyChunks.filter((id) => !pieces.has(id));
+    const damaged: ChunkId[] = [];
     if (wanted.length > 0)
-      await context.session()?.get(wanted, (chunk) => {
-        pieces.set(chunk.id, chunk.sealed);
+      await context.session()?.get(wanted, ({ id, sealed }) => {
+        if (isNamedBy(id, sealed)) pieces.set(id, sealed);
+        else damaged.push(id);
       });
+    if (damaged.length > 0) throw unreadable('damaged', 'a piece of its body is another one', damaged);
     const lost = header.bodyChunks.filter((id) => !pieces.has(id));
-    if (lost.length > 0) throw new RecordIncomplete(header.height, 'a piece of its body is not at the relay', lost);
+    if (lost.length > 0) throw unreadable('incomplete', 'a piece of its body is not there', lost);
     return header.bodyChunks.map((id) => pieces.get(id) ?? new Uint8Array(0));
   }
 
@@ -333,7 +346,7 @@ export function createRoomLog(context: PeerContext): RoomLog {
       if (page.head === null || page.head.height < after) return after === 0 ? 'caught-up' : 'gap';
       if (page.head.height === after) return page.head.id === store.head()?.id || after === 0 ? 'caught-up' : 'gap';
       if (page.floor > after + 1) return 'pruned';
-      if (page.records.length === 0) return 'gap';
+      if (page.records.length === 0) throw unreadable('damaged', 'it is not given', [store.head()?.id ?? noRecordId]);
       for (const record of page.records) {
         const outcome = await take(record);
         if (outcome.kind === 'gap') return 'gap';
@@ -376,5 +389,13 @@ export function createRoomLog(context: PeerContext): RoomLog {
     return touched;
   }
 
-  return { take, pull, commitOwn, authorOf: (path) => authors.get(path), takeTouchedRules, takeTouched };
+  return {
+    take,
+    pull,
+    contradicted: () => unreadable('damaged', 'it does not follow the one before', [store.head()?.id ?? noRecordId]),
+    commitOwn,
+    authorOf: (path) => authors.get(path),
+    takeTouchedRules,
+    takeTouched,
+  };
 }

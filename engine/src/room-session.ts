@@ -283,6 +283,9 @@ export function createRoomSession({
       if (ended !== undefined || !connection.responsive || connection.socketBytes > limits.frameBytesAimed) return;
       connection.send(channel, { kind: 'presence', sealed });
     },
+    distrust(reason) {
+      if (ended === undefined) connection.fail(reason);
+    },
     grantPushCredit(bytes) {
       creditOwedBytes += bytes;
       if (ended !== undefined || creditOwedBytes < creditStepBytes) return;

@@ -250,6 +250,10 @@ export function createChannel(number: number, link: ChannelLink, parts: RelayPar
       case 'appended':
         fanOut.committed(open.room, open.member, outcome.head, record, chunks);
         return answer(open, { kind: 'appended', request, head: outcome.head });
+      case 'held':
+        // Who could not read it gets it at once.
+        if (outcome.restored) fanOut.committed(open.room, open.member, outcome.head, record, []);
+        return answer(open, { kind: 'appended', request, head: outcome.head });
       case 'stale':
         return answer(open, { kind: 'stale', request, head: outcome.head, records: outcome.records });
       case 'missing':

@@ -2,7 +2,14 @@
  * A relay within the process: the real room store and record checks, without sockets, handshake and time. Every answer comes
  * in a later turn; a link can be cut before or after an append took effect.
  */
-import { type ChunkId, closeCodes, type SealedChunk, type SealedRecord } from '@driftless/protocol';
+import {
+  type ChunkId,
+  closeCodes,
+  type RecordId,
+  recordIdOf,
+  type SealedChunk,
+  type SealedRecord,
+} from '@driftless/protocol';
 import { memoryRoomStore } from '@driftless/relay';
 import type { RoomCipher } from '../../engine/src/ports/room-cipher.ts';
 import {
@@ -28,6 +35,10 @@ export interface MemoryRelay {
   losesChunks: boolean;
   /** Chunks that it lost, until somebody puts them again. */
   readonly lost: Set<ChunkId>;
+  /** What each reader is given for a record, fetched or pushed: its bytes, or others. */
+  gives: (record: SealedRecord) => SealedRecord;
+  /** Records whose bytes it damaged, until somebody sends them again. */
+  readonly damaged: Set<RecordId>;
   /** Sealed bytes that the room, and the relay, may hold. */
   readonly quotas: { roomBytesMax: number; totalBytesMax: number };
   /** Asked before each request is dealt with: what it returns is the answer instead. */
@@ -41,7 +52,17 @@ export interface MemoryRelay {
   readonly presences: number;
 }
 
-export type RelayRequest = Exclude<keyof RoomSession, 'welcome' | 'relayKey' | 'sendPresence' | 'grantPushCredit'>;
+export type RelayRequest = Exclude<
+  keyof RoomSession,
+  'welcome' | 'relayKey' | 'sendPresence' | 'distrust' | 'grantPushCredit'
+>;
+
+/** One bit of it is another. */
+export function flipped(record: SealedRecord, part: keyof SealedRecord): SealedRecord {
+  const bytes = Uint8Array.from(record[part]);
+  bytes[bytes.length - 1] = (bytes.at(-1) ?? 0) ^ 1;
+  return { ...record, [part]: bytes };
+}
 
 interface Member {
   readonly handlers: RoomSessionHandlers;
@@ -66,6 +87,8 @@ export function createMemoryRelay(): MemoryRelay {
   const relay: MemoryRelay = {
     losesChunks: false,
     lost: new Set(),
+    gives: (record) => record,
+    damaged: new Set(),
     quotas,
     refuses: () => undefined,
     requests,
@@ -143,6 +166,9 @@ export function createMemoryRelay(): MemoryRelay {
     }),
   };
 
+  const given = (record: SealedRecord): SealedRecord =>
+    relay.gives(relay.damaged.has(recordIdOf(record.header)) ? flipped(record, 'body') : record);
+
   function openSession(
     cipher: RoomCipher,
     welcome: RoomSession['welcome'],
@@ -171,7 +197,7 @@ export function createMemoryRelay(): MemoryRelay {
     const others = (): Member[] => [...members].filter((member) => member !== self);
     const pushLater = (record: SealedRecord, chunks: readonly SealedChunk[]): void => {
       for (const member of others())
-        setImmediate(() => members.has(member) && member.handlers.onPushed(record, chunks));
+        setImmediate(() => members.has(member) && member.handlers.onPushed(given(record), chunks));
     };
 
     const session: RoomSession = {
@@ -187,6 +213,10 @@ export function createMemoryRelay(): MemoryRelay {
           if (gone.length > 0) return { kind: 'missingChunks', request: 0, ids: gone };
           const outcome = await store.append({ room, keys, entry: checked.value, chunks, nowMs });
           if (outcome.kind === 'missing') return { kind: 'missingChunks', request: 0, ids: outcome.ids };
+          if (outcome.kind === 'held') {
+            if (relay.damaged.delete(checked.value.id)) pushLater(record, chunks);
+            return { kind: 'appended', request: 0, head: outcome.head };
+          }
           if (outcome.kind === 'appended') {
             appends += 1;
             pushLater(record, chunks);
@@ -195,11 +225,10 @@ export function createMemoryRelay(): MemoryRelay {
           return { request: 0, ...outcome };
         }),
       fetchRecords: (after, bytesMax) =>
-        ask('fetchRecords', async () => ({
-          kind: 'recordsPage',
-          request: 0,
-          ...(await store.records(room, { after, bytesMax })),
-        })),
+        ask('fetchRecords', async () => {
+          const { records, ...page } = await store.records(room, { after, bytesMax });
+          return { kind: 'recordsPage', request: 0, ...page, records: records.map(given) };
+        }),
       locate: (heads) =>
         ask('locate', async () => ({ kind: 'located', request: 0, ...(await store.locate(room, heads)) })),
       have: (ids) =>
@@ -252,6 +281,7 @@ export function createMemoryRelay(): MemoryRelay {
         if (ended !== undefined) return;
         for (const member of others()) setImmediate(() => members.has(member) && member.handlers.onPresence(sealed));
       },
+      distrust: (reason) => self?.end(reason),
       grantPushCredit: () => {},
     };
     return {

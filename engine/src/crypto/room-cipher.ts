@@ -27,7 +27,6 @@ import {
   hexToBytes,
   limits,
   ok,
-  type RecordHeader,
   type Result,
   readerVersion,
   recordCoreOf,
@@ -54,6 +53,7 @@ import type {
   RoomCipher,
   SealRecordInput,
   SealRecordOutput,
+  SignedRecord,
 } from '../ports/room-cipher.ts';
 import { aeadNonceBytes, aeadOpen, aeadSeal } from './aead.ts';
 import { hidden } from './hidden.ts';
@@ -172,27 +172,35 @@ export function createRoomCipher({ secret, epoch, device, random }: RoomCipherOp
     };
   }
 
-  function openRecord(record: SealedRecord, pieces: readonly Uint8Array[]): Result<OpenedRecord, OpenRecordError> {
-    const voided = (reason: string) => err({ kind: 'void' as const, reason });
+  function verifyRecord(record: SealedRecord): Result<SignedRecord, string> {
     const decoded = decodeRecordHeader(record.header);
-    const core = recordCoreOf(record.header);
-    if (!decoded.ok || core === undefined) return voided('its header does not decode');
-    const header = decoded.value;
+    if (!decoded.ok) return err('its header does not decode');
+    if (decoded.value.room !== room) return err('it belongs to another room');
     const id = recordIdOf(record.header);
+    if (!verifyEd25519(keys.writer.publicKey, writerRecordMessage(id), record.writerSignature))
+      return err('no writer of this room signed it');
+    return ok({ id, header: decoded.value, headerBytes: record.header, body: record.body });
+  }
 
-    if (header.room !== room || header.epoch !== epoch) return voided('it belongs to another room or key period');
-    // Before versions are looked at: only a writer may halt a room.
-    if (!verifyEd25519(keys.writer.publicKey, writerRecordMessage(id), record.writerSignature)) {
-      return voided('it is not signed by a writer of this room');
-    }
+  function openRecord(record: SignedRecord, pieces: readonly Uint8Array[]): Result<OpenedRecord, OpenRecordError> {
+    const voided = (reason: string) => err({ kind: 'void' as const, reason });
+    const { id, header } = record;
+    const core = recordCoreOf(record.headerBytes);
+    assert(core !== undefined);
+    if (header.epoch !== epoch) return voided('it belongs to another key period');
     if (header.minReader > readerVersion) return updateNeeded(`a record needs reader version ${header.minReader}`);
     // Its root was made of other bytes: nothing can be checked against it. No released build wrote such a record.
     if (header.version < recordVersion)
       return updateNeeded('the room is of an earlier format, from before the first release: share the folder anew');
     if (header.kind !== recordKindChanges) return updateNeeded(`a record is of kind ${header.kind}`);
 
-    const sealed = sealedBodyOf(record, header, pieces);
-    if (sealed === undefined) return err({ kind: 'body-missing', reason: 'the body at hand is not the one it names' });
+    const sealed = header.bodyChunks.length > 0 ? concatBytes(...pieces) : record.body;
+    if (!equalBytes(hash('sha256', sealed, 'buffer'), header.bodyHash)) {
+      // Pieces that are what their signed names say are the writer's: the contradiction is its own.
+      if (header.bodyChunks.length > 0 && piecesAreNamed(header.bodyChunks, pieces))
+        return voided('its body and the pieces of it contradict each other');
+      return err({ kind: 'damaged', reason: 'its body is not the one that its writer signed' });
+    }
     const packed = aeadOpen(recordSeal(core, header.nonce), sealed);
     const signed = packed && unpack(packed, limits.bodyBytesMax + signatureBytes);
     if (signed === undefined || signed.length < signatureBytes) return voided('its body does not open');
@@ -286,6 +294,7 @@ export function createRoomCipher({ secret, epoch, device, random }: RoomCipherOp
     sealChunk,
     openChunk,
     sealRecord,
+    verifyRecord,
     openRecord,
     sealCheckpoint,
     openCheckpoint,
@@ -336,12 +345,6 @@ function piecesOf(sealed: Uint8Array): readonly SealedChunk[] {
   return pieces;
 }
 
-/** The sealed body whose hash the header names, or undefined: bytes that came otherwise say nothing about the record. */
-function sealedBodyOf(
-  record: SealedRecord,
-  header: RecordHeader,
-  pieces: readonly Uint8Array[],
-): Uint8Array | undefined {
-  const sealed = header.bodyChunks.length > 0 ? concatBytes(...pieces) : record.body;
-  return equalBytes(hash('sha256', sealed, 'buffer'), header.bodyHash) ? sealed : undefined;
+function piecesAreNamed(ids: readonly ChunkId[], pieces: readonly Uint8Array[]): boolean {
+  return ids.length === pieces.length && pieces.every((piece, index) => hash('sha256', piece, 'hex') === ids[index]);
 }

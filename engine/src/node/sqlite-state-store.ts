@@ -9,11 +9,12 @@
  */
 import { chmodSync, closeSync, existsSync, mkdirSync, openSync, readSync, renameSync, rmSync } from 'node:fs';
 import { dirname } from 'node:path';
+import { noRecordId } from '@driftless/protocol';
 import { type StateStore, StateStoreError } from '../ports/state-store.ts';
 import { openSqlDb, type SqlDb } from './sql-db.ts';
 import { createStateCaches } from './state-caches.ts';
 import { createStateJournals } from './state-journals.ts';
-import { createStateRoom } from './state-room.ts';
+import { createStateRoom, recordsKeptMax } from './state-room.ts';
 import { type Migration, stateApplicationId, stateMigrations } from './state-schema.ts';
 import { createTransactions } from './state-transactions.ts';
 import { createStateTree } from './state-tree.ts';
@@ -98,6 +99,10 @@ function composeStore(db: SqlDb, holdsModes: boolean): StateStore {
         return paths;
       }),
     cachedRecordsAfter: (height) => caches.cachedRecordsAfter(height, room.head()?.height ?? 0),
+    cachedRecordAfter: (id) => {
+      const height = id === noRecordId ? 0 : room.recentHeads(recordsKeptMax).find((head) => head.id === id)?.height;
+      return height === undefined ? undefined : caches.cachedRecordsAfter(height, height + 1)?.[0];
+    },
   };
 }
 

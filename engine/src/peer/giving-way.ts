@@ -83,6 +83,7 @@ export function createGivingWay(clock: Clock): GivingWay {
       getCheckpoint: (atMost) => untilCut(() => given.getCheckpoint(atMost)),
       seed: (checkpoint, records) => untilCut(() => given.seed(checkpoint, records)),
       sendPresence: given.sendPresence,
+      distrust: given.distrust,
       grantPushCredit: given.grantPushCredit,
     }),
   };

@@ -39,6 +39,16 @@ export interface SealRecordOutput {
   readonly chunks: readonly SealedChunk[];
 }
 
+/** A record whose header a writer of the room signed: what it says of its place in the chain, and of its body, is that writer's word. */
+export interface SignedRecord {
+  readonly id: RecordId;
+  readonly header: RecordHeader;
+  /** The header as it was signed. */
+  readonly headerBytes: Uint8Array;
+  /** Sealed; empty when the header names pieces. */
+  readonly body: Uint8Array;
+}
+
 export interface OpenedRecord {
   readonly id: RecordId;
   readonly header: RecordHeader;
@@ -49,8 +59,8 @@ export type OpenRecordError =
   | { readonly kind: 'update-needed'; readonly reason: string }
   /** Rule LOG2: the record is void. */
   | { readonly kind: 'void'; readonly reason: string }
-  /** The body or pieces at hand are not those that the signed header names: fetch them again. Says nothing about validity. */
-  | { readonly kind: 'body-missing'; readonly reason: string };
+  /** The body or pieces at hand are not those that the signed header names. Says nothing about the record's validity. */
+  | { readonly kind: 'damaged'; readonly reason: string };
 
 export interface RoomCipher {
   readonly room: RoomId;
@@ -68,8 +78,13 @@ export interface RoomCipher {
   openChunk(chunk: SealedChunk): Uint8Array | undefined;
 
   sealRecord(input: SealRecordInput): SealRecordOutput;
-  /** `pieces`: the header's bodyChunks, in order, when the body is not inline. Checks room, epoch, versions, hashes, both signatures, and every bound. */
-  openRecord(record: SealedRecord, pieces: readonly Uint8Array[]): Result<OpenedRecord, OpenRecordError>;
+  /**
+   * Before anything is concluded from a record. The error says why no writer of this room made these bytes: they were damaged
+   * at the relay or on the way, or made up there (rule LOG2).
+   */
+  verifyRecord(record: SealedRecord): Result<SignedRecord, string>;
+  /** `pieces`: the header's bodyChunks, in order, when the body is not inline. Checks epoch, versions, hashes, the author's signature, and every bound. */
+  openRecord(record: SignedRecord, pieces: readonly Uint8Array[]): Result<OpenedRecord, OpenRecordError>;
 
   sealCheckpoint(body: Omit<CheckpointBody, 'device'>, lists: readonly ChunkId[]): SealedCheckpoint;
   openCheckpoint(checkpoint: SealedCheckpoint): CheckpointBody | undefined;

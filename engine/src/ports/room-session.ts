@@ -44,6 +44,8 @@ export interface RoomSession {
   /** Sends the checkpoint's record and as many of those after it as fit into a frame: append the rest after the head it gives. */
   seed(checkpoint: SealedCheckpoint, records: readonly SealedRecord[]): Promise<SeedAnswer>;
   sendPresence(sealed: Uint8Array): void;
+  /** What came is not what was sent: ends the connection, to ask again on another one. */
+  distrust(reason: string): void;
   /** Tells the relay that pushed bytes were consumed. */
   grantPushCredit(bytes: number): void;
 }

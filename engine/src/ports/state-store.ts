@@ -214,6 +214,8 @@ export interface StateStore extends RowView {
   rollBackTo(common: Head): readonly RelPath[] | false;
   /** Sealed records after `height`, from the cache (last 1,000 or 64 MiB); undefined when the cache does not reach back. */
   cachedRecordsAfter(height: number): SealedRecord[] | undefined;
+  /** The record that follows the one with this id, or `noRecordId`, as far as the same cache reaches. */
+  cachedRecordAfter(id: RecordId): SealedRecord | undefined;
   /** All open variants. */
   openVariants(): readonly Variant[];
   bytesSinceCheckpoint(): { readonly bytes: number; readonly records: number };

@@ -1,11 +1,12 @@
 /**
- * Contents that the relay has lost: who misses one asks the others, and whoever holds it offers it to the relay again (rule GC5).
- * Asks travel inside presences, sealed, and name contents by their digests, pieces of records by their ids: the relay learns
- * nothing from them but that somebody puts what it said it lacked.
+ * What the relay has lost: who misses it asks the others, and whoever holds it offers it to the relay again (rules GC5, LOG2).
+ * Asks travel inside presences, sealed, and name contents by their digests, pieces of records by their ids, and a record by the id
+ * of the one before it: its own id is not known where it cannot be read. The relay learns nothing from them but that somebody puts
+ * what it lacked.
  *
  * Asking and answering are bounded: few asks a presence, each for a while only; one answer at a time, the same one rarely.
  */
-import { type ChunkId, type Digest, limits } from '@driftless/protocol';
+import { type ChunkId, type Digest, limits, type RecordId } from '@driftless/protocol';
 import type { PeerContext } from '../peer-context.ts';
 import { SessionEnded } from '../ports/room-session.ts';
 import { heldContent } from './held-content.ts';
@@ -18,8 +19,8 @@ const answerEveryMs = 30_000;
 const answersWaitingMax = 256;
 
 export interface LostContents {
-  /** This peer needs it, and the relay does not have it: a content's digest, or the id of a clear chunk. */
-  ask(id: Digest | ChunkId): void;
+  /** This peer needs it, and the relay does not have it: a content's digest, the id of a clear chunk, or of the record before. */
+  ask(id: Digest | ChunkId | RecordId): void;
   /** What the next presence asks for. */
   asks(): readonly string[];
   /** Another peer asks: what is here goes to the relay, beside the loop. */
@@ -67,6 +68,8 @@ export function createLostContents(context: PeerContext, runBeside: (work: Promi
   async function answerOne(id: string): Promise<void> {
     const session = context.lastingSession();
     if (session === null) return;
+    const record = store.cachedRecordAfter(id as RecordId);
+    if (record !== undefined) return void (await session.append(record, []));
     const content = store.contentByDigest(id as Digest);
     const kept = content === undefined ? store.cachedChunk(id as ChunkId) : undefined;
     if (content === undefined) return contents.upload(kept === undefined ? [] : [kept], session, context.signal);

@@ -10,16 +10,20 @@ import type { Halt } from '../core/peer-state.ts';
 import { refusalHalt } from '../core/refusal.ts';
 import type { Clock } from '../ports/clock.ts';
 import type { Random } from '../ports/random.ts';
-import type { RequestRefused } from '../ports/room-session.ts';
+import { RequestRefused } from '../ports/room-session.ts';
+import type { RecordUnreadable } from './unreadable.ts';
+
+/** What the relay said, or what it gave instead of what it should. */
+export type RelayTrouble = RequestRefused | RecordUnreadable;
 
 /** `room`: the log and what it needs; `send`, `fetch`: contents; `extra`: records without a path of their own; `checkpoint`. */
 export type RefusableWork = 'room' | 'send' | 'fetch' | 'extra' | 'checkpoint';
 
 export interface Refusals {
   /** Returns the delay until the work may be tried again. */
-  refused(work: RefusableWork, refusal: RequestRefused): number;
+  refused(work: RefusableWork, refusal: RelayTrouble): number;
   /** As `refused`, for one path: it is part of the state until the path has no problem any more. */
-  refusedPath(path: RelPath, work: 'send' | 'fetch', refusal: RequestRefused): number;
+  refusedPath(path: RelPath, work: 'send' | 'fetch', refusal: RelayTrouble): number;
   done(work: RefusableWork): void;
   /** A new session: nothing is known of what it refuses. Paths keep their problems until they are tried. */
   forget(): void;
@@ -30,20 +34,20 @@ export interface Refusals {
   /** Paths whose contents the relay did not take: what is small is tried first. */
   readonly isSendingRefused: boolean;
   /** The refusal under which a kind of work waits, for paths that are not even tried. */
-  latest(work: RefusableWork): RequestRefused | undefined;
+  latest(work: RefusableWork): RelayTrouble | undefined;
   /** What is shown while nothing worse is. A refused checkpoint hinders nobody. */
   halt(): Halt | null;
 }
 
 interface Waiting {
-  readonly refusal: RequestRefused;
+  readonly refusal: RelayTrouble;
   readonly attempts: number;
   readonly untilMs: number;
 }
 
 interface Refused {
   readonly work: RefusableWork;
-  readonly refusal: RequestRefused;
+  readonly refusal: RelayTrouble;
 }
 
 /** Who comes this much too early has waited long enough: clocks differ, and times are rounded. */
@@ -63,7 +67,7 @@ export function createRefusals(options: {
   const paths = new Map<RelPath, Refused>();
   let isReleased = false;
 
-  function refused(work: RefusableWork, refusal: RequestRefused): number {
+  function refused(work: RefusableWork, refusal: RelayTrouble): number {
     const before = waiting.get(work);
     const nowMs = clock.monotonicMs();
     // What was under way when the first was refused is no further attempt.
@@ -116,7 +120,10 @@ export function createRefusals(options: {
     halt() {
       const [path] = stillRefused();
       const shown = waiting.get('room')?.refusal ?? path?.refusal ?? waiting.get('extra')?.refusal;
-      return shown === undefined ? null : refusalHalt({ code: shown.code, detail: shown.message });
+      return shown === undefined ? null : haltOf(shown);
     },
   };
 }
+
+const haltOf = (trouble: RelayTrouble): Halt =>
+  trouble instanceof RequestRefused ? refusalHalt({ code: trouble.code, detail: trouble.message }) : trouble.halt;

@@ -1,6 +1,13 @@
 /** Small conversions shared by the stores: ids are hex inside the program and bytes at rest. */
 import { hash } from 'node:crypto';
-import { type ChunkId, limits, parseChunkId, type SealedChunk, type SealedRecord } from '@driftless/protocol';
+import {
+  type ChunkId,
+  equalBytes,
+  limits,
+  parseChunkId,
+  type SealedChunk,
+  type SealedRecord,
+} from '@driftless/protocol';
 
 export const idBytes = (id: string): Uint8Array => Buffer.from(id, 'hex');
 export const hexOf = (bytes: Uint8Array): string =>
@@ -12,6 +19,10 @@ export const rowBytes = 256;
 
 export const recordBytes = (record: SealedRecord): number =>
   record.header.length + record.body.length + record.writerSignature.length;
+export const isSameRecord = (one: SealedRecord, other: SealedRecord): boolean =>
+  equalBytes(one.header, other.header) &&
+  equalBytes(one.body, other.body) &&
+  equalBytes(one.writerSignature, other.writerSignature);
 export const chunksBytes = (chunks: readonly SealedChunk[]): number =>
   chunks.reduce((sum, chunk) => sum + chunk.sealed.length, 0);
 

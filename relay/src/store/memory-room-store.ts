@@ -99,6 +99,8 @@ export function memoryRows(): RoomRows {
     },
     addRecord: (roomKey, { height, id, record }) =>
       void dataOf(roomKey).records.set(height, { id, record: copyRecord(record) }),
+    restoreRecord: (roomKey, { height, id, record }) =>
+      void dataOf(roomKey).records.set(height, { id, record: copyRecord(record) }),
     chunkFacts: (roomKey, id) => dataOf(roomKey).chunks.get(id),
     chunkBytes: (roomKey, id) => dataOf(roomKey).chunks.get(id)?.sealed.slice(),
     saveChunk: (roomKey, { id, sealed }: SealedChunk, { sha256, stampMs, isLoose }) =>

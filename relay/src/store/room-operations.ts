@@ -18,11 +18,12 @@ import {
   type SealedChunk,
   type SealedRecord,
 } from '@driftless/protocol';
-import { parseListChunk, recordBytes, rowBytes, sha256Hex } from './bytes.ts';
+import { isSameRecord, parseListChunk, recordBytes, rowBytes, sha256Hex } from './bytes.ts';
 import {
   type AdmissionKeys,
   checkpointsKeptMax,
   type Full,
+  type Held,
   looseIdleMs,
   type Missing,
   type RecordToStore,
@@ -73,6 +74,8 @@ export interface RoomRows {
   recordId(roomKey: number, height: number): RecordId | undefined;
   record(roomKey: number, height: number): SealedRecord | undefined;
   addRecord(roomKey: number, entry: RecordToStore, stampMs: number): void;
+  /** The same record, with other bytes. */
+  restoreRecord(roomKey: number, entry: RecordToStore): void;
   chunkFacts(roomKey: number, id: ChunkId): ChunkFacts | undefined;
   /** The bytes as they come from the medium, unchecked; undefined when they are gone. */
   chunkBytes(roomKey: number, id: ChunkId): Uint8Array | undefined;
@@ -389,6 +392,18 @@ export function createRoomOperations(rows: RoomRows, quotas: StoreQuotas): RoomS
     } as const;
   }
 
+  /** What comes is what a writer signed under the id that the log holds: whatever else lies there was damaged since. */
+  function held(row: RoomRow, entry: RecordToStore): Held {
+    const before = rows.record(row.key, entry.height);
+    const restored = before === undefined || !isSameRecord(before, entry.record);
+    if (restored) {
+      rows.restoreRecord(row.key, entry);
+      const growth = recordBytes(entry.record) - (before === undefined ? 0 : recordBytes(before));
+      rows.updateRoom({ ...row, bytes: row.bytes + growth });
+    }
+    return { kind: 'held', head: { height: entry.height, id: entry.id }, restored };
+  }
+
   const operations: RoomStoreOperations = {
     lookUp: (room, known) =>
       oneStep(() => {
@@ -400,6 +415,7 @@ export function createRoomOperations(rows: RoomRows, quotas: StoreQuotas): RoomS
       const before = rows.room(room);
       const headId = before?.recordId ?? noRecordId;
       const headHeight = before?.height ?? 0;
+      if (before !== undefined && holds(before, entry)) return held(before, entry);
       const epochMoved = before?.recordId != null && entry.epoch !== before.epoch;
       if (entry.prev !== headId || entry.height !== headHeight + 1 || epochMoved) return staleFor(before, entry);
       const pace = createPace();

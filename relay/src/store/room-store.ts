@@ -106,7 +106,13 @@ export interface Full {
 export interface Stored {
   readonly kind: 'stored';
 }
-export type AppendOutcome = { readonly kind: 'appended'; readonly head: Head } | Stale | Missing | Full;
+/** The log holds the record already, as `head`: `restored` says that its bytes were no longer those that were stored, and are again. */
+export interface Held {
+  readonly kind: 'held';
+  readonly head: Head;
+  readonly restored: boolean;
+}
+export type AppendOutcome = { readonly kind: 'appended'; readonly head: Head } | Held | Stale | Missing | Full;
 export type PutOutcome = Stored | Full;
 /** `unknownRecord`: the log does not hold the checkpoint's record. */
 export type CheckpointOutcome = Stored | Missing | Full | { readonly kind: 'unknownRecord' };
@@ -142,7 +148,7 @@ export interface RoomStore {
 
   /**
    * Appends one record on the head (LOG1). The first is height 1 on `noRecordId`. An older epoch than the room's, another height
-   * or another prev is stale.
+   * or another prev is stale, unless the log holds this very record: a peer that has it can put back what the medium damaged (LOG2).
    */
   append(request: AppendRequest): Promise<AppendOutcome>;
 

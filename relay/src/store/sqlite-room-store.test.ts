@@ -176,6 +176,23 @@ test('GC5: a chunk that the medium cannot read is missing, and the others of the
   expect(again.health()).toBeNull();
 });
 
+test('LOG2: a record whose bytes the medium changed is put back by whoever has it', async () => {
+  const store = await open();
+  const first = room.record(null);
+  await append(store, first);
+  await append(store, room.record(first));
+  await store.close();
+  const database = new DatabaseSync(databaseFile());
+  database.exec("UPDATE records SET body = x'00', signature = zeroblob(64) WHERE height = 1");
+  database.close();
+  const again = await open();
+  const head = { height: 1, id: first.id };
+  expect((await again.records(room.id, { after: 0, bytesMax: 1 })).records).not.toEqual([first.record]);
+  expect(await append(again, first)).toEqual({ kind: 'held', head, restored: true });
+  expect((await again.records(room.id, { after: 0, bytesMax: 1 })).records).toEqual([first.record]);
+  expect(await append(again, first)).toEqual({ kind: 'held', head, restored: false });
+});
+
 test('P18: data of a newer schema is refused and left untouched', async () => {
   const store = await open();
   await store.close();

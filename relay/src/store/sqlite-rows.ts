@@ -298,6 +298,9 @@ function sqliteRows(db: SqlDb, segments: SegmentFiles): RoomRows & { settled(): 
     addRecord: db.prepare(
       'INSERT INTO records (room_key, height, record_id, stamp_ms, header, body, signature) VALUES (?, ?, ?, ?, ?, ?, ?)',
     ),
+    restoreRecord: db.prepare(
+      'UPDATE records SET header = ?, body = ?, signature = ? WHERE room_key = ? AND height = ?',
+    ),
     chunkFacts: db.prepare('SELECT state, bytes, sha256 FROM chunks WHERE room_key = ? AND id = ?'),
     chunk: db.prepare('SELECT bytes, segment, at, sealed FROM chunks WHERE room_key = ? AND id = ?'),
     saveChunk: db.prepare(
@@ -446,6 +449,8 @@ function sqliteRows(db: SqlDb, segments: SegmentFiles): RoomRows & { settled(): 
     },
     addRecord: (roomKey, { height, id, record }, stampMs) =>
       sql.addRecord.run(roomKey, height, idBytes(id), stampMs, record.header, record.body, record.writerSignature),
+    restoreRecord: (roomKey, { height, record }) =>
+      sql.restoreRecord.run(record.header, record.body, record.writerSignature, roomKey, height),
     chunkFacts(roomKey, id) {
       const found = sql.chunkFacts.get(roomKey, idBytes(id));
       return (

@@ -6,6 +6,7 @@
 import type { MassDeletion, RelPath } from '@driftless/protocol';
 import { liveEntry } from './core/entry-encoding.ts';
 import {
+  burstMs,
   createDeletionGuard,
   type DeletionGuard,
   type DeletionVerdict,
@@ -77,8 +78,9 @@ export function createDeletionHold(
   const standing = createStandingHold(store, holds);
   const isHeld = (source: Source): boolean => holds.of(source).length > 0;
   const isShown = (source: Source): boolean => holds.of(source).some((held) => held.isGrowing !== true);
-  let isOutgoingHeld = isHeld('deletions-outgoing');
-  let wasOutgoingHeld = isOutgoingHeld;
+  let wasOutgoingHeld = isHeld('deletions-outgoing');
+  /** All of a declined burst is back. What goes again a moment later is asked about again. */
+  let backSinceMs: number | null = null;
   goOn('deletions-outgoing', outgoing, isStillGone);
   goOn('deletions-incoming', incoming, isToGo);
 
@@ -149,14 +151,14 @@ export function createDeletionHold(
       const local = store.row(path)?.local;
       if (local?.kind === 'file') appeared.push({ path, digest: local.digest, isNew: false });
     }
-    if (vanished.length === 0 && !isOutgoingHeld) {
+    if (vanished.length === 0 && !outgoing.isKept()) {
       growing.released();
       outgoing.note({ vanished, appeared }, nowMs);
       return { steps, massDeletion: 'none', waitMs: 0 };
     }
     outgoing.note({ vanished, appeared }, nowMs);
     // What is held already git did not do: what it is told later, such as a commit of what is left, is no confirmation.
-    const explained = !isOutgoingHeld && (await git.explains(outgoing.vanishedPaths(nowMs)));
+    const explained = !outgoing.isKept() && (await git.explains(outgoing.vanishedPaths(nowMs)));
     const verdict = outgoing.judge({ filesNow, nowMs, isHere, explain: () => explained });
     if (verdict.kind === 'held')
       return holdBack(steps, verdict, {
@@ -197,7 +199,6 @@ export function createDeletionHold(
     const isGrowing = untilShownMs > 0;
     if (!isGrowing) growing.released();
     if (!isGrowing && !wasShown) parts.onEvent({ event: 'problem', path: '', reason });
-    isOutgoingHeld = true;
     if (isGrowing) outgoing.keep(true);
     else outgoing.asked({ filesBefore });
     holds.set('deletions-outgoing', [
@@ -231,8 +232,7 @@ export function createDeletionHold(
 
   function isStillGone(path: RelPath): boolean {
     const row = store.row(path);
-    if (row === undefined || row.outOfScope !== null || row.declined) return false;
-    return row.local === null && row.base?.kind === 'file';
+    return row !== undefined && isGoneHere(row) && !row.declined;
   }
 
   function release(
@@ -244,7 +244,6 @@ export function createDeletionHold(
   }
 
   function endOutgoing(): void {
-    isOutgoingHeld = false;
     growing.released();
     outgoing.keep(false);
     holds.set('deletions-outgoing', []);
@@ -345,9 +344,7 @@ export function createDeletionHold(
   /** As it was agreed on, and the room has it no more. */
   function isToGo(path: RelPath): boolean {
     const row = store.row(path);
-    if (row === undefined || row.outOfScope !== null || row.hold !== null || row.declined) return false;
-    if (row.local?.kind !== 'file') return false;
-    return liveEntry(row.remote) === null && row.base?.kind === 'file' && row.base.content.digest === row.local.digest;
+    return row !== undefined && isGoneThere(row) && !row.declined;
   }
 
   /** Names of the devices whose records removed these paths, as far as they are known. */
@@ -367,14 +364,22 @@ export function createDeletionHold(
   }
 
   function endWhatIsOver(): void {
-    const isOver = (source: Source, isOpen: (path: RelPath) => boolean): boolean =>
-      isHeld(source) && !holds.of(source).some(({ subjects }) => subjects.some((path) => isOpen(path as RelPath)));
-    if (isOver('deletions-outgoing', isStillGone)) {
+    const nowMs = clock.monotonicMs();
+    // By what went, not by what is listed: an answer takes the list away.
+    const isOver = (guard: DeletionGuard, isOpen: (row: Row) => boolean): boolean =>
+      guard.isKept() &&
+      !guard.vanishedPaths(nowMs).some((path) => {
+        const row = store.row(path);
+        // It may be gone again, and not be looked at yet.
+        return row !== undefined && (isOpen(row) || !isSettled(path)) && !isOnHeldDisk(path);
+      });
+    backSinceMs = isOver(outgoing, isGoneHere) ? (backSinceMs ?? nowMs) : null;
+    if (backSinceMs !== null && (isHeld('deletions-outgoing') || nowMs - backSinceMs >= burstMs)) {
       outgoing.clear();
       wasOutgoingHeld = false;
       endOutgoing();
     }
-    if (isOver('deletions-incoming', isToGo)) {
+    if (isOver(incoming, isGoneThere)) {
       incoming.clear();
       releaseIncoming([]);
     }
@@ -415,3 +420,15 @@ export function createDeletionHold(
     },
   };
 }
+
+/** What was declined, and is not back yet, is gone as well. */
+const isGoneHere = ({ outOfScope, local, base }: Row): boolean =>
+  outOfScope === null && local === null && base?.kind === 'file';
+/** Here as it was agreed on, and the room has it no more; declined or not. */
+const isGoneThere = ({ outOfScope, hold, local, base, remote }: Row): boolean =>
+  outOfScope === null &&
+  hold === null &&
+  local?.kind === 'file' &&
+  liveEntry(remote) === null &&
+  base?.kind === 'file' &&
+  base.content.digest === local.digest;

@@ -225,6 +225,27 @@ test('after the answer the next deletion is one of its own', async () => {
   expect(await a.peer.holds()).toMatchObject([{ count: 239 }]);
 });
 
+test('beside an open conflict, too, the next deletion after the answer is one of its own', async () => {
+  const [a, b] = await pair(false, 'ask');
+  for (const person of [a, b]) person.user.write('stays.txt', `by ${person.name}\n`);
+  await world.until('conflict', () => a.state()?.conflicts === 1 && b.state()?.conflicts === 1);
+  await world.clock.advance(5_000);
+  for (const [one, other, path] of [
+    [a, b, 'one/f0.txt'],
+    [b, a, 'two/f0.txt'],
+  ] as const) {
+    removeThem(one);
+    await asks(one, 'mass-deletion-held');
+    await one.peer.decline();
+    await world.until('all is back', () => one.user.read('two/f79.txt') !== undefined);
+    await world.clock.advance(30_000);
+    one.user.remove(path);
+    await world.clock.advance(30_000);
+    expect(await one.peer.holds()).toEqual([]);
+    expect(other.user.read(path)).toBeUndefined();
+  }
+});
+
 /** Two open conflicts below one directory, one at a path that nobody had agreed on; and on whose disk their own sides lie. */
 async function withConflicts(): Promise<{ readonly loser: Person; readonly other: Person; readonly own: Conflicts }> {
   const [a, b] = await pair(false, 'ask');

@@ -146,6 +146,7 @@ export interface DeletionGuard {
   vanishedPaths(nowMs: number): readonly RelPath[];
   /** While it is held, a burst does not end by itself: its rest would be too small to be asked about. */
   keep(isKept: boolean): void;
+  isKept(): boolean;
   /**
    * Somebody was asked about the burst, in this run or an earlier one: it is kept, and no longer measured. It waits for an answer,
    * or for its files, however much else comes or returns meanwhile. `wentEarlier`: of its files, those that an earlier run saw go.
@@ -279,6 +280,7 @@ export function createDeletionGuard({
       isKept = kept;
       if (!kept) filesAskedOf = null;
     },
+    isKept: () => isKept,
     asked: (facts) => {
       isKept = true;
       filesAskedOf = facts.filesBefore;

@@ -34,9 +34,6 @@ export interface SqliteOptions {
   readonly databasePagesMax?: number;
 }
 
-/** An operation looks its room up before it changes it, so the map of sizes below may forget all others at any time. */
-const roomsSeenMax = 4_096;
-
 /** An operation as data: what crosses from the port's thread to the store's. */
 export type StoreCall = {
   readonly [Name in keyof RoomStoreOperations]: {
@@ -293,6 +290,7 @@ function sqliteRows(db: SqlDb, segments: SegmentFiles): RoomRows & { settled(): 
     updateRoom: db.prepare(
       'UPDATE rooms SET epoch = ?, reader_key = ?, writer_key = ?, height = ?, record_id = ?, floor = ?, stamp_ms = ?, bytes = ? WHERE room_key = ?',
     ),
+    bytesOfRoom: db.prepare('SELECT bytes FROM rooms WHERE room_key = ?'),
     recordId: db.prepare('SELECT record_id FROM records WHERE room_key = ? AND height = ?'),
     record: db.prepare('SELECT header, body, signature FROM records WHERE room_key = ? AND height = ?'),
     addRecord: db.prepare(
@@ -334,9 +332,8 @@ function sqliteRows(db: SqlDb, segments: SegmentFiles): RoomRows & { settled(): 
     checkpoint: db.prepare('SELECT * FROM checkpoints WHERE room_key = ? AND height = ?'),
     dropCheckpoint: db.prepare('DELETE FROM checkpoints WHERE room_key = ? AND height = ?'),
   } satisfies Record<string, SqlStatement>;
+  /** Summed once, then carried along by what each row says before it changes. */
   let totalBytes: number | undefined;
-  /** Bytes by room as last seen, to carry the total along without summing again. */
-  const bytesByRoom = new Map<number, number>();
   /** Places that this turn freed: a rollback would bring their chunks back, so nothing is written over them before the commit. */
   const freedNow = new Map<string, SegmentPlace>();
   /** Places that earlier turns freed, not yet made one with those beside them. */
@@ -392,14 +389,10 @@ function sqliteRows(db: SqlDb, segments: SegmentFiles): RoomRows & { settled(): 
     forget() {
       freedNow.clear();
       totalBytes = undefined;
-      bytesByRoom.clear();
     },
     room(room) {
       const found = sql.room.get(idBytes(room));
-      const row = found && roomRow(found, room);
-      if (bytesByRoom.size > roomsSeenMax) bytesByRoom.clear();
-      if (row !== undefined) bytesByRoom.set(row.key, row.bytes);
-      return row;
+      return found && roomRow(found, room);
     },
     addRoom(row) {
       const added = sql.addRoom.get(
@@ -413,12 +406,11 @@ function sqliteRows(db: SqlDb, segments: SegmentFiles): RoomRows & { settled(): 
         row.stampMs,
         row.bytes,
       );
-      const key = Number(added?.['room_key']);
-      bytesByRoom.set(key, row.bytes);
       if (totalBytes !== undefined) totalBytes += row.bytes;
-      return { ...row, key };
+      return { ...row, key: Number(added?.['room_key']) };
     },
     updateRoom(row) {
+      if (totalBytes !== undefined) totalBytes += row.bytes - Number(sql.bytesOfRoom.get(row.key)?.['bytes'] ?? 0);
       sql.updateRoom.run(
         row.epoch,
         row.keys.reader,
@@ -430,8 +422,6 @@ function sqliteRows(db: SqlDb, segments: SegmentFiles): RoomRows & { settled(): 
         row.bytes,
         row.key,
       );
-      if (totalBytes !== undefined) totalBytes += row.bytes - (bytesByRoom.get(row.key) ?? 0);
-      bytesByRoom.set(row.key, row.bytes);
     },
     recordId(roomKey, height) {
       const found = sql.recordId.get(roomKey, height);

@@ -113,7 +113,14 @@ function inviteOf({ secret: hex }: Kept, relay: RunningRelay): string {
     device: createDeviceKey(nodeRandom.bytes(32)),
     random: nodeRandom,
   });
-  return encodeInvite({ urls: [relay.url], relayKey: relay.publicKey, room, epoch, secret });
+  return encodeInvite({
+    from: 'npm run start:vscode',
+    urls: [relay.url],
+    relayKey: relay.publicKey,
+    room,
+    epoch,
+    secret,
+  });
 }
 
 function writeInvites(machines: readonly Machine[], invite: string): string {

@@ -33,7 +33,7 @@ export {
   type RunningFolder,
   type SecretStore,
 } from './host-api.ts';
-export { inviteLink, parseInvite } from './invite-code.ts';
+export { parseInvite } from './invite-code.ts';
 export { createFileSecrets } from './node/file-secrets.ts';
 export { createFolderHost, type FolderHostOptions } from './node/folder-host.ts';
 export { type Home, homePathOf, openHome } from './node/home.ts';

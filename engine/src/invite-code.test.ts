@@ -2,10 +2,11 @@ import { inspect } from 'node:util';
 import { parseRoomId, type RoomId } from '@driftless/protocol';
 import { describe, expect, test } from 'vitest';
 import type { Invite } from './invite.ts';
-import { encodeInvite, inviteLink, parseInvite } from './invite-code.ts';
+import { encodeInvite, parseInvite } from './invite-code.ts';
 
 const room = parseRoomId('ab'.repeat(32)) as RoomId;
 const invite: Invite = {
+  from: 'Ada’s laptop',
   urls: ['ws://127.0.0.1:4747', 'wss://relay.example/sync'],
   relayKey: new Uint8Array(32).fill(7),
   room,
@@ -29,13 +30,15 @@ describe('an invite', () => {
   test('is one token', () => expect(code).toMatch(/^driftless1-[A-Za-z0-9_-]+$/));
   test.each([
     ['code', code],
-    ['link', inviteLink(code)],
-    ['link of a VS Code variant', inviteLink(code).replace('vscode:', 'vscode-insiders:')],
+    ['link', `vscode://driftless.driftless/join#${code}`],
+    ['link of a VS Code variant', `vscode-insiders://driftless.driftless/join#${code}`],
     ['code with white space around', `\n  ${code}\r\n`],
     ['code wrapped by a mail program', `${code.slice(0, 40)}\n  ${code.slice(40)}`],
   ])('comes back from a %s', (_, text) => expect({ ...parsed(text) }).toEqual(invite));
   test('comes back without a relay key', () =>
     expect(parsed(encodeInvite({ ...invite, relayKey: null })).relayKey).toBeNull());
+  test('names a device in as many bytes as a device has', () =>
+    expect(parsed(encodeInvite({ ...invite, from: 'ä'.repeat(60) })).from).toBe('ä'.repeat(32)));
   test('does not print', () => {
     expect(inspect(parsed(code))).toBe('[Invite: hidden]');
     expect(JSON.stringify(parsed(code))).toBe('"[Invite: hidden]"');

@@ -1,6 +1,6 @@
 /**
- * Invites as text: one token for a command line or a text box, and the same as a link that VS Code opens. First form: it
- * carries the room secret, so whoever has it can read and write the room.
+ * Invites as text: one token to paste or to pipe. First form: it carries the room secret, so whoever has it can read and write the room;
+ * that is why none is made into a link here, which the system hands on as a program's argument and a browser keeps in its history.
  *
  * Shape: `driftless1-` and base64url of JSON bytes followed by the first 4 bytes of their SHA-256, which tells a mistyped
  * or cut code from a wrong one. Error texts never quote the code.
@@ -8,9 +8,11 @@
 import { hash } from 'node:crypto';
 import {
   bytesToUtf8,
+  clipText,
   concatBytes,
   equalBytes,
   err,
+  limits,
   ok,
   parseRoomId,
   type Result,
@@ -21,7 +23,6 @@ import { hidden } from './crypto/hidden.ts';
 import type { Invite } from './invite.ts';
 
 const prefix = 'driftless1-';
-const linkPrefix = 'vscode://driftless.driftless/join#';
 const checksumBytes = 4;
 /** Far above any real invite; bounds the work on pasted nonsense. */
 const textLengthMax = 16 * 1024;
@@ -30,6 +31,7 @@ const urlsMax = 16;
 const key = z.base64url().transform((text) => Uint8Array.from(Buffer.from(text, 'base64url')));
 const key32 = key.refine((bytes) => bytes.length === 32);
 const shape = z.strictObject({
+  from: z.string().max(limits.deviceNameBytesMax),
   urls: z.array(z.string().min(1).max(1024).refine(isRelayUrl)).min(1).max(urlsMax),
   relayKey: key32.nullable(),
   room: z.string(),
@@ -40,6 +42,7 @@ const shape = z.strictObject({
 /** One token without spaces. Carries the secret: never log it. */
 export function encodeInvite(invite: Invite): string {
   const fields: z.input<typeof shape> = {
+    from: clipText(invite.from, limits.deviceNameBytesMax),
     urls: [...invite.urls],
     relayKey: invite.relayKey === null ? null : base64url(invite.relayKey),
     room: invite.room,
@@ -48,11 +51,6 @@ export function encodeInvite(invite: Invite): string {
   };
   const bytes = utf8ToBytes(JSON.stringify(fields));
   return prefix + base64url(concatBytes(bytes, checksum(bytes)));
-}
-
-/** The secret stands in the fragment, which no server is ever sent. */
-export function inviteLink(code: string): string {
-  return linkPrefix + code;
 }
 
 /** Accepts a code or a link, with white space around or, from wrapped lines, inside. The error is a sentence for people. */

@@ -2,6 +2,8 @@
 import type { RoomId } from '@driftless/protocol';
 
 export interface Invite {
+  /** The device that gave it, by its own word: whoever made the text could write any name. At most 64 bytes. */
+  readonly from: string;
   /** Relay addresses, tried in order. */
   readonly urls: readonly string[];
   /** The relay's pinned Ed25519 identity; null when the room was shared before the relay was ever reached (pinned at first contact). */

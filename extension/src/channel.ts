@@ -54,7 +54,7 @@ export interface JoinParams extends OpenParams {
 
 /** What a person may know about an invite before using it. */
 export type InvitePreview =
-  | { readonly kind: 'valid'; readonly urls: readonly string[]; readonly room: string }
+  | { readonly kind: 'valid'; readonly from: string; readonly urls: readonly string[] }
   | { readonly kind: 'invalid'; readonly reason: string };
 
 export interface LogLine {

@@ -35,7 +35,7 @@ const service = serveEngine({
   previewInvite: (text) => {
     const invite = parseInvite(text);
     return invite.ok
-      ? { kind: 'valid', urls: invite.value.urls, room: invite.value.room }
+      ? { kind: 'valid', from: invite.value.from, urls: invite.value.urls }
       : { kind: 'invalid', reason: invite.error };
   },
 });

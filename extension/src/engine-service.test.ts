@@ -130,7 +130,7 @@ function createWorld(openHost?: () => Promise<FolderHost>): World {
     log: silent,
     after: (ms, body) => void timers.after(ms, body),
     previewInvite: (text) =>
-      text === 'good' ? { kind: 'valid', urls: [], room: 'r' } : { kind: 'invalid', reason: 'no' },
+      text === 'good' ? { kind: 'valid', from: 'desktop', urls: [] } : { kind: 'invalid', reason: 'no' },
   });
   engine.listen();
   extension.listen();
@@ -297,8 +297,8 @@ describe('engine service', () => {
     const world = createWorld();
     expect(await world.extension.sendRequest(previewInviteRequest, { text: 'good' })).toEqual({
       kind: 'valid',
+      from: 'desktop',
       urls: [],
-      room: 'r',
     });
     expect(await world.extension.sendRequest(previewInviteRequest, { text: 'bad' })).toEqual({
       kind: 'invalid',

@@ -1,4 +1,7 @@
-/** Opens `vscode://driftless.driftless/join#<invite>`. The invite stands in the fragment, is asked about before use, and never logged. */
+/**
+ * Opens `vscode://driftless.driftless/join#<invite>`, which anybody can make, and any page can open: it is asked about before use, twice where
+ * the folder holds something, and never logged.
+ */
 import type * as vscode from 'vscode';
 import { tell } from './window.ts';
 
@@ -6,10 +9,7 @@ export function createJoinLinkHandler(join: (invite: string) => Promise<void>): 
   return {
     async handleUri(uri) {
       if (uri.path !== '/join' || uri.fragment === '') {
-        void tell(
-          'error',
-          'This link is no invite. Copy the link again, whole, or run "Sync: Connect Peer" and paste the invite.',
-        );
+        void tell('error', 'This link is no invite. Run "Sync: Connect Peer" and paste the invite.');
         return;
       }
       await join(uri.fragment);

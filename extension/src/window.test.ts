@@ -66,12 +66,12 @@ describe('SHOWN v11: what comes from outside, wherever VS Code shows it', () => 
   });
 
   it('in dialogs, where each line of ours is one and no name pushes the buttons away', async () => {
-    const detail = [bad, '', ...Array.from({ length: 60 }, () => 'y'.repeat(400))];
+    const detail = [bad, '', ...Array.from({ length: 60 }, () => 'y'.repeat(600))];
     expect(await ask({ text: bad, detail, answers: ['Go'] })).toBe('Go');
     const [text, options] = given['warning'] as [string, { readonly modal: boolean; readonly detail: string }];
     expect(text).toBe(shown);
     const lines = options.detail.split('\n');
-    expect(lines.slice(0, 3)).toEqual([shown, '', `${'y'.repeat(300)}… (100 more characters)`]);
+    expect(lines.slice(0, 3)).toEqual([shown, '', `${'y'.repeat(500)}… (100 more characters)`]);
     expect(lines).toHaveLength(41);
     expect(lines.at(-1)).toBe('… and 22 more');
   });

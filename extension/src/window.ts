@@ -10,7 +10,7 @@ import type { StatusBarModel, Tooltip } from './present/status-bar.ts';
 /** VS Code cuts what is longer. */
 const messageCharactersMax = 1_000;
 /** A name of thousands of characters must not push the buttons from the screen. */
-const lineCharactersMax = 300;
+const lineCharactersMax = 500;
 const linesMax = 40;
 const briefMs = 5_000;
 
@@ -38,22 +38,15 @@ export interface Question {
   readonly text: string;
   /** Lines below it; an empty one parts paragraphs. */
   readonly detail: readonly string[];
-  /** Beside Cancel. The first is what Enter presses, unless `cancelIsDefault`. */
+  /** Beside Cancel. The first is what Enter presses. */
   readonly answers: readonly string[];
-  readonly cancelIsDefault?: boolean;
 }
 
 /** A modal dialog. Resolves with the answer, undefined when it was cancelled. */
-export async function ask({ text, detail, answers, cancelIsDefault = false }: Question): Promise<string | undefined> {
-  const message = shownText(text, messageCharactersMax);
+export function ask({ text, detail, answers }: Question): Thenable<string | undefined> {
   const lines = boundedList(detail).map((line) => shownText(line, lineCharactersMax));
   const options: vscode.MessageOptions = { modal: true, detail: lines.join('\n') };
-  if (!cancelIsDefault) return vscode.window.showWarningMessage(message, options, ...answers);
-  // The first button is the default one; VS Code adds no Cancel of its own beside one that is the close affordance.
-  const cancel: vscode.MessageItem = { title: 'Cancel', isCloseAffordance: true };
-  const items: readonly vscode.MessageItem[] = [cancel, ...answers.map((title) => ({ title }))];
-  const chosen = await vscode.window.showWarningMessage(message, options, ...items);
-  return chosen === undefined || chosen === cancel ? undefined : chosen.title;
+  return vscode.window.showWarningMessage(shownText(text, messageCharactersMax), options, ...answers);
 }
 
 function boundedList(lines: readonly string[]): readonly string[] {

@@ -69,13 +69,17 @@ const steps: readonly Step[] = [
     },
   },
   {
-    name: 'the desktop shares its folder, and the invite is on its clipboard',
+    name: 'the desktop shares its folder, and the invite is on its clipboard once it is asked for',
     run: async () => {
       const { page } = desktop;
       await runCommand(page, 'Sync: Connect Peer');
       await pickRow(page, 'Share this folder');
       await pickRow(page, 'Type an address');
       await answerInput(page, 'Address of the relay', relay?.url ?? '');
+      await notification(page, 'Another machine joins with its invite').waitFor({ timeout: stepMsMax });
+      if ((await page.evaluate<string>('navigator.clipboard.readText()')).includes('driftless1-'))
+        throw new Error('the clipboard was written unasked');
+      await pressInNotification(page, 'Another machine joins with its invite', 'Copy Invite');
       await notification(page, 'The invite is on the clipboard').waitFor({ timeout: stepMsMax });
       invite = await page.evaluate<string>('navigator.clipboard.readText()');
       if (!invite.startsWith('driftless1-')) throw new Error('the clipboard holds no invite');
@@ -90,7 +94,10 @@ const steps: readonly Step[] = [
       await runCommand(page, 'Sync: Connect Peer');
       await pickRow(page, 'Join with an invite');
       await answerInput(page, 'Paste the invite', invite);
-      await pressInDialog(page, 'Nothing in it is deleted or overwritten', 'Join');
+      const asked = 'calls itself "desktop". Nothing proves that name';
+      await page.locator('.monaco-dialog-box', { hasText: asked }).first().waitFor({ timeout: stepMsMax });
+      await screenshot(page, artifacts, '2-join-question');
+      await pressInDialog(page, asked, /^Join$/);
       await laptop.waitForText('hello.txt', 'hello from the desktop\n');
       await laptop.waitForStatus('Sync: in sync');
       await openFile(page, 'hello.txt');
@@ -350,7 +357,7 @@ const steps: readonly Step[] = [
       await pickRow(page, 'Share this folder');
       await pickRow(page, 'Host a relay on this machine');
       await pickRow(page, 'This machine only');
-      await notification(page, 'The invite is on the clipboard').waitFor({ timeout: stepMsMax });
+      await notification(page, 'another is shared').waitFor({ timeout: stepMsMax });
       await statusItem(page, 'Sync: in sync').waitFor({ timeout: stepMsMax });
       await screenshot(page, artifacts, '9-hosted-relay');
       await runCommand(page, 'Sync: Stop the Relay on This Machine');

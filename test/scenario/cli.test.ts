@@ -257,7 +257,8 @@ describe('what stays private', () => {
     const { invite } = await share(url);
     const b = world.start(['join', invite, world.path('b'), '--json'], { home: 'home-b' });
     await b.event(about('applied', 'x'));
-    expect(b.stderr()).toContain('other users of this machine can see');
+    expect(b.stderr()).toContain('seen by other users of this machine');
+    expect(b.stderr()).toContain('calls itself "desk" (nothing proves that name)');
   });
 });
 

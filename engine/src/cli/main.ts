@@ -5,6 +5,7 @@
 import { shownText } from '@driftless/protocol';
 import { CommanderError } from 'commander';
 import type { FolderHost } from '../host-api.ts';
+import { parseInvite } from '../invite-code.ts';
 import { createFileSecrets } from '../node/file-secrets.ts';
 import { createFolderHost } from '../node/folder-host.ts';
 import { homePathOf, messageOf, openHome } from '../node/home.ts';
@@ -24,7 +25,7 @@ import {
 } from './ask.ts';
 import { createOutput, type Output } from './output.ts';
 import { type Actions, type AskFlags, createProgram, type RunFlags } from './program.ts';
-import { readInvite } from './read-invite.ts';
+import { joinLines, readInvite } from './read-invite.ts';
 import { runFolders } from './run-folders.ts';
 import { createStderrLog } from './stderr-log.ts';
 import { createStop, type Stop } from './stop.ts';
@@ -97,20 +98,18 @@ const actions: Actions = {
     });
     output.object({ event: 'invite', invite, dir: link.dir, time: new Date().toISOString() });
     if (!output.json) {
-      output.line("Invite (it carries the room's secret: give it to your own machines only):");
+      output.line("Invite (it carries the room's secret: give it to your own machines only, by paste or in a file):");
       output.line(invite);
-      output.line(`There, run: driftless join - DIR`);
+      output.line('There, run: driftless join - DIR, and paste it.');
     }
     return keepInSync(flags, output, { host, stop, dirs: [dir] });
   },
 
-  async join(given, dir, flags) {
+  async join(source, dir, flags) {
     const output = lastingOutputOf(flags.json);
-    if (given !== '-')
-      output.warn(
-        'driftless: other users of this machine can see an invite given as an argument; "-" reads it from stdin',
-      );
-    const invite = given === '-' ? await readInvite(process.stdin, output) : given;
+    const invite = await readInvite(source, { stdin: process.stdin, output });
+    const parsed = parseInvite(invite);
+    if (parsed.ok) for (const line of joinLines(parsed.value, dir)) output.line(line);
     const stop = createStop(output);
     const host = await openHost(flags, output);
     await host.join({

@@ -58,13 +58,21 @@ describe('the command line', () => {
     await expect(run('confirm', 'notes', '--kind', 'everything')).rejects.toThrow();
   });
 
-  it('reads the invite of join as given, a dash included', async () => {
+  it('takes the invite of join from stdin, a file, or as it is given', async () => {
     expect((await run('join', '-', 'notes', '--name', 'laptop')).call).toMatchObject([
       'join',
-      '-',
+      { kind: 'stdin' },
       'notes',
       { name: 'laptop' },
     ]);
+    expect((await run('join', '--invite-file', 'invite', 'notes')).call.slice(0, 3)).toEqual([
+      'join',
+      { kind: 'file', path: 'invite' },
+      'notes',
+    ]);
+    expect((await run('join', 'code', 'notes')).call[1]).toEqual({ kind: 'argument', text: 'code' });
+    for (const wrong of [['notes'], ['-', 'notes', 'more'], ['--invite-file', 'invite', '-', 'notes']])
+      await expect(run('join', ...wrong)).rejects.toMatchObject({ name: 'UsageError' });
   });
 
   it('takes any number of folders to sync', async () => {

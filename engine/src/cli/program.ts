@@ -1,8 +1,10 @@
 /** The command line: what each command takes, in words that people read, and which function carries it out. */
 import { hostname } from 'node:os';
+import { limits } from '@driftless/protocol';
 import { Command, InvalidArgumentError, Option } from 'commander';
 import type { ConflictPolicy, HoldChoice, HoldKind, Keep } from '../control.ts';
 import { completionScript } from './completion.ts';
+import { UsageError } from './usage-error.ts';
 import { version } from './version.ts';
 
 export interface RelayFlags {
@@ -22,6 +24,11 @@ export interface RunFlags {
   readonly json: boolean;
   readonly verbose: boolean;
 }
+/** Where `join` takes the invite from. */
+export type InviteSource =
+  | { readonly kind: 'stdin' }
+  | { readonly kind: 'file'; readonly path: string }
+  | { readonly kind: 'argument'; readonly text: string };
 export interface AskFlags {
   readonly json: boolean;
   readonly verbose: boolean;
@@ -31,7 +38,7 @@ export interface AskFlags {
 export interface Actions {
   relay(flags: RelayFlags): Promise<number>;
   share(dir: string, flags: RunFlags): Promise<number>;
-  join(invite: string, dir: string, flags: RunFlags): Promise<number>;
+  join(source: InviteSource, dir: string, flags: RunFlags): Promise<number>;
   sync(dirs: readonly string[], flags: RunFlags): Promise<number>;
   unlink(dir: string, flags: AskFlags): Promise<number>;
   invite(dir: string, flags: AskFlags): Promise<number>;
@@ -52,7 +59,6 @@ export interface Actions {
 const policies: readonly ConflictPolicy[] = ['keep-both', 'newest', 'ask'];
 const holdKinds: readonly HoldKind[] = ['deletions', 'root', 'disk', 'scope', 'growth'];
 const pathHelp = 'in the folder, also as another command showed it (\\u and four hex digits are a character)';
-const deviceNameBytesMax = 64;
 const defaultPort = 4747;
 
 /** `onExit` is told the exit code of the command that ran. */
@@ -135,15 +141,27 @@ State and keys lie below $DRIFTLESS_HOME (default: the platform's data directory
     .action(async (dir: string, flags: RunFlags) => onExit(await actions.share(dir, flags)));
 
   named(running('join', 'join the room of an invite with a folder, keep it in sync'))
-    .argument('<invite>', '"-" reads it from stdin; as an argument, other users of this machine can see it')
-    .argument('<dir>', 'the folder; made when it is missing, nothing in it is overwritten or deleted')
+    .usage('[options] - <dir>\n       driftless join [options] --invite-file <file> <dir>')
+    .argument(
+      '<where...>',
+      '"-", which reads the invite from stdin, and the folder; it is made when it is missing, nothing in it is overwritten or deleted',
+    )
+    .option('--invite-file <file>', 'read the invite from a file that only you can read')
     .addHelpText(
       'after',
-      '\nExamples:\n  $ driftless join - ~/notes\n  $ ssh desktop driftless invite notes | driftless join - ~/notes',
+      `
+An invite is a password: in the arguments of a command other users of this machine can read it, and it stays in the shell's history.
+All that is in the folder is sent to the room's members. They can run code here, through tasks, settings and scripts that are synced.
+
+Examples:
+  $ driftless join - ~/notes                                            asks for the invite
+  $ ssh desktop driftless invite notes | driftless join - ~/notes
+  $ driftless join --invite-file ~/invite.txt ~/notes`,
     )
-    .action(async (invite: string, dir: string, flags: RunFlags) =>
-      onExit(await actions.join(invite, dir, { ...flags, relay: [] })),
-    );
+    .action(async (where: readonly string[], { inviteFile, ...flags }: RunFlags & { readonly inviteFile?: string }) => {
+      const { source, dir } = joinPlaces(where, inviteFile);
+      onExit(await actions.join(source, dir, { ...flags, relay: [] }));
+    });
 
   running('sync', 'keep linked folders in sync, after a stop or a crash')
     .argument('[dir...]', 'the folders; without any, all that are linked')
@@ -221,6 +239,21 @@ State and keys lie below $DRIFTLESS_HOME (default: the platform's data directory
   return program;
 }
 
+/** Errors: UsageError, which quotes nothing of what may be an invite. */
+function joinPlaces(
+  where: readonly string[],
+  inviteFile: string | undefined,
+): { readonly source: InviteSource; readonly dir: string } {
+  const [first = '', second, ...more] = where;
+  if (inviteFile !== undefined && second === undefined)
+    return { source: { kind: 'file', path: inviteFile }, dir: first };
+  if (inviteFile !== undefined || second === undefined || more.length > 0)
+    throw new UsageError(
+      'Name the folder, and where the invite comes from: driftless join - DIR, or driftless join --invite-file FILE DIR',
+    );
+  return { source: first === '-' ? { kind: 'stdin' } : { kind: 'argument', text: first }, dir: second };
+}
+
 function parsePort(text: string): number {
   const port = Number(text);
   if (!/^\d{1,5}$/.test(text) || port > 65_535) throw new InvalidArgumentError('It is a number from 0 to 65535.');
@@ -228,8 +261,8 @@ function parsePort(text: string): number {
 }
 
 function parseName(text: string): string {
-  if (text.trim() === '' || Buffer.byteLength(text) > deviceNameBytesMax || /\p{Cc}/u.test(text)) {
-    throw new InvalidArgumentError(`It is 1 to ${deviceNameBytesMax} bytes of printable text.`);
+  if (text.trim() === '' || Buffer.byteLength(text) > limits.deviceNameBytesMax || /\p{Cc}/u.test(text)) {
+    throw new InvalidArgumentError(`It is 1 to ${limits.deviceNameBytesMax} bytes of printable text.`);
   }
   return text.trim();
 }
@@ -237,7 +270,7 @@ function parseName(text: string): string {
 /** The machine's name without its domain. */
 function defaultName(): string {
   const name = hostname().split('.', 1)[0] ?? '';
-  return name === '' || Buffer.byteLength(name) > deviceNameBytesMax ? 'device' : name;
+  return name === '' || Buffer.byteLength(name) > limits.deviceNameBytesMax ? 'device' : name;
 }
 
 const collect = (value: string, before: readonly string[]): readonly string[] => [...before, value];

@@ -136,6 +136,7 @@ export function createFolderHost(options: FolderHostOptions): FolderHost {
     cipherOf({ roomSecret, deviceSeed: nodeRandom.bytes(32) }).cipher.room;
   const inviteOf = (link: Link, keys: LinkSecrets): string =>
     encodeInvite({
+      from: link.name,
       urls: link.urls,
       relayKey: link.relayKey === null ? null : bytesOf(link.relayKey),
       room: link.room as RoomId,

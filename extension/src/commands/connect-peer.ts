@@ -1,5 +1,5 @@
 /**
- * "Sync: Connect Peer": share a folder and copy its invite, or join with one. Nothing is made before every question is answered,
+ * "Sync: Connect Peer": share a folder and offer its invite, or join with one. Nothing is made before every question is answered,
  * the long steps can be cancelled, and a cancelled one leaves the folder as it was. An invite is shown nowhere and logged nowhere.
  */
 import * as vscode from 'vscode';
@@ -8,8 +8,8 @@ import type { CommandContext } from '../context.ts';
 import { refusalOf } from '../folders.ts';
 import type { NamedFolder } from '../present/folder-view.ts';
 import { inviteOf } from '../present/invite-text.ts';
+import { type JoinQuestion, presentJoin, presentJoinByLink } from '../present/join.ts';
 import { messages } from '../present/messages.ts';
-import { plural } from '../present/text.ts';
 import { ask, askForText, pick, tell, tellBriefly, withProgress } from '../window.ts';
 import { agreeToPlain } from './agree-to-plain.ts';
 import { offerInvite } from './copy-invite.ts';
@@ -34,13 +34,13 @@ export async function connectPeer(context: CommandContext, invite?: string): Pro
     nothing: messages.alreadyConnected(named.join(', ')),
   });
   if (folder === undefined) return;
-  if (invite !== undefined) return join(context, folder, invite);
+  if (invite !== undefined) return join(context, folder, invite, { byLink: true });
   const way = await pick(
     [
       {
         icon: 'broadcast',
         label: 'Share this folder',
-        detail: 'Makes a room from it and copies an invite for your other machines.',
+        detail: 'Makes a room from it, and an invite for your other machines.',
         way: 'share' as const,
       },
       {
@@ -55,7 +55,7 @@ export async function connectPeer(context: CommandContext, invite?: string): Pro
   if (way?.way === 'share') await share(context, folder);
   if (way?.way === 'join') {
     const typed = await askForInvite(context);
-    if (typed !== undefined) await join(context, folder, typed);
+    if (typed !== undefined) await join(context, folder, typed, { byLink: false });
   }
 }
 
@@ -68,7 +68,7 @@ async function share(context: CommandContext, folder: NamedFolder): Promise<void
     ),
   );
   if (shared === undefined) return;
-  await offerInvite(shared.invite, choice.note);
+  offerInvite(context, folder, { invite: shared.invite, note: choice.note });
   await followFirstSync(context, folder.dir);
 }
 
@@ -86,7 +86,12 @@ async function askForInvite(context: CommandContext): Promise<string | undefined
   });
 }
 
-async function join(context: CommandContext, folder: NamedFolder, text: string): Promise<void> {
+async function join(
+  context: CommandContext,
+  folder: NamedFolder,
+  text: string,
+  { byLink }: { readonly byLink: boolean },
+): Promise<void> {
   const invite = inviteOf(text);
   const preview = await context.host.request(previewInviteRequest, { text: invite });
   if (preview.kind === 'invalid') {
@@ -98,18 +103,15 @@ async function join(context: CommandContext, folder: NamedFolder, text: string):
     null,
     previewFilesMax,
   );
-  const held =
-    files.length === 0
-      ? 'The folder is empty.'
-      : `The folder holds ${files.length === previewFilesMax ? 'at least ' : ''}${plural(files.length, 'file')}.`;
-  const go = await ask({
-    text: `Join ${folder.name} to the room at ${preview.urls.join(', ')}?`,
-    detail: [
-      `${held} Nothing in it is deleted or overwritten: equal files are recognised, others of its own are shared, and a file that differs becomes a conflict for you to settle.`,
-    ],
-    answers: ['Join'],
-  });
-  if (go !== 'Join') return;
+  const facts = {
+    folderName: folder.name,
+    from: preview.from,
+    urls: preview.urls,
+    files: files.length,
+    atLeast: files.length === previewFilesMax,
+  };
+  if (!(await agreesTo(presentJoin(facts)))) return;
+  if (byLink && files.length > 0 && !(await agreesTo(presentJoinByLink(facts)))) return;
   const joined = await withPlainAgreed(false, (allowPlain) =>
     withProgress({ title: `Joining ${folder.name}`, cancellable: true }, (token) =>
       context.folders.join({ dir: folder.dir, invite, allowPlain }, token).then(() => true),
@@ -118,6 +120,11 @@ async function join(context: CommandContext, folder: NamedFolder, text: string):
   if (joined === undefined) return;
   await followFirstSync(context, folder.dir);
   tellBriefly(messages.joined(folder.name));
+}
+
+async function agreesTo(question: JoinQuestion): Promise<boolean> {
+  const [, yes] = question.answers;
+  return (await ask(question)) === yes;
 }
 
 /** Plain `ws://` to another machine needs a yes, once, from a person who knows what shows. undefined: no. */

@@ -1,8 +1,11 @@
-/** "Sync: Copy Invite", and what is said whenever an invite was made. The invite goes to the clipboard and nowhere else. */
+/**
+ * "Sync: Copy Invite", and what is said when a folder was shared. The invite goes to the clipboard when somebody asks for it, and nowhere
+ * else; in particular into no link: the system hands one on as a program's argument, and browsers and chats keep it.
+ */
 import * as vscode from 'vscode';
 import { inviteRequest } from '../channel.ts';
 import type { CommandContext } from '../context.ts';
-import { extensionId } from '../contributions.ts';
+import type { NamedFolder } from '../present/folder-view.ts';
 import { messages } from '../present/messages.ts';
 import { tell } from '../window.ts';
 import { isConnected, pickFolder } from './pick-folder.ts';
@@ -15,16 +18,22 @@ export async function copyInvite(context: CommandContext): Promise<void> {
   });
   if (folder === undefined) return;
   const { invite } = await context.host.request(inviteRequest, { dir: folder.dir });
-  await offerInvite(invite);
+  await copy(invite);
 }
 
-/** Returns once it is on the clipboard; the message stays until it is closed. */
-export async function offerInvite(invite: string, note?: string): Promise<void> {
+/** Returns at once; the message stays until it is closed. */
+export function offerInvite(
+  { log }: CommandContext,
+  folder: NamedFolder,
+  { invite, note }: { readonly invite: string; readonly note: string | undefined },
+): void {
+  const text = [messages.shared(folder.name), note].filter((part) => part !== undefined).join(' ');
+  tell('info', text, 'Copy Invite').then((answer) => {
+    if (answer !== undefined) copy(invite).catch(log.failed);
+  }, log.failed);
+}
+
+async function copy(invite: string): Promise<void> {
   await vscode.env.clipboard.writeText(invite);
-  const text = note === undefined ? messages.inviteCopied : `${messages.inviteCopied} ${note}`;
-  void tell('info', text, 'Copy as Link').then(async (answer) => {
-    if (answer === undefined) return;
-    await vscode.env.clipboard.writeText(`${vscode.env.uriScheme}://${extensionId}/join#${invite}`);
-    void tell('info', messages.inviteCopiedAsLink);
-  });
+  void tell('info', messages.inviteCopied);
 }

@@ -13,10 +13,10 @@ export const messages = {
   noFileToExplain: 'Open a file of a connected folder first, then ask what Driftless does with it.',
   alreadyConnected: (name: string) =>
     `${name} is connected already. Run "Sync: Copy Invite" to add another machine, or "Sync: Disconnect Folder" first.`,
+  shared: (name: string) =>
+    `${name} is shared. Another machine joins with its invite, which is as secret as a password: whoever has it can read and write this folder.`,
   inviteCopied:
-    'The invite is on the clipboard. On the other machine run "Sync: Connect Peer", "Join with an invite". Whoever has it can read and write this folder: send it privately.',
-  inviteCopiedAsLink:
-    'The invite is on the clipboard as a link that opens VS Code. Whoever has it can read and write this folder: send it privately.',
+    'The invite is on the clipboard. On the other machine run "Sync: Connect Peer", "Join with an invite", and paste it. Whoever has it can read and write this folder: send it privately, and copy something else afterwards.',
   joined: (name: string) => `${name} is connected.`,
   disconnected: (name: string) => `${name} is disconnected. Its files stay as they are.`,
   missingSecret: (name: string) =>

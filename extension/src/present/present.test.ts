@@ -6,6 +6,7 @@ import { diffTitle, presentConflicts } from './conflict-list.ts';
 import type { FolderView } from './folder-view.ts';
 import { presentHold } from './hold.ts';
 import { inviteOf } from './invite-text.ts';
+import { presentJoin, presentJoinByLink } from './join.ts';
 import { presentActions } from './messages.ts';
 import { parseRelayAddress } from './relay-address.ts';
 import { agoText, sizeText } from './text.ts';
@@ -130,6 +131,27 @@ describe('relay address', () => {
       expect(JSON.stringify(address)).not.toContain('secret');
     },
   );
+});
+
+describe('joining', () => {
+  const facts = { folderName: 'work', from: 'Ada', urls: ['wss://r'], files: 2, atLeast: false };
+
+  it('says who invites by their own word, what is sent, and that members run code; Enter joins nothing', () => {
+    const { text, detail, answers } = presentJoin(facts);
+    expect(text).toBe('Join work to the room at wss://r?');
+    expect(detail.join('\n')).toMatch(/calls itself "Ada"\. Nothing proves that name/);
+    expect(detail.join('\n')).toMatch(/All that is in this folder is sent to the members.*It holds 2 files\./);
+    expect(detail.join('\n')).toMatch(/Members can run code here/);
+    expect(answers).toEqual(['Do Not Join', 'Join']);
+    expect(presentJoin({ ...facts, files: 0 }).detail.join()).toContain('It is empty.');
+    expect(presentJoin({ ...facts, atLeast: true }).detail.join()).toContain('at least 2 files');
+  });
+
+  it('asks once more where a link would send something', () => {
+    const { text, answers } = presentJoinByLink(facts);
+    expect(text).toBe('Send what is in work to whoever made this link?');
+    expect(answers[0]).toBe('Do Not Join');
+  });
 });
 
 describe('invite text', () => {

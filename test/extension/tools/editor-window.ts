@@ -120,7 +120,7 @@ export async function pressInNotification(page: Page, text: string | RegExp, but
 }
 
 /** Presses a button of the modal dialog that says `text`. */
-export async function pressInDialog(page: Page, text: string | RegExp, button: string): Promise<void> {
+export async function pressInDialog(page: Page, text: string | RegExp, button: string | RegExp): Promise<void> {
   const dialog = page.locator('.monaco-dialog-box', { hasText: text }).first();
   await dialog.waitFor({ timeout: stepMsMax });
   await dialog.locator('.monaco-button', { hasText: button }).first().click();

@@ -34,6 +34,7 @@ export {
   type SecretStore,
 } from './host-api.ts';
 export { parseInvite } from './invite-code.ts';
+export { keepMemoryOutOfCoreDumps } from './node/core-dumps.ts';
 export { createFileSecrets } from './node/file-secrets.ts';
 export { createFolderHost, type FolderHostOptions } from './node/folder-host.ts';
 export { type Home, homePathOf, openHome } from './node/home.ts';

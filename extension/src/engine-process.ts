@@ -3,7 +3,14 @@
  * knows only the channel; it never sees vscode. It ends when its channel ends, however that came about, after closing its
  * folders; so nothing outlives the window.
  */
-import { createFolderHost, homePathOf, openHome, parseInvite, selfTestCrypto } from '@driftless/engine';
+import {
+  createFolderHost,
+  homePathOf,
+  keepMemoryOutOfCoreDumps,
+  openHome,
+  parseInvite,
+  selfTestCrypto,
+} from '@driftless/engine';
 import { createMessageConnection, IPCMessageReader, IPCMessageWriter } from 'vscode-jsonrpc/node';
 import { createChannelLog, createChannelSecrets, serveEngine } from './engine-service.ts';
 
@@ -14,6 +21,7 @@ const connection = createMessageConnection(new IPCMessageReader(process), new IP
 const after = (ms: number, body: () => void): void => {
   setTimeout(body, ms);
 };
+keepMemoryOutOfCoreDumps();
 const log = createChannelLog(connection, after);
 
 const service = serveEngine({

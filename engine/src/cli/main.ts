@@ -6,6 +6,7 @@ import { shownText } from '@driftless/protocol';
 import { CommanderError } from 'commander';
 import type { FolderHost } from '../host-api.ts';
 import { parseInvite } from '../invite-code.ts';
+import { keepMemoryOutOfCoreDumps } from '../node/core-dumps.ts';
 import { createFileSecrets } from '../node/file-secrets.ts';
 import { createFolderHost } from '../node/folder-host.ts';
 import { homePathOf, messageOf, openHome } from '../node/home.ts';
@@ -198,5 +199,6 @@ async function main(): Promise<number> {
   }
 }
 
+keepMemoryOutOfCoreDumps();
 process.exitCode = await main();
 setTimeout(() => process.exit(), lingerMsMax).unref();

@@ -245,6 +245,13 @@ export type PeerEvent =
   | { readonly event: 'resolved'; readonly path: string }
   | { readonly event: 'problem'; readonly path: string; readonly reason: string }
   | { readonly event: 'note'; readonly path: string; readonly note: string }
+  /** A join brings, or brought, files that run code where they lie; the first 50 of them. */
+  | {
+      readonly event: 'runnable';
+      readonly when: 'joining' | 'joined';
+      readonly files: readonly { readonly path: string; readonly why: string }[];
+      readonly count: number;
+    }
   | { readonly event: 'peer'; readonly name: string; readonly online: boolean };
 
 export type ConflictPolicy = 'ask' | 'keep-both' | 'newest';

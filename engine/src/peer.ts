@@ -67,6 +67,7 @@ import {
   rowsWithParents,
   withSaves,
 } from './peer/plan-rows.ts';
+import { runnableFiles } from './peer/runnable-files.ts';
 import { createSchedule, type Situation, type Work } from './peer/schedule.ts';
 import { createSteadyTime } from './peer/steady-time.ts';
 import { diskFullHalt, failureOf } from './peer/turn-failure.ts';
@@ -147,6 +148,8 @@ export function createPeer(given: PeerParts): Peer {
   let settleAgainMs = 0;
   /** The join whose preview was told: once, however often its turns are cut, and links with them. */
   let joinTold: string | undefined;
+  /** That join brings files that run code where they lie. */
+  let bringsRunnable = false;
   /** The watcher, the sweep and the link to the relay. */
   let isStarted = false;
   /** The session that the turn under way began with. */
@@ -819,6 +822,7 @@ export function createPeer(given: PeerParts): Peer {
       store.setSetting(youngerLog, null);
     });
     joinTold = undefined;
+    if (bringsRunnable) await tellRunnable('joined');
     const count = lineEnds.end();
     if (count === 0) return;
     parts.onEvent({
@@ -868,7 +872,16 @@ export function createPeer(given: PeerParts): Peer {
       path: '',
       note: `joining: ${equal} equal, ${receive} to receive, ${send} to send, ${update} brought up to date, ${inLineEnds}${trashed} to the trash, ${clashes} conflicts; nothing ${otherLineEnds === 0 ? '' : 'else '}is overwritten`,
     });
+    // Whoever begins a room has only files of its own.
+    bringsRunnable = await tellRunnable('joining');
     joinTold = join;
+  }
+
+  /** Returns whether there were any. */
+  async function tellRunnable(when: 'joining' | 'joined'): Promise<boolean> {
+    const runnable = await runnableFiles(store, when, breathe);
+    if (runnable !== undefined) parts.onEvent(runnable);
+    return runnable !== undefined;
   }
 
   function scopeStep(kind: 'leaves' | 'enters', path: RelPath): void {

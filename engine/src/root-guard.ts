@@ -14,6 +14,7 @@ import type { Row } from './core/row.ts';
 import { shellWord } from './core/shell-word.ts';
 import type { Holds } from './guards/holds.ts';
 import type { Mounts } from './guards/mounts.ts';
+import { allRows } from './peer/plan-rows.ts';
 import type { PeerContext } from './peer-context.ts';
 
 export interface RootGuard {
@@ -27,7 +28,6 @@ export interface RootGuard {
   noteBrought(paths: readonly RelPath[]): void;
 }
 
-const rowsPerPage = 1_000;
 /** Before the identity of a root among the subjects, which else are paths. */
 const rootPrefix = 'root ';
 
@@ -68,7 +68,7 @@ export function createRootGuard(
 
   function pathsOf(isOne: (row: Row) => boolean): readonly RelPath[] {
     const paths: RelPath[] = [];
-    for (const row of allRows()) if (row.outOfScope === null && isOne(row)) paths.push(row.path);
+    for (const row of allRows(store)) if (row.outOfScope === null && isOne(row)) paths.push(row.path);
     return paths;
   }
   /**
@@ -92,16 +92,6 @@ export function createRootGuard(
       if (row?.outOfScope === null && row.local?.kind === 'file') here += 1;
     }
     return here === files;
-  }
-
-  function* allRows(): Iterable<Row> {
-    for (let from: RelPath | '' = ''; ; ) {
-      const rows: Row[] = store.rowsFrom(from, rowsPerPage);
-      yield* rows;
-      const last = rows.at(-1);
-      if (last === undefined || rows.length < rowsPerPage) return;
-      from = `${last.path}\u0000` as RelPath;
-    }
   }
 
   async function isBare(): Promise<boolean> {
@@ -165,7 +155,7 @@ export function createRootGuard(
 
   function forgetBases(): void {
     store.transaction(() => {
-      for (const { path } of allRows()) store.setBase(path, null);
+      for (const { path } of allRows(store)) store.setBase(path, null);
       store.setSetting('join', 'first');
     });
   }

@@ -1,6 +1,6 @@
 /**
  * Gathers what a peer tells, so that a first share of 20,000 files is a few messages a second and not 40,000 messages. States
- * supersede one another; events of single paths are bounded a batch, the rest is counted.
+ * supersede one another; events of single paths are bounded a batch, the rest is counted. What a join tells once is never left out.
  */
 import type { PeerEvent } from '@driftless/engine';
 
@@ -20,7 +20,7 @@ export function createEventGatherer(): EventGatherer {
   return {
     add(event) {
       if (event.event === 'state') state = event;
-      else if (events.length < pathEventsMax) events.push(event);
+      else if (event.event === 'runnable' || events.length < pathEventsMax) events.push(event);
       else leftOut += 1;
     },
     take() {

@@ -15,7 +15,8 @@ export function logEvents(log: WindowLog, name: string, events: readonly PeerEve
   for (const each of events) {
     const { event, ...rest } = each;
     const isNews = event !== 'state' && event !== 'peer';
-    const level = event === 'problem' || event === 'conflict' ? 'warn' : isNews ? 'info' : 'debug';
+    const level =
+      event === 'problem' || event === 'conflict' || event === 'runnable' ? 'warn' : isNews ? 'info' : 'debug';
     log.write(level, `${name}: ${event}`, rest);
   }
 }

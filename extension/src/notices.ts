@@ -7,7 +7,8 @@ import type { CommandContext } from './context.ts';
 import { commandIds } from './contributions.ts';
 import type { NamedFolder } from './present/folder-view.ts';
 import { messages, presentActions } from './present/messages.ts';
-import { tell } from './window.ts';
+import { presentRunnable, type RunnableEvent } from './present/runnable.ts';
+import { ask, tell, tellBriefly } from './window.ts';
 
 /** The first crash may be an accident that nobody noticed; the same one again is worth words. Shown at the first and then each so many. */
 const crashesBetweenNotices = 5;
@@ -57,12 +58,22 @@ export function createNotices({ folders, host, conflicts, log }: CommandContext)
     }, report);
   };
 
+  /** Before the files are here; when they are, the same is in the log, and said in passing. */
+  const runnableFound = (name: string, event: RunnableEvent): void => {
+    if (event.when === 'joined') return tellBriefly(messages.runnableCame(name, event.count));
+    const { text, detail } = presentRunnable(name, event);
+    tell('warning', text, 'Show Files').then((label) => {
+      if (label !== undefined) return ask({ text, detail, answers: [] });
+    }, report);
+  };
+
   const listening = [
     folders.onDidChange(look),
     folders.onDidTell(({ folder, events }) => {
       const found = events.find((event) => event.event === 'conflict');
       if (found?.event === 'conflict') conflictFound({ dir: folder.dir, path: found.path });
       for (const event of events) {
+        if (event.event === 'runnable') runnableFound(folder.name, event);
         if (event.event === 'resolved') conflicts.closeSettled({ dir: folder.dir, path: event.path }).catch(report);
       }
     }),

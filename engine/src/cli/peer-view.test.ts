@@ -50,6 +50,20 @@ describe('the view of a running peer', () => {
     ]);
   });
 
+  it('names the files of a join that run, with the reason, in one line', () => {
+    const { output, stdout } = recordedOutput();
+    const view = createPeerView(output, { nowMs: () => 0 });
+    const files = Array.from({ length: 50 }, (_, index) => ({ path: `${index}/.envrc`, why: 'direnv' }));
+    view.onEvent('/a/notes', { event: 'runnable', when: 'joining', files, count: 60 });
+    view.onEvent('/a/notes', { event: 'runnable', when: 'joined', files: files.slice(0, 1), count: 1 });
+    expect(stdout.map((line) => line.slice(10))).toEqual([
+      expect.stringMatching(
+        /^notes {2}joining: 60 files of the room run code here: 0\/\.envrc \(direnv\), .*9\/\.envrc \(direnv\), and 50 more$/,
+      ),
+      'notes  joined: one file of the room runs code here: 0/.envrc (direnv)',
+    ]);
+  });
+
   it('shows a burst by its first files and a count', () => {
     const { output, stdout: lines } = recordedOutput();
     const view = createPeerView(output, { nowMs: () => 0 });

@@ -13,6 +13,8 @@ import type { Output } from './output.ts';
 const progressLineMs = 5_000;
 /** A burst of files is shown by its first lines and a count. */
 const filesShownPerBurst = 20;
+/** One line; `--json` names more. */
+const runnableShownMax = 10;
 
 export interface PeerView {
   onEvent(dir: string, event: PeerEvent): void;
@@ -137,9 +139,18 @@ function eventText(event: Exclude<PeerEvent, { readonly event: 'state' }>): stri
       return event.path === '' ? `problem: ${event.reason}` : `problem with ${event.path}: ${event.reason}`;
     case 'note':
       return event.path === '' ? event.note : `${event.path}: ${event.note}`;
+    case 'runnable':
+      return runnableText(event);
     case 'peer':
       return `${event.name} is ${event.online ? 'here' : 'away'}`;
   }
+}
+
+function runnableText({ when, files, count }: Extract<PeerEvent, { readonly event: 'runnable' }>): string {
+  const named = files.slice(0, runnableShownMax).map(({ path, why }) => `${path} (${why})`);
+  const more = count > named.length ? `, and ${count - named.length} more` : '';
+  const what = count === 1 ? 'one file of the room runs' : `${count} files of the room run`;
+  return `${when}: ${what} code here: ${named.join(', ')}${more}`;
 }
 
 interface Bars {

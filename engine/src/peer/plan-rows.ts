@@ -136,6 +136,11 @@ export function allPendingRows(store: Pick<StateStore, 'pendingRows'>, nowMs: nu
   return pagesOf((after) => store.pendingRows({ after, limit: rowsPerPage, nowMs }));
 }
 
+/** Every row, in path order, a page at a time. */
+export function allRows(store: Pick<StateStore, 'rowsFrom'>): Iterable<Row> {
+  return pagesOf((after) => store.rowsFrom(after === '' ? '' : (`${after}\u0000` as RelPath), rowsPerPage));
+}
+
 function* pagesOf(page: (after: RelPath | '') => readonly Row[]): Generator<Row> {
   for (let after: RelPath | '' = ''; ; ) {
     const rows = page(after);

@@ -18,6 +18,8 @@ export const messages = {
   inviteCopied:
     'The invite is on the clipboard. On the other machine run "Sync: Connect Peer", "Join with an invite", and paste it. Whoever has it can read and write this folder: send it privately, and copy something else afterwards.',
   joined: (name: string) => `${name} is connected.`,
+  runnableCame: (name: string, count: number) =>
+    `${name} has joined, with ${plural(count, 'file')} that can run code here: the log names them.`,
   disconnected: (name: string) => `${name} is disconnected. Its files stay as they are.`,
   missingSecret: (name: string) =>
     `The keys of ${name} are not in this VS Code: they are kept by the profile, or browser, that connected it. Join again with an invite from another machine; no file is lost.`,

@@ -9,6 +9,7 @@ import { inviteOf } from './invite-text.ts';
 import { presentJoin, presentJoinByLink } from './join.ts';
 import { presentActions } from './messages.ts';
 import { parseRelayAddress } from './relay-address.ts';
+import { presentRunnable } from './runnable.ts';
 import { agoText, sizeText } from './text.ts';
 
 const nowMs = Date.parse('2026-01-01T12:00:00Z');
@@ -151,6 +152,15 @@ describe('joining', () => {
     const { text, answers } = presentJoinByLink(facts);
     expect(text).toBe('Send what is in work to whoever made this link?');
     expect(answers[0]).toBe('Do Not Join');
+  });
+});
+
+describe('files that run', () => {
+  it('are counted, and named with the reason', () => {
+    const files = [{ path: '.envrc', why: 'direnv' }];
+    const { text, detail } = presentRunnable('work', { event: 'runnable', when: 'joining', files, count: 3 });
+    expect(text).toContain('The room that work joins has 3 files that can run code on this machine.');
+    expect(detail).toEqual(['.envrc: direnv', '… and 2 more']);
   });
 });
 

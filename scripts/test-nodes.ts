@@ -12,10 +12,9 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
 import { workspaceRoot } from './build.ts';
+import { installNode, nodeVersions } from './node-packages.ts';
 import { countsOf, runSuite } from './test.ts';
 
-/** The floor of engine/package.json; the newest before and the first after zlib learned what SQLite's empty blobs are; the newest. */
-const versions = ['22.22.0', '24.14.1', '24.15.0', '26.12.1'];
 const testFiles = [
   'engine/src/node/checksum.test.ts',
   'engine/src/node/sqlite-state-store.test.ts',
@@ -32,10 +31,7 @@ async function nodeOf(version: string): Promise<string> {
   const name = `node-${process.platform === 'win32' ? 'win' : process.platform}-${process.arch}`;
   const prefix = join(workspaceRoot, 'node_modules', '.cache', 'driftless', `node-${version}`);
   const program = join(prefix, 'node_modules', name, 'bin', process.platform === 'win32' ? 'node.exe' : 'node');
-  if (!existsSync(program))
-    await execute('npm', ['install', '--no-save', '--no-package-lock', '--prefix', prefix, `${name}@${version}`], {
-      shell: process.platform === 'win32',
-    });
+  if (!existsSync(program)) await installNode({ name, version, prefix });
   const { stdout } = await execute(program, ['--version']);
   if (stdout.trim() !== `v${version}`) throw new Error(`${program} says that it is ${stdout.trim()}`);
   return program;
@@ -45,7 +41,7 @@ let passed = 0;
 let failed = 0;
 const reports = mkdtempSync(join(tmpdir(), 'driftless-nodes-'));
 try {
-  for (const version of process.argv.length > 2 ? process.argv.slice(2) : versions) {
+  for (const version of process.argv.length > 2 ? process.argv.slice(2) : nodeVersions) {
     console.log(`\n── Node ${version}`);
     const report = join(reports, `${version}.json`);
     try {

@@ -4,8 +4,8 @@
  * advances base for its paths, and one that closes a conflict does for the side that is held here.
  */
 import {
-  bytesToHex,
   type ChunkId,
+  clearChunkIdOf,
   decodeRecordHeader,
   limits,
   noRecordId,
@@ -168,21 +168,18 @@ export function createRoomLog(context: PeerContext): RoomLog {
     return new RecordUnreadable({ height: height + 1, reason, kind, asks, times: failed.times });
   }
 
-  /** Pieces of a body are clear chunks: their ids are the hashes of their bytes. */
-  const isNamedBy = (id: ChunkId, piece: Uint8Array): boolean => bytesToHex(hashing.sha256(piece)) === id;
-
   async function bodyPieces(header: RecordHeader): Promise<Uint8Array[]> {
     if (header.bodyChunks.length === 0) return [];
     const pieces = new Map<string, Uint8Array>();
     for (const id of header.bodyChunks) {
       const cached = store.cachedChunk(id);
-      if (cached !== undefined && isNamedBy(id, cached.sealed)) pieces.set(id, cached.sealed);
+      if (cached !== undefined && clearChunkIdOf(cached.sealed) === id) pieces.set(id, cached.sealed);
     }
     const wanted = header.bodyChunks.filter((id) => !pieces.has(id));
     const damaged: ChunkId[] = [];
     if (wanted.length > 0)
       await context.session()?.get(wanted, ({ id, sealed }) => {
-        if (isNamedBy(id, sealed)) pieces.set(id, sealed);
+        if (clearChunkIdOf(sealed) === id) pieces.set(id, sealed);
         else damaged.push(id);
       });
     if (damaged.length > 0) throw unreadable('damaged', 'a piece of its body is another one', damaged);

@@ -123,7 +123,7 @@ describe('a record that the relay damaged', () => {
     expect(isEqual(a, b)).toBe(true);
   });
 
-  test('and that nobody has any more: a checkpoint that was made after it leads on', async () => {
+  test('and that nobody has: a checkpoint that was made after it leads on', async () => {
     const { a, b } = await twoVersions();
     const damaged = a.store.head();
     if (damaged === null) throw new Error('no head');

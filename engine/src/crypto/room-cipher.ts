@@ -12,6 +12,7 @@ import {
   type ChunkId,
   chunkListsOf,
   clearChunk,
+  clearChunkIdOf,
   concatBytes,
   decodeCheckpointBody,
   decodePresenceBody,
@@ -346,5 +347,5 @@ function piecesOf(sealed: Uint8Array): readonly SealedChunk[] {
 }
 
 function piecesAreNamed(ids: readonly ChunkId[], pieces: readonly Uint8Array[]): boolean {
-  return ids.length === pieces.length && pieces.every((piece, index) => hash('sha256', piece, 'hex') === ids[index]);
+  return ids.length === pieces.length && pieces.every((piece, index) => clearChunkIdOf(piece) === ids[index]);
 }

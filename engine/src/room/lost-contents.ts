@@ -68,11 +68,14 @@ export function createLostContents(context: PeerContext, runBeside: (work: Promi
   async function answerOne(id: string): Promise<void> {
     const session = context.lastingSession();
     if (session === null) return;
-    const record = store.cachedRecordAfter(id as RecordId);
-    if (record !== undefined) return void (await session.append(record, []));
     const content = store.contentByDigest(id as Digest);
-    const kept = content === undefined ? store.cachedChunk(id as ChunkId) : undefined;
-    if (content === undefined) return contents.upload(kept === undefined ? [] : [kept], session, context.signal);
+    if (content === undefined) {
+      const chunk = store.cachedChunk(id as ChunkId);
+      if (chunk !== undefined) return contents.upload([chunk], session, context.signal);
+      const record = store.cachedRecordAfter(id as RecordId);
+      if (record !== undefined) await session.append(record, []);
+      return;
+    }
     const held = await heldContent(context, content, undefined);
     if (held.kind === 'chunks') return contents.upload(held.chunks, session, context.signal);
     await contents.uploadLarge(held.path, held.local, session, {

@@ -474,6 +474,23 @@ describe('behind a proxy', () => {
     expect(await health.ended).toContain('200 OK');
   });
 
+  test('an IPv4 client is one client however its proxy writes it, and not all of them are one', async () => {
+    const written = (ipv4: string): Buffer => {
+      const mapped = `00000000000000000000ffff${ipv4}`;
+      return Buffer.from(`0d0a0d0a000d0a515549540a21210024${mapped}${mapped}00010002`, 'hex');
+    };
+    await startBehind({ strangersPerAddressMax: 1 });
+    const upgrade = Buffer.from(upgradeRequest());
+    const one = await raw(Buffer.concat([written('c0000201'), upgrade]));
+    await one.received('101 Switching Protocols');
+    const other = await raw(Buffer.concat([written('c0000202'), upgrade]));
+    await other.received('101 Switching Protocols');
+    expect(one.socket.destroyed).toBe(false);
+    await raw(proxied('192.0.2.1'));
+    expect(await one.ended).toContain('101');
+    expect(other.socket.destroyed).toBe(false);
+  });
+
   test.each([
     ['bytes that come one by one', 1],
     ['bytes that come at once', 1_000],

@@ -5,6 +5,7 @@
  */
 import {
   closeSync,
+  constants,
   fdatasyncSync,
   fstatSync,
   fsyncSync,
@@ -28,8 +29,8 @@ export interface SegmentPlace {
 export interface SegmentFiles {
   /** Writes behind the mark. Not durable, and not counted, before `flush`. */
   append(bytes: Uint8Array): SegmentPlace;
-  /** Writes over bytes that no committed row names; durable by `flush`. */
-  rewrite(place: SegmentPlace, bytes: Uint8Array): void;
+  /** Writes over bytes that no committed row names; durable by `flush`. False when the file is gone, or refuses. */
+  rewrite(place: SegmentPlace, bytes: Uint8Array): boolean;
   /** Flushes what was appended or rewritten, and returns the new marks for the transaction to store. */
   flush(): readonly { readonly segment: number; readonly bytes: number }[];
   /** After the commit of those marks. */
@@ -56,26 +57,40 @@ export function openSegmentFiles(directory: string, marks: ReadonlyMap<number, n
   const pathOf = (segment: number): string => join(directory, `${String(segment).padStart(8, '0')}.segment`);
 
   function openWriter(): number {
+    writer ??= openAtEnd();
     if (writer !== undefined) return writer;
-    const file = openSync(pathOf(current), 'a+', 0o600);
+    current++;
+    kept = 0;
+    end = 0;
+    return openWriter();
+  }
+
+  /**
+   * Undefined when the medium lost the file, or bytes of it that rows still name, or lets nobody open it: they read as missing, and
+   * others are never put in their place. Throws where a new file cannot be made either.
+   */
+  function openAtEnd(): number | undefined {
+    let file: number | undefined;
     try {
+      file = openSync(
+        pathOf(current),
+        constants.O_RDWR | constants.O_APPEND | (end > 0 ? 0 : constants.O_CREAT),
+        0o600,
+      );
       // A torn tail: bytes of a write that no committed transaction names.
       if (fstatSync(file).size > end) ftruncateSync(file, end);
-      if (fstatSync(file).size < end) {
-        // The file lost bytes that rows still name; they read as missing. Never put others in their place.
-        current++;
-        kept = 0;
-        end = 0;
-        closeSync(file);
-        return openWriter();
+      if (fstatSync(file).size === end) {
+        syncDirectory(directory);
+        return file;
       }
-      syncDirectory(directory);
     } catch (error) {
-      closeSync(file);
-      throw error;
+      if (end === 0) {
+        if (file !== undefined) closeSync(file);
+        throw error;
+      }
     }
-    writer = file;
-    return file;
+    if (file !== undefined) closeSync(file);
+    return undefined;
   }
 
   function closeWriter(): void {
@@ -125,10 +140,16 @@ export function openSegmentFiles(directory: string, marks: ReadonlyMap<number, n
       return place;
     },
     rewrite({ segment, at }, bytes) {
-      const file = rewritten.get(segment) ?? openSync(pathOf(segment), 'r+');
-      rewritten.set(segment, file);
-      for (let written = 0; written < bytes.length; )
-        written += writeSync(file, bytes, written, bytes.length - written, at + written);
+      try {
+        const file = rewritten.get(segment) ?? openSync(pathOf(segment), 'r+');
+        rewritten.set(segment, file);
+        for (let written = 0; written < bytes.length; )
+          written += writeSync(file, bytes, written, bytes.length - written, at + written);
+        return true;
+      } catch {
+        // Whatever is wrong with the whole disk, the caller hears of when it appends instead.
+        return false;
+      }
     },
     flush() {
       for (const file of rewritten.values()) fdatasyncSync(file);

@@ -161,6 +161,55 @@ describe('segment files', () => {
   });
 });
 
+describe.each([
+  ['is lost', (file: string) => rmSync(file)],
+  [
+    'cannot be opened',
+    (file: string) => {
+      rmSync(file);
+      mkdirSync(file);
+    },
+  ],
+])('a segment file that %s costs what it held and nothing else', (_, damage) => {
+  const quotas = { roomBytesMax: 400_000, totalBytesMax: 10_000_000 };
+  const segmentFile = (): string => join(dataDir, 'segments', readdirSync(join(dataDir, 'segments'))[0] ?? '');
+
+  test.each([
+    ['free places in it', 4],
+    ['room behind its end', 3],
+  ])('with %s', async (_, puts) => {
+    const before = await sqliteRoomStore({ dataDir, quotas });
+    stores.push(before);
+    const old = Array.from({ length: puts }, (_, at) => sampleChunk(`old ${at}`, 120_000));
+    // From the fourth on, an upload that nobody goes on with gives way.
+    for (const [at, chunk] of old.entries())
+      await before.put({ room: room.id, keys: room.keys, chunks: [chunk], nowMs: 1 + at * 2 * looseIdleMs });
+    await before.close();
+    damage(segmentFile());
+
+    const after = await sqliteRoomStore({ dataDir, quotas });
+    stores.push(after);
+    const other = sampleRoom('other');
+    const fresh = [sampleChunk('fits', 110_000), sampleChunk('another', 110_000)];
+    for (const chunk of fresh)
+      expect(await after.put({ room: other.id, keys: other.keys, chunks: [chunk], nowMs: 1 })).toEqual({
+        kind: 'stored',
+      });
+    expect(
+      await after.get(
+        other.id,
+        fresh.map(({ id }) => id),
+        1_000_000,
+      ),
+    ).toEqual({ chunks: fresh, missing: [] });
+    const last = old.at(-1);
+    if (last === undefined) throw new Error('nothing was put');
+    expect(await after.get(room.id, [last.id], 1_000_000)).toEqual({ chunks: [], missing: [last.id] });
+    await after.put({ room: room.id, keys: room.keys, chunks: [last], nowMs: 100 * looseIdleMs });
+    expect(await after.get(room.id, [last.id], 1_000_000)).toEqual({ chunks: [last], missing: [] });
+  });
+});
+
 test('GC5: a chunk that the medium cannot read is missing, and the others of the same request are served', async () => {
   const [large, small] = [sampleChunk('large', 100_000), sampleChunk('small', 1_000)];
   const store = await open();

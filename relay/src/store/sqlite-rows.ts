@@ -322,6 +322,7 @@ function sqliteRows(db: SqlDb, segments: SegmentFiles): RoomRows & { settled(): 
     freePlaces: db.prepare('SELECT segment, at, bytes FROM free_places WHERE bytes >= ? ORDER BY bytes LIMIT 32'),
     addFreePlace: db.prepare('INSERT INTO free_places (segment, at, bytes) VALUES (?, ?, ?)'),
     takeFreePlace: db.prepare('DELETE FROM free_places WHERE segment = ? AND at = ?'),
+    dropFreePlaces: db.prepare('DELETE FROM free_places WHERE segment = ?'),
     markDamaged: db.prepare('UPDATE chunks SET state = 2 WHERE room_key = ? AND id = ?'),
     saveCheckpoint: db.prepare(
       `INSERT INTO checkpoints (room_key, height, record_id, epoch, stamp_ms, lists, sealed, signature) VALUES (?, ?, ?, ?, ?, ?, ?, ?)
@@ -343,15 +344,26 @@ function sqliteRows(db: SqlDb, segments: SegmentFiles): RoomRows & { settled(): 
   function place(sealed: Uint8Array): SegmentPlace {
     for (const free of unmerged) merge(free);
     unmerged = [];
-    for (const found of sql.freePlaces.iterate(sealed.length)) {
-      const [segment, at, bytes] = [Number(found['segment']), Number(found['at']), Number(found['bytes'])];
-      if (freedNow.has(`${segment}:${at}`)) continue;
-      translated(() => segments.rewrite({ segment, at }, sealed));
+    for (let free = fitting(sealed.length); free !== undefined; free = fitting(sealed.length)) {
+      const { segment, at, bytes } = free;
+      if (!segments.rewrite(free, sealed)) {
+        // With the file its free places are gone. When the append fails as well, the rollback brings them back.
+        sql.dropFreePlaces.run(segment);
+        continue;
+      }
       sql.takeFreePlace.run(segment, at);
       if (bytes > sealed.length) sql.addFreePlace.run(segment, at + sealed.length, bytes - sealed.length);
       return { segment, at };
     }
     return translated(() => segments.append(sealed));
+  }
+
+  function fitting(bytesMin: number): (SegmentPlace & { readonly bytes: number }) | undefined {
+    for (const found of sql.freePlaces.iterate(bytesMin)) {
+      const [segment, at, bytes] = [Number(found['segment']), Number(found['at']), Number(found['bytes'])];
+      if (!freedNow.has(`${segment}:${at}`)) return { segment, at, bytes };
+    }
+    return undefined;
   }
 
   /** The place of a chunk that is dropped or replaced is to be written over, from the next turn on. */

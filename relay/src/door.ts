@@ -22,7 +22,6 @@ export interface Door {
   /** 0 when a hello of this connection may be answered now, and counts it; else after how many milliseconds to ask again. */
   helloWaitMs(tcp: Socket): number;
   admitted(tcp: Socket): void;
-  destroyAll(): void;
 }
 
 /** In the order in which they go. */
@@ -154,9 +153,6 @@ export function createDoor({
     admitted(tcp) {
       const client = visits.get(tcp)?.client;
       if (client !== undefined && forget(tcp, client)) client.guests.add(tcp);
-    },
-    destroyAll() {
-      for (const tcp of visits.keys()) tcp.destroy();
     },
   };
 }

@@ -677,6 +677,27 @@ describe('the store', () => {
   });
 });
 
+describe('close waits for nobody who has said nothing', () => {
+  const proxies = parseProxies('127.0.0.1');
+  /** Enough for a handshake that is never begun. */
+  const tls = { cert: '', key: '' };
+  const header = 'PROXY TCP4 192.0.2.1 127.0.0.1 1 2\r\n';
+  test.each([
+    ['a proxy before its header', { proxies }, ''],
+    ['a proxy within its header', { proxies }, header.slice(0, 9)],
+    ['a client before its TLS handshake', { tls }, ''],
+    ['a client of a proxy before its TLS handshake', { proxies, tls }, header],
+    ['a client before its request', {}, ''],
+  ])('%s', async (_, options, said) => {
+    relay = await createRelay({ storage: { store: newStore() }, clock, ...options });
+    const silent = await raw(said);
+    // The relay has seen it once it has ended a later one.
+    await (await raw(`${said}neither header, handshake nor request\r\n\r\n`)).ended;
+    await relay.close();
+    expect(await silent.ended).toBe('');
+  });
+});
+
 test('P6: kill -9, start again: the same relay with every acknowledged record', async () => {
   // The relay of this test is a process of its own.
   await start();

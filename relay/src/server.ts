@@ -153,6 +153,12 @@ async function listen(options: RelayOptions, parts: RelayParts): Promise<Running
   const clients = new Map<string, string>();
   const front = options.proxies === undefined ? http : behindProxies(options.proxies);
   front.maxConnections = 2 * limits.connectionsMax;
+  /** All of them, also those that have sent nothing yet: a proxy before its header, a client before its TLS handshake. */
+  const accepted = new Set<Socket>();
+  front.on('connection', (tcp: Socket) => {
+    accepted.add(tcp);
+    tcp.once('close', () => accepted.delete(tcp));
+  });
 
   /** What listens where proxies may connect: takes their headers off, and hands the connections on. */
   function behindProxies(proxies: BlockList): Server {
@@ -162,6 +168,7 @@ async function listen(options: RelayOptions, parts: RelayParts): Promise<Running
       if (!proxies.check(address, isIPv6(address) ? 'ipv6' : 'ipv4')) return void http.emit('connection', tcp);
       void takeProxyHeader(tcp, { clock, timeoutMs: limits.headerTimeoutMs }).then((client) => {
         if (client === undefined) {
+          if (closing !== undefined) return;
           log.warn('proxy refused', {
             reason: 'no PROXY header: switch it on at the proxy, or do not configure it here',
           });
@@ -240,7 +247,7 @@ async function listen(options: RelayOptions, parts: RelayParts): Promise<Running
     sweepTimer?.cancel();
     const stopped = new Promise<void>((resolve) => front.close(() => resolve()));
     await Promise.all([...connections].map((connection) => connection.shutDown()));
-    sockets.destroyAll();
+    for (const tcp of accepted) tcp.destroy();
     await stopped;
     await store.close();
     log.info('stopped');

@@ -101,6 +101,9 @@ try {
     hint: () => {
       hints += 1;
     },
+    onLoss: () => {
+      hints += 1;
+    },
   });
   await scanner.scan({ paths: 'all', signal: closing.signal });
   delay.enable();

@@ -39,7 +39,8 @@ export interface DeletionHold {
   judge(
     steps: readonly PublishStep[],
     /** `inDoubt`: paths that seem gone and are not believed yet: they belong to the same burst. */
-    look: { readonly inDoubt: number; readonly rowOf: RowOf },
+    /** `isLookDue`: what is gone may not be all that went. */
+    look: { readonly inDoubt: number; readonly isLookDue: boolean; readonly rowOf: RowOf },
   ): Promise<{ readonly steps: readonly PublishStep[]; readonly massDeletion: MassDeletion; readonly waitMs: number }>;
   /** Which disk steps of a plan may be carried out now: whatever a record says of itself, what it deletes here is measured here. */
   judgeIncoming(plan: Plan, rowOf: RowOf): { readonly steps: readonly DiskStep[]; readonly waitMs: number };
@@ -128,7 +129,7 @@ export function createDeletionHold(
 
   async function judge(
     steps: readonly PublishStep[],
-    { inDoubt, rowOf }: { readonly inDoubt: number; readonly rowOf: RowOf },
+    { inDoubt, isLookDue, rowOf }: { readonly inDoubt: number; readonly isLookDue: boolean; readonly rowOf: RowOf },
   ): ReturnType<DeletionHold['judge']> {
     const nowMs = clock.monotonicMs();
     if (standing.stands('outgoing')) {
@@ -163,10 +164,10 @@ export function createDeletionHold(
     if (verdict.kind === 'held')
       return holdBack(steps, verdict, {
         nowMs,
-        waitMs: () => growing.waitMs(vanished.length + inDoubt, nowMs, { isHeld: true }),
+        waitMs: () => growing.waitMs(vanished.length + inDoubt, nowMs, { isHeld: true, isLookDue }),
       });
     // What git explains does not wait.
-    const waitMs = explained ? 0 : growing.waitMs(vanished.length + inDoubt, nowMs);
+    const waitMs = explained ? 0 : growing.waitMs(vanished.length + inDoubt, nowMs, { isLookDue });
     if (waitMs > 0) return { steps: steps.filter((step) => !isRemoval(step)), massDeletion: 'none', waitMs };
     return release(steps, verdict.kind === 'git' ? 'git' : 'none');
   }

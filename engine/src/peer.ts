@@ -35,6 +35,7 @@ import {
 } from './core/first-join.ts';
 import { leafDigest } from './core/leaf-digest.ts';
 import { mayMerge } from './core/merge-text.ts';
+import { deletionQuietMs } from './core/pacing/deletion-burst.ts';
 import { derivePeerState, errorOf, type Halt } from './core/peer-state.ts';
 import { type Apply, conflictWords, type DiskStep, type Plan, type PublishStep } from './core/plan.ts';
 import { reconcile } from './core/reconcile.ts';
@@ -140,6 +141,8 @@ export function createPeer(given: PeerParts): Peer {
   let scanning = false;
   let working = false;
   let progress: PeerState['progress'] | null = null;
+  /** Files went unheard of, until a scan of everything finds none that went since. */
+  let isMoreGoing = false;
   /** The last scan of everything. */
   let fullScan = { endMs: Number.NEGATIVE_INFINITY, tookMs: 0 };
   /** The journal of the run before is settled, and its staged files are gone. */
@@ -202,6 +205,11 @@ export function createPeer(given: PeerParts): Peer {
   /** Now, or as soon as it may be. */
   const isFullScanWanted = (): boolean => schedule.isAsked('all', Number.MAX_VALUE);
   const lookAtAll = (): void => schedule.input('all', nowMs());
+  function hintsLost(delayMs = 0): void {
+    const notBeforeMs = fullScan.endMs + rescanPauses * fullScan.tookMs;
+    schedule.after('all', Math.max(notBeforeMs - nowMs(), delayMs), nowMs());
+    wake();
+  }
 
   const feed = createRelayFeed(parts, {
     onNews: () => {
@@ -385,6 +393,10 @@ export function createPeer(given: PeerParts): Peer {
     hint: (path, deep) => {
       settler.hint(path, deep);
       wake();
+    },
+    onLoss: () => {
+      isMoreGoing = true;
+      hintsLost();
     },
   });
   const scopeHold = createScopeHold({ dir: parts.dir, store, holds, files: heldFiles });
@@ -645,6 +657,8 @@ export function createPeer(given: PeerParts): Peer {
       if (full) {
         fullScan = { endMs: clock.monotonicMs(), tookMs: clock.monotonicMs() - lookedMs };
         sweep.lookedAtAll();
+        isMoreGoing &&= result.vanished.length > 0;
+        if (isMoreGoing) hintsLost(deletionQuietMs);
       }
       await git.noteRepositories(result.repositories);
       for (const path of mounts.judge()) settler.hint(path, true);
@@ -1017,7 +1031,11 @@ export function createPeer(given: PeerParts): Peer {
     }
     gitWaitMs = null;
     const steps = label === '' ? ready : all.filter((step) => isReady(step) || waitingCheckout.lacks(stepPath(step)));
-    const judged = await deletions.judge(steps, { inDoubt: settler.doubted().length, rowOf });
+    const judged = await deletions.judge(steps, {
+      inDoubt: settler.doubted().length,
+      isLookDue: isFullScanWanted(),
+      rowOf,
+    });
     const sendable = context.refusals.isSendingRefused
       ? smallFirst(judged.steps, { bytesMax: limits.appendChunkBytesMax / 2, largeBytesMin: largeContentBytesMin })
       : isWholePlan
@@ -1331,11 +1349,7 @@ export function createPeer(given: PeerParts): Peer {
         wake();
         feed.nudge();
       },
-      onLoss: () => {
-        const notBeforeMs = fullScan.endMs + rescanPauses * fullScan.tookMs;
-        schedule.after('all', notBeforeMs - nowMs(), nowMs());
-        wake();
-      },
+      onLoss: () => hintsLost(),
       onCoverage: () => {
         sweep.coverageChanged();
         wake();

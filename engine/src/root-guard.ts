@@ -4,9 +4,9 @@
  *
  * A confirmation covers what was seen when it was given: this other root, or these files that are gone.
  */
-import type { RelPath } from '@driftless/protocol';
+import type { Digest, RelPath } from '@driftless/protocol';
 import { ownDirectoryEmptied } from './apply/replace-journal.ts';
-import { rootEmptied } from './core/guards.ts';
+import { goneFiles, rootEmptied } from './core/guards.ts';
 import type { HoldDraft } from './core/holds.ts';
 import { emptyRoot } from './core/page-tree.ts';
 import type { Halt } from './core/peer-state.ts';
@@ -41,7 +41,7 @@ export function createRootGuard(
   const { folder, store } = parts;
   /** Files that came from the room while others may have been going. */
   const brought = new Set<RelPath>();
-  /** Every file went: from the scan that saw it until all are back, or somebody let them go. An earlier run's too. */
+  /** Every file went: from the scan that saw it until all are back, wherever, or somebody let them go. An earlier run's too. */
   let emptied: HoldDraft | null = holds.of('root').find(({ code }) => code === 'root-emptied') ?? null;
   /** Everything went, our marker too: seen before any scan. */
   let wiped: HoldDraft | null = null;
@@ -178,15 +178,26 @@ export function createRootGuard(
   }
 
   function stillLost(draft: HoldDraft): HoldDraft | null {
-    const lost = (draft.subjects as readonly RelPath[]).filter((path) => {
+    const missing = (draft.subjects as readonly RelPath[]).flatMap((path) => {
       const row = store.row(path);
-      return row !== undefined && isLost(row) && !isHeld(path);
+      const isGone = row?.base?.kind === 'file' && isLost(row) && !isHeld(path);
+      return isGone ? [{ path, digest: row.base.content.digest }] : [];
     });
+    const lost = goneFiles(missing, newDigests()).map(({ path }) => path);
     if (lost.length === 0) return null;
     if (lost.length === draft.subjects.length) return draft;
     const { filesBefore = draft.subjects.length } = draft;
     const reason = `${lost.length} of ${filesBefore} files in ${parts.dir} are gone`;
     return { ...emptiedDraft(reason, lost), filesBefore };
+  }
+
+  /** Of files whose path the room does not know: what was lost may be back as one of them. */
+  function newDigests(): readonly Digest[] {
+    const digests: Digest[] = [];
+    if (store.unagreedFiles() === 0) return digests;
+    for (const { outOfScope, local, base } of allRows(store))
+      if (outOfScope === null && base === null && local?.kind === 'file') digests.push(local.digest);
+    return digests;
   }
 
   /** What came back, or is deleted in the room by now, needs no confirmation any more. */

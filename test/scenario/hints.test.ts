@@ -35,6 +35,12 @@ const equal = (): void => expect(b.user.tree()).toEqual(a.user.tree());
 const sent = (from: number): string[] =>
   a.events.slice(from).flatMap((event) => (event.event === 'sent' ? [event.path] : []));
 
+/** By the last look at it; undefined: it seemed gone. */
+function sizeHere(path: string): number | undefined {
+  const local = a.store.row(path as RelPath)?.local;
+  return local?.kind === 'file' ? local.size : undefined;
+}
+
 /** As a mapped file does: the row of `a` has the stamps of what is there, and the content of before. */
 function changeWithoutStamps(path: string, text: string): void {
   const row = a.store.row(path as RelPath);
@@ -79,20 +85,18 @@ describe('what nothing told of', () => {
     expect(there).toEqual(here);
   });
 
-  test('while a file is being saved, neither emptiness nor absence is published', async () => {
-    unheard(() => {
-      a.user.write('dir/one.txt', '');
-      a.user.remove('dir/two.txt');
-    });
+  test.each<[string, string, () => void, () => boolean]>([
+    ['emptiness', 'dir/one.txt', () => a.user.write('dir/one.txt', ''), () => sizeHere('dir/one.txt') === 0],
+    ['absence', 'dir/two.txt', () => a.user.remove('dir/two.txt'), () => sizeHere('dir/two.txt') === undefined],
+  ])('while a file is being saved, its %s is not published', async (_what, path, beginSave, isSeen) => {
+    unheard(beginSave);
     const before = a.events.length;
-    const isSeen = (): boolean => a.store.row('dir/two.txt' as RelPath)?.local === null;
     for (let waitedMs = 0; !isSeen() && waitedMs < 40_000; waitedMs += 10) await world.clock.advance(10);
     expect(isSeen()).toBe(true);
-    a.user.write('dir/one.txt', 'longer text\n');
-    a.user.write('dir/two.txt', 'text again\n');
+    a.user.write(path, 'text again\n');
     await world.quiet();
     equal();
-    expect(sent(before).sort()).toEqual(['dir/one.txt', 'dir/two.txt']);
+    expect(sent(before)).toEqual([path]);
   });
 
   test('a folder at rest is looked at, and nothing follows: no scan, no event', async () => {
@@ -203,6 +207,60 @@ describe('what nothing told of', () => {
       await world.until('found again', () => b.user.read('top.txt') === 'bbbb\n', 60_000);
     },
   );
+});
+
+describe('many files that went unheard of', () => {
+  const many = Array.from({ length: 300 }, (_, index) => `many/${index}/file.txt`);
+  const theirs = (): number => Object.keys(b.user.tree()).filter((path) => path.endsWith('file.txt')).length;
+  const asks = (code: string) => (): boolean => a.state()?.code === code;
+  beforeEach(async () => {
+    for (const path of many) a.user.write(path, `${path}\n`);
+    await world.quiet();
+    await world.clock.advance(20_000);
+    a.memory.onHint = () => {};
+  });
+
+  test.each([
+    ['most of them', 240, 'mass-deletion-held'],
+    ['all of them', 300, 'root-emptied'],
+  ] as const)('%s are asked about together, however slowly they would be looked at', async (_what, count, code) => {
+    for (const path of Object.keys(files)) a.user.remove(path);
+    for (const path of many.slice(0, count)) a.user.remove(path);
+    await world.until('it is asked', asks(code));
+    expect(theirs()).toBe(300);
+  });
+
+  test.each(['watched', 'unwatched'])('those that go while it is looked at belong to them (%s)', async (how) => {
+    if (how === 'unwatched') a.watcher.refuse('*', 'a network disk');
+    const going = [...many];
+    for (const path of going.splice(0, 3)) a.user.remove(path);
+    const isSeen = (): boolean => a.store.row('many/0/file.txt' as RelPath)?.local === null;
+    await world.until('the first are seen', isSeen);
+    while (going.length > 60) {
+      for (const path of going.splice(0, 30)) a.user.remove(path);
+      await world.clock.advance(500);
+    }
+    await world.until('it is asked', asks('mass-deletion-held'));
+    expect(theirs()).toBe(300);
+  });
+
+  test('a few go out as ever', async () => {
+    for (const path of many.slice(0, 3)) a.user.remove(path);
+    await world.until('they went', () => theirs() === 297, 60_000);
+    await world.clock.advance(60_000);
+    expect(a.state()?.state).toBe('idle');
+  });
+});
+
+test('the first look at a folder that was shared a moment ago ends within the period, however much is in it', async () => {
+  const c = world.person('c');
+  for (let index = 0; index < 200; index += 1) c.user.write(`c/${index}/file.txt`, `${index}\n`);
+  c.start();
+  await world.quiet();
+  const { sweepPeriodMs = 0 } = await c.peer.status();
+  await world.clock.advance(2 * sweepPeriodMs);
+  const { wholeFolderLookedAt } = await c.peer.status();
+  expect(world.clock.nowMs() - Date.parse(wholeFolderLookedAt ?? '')).toBeLessThan(1.5 * sweepPeriodMs);
 });
 
 describe('what is known to be lost', () => {

@@ -275,9 +275,7 @@ describe('guards', () => {
     'what comes back to an emptied folder %s ends it too (D12)',
     async (how) => {
       const files: Record<string, string> = { ...many(20, 'x') };
-      // Where nothing is watched, few enough for the sweep to see them go at once.
-      const top = how === 'while no peer runs' ? 70 : 1;
-      for (let index = 0; index < top; index += 1) files[`top${index}.txt`] = `top ${index}\n`;
+      for (let index = 0; index < 70; index += 1) files[`top${index}.txt`] = `top ${index}\n`;
       const [a, b] = await pair(files);
       const before = b.user.tree();
       if (how === 'where nothing is watched') {
@@ -296,6 +294,22 @@ describe('guards', () => {
       expect(b.user.tree()).toEqual(before);
     },
   );
+
+  test('what comes back to an emptied folder under other names ends it as well, and is moved in the room', async () => {
+    const [a, b] = await pair({ ...many(20, 'x'), 'twin-1.txt': 'twin\n', 'twin-2.txt': 'twin\n' });
+    const files = Object.entries(a.user.tree()).filter(([path]) => path.endsWith('.txt'));
+    for (const [path] of files) a.user.remove(path);
+    await world.until('halt', () => a.state()?.code === 'root-emptied');
+    const texts = new Map(files.map(([path]) => [path, b.user.read(path) ?? '']));
+    const [last = '', ...others] = [...texts.keys()];
+    for (const path of others) a.user.write(`src/${path}`, texts.get(path) ?? '');
+    await world.clock.advance(60_000);
+    expect(a.state()?.reason).toBe(`1 of ${files.length} files in /a are gone`);
+    a.user.write(`src/${last}`, texts.get(last) ?? '');
+    await world.quiet();
+    expect(await a.peer.holds()).toEqual([]);
+    expect(b.user.tree()).toEqual(a.user.tree());
+  });
 
   test('files that went are measured against what was there before, not against newcomers', async () => {
     const [a, b] = await pair(many(400, 'x'));

@@ -46,11 +46,7 @@ export function judgeDeletions({
   reappearedDigests,
   gitExplains,
 }: DeletionFacts): DeletionVerdict {
-  const goneNow = goneFiles(
-    vanished.map(({ digest }) => digest),
-    reappearedDigests,
-  );
-  const files = goneNow + wentEarlier;
+  const files = goneFiles(vanished, reappearedDigests).length + wentEarlier;
   if (!deletionLimitExceeded({ vanished: files, filesBefore })) return { kind: 'ok' };
   return gitExplains ? { kind: 'git' } : { kind: 'held', files, filesBefore };
 }
@@ -243,7 +239,7 @@ export function createDeletionGuard({
   }
 
   function stillAsked(filesBefore: number): DeletionVerdict {
-    const goneNow = goneFiles(digestsOf(vanished), digestsOf(appeared));
+    const goneNow = goneFiles(vanished.values(), digestsOf(appeared)).length;
     const files = goneNow + wentEarlier;
     return goneNow === 0 ? { kind: 'ok' } : { kind: 'held', files, filesBefore: Math.max(filesBefore, files) };
   }
@@ -311,15 +307,18 @@ function forgetOldest(paths: Map<RelPath, unknown>): void {
   }
 }
 
-/** How many contents went and did not come again. */
-function goneFiles(vanished: readonly Digest[], reappeared: readonly Digest[]): number {
+/** Those whose content did not come again under another path. */
+export function goneFiles<File extends { readonly digest: Digest }>(
+  vanished: Iterable<File>,
+  reappeared: Iterable<Digest>,
+): readonly File[] {
   const available = new Map<Digest, number>();
   for (const digest of reappeared) available.set(digest, (available.get(digest) ?? 0) + 1);
-  let gone = 0;
-  for (const digest of vanished) {
-    const count = available.get(digest) ?? 0;
-    if (count === 0) gone += 1;
-    else available.set(digest, count - 1);
+  const gone: File[] = [];
+  for (const file of vanished) {
+    const count = available.get(file.digest) ?? 0;
+    if (count === 0) gone.push(file);
+    else available.set(file.digest, count - 1);
   }
   return gone;
 }

@@ -20,6 +20,8 @@ export interface ListingFacts {
 
 export interface ListingDifferences {
   readonly paths: readonly RelPath[];
+  /** The last scan saw them, and they are not listed. */
+  readonly gone: readonly RelPath[];
   /** Stamps do not tell: a link's target, whether something can be read by now. */
   readonly uncertain: readonly RelPath[];
   /** Directories that take part. */
@@ -62,8 +64,8 @@ export function listingDifferences(facts: ListingFacts): ListingDifferences {
         break;
     }
   }
-  for (const row of rows) if (!listed.has(row.path) && shouldBeThere(row)) paths.push(row.path);
-  return { paths, uncertain, subdirectories, isFresh };
+  const gone = rows.filter((row) => !listed.has(row.path) && shouldBeThere(row)).map(({ path }) => path);
+  return { paths, gone, uncertain, subdirectories, isFresh };
 }
 
 function verdictOf(stat: Stat, row: Row | undefined, facts: ListingFacts): Verdict {

@@ -1,7 +1,8 @@
 /**
  * Looks at the whole folder in the background, a few files at a time, spread evenly over a period: what no event tells of is found so
  * (rule HINT; F10, M14): writes through mmap or through a hard link elsewhere, other machines on a network disk. Places that cannot be
- * watched are looked at more often. A difference becomes a scan request like a watcher's hint, and nothing follows from it here.
+ * watched are looked at more often. A difference becomes a scan request like a watcher's hint, and nothing follows from it here. What
+ * is gone becomes a look at everything: guards judge what went together, and an even pace would show it to them in pieces.
  *
  * A directory whose listing bears the signature that was last found equal to the rows, or that a scan recorded, is not compared
  * with them again: that would cost more than the look.
@@ -53,6 +54,8 @@ export interface SweepParts {
   /** A path waits for its scan already. */
   readonly isWaiting: (path: RelPath) => boolean;
   readonly hint: (path: RelPath | '', deep: boolean) => void;
+  /** Files are gone, and no event told of it: what else went is seen by a look at everything alone. */
+  readonly onLoss: () => void;
 }
 
 export interface Sweep extends ScanSights {
@@ -119,7 +122,7 @@ export function createSweep(parts: SweepParts): Sweep {
 
   async function sweepAll(): Promise<void> {
     const beganMs = clock.monotonicMs();
-    const pace = createPace({ entries: Math.max(entriesInAll, store.counts().entries + 1), periodMs });
+    const pace = createPace({ entries: () => Math.max(entriesInAll, store.counts().entries + 1), periodMs });
     await pace.untilMayRun();
     met = new Set();
     const waiting: (RelPath | '')[] = [''];
@@ -143,8 +146,8 @@ export function createSweep(parts: SweepParts): Sweep {
   async function sweepUnwatched(): Promise<void> {
     const places = isEverythingUnwatched() ? [] : [...watcher.unwatched().places.keys()];
     if (places.length === 0) return sleep(Number.POSITIVE_INFINITY);
-    const entries = Math.max(entriesUnwatched, places.length);
-    const pace = createPace({ entries, periodMs: () => unwatchedPeriodMs(entries) });
+    const entries = (): number => Math.max(entriesUnwatched, places.length);
+    const pace = createPace({ entries, periodMs: () => unwatchedPeriodMs(entries()) });
     await pace.untilMayRun();
     for (const place of places) {
       // The system may have room for it by now.
@@ -162,6 +165,10 @@ export function createSweep(parts: SweepParts): Sweep {
     const listed = await folder.list(directory, pace.entry);
     await pace.entry();
     signal.throwIfAborted();
+    if (listed.kind === 'absent') {
+      if (directory !== '' && !parts.isWaiting(directory)) parts.onLoss();
+      return [];
+    }
     if (listed.kind !== 'listed') {
       parts.hint(directory, false);
       return [];
@@ -183,7 +190,7 @@ export function createSweep(parts: SweepParts): Sweep {
       return [];
     }
     const { entries, problems } = listed;
-    const { paths, uncertain, subdirectories, isFresh } = listingDifferences({
+    const { paths, gone, uncertain, subdirectories, isFresh } = listingDifferences({
       directory,
       entries,
       problems,
@@ -193,8 +200,8 @@ export function createSweep(parts: SweepParts): Sweep {
     });
     const different = [...paths];
     for (const path of uncertain) if (await differs(path)) different.push(path);
-    tell(directory, different, listed);
-    const isSettled = !isFresh && !hasSilent && paths.length + uncertain.length === 0;
+    tell(directory, { different, gone }, listed);
+    const isSettled = !isFresh && !hasSilent && paths.length + gone.length + uncertain.length === 0;
     if (isSettled) agreed.set(directory, { signature, subdirectories });
     return watchedOnly(subdirectories);
   }
@@ -233,13 +240,18 @@ export function createSweep(parts: SweepParts): Sweep {
     });
   }
 
-  function tell(directory: RelPath | '', different: readonly RelPath[], listed: Listed): void {
+  function tell(
+    directory: RelPath | '',
+    { different, gone }: { readonly different: readonly RelPath[]; readonly gone: readonly RelPath[] },
+    listed: Listed,
+  ): void {
     const before = told.get(directory);
     told.delete(directory);
-    if (different.length === 0) return;
+    if (different.length + gone.length === 0) return;
     const stats = new Map(listed.entries.map(({ name, stat }) => [pathIn(directory, name), stat]));
     const now = new Map<RelPath, string>();
-    for (const path of different) {
+    let isLoss = false;
+    for (const path of [...gone, ...different]) {
       const stat = stats.get(path);
       const sight = stat === undefined ? '' : `${stat.kind}${fingerprintOf(stat)}`;
       // What an event told of is on its way.
@@ -249,8 +261,10 @@ export function createSweep(parts: SweepParts): Sweep {
       const local = store.row(path)?.local;
       if (stat?.kind === 'file' && local?.kind === 'file' && local.fingerprint !== fingerprintOf(stat))
         noteSilent(path);
-      parts.hint(path, false);
+      if (stat === undefined) isLoss = true;
+      else parts.hint(path, false);
     }
+    if (isLoss) parts.onLoss();
     if (now.size > 0) told.set(directory, now);
   }
 
@@ -327,17 +341,19 @@ export function createSweep(parts: SweepParts): Sweep {
     untilEnd(): Promise<void>;
   }
 
-  function createPace(plan: { readonly entries: number; readonly periodMs: () => number }): Pace {
+  /** `entries`: about how many there are. When there are more, the rest is looked at as soon as the period is over. */
+  function createPace(plan: { readonly entries: () => number; readonly periodMs: () => number }): Pace {
     const startMs = clock.monotonicMs();
     let done = 0;
     const untilMayRun = async (): Promise<void> => {
       while (!parts.mayRun() && !signal.aborted) await sleep(mayNotRunMs);
     };
     const rest = async (): Promise<void> => {
-      await sleepUntil(() => startMs + (done * plan.periodMs()) / plan.entries);
+      await sleepUntil(plannedMs);
       await untilMayRun();
     };
-    const aheadMs = (): number => startMs + (done * plan.periodMs()) / plan.entries - clock.monotonicMs();
+    const plannedMs = (): number => startMs + Math.min(1, done / plan.entries()) * plan.periodMs();
+    const aheadMs = (): number => plannedMs() - clock.monotonicMs();
     return {
       entry() {
         done += 1;

@@ -28,6 +28,13 @@ test('many at once wait together, and each further one renews the wait', () => {
   expect(burst.waitMs(90, 1_600)).toBe(0);
 });
 
+test('while a look at everything is due, even one waits, and a second longer than the look', () => {
+  expect(burst.waitMs(1, 0, { isLookDue: true })).toBe(1_000);
+  expect(burst.waitMs(1, 800, { isLookDue: true })).toBe(1_000);
+  expect(burst.waitMs(1, 1_200)).toBe(600);
+  expect(burst.waitMs(1, 1_800)).toBe(0);
+});
+
 test('files that come back are waited for as well', () => {
   expect(burst.waitMs(50, 0)).toBe(1_000);
   expect(burst.waitMs(20, 800)).toBe(1_000);

@@ -7,7 +7,8 @@
 
 const burstFilesMin = 20;
 const windowMs = 1_000;
-const quietMs = 1_000;
+/** A burst that did not grow for so long is over. */
+export const deletionQuietMs = 1_000;
 /** A program that never stops deleting is not waited for any longer. */
 const burstMsMax = 10_000;
 /** What is held goes nowhere meanwhile; a deletion that takes longer than this is shown as far as it got. */
@@ -16,9 +17,9 @@ const heldMsMax = 60_000;
 export interface DeletionBurst {
   /**
    * `waiting` deletions are ready to be published, or, with `isHeld`, to be asked about. How long they must still wait; 0 = not at
-   * all.
+   * all. `isLookDue`: a look at everything is asked for, and may find that more went.
    */
-  waitMs(waiting: number, nowMs: number, options?: { readonly isHeld: boolean }): number;
+  waitMs(waiting: number, nowMs: number, options?: { readonly isHeld?: boolean; readonly isLookDue?: boolean }): number;
   /** The deletions that were waiting are published, or are no more. */
   released(): void;
 }
@@ -30,20 +31,20 @@ export function createDeletionBurst(): DeletionBurst {
   let burst: { readonly firstMs: number; lastMs: number } | null = null;
 
   return {
-    waitMs(waiting, nowMs, { isHeld } = { isHeld: false }) {
+    waitMs(waiting, nowMs, { isHeld = false, isLookDue = false } = {}) {
       const came = waiting - waitingBefore;
       waitingBefore = waiting;
       arrivals = arrivals.filter(({ atMs }) => nowMs - atMs < windowMs);
       if (came > 0) arrivals = [...arrivals, { count: came, atMs: nowMs }];
       if (burst === null) {
         const lately = arrivals.reduce((sum, { count }) => sum + count, 0);
-        if (!isHeld && (waiting === 0 || lately < burstFilesMin)) return 0;
+        if (!isHeld && (waiting === 0 || (lately < burstFilesMin && !isLookDue))) return 0;
         burst = { firstMs: nowMs, lastMs: nowMs };
       }
       // What came back is a sign of life too.
-      if (came !== 0) burst.lastMs = nowMs;
+      if (came !== 0 || isLookDue) burst.lastMs = nowMs;
       const latestMs = burst.firstMs + (isHeld ? heldMsMax : burstMsMax);
-      return Math.max(0, Math.min(burst.lastMs + quietMs, latestMs) - nowMs);
+      return Math.max(0, Math.min(burst.lastMs + deletionQuietMs, latestMs) - nowMs);
     },
     released() {
       waitingBefore = 0;

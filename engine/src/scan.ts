@@ -138,10 +138,12 @@ export interface ScanSights {
   listed(directory: RelPath | '', listed: Listed): void;
   uncertain(path: RelPath): void;
   /** A file is recorded as it is now. */
-  recorded(path: RelPath, file: { readonly mtimeMs: number }): void;
+  recorded(path: RelPath, file: RecordedFile): void;
 }
 
 export type ScannedWatches = Pick<Watcher, 'watch' | 'unwatch' | 'isWatched'>;
+export type RecordedFile = Pick<Extract<LocalEntry, { kind: 'file' }>, 'mtimeMs' | 'fingerprint'>;
+
 const noSights: ScanSights = { listed: () => {}, uncertain: () => {}, recorded: () => {} };
 const nothingHeld = { isEmpty: true, has: () => false, note: () => {}, isRenamed: () => false };
 const noWatches: ScannedWatches = { watch: () => {}, unwatch: () => {}, isWatched: () => true };

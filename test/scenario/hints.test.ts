@@ -263,6 +263,19 @@ test('the first look at a folder that was shared a moment ago ends within the pe
   expect(world.clock.nowMs() - Date.parse(wholeFolderLookedAt ?? '')).toBeLessThan(1.5 * sweepPeriodMs);
 });
 
+test('a file that is stamped with a time to come is left alone in the end', async () => {
+  a.user.write('future.txt', 'text\n');
+  a.user.setModificationTime('future.txt', Date.UTC(2099, 0, 1));
+  await world.quiet();
+  let read = 0;
+  a.folder.before = ({ operation, path }) => {
+    if (operation === 'openFile' && path === 'future.txt') read += 1;
+  };
+  await world.clock.advance(60 * 60_000);
+  // When its stamps prove something, and when it may have been written back.
+  expect(read).toBeLessThanOrEqual(2);
+});
+
 describe('what is known to be lost', () => {
   test('a look at everything that could not list the folder itself has answered nothing', async () => {
     unheard(() => a.user.write('top.txt', 'edited\n'));

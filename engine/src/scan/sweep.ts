@@ -10,6 +10,7 @@
 import type { RelPath } from '@driftless/protocol';
 import { fingerprintOf, racyWindowMs } from '../core/fingerprint.ts';
 import { listingDifferences, listingSignature } from '../core/listing-differences.ts';
+import type { Fingerprint } from '../core/local-entry.ts';
 import { sweepPeriodMs, unwatchedPeriodMs } from '../core/pacing/sweep-period.ts';
 import { isAtOrBelow, movedPath, parentPath } from '../core/tree-paths.ts';
 import type { Pause } from '../pause.ts';
@@ -18,7 +19,7 @@ import type { Folder, ListResult } from '../ports/folder.ts';
 import type { Log } from '../ports/log.ts';
 import type { StateStore } from '../ports/state-store.ts';
 import type { Watcher } from '../ports/watcher.ts';
-import type { ScanSights } from '../scan.ts';
+import type { RecordedFile, ScanSights } from '../scan.ts';
 
 /** Work is done for at least this long ahead, then slept: about 100 files. */
 const tickMs = 2_000;
@@ -87,6 +88,8 @@ export function createSweep(parts: SweepParts): Sweep {
   const told = new Map<RelPath | '', ReadonlyMap<RelPath, string>>();
   /** Files that may be mapped and still change, and since when. */
   const silentSinceMs = new Map<RelPath, number>();
+  /** Files that are read once more, as their rows describe them: to find them so again is no change. */
+  const readOnceMore = new Map<RelPath, Fingerprint>();
   let lookedAtMs: number | null = null;
   /** Of the last sweeps: what the next ones are spread over. */
   let entriesInAll = 0;
@@ -269,7 +272,10 @@ export function createSweep(parts: SweepParts): Sweep {
   }
 
   /** By our clock and the disk's, which need not agree: a stamp of the future counts as young. */
-  function recorded(path: RelPath, { mtimeMs }: { readonly mtimeMs: number }): void {
+  function recorded(path: RelPath, { mtimeMs, fingerprint }: RecordedFile): void {
+    const before = readOnceMore.get(path);
+    readOnceMore.delete(path);
+    if (before === fingerprint) return;
     if (silentSinceMs.size < toldOfMax && clock.nowMs() - mtimeMs < writtenBackMs) noteSilent(path);
   }
 
@@ -284,12 +290,14 @@ export function createSweep(parts: SweepParts): Sweep {
     }
   }
 
-  function noteSilent(path: RelPath): void {
-    silentSinceMs.delete(path);
-    silentSinceMs.set(path, clock.monotonicMs());
-    if (silentSinceMs.size <= silentMax) return;
-    for (const oldest of silentSinceMs.keys()) {
-      silentSinceMs.delete(oldest);
+  const noteSilent = (path: RelPath): void => remember(silentSinceMs, path, clock.monotonicMs());
+
+  function remember<Value>(map: Map<RelPath, Value>, path: RelPath, value: Value): void {
+    map.delete(path);
+    map.set(path, value);
+    if (map.size <= silentMax) return;
+    for (const oldest of map.keys()) {
+      map.delete(oldest);
       return;
     }
   }
@@ -326,8 +334,10 @@ export function createSweep(parts: SweepParts): Sweep {
 
   function readAgain(path: RelPath): void {
     const row = store.row(path);
-    if (row?.outOfScope === null && row.local?.kind === 'file' && !row.local.racy)
-      store.setLocal(path, { ...row.local, racy: true });
+    if (row?.outOfScope === null && row.local?.kind === 'file') {
+      remember(readOnceMore, path, row.local.fingerprint);
+      if (!row.local.racy) store.setLocal(path, { ...row.local, racy: true });
+    }
     parts.hint(path, false);
   }
 

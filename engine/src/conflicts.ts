@@ -13,7 +13,7 @@ import type { LocalEntry } from './core/local-entry.ts';
 import type { PublishStep } from './core/plan.ts';
 import { type ResolutionStep, resolveByChoice, resolveByPolicy } from './core/resolution.ts';
 import type { Row } from './core/row.ts';
-import { parentPath } from './core/tree-paths.ts';
+import { ancestorsOf } from './core/tree-paths.ts';
 import type { PeerContext } from './peer-context.ts';
 import type { ExtraChange } from './publish.ts';
 
@@ -69,8 +69,8 @@ export function createConflictKeeper(context: PeerContext): ConflictKeeper {
       )
         continue;
       if (found.length >= resolutionsPerRecordMax) break;
-      // It may have gone with a deletion that nobody meant: its user decides about all of that at once.
-      if (row.local === null && !row.declined && isDeletionOpen()) continue;
+      // It may have gone with a deletion that nobody meant: its user decides about all of that at once, or about this one by name.
+      if (row.local === null && !row.declined && row.hold?.choice === null && isDeletionOpen()) continue;
       const work = await settleOne(row);
       if (work !== null) found.push(work);
       await context.pause();
@@ -126,11 +126,13 @@ export function createConflictKeeper(context: PeerContext): ConflictKeeper {
       release(row);
       return null;
     }
-    if (own !== undefined && row.local === null && row.declined) {
+    const isAnsweredWhileGone = row.local === null && hold.choice !== null;
+    if (own !== undefined && row.local === null && (isAnsweredWhileGone ? hold.choice !== 'theirs' : row.declined)) {
       await bringBack(row, own);
       return null;
     }
-    if (own !== undefined && !sameLocal(row.local, own.entry, folder.traits)) return movedOn(row, own);
+    if (own !== undefined && !isAnsweredWhileGone && !sameLocal(row.local, own.entry, folder.traits))
+      return movedOn(row, own);
     // Edited here since the room had it: into the room first, so that no answer replaces the only copy.
     if (own === undefined && !isInRoom(row, variants)) {
       if (sameEntry(liveEntry(row.remote), row.base))
@@ -184,11 +186,30 @@ export function createConflictKeeper(context: PeerContext): ConflictKeeper {
     parts.onEvent({ event: 'resolved', path });
   }
 
-  /** Its deletion was declined: the conflict is as it was, nobody has decided it. Its directories come back by the plan, and first. */
+  /** Its deletion was declined, or its side is to stay: the conflict is as it was before the file went. */
   async function bringBack(row: Row, own: Variant): Promise<void> {
-    const parent = parentPath(row.path);
-    if (parent !== undefined && store.row(parent)?.local?.kind !== 'directory') return;
+    for (const directory of [...ancestorsOf(row.path)].reverse()) {
+      const above = store.row(directory);
+      if (above?.local?.kind === 'directory') continue;
+      // What the room has comes back by the plan.
+      if (liveEntry(above?.remote ?? null)?.kind === 'directory') return;
+      if (!(await makeDirectory(row, directory))) return;
+    }
     await copies.bringBack(row, own);
+  }
+
+  /** The room deleted it too: what is brought back brings it back there as well. */
+  async function makeDirectory(held: Row, path: RelPath): Promise<boolean> {
+    const made = await context.journal.replace({
+      path,
+      before: null,
+      incoming: { kind: 'directory' },
+      base: store.row(path)?.base ?? null,
+      reason: 'replaced',
+    });
+    if (made.kind === 'problem') context.fail(held.path, made);
+    context.markDirty(path, false);
+    return made.kind === 'done';
   }
 
   /** The held file changed since its variant was published. */

@@ -246,6 +246,21 @@ test('beside an open conflict, too, the next deletion after the answer is one of
   }
 });
 
+test('… and so it is where the deletion arrived', async () => {
+  const [a, b] = await pair(true, 'ask');
+  for (const person of [a, b]) person.user.write('stays.txt', `by ${person.name}\n`);
+  await world.until('conflict', () => a.state()?.conflicts === 1 && b.state()?.conflicts === 1);
+  removeThem(a);
+  await asks(b, 'mass-deletion-incoming');
+  await b.peer.decline();
+  await world.until('all is back', () => a.user.read('two/f79.txt') !== undefined);
+  await world.clock.advance(30_000);
+  a.user.remove('one/f0.txt');
+  await world.clock.advance(30_000);
+  expect(await b.peer.holds()).toEqual([]);
+  expect(b.user.read('one/f0.txt')).toBeUndefined();
+});
+
 /** Two open conflicts below one directory, one at a path that nobody had agreed on; and on whose disk their own sides lie. */
 async function withConflicts(): Promise<{ readonly loser: Person; readonly other: Person; readonly own: Conflicts }> {
   const [a, b] = await pair(false, 'ask');
@@ -307,6 +322,83 @@ test('an open conflict that went as well is decided by the answer that lets all 
     loser,
     other,
   );
+});
+
+test.each([
+  ['mine', 'the loser'],
+  ['theirs', 'the room'],
+  ['both', 'the room'],
+] as const)('while all of it waits, one conflict is answered by its name: %s', async (keep, winner) => {
+  const [a, b] = await pair(false, 'ask');
+  for (const person of [a, b]) person.user.write('one/new.txt', `by ${person.name}\n`);
+  await world.until('conflict', () => a.state()?.conflicts === 1 && b.state()?.conflicts === 1);
+  await world.clock.advance(5_000);
+  const [loser, other] = a.store.heldRows().length > 0 ? [a, b] : [b, a];
+  removeThem(loser);
+  await asks(loser, 'mass-deletion-held');
+  expect(await loser.peer.resolve('one/new.txt', keep)).toMatchObject({ ok: true });
+  await world.until('it is decided', () => other.state()?.conflicts === 0);
+  const text = `by ${(winner === 'the loser' ? loser : other).name}\n`;
+  expect(other.user.read('one/new.txt')).toBe(text);
+  const copies = Object.keys(other.user.tree()).filter((path) => path.startsWith('one/new.conflict-'));
+  expect(copies.map((path) => other.user.read(path))).toEqual(keep === 'both' ? [`by ${loser.name}\n`] : []);
+  expect(await loser.peer.holds()).toMatchObject([{ count: 240 }]);
+});
+
+test.each(['before the answer', 'after it'])(
+  'a conflict in a directory that the other machine deletes too, %s, is as it was, and can be decided',
+  async (when) => {
+    const [a, b] = await pair(false, 'ask');
+    for (const person of [a, b]) person.user.write('one/deep/new.txt', `by ${person.name}\n`);
+    await world.until('conflict', () => a.state()?.conflicts === 1 && b.state()?.conflicts === 1);
+    await world.clock.advance(5_000);
+    const [loser, other] = a.store.heldRows().length > 0 ? [a, b] : [b, a];
+    removeThem(loser);
+    await asks(loser, 'mass-deletion-held');
+    if (when === 'before the answer') {
+      other.user.remove('one');
+      await world.clock.advance(20_000);
+    }
+    await loser.peer.decline();
+    if (when === 'after it') other.user.remove('one');
+    await world.until('it is back', () => loser.user.read('one/deep/new.txt') === `by ${loser.name}\n`);
+    expect(await loser.peer.resolve('one/deep/new.txt', 'mine')).toMatchObject({ ok: true });
+    await world.until('it is decided', () => loser.state()?.conflicts === 0);
+    await world.quiet();
+    await everythingIs(loser.user.tree(), a, b);
+    expect(other.user.read('one/deep/new.txt')).toBe(`by ${loser.name}\n`);
+  },
+);
+
+test.each([
+  [
+    'a file that cannot be put back',
+    (one: Person): void =>
+      one.folder.addFault({ operation: 'swapIn', path: 'edited.txt', code: 'EACCES', times: Number.POSITIVE_INFINITY }),
+  ],
+  [
+    'a file with unsaved edits',
+    (one: Person): void => void one.peer.holdUnsaved('window', [{ path: 'edited.txt', loaded: null, merged: null }]),
+  ],
+] as const)('beside %s, which is on its way back, a conflict ends with its file', async (_what, hinder) => {
+  const [a, b] = await pair(false, 'ask');
+  a.user.write('edited.txt', 'text\n');
+  await world.quiet();
+  for (const person of [a, b]) person.user.write('stays.txt', `by ${person.name}\n`);
+  await world.until('conflict', () => a.state()?.conflicts === 1 && b.state()?.conflicts === 1);
+  await world.clock.advance(5_000);
+  const [loser, other] = a.store.heldRows().length > 0 ? [a, b] : [b, a];
+  hinder(loser);
+  await loser.peer.pause();
+  loser.user.remove('edited.txt');
+  other.user.write('edited.txt', 'edited\n');
+  await world.clock.advance(10_000);
+  const resumed = loser.peer.resume();
+  await world.clock.advance(20_000);
+  await resumed;
+  loser.user.remove('stays.txt');
+  await world.until('it is decided', () => loser.user.read('stays.txt') === `by ${other.name}\n`);
+  expect(await loser.peer.conflicts()).toEqual([]);
 });
 
 test('what is deleted again while it comes back is asked about again', async () => {

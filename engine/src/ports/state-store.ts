@@ -135,8 +135,8 @@ export interface StateStore extends RowView {
   /** In-scope rows that were not agreed on and have this content, here or in the room: at most two of each, for more tell nothing else. */
   appearedRows(digest: Digest): Row[];
   /**
-   * Of all pending rows, however many: files that room and disk agreed on and that are gone here, or that are here as they were
-   * and gone in the room, but for those whose deletion was declined. At most `limit`.
+   * Of all pending rows, however many: files that room and disk agreed on and that are gone on one side and as they were on the
+   * other, but for those whose deletion was declined. What the other side changed comes back, and is not lost. At most `limit`.
    */
   lostFiles(options: {
     readonly side: 'local' | 'remote';

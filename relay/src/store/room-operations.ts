@@ -644,7 +644,10 @@ export function createRoomOperations(rows: RoomRows, quotas: StoreQuotas): RoomS
       }),
   };
 
-  /** While it is between two steps, nothing of its room gives way. */
+  /**
+   * While it is between two steps, nothing of its room gives way. `keep` needs none of it: what it has named gives way no more, and what
+   * it has not come to yet it answers as it finds it then.
+   */
   function* exclusive<Answer>(room: RoomId, steps: Steps<Answer>): Steps<Answer> {
     underWay.add(room);
     try {

@@ -181,15 +181,22 @@ describe('the control socket', () => {
     await second.close();
   });
 
-  it('a window with more unsaved files than are taken has as many of them held', async () => {
+  it('a window with more unsaved files than are taken has as many of them held, and the log says so once', async () => {
     const calls: unknown[][] = [];
-    const server = await serveControl({ path: join(directory, 'control.sock'), control: fakeControl(calls), log });
+    const warned: unknown[] = [];
+    const listening: Log = { ...log, warn: (_event, fields) => warned.push(fields) };
+    const path = join(directory, 'control.sock');
+    const server = await serveControl({ path, control: fakeControl(calls), log: listening });
     servers.push(server);
     const window = await connected(server.path);
     const edits = Array.from({ length: 20_001 }, (_, index) => ({ path: `f${index}.txt`, loaded: null, merged: null }));
-    await window.holdUnsaved('w', edits.slice(0, 1_500));
+    const most = edits.slice(0, 20_000);
+    await window.holdUnsaved('w', most);
+    expect(warned).toEqual([]);
     await window.holdUnsaved('w', edits);
-    expect(calls.map(([, , taken]) => taken)).toEqual([edits.slice(0, 1_500), edits.slice(0, 20_000)]);
+    await window.holdUnsaved('w', edits);
+    expect(calls.map(([, , taken]) => taken)).toEqual([most, most, most]);
+    expect(warned).toEqual([{ held: 20_000 }]);
     await window.close();
   });
 

@@ -31,7 +31,7 @@ const connectMsMax = 3_000;
 const pathCharactersMax = 16_384;
 /**
  * Files that one window has open unsaved: a replacement in a whole project leaves thousands. Of more than that these are held, for none
- * would be if they were refused.
+ * would be if they were refused, and the log says so.
  */
 const unsavedPathsMax = 20_000;
 
@@ -52,8 +52,9 @@ const editSchema = z.strictObject({
   loaded: digestSchema.nullable(),
   merged: digestSchema.nullable(),
 });
+/** One more than is held tells that there are more. */
 const editsSchema = z.preprocess(
-  (edits) => (Array.isArray(edits) ? edits.slice(0, unsavedPathsMax) : edits),
+  (edits) => (Array.isArray(edits) ? edits.slice(0, unsavedPathsMax + 1) : edits),
   z.array(editSchema),
 );
 const keepSchema = z.enum(['mine', 'theirs', 'both']);
@@ -158,11 +159,27 @@ export async function serveControl(options: {
 }
 
 /** Over a socket a window is its connection: nobody else speaks for it, and what it said ends with it. */
-const ofWindow = (control: PeerControl, window: string): PeerControl => ({
-  ...control,
-  holdUnsaved: (_name, edits) => control.holdUnsaved(window, edits),
-  windowLost: () => control.windowLost(window),
-});
+function ofWindow(control: PeerControl, window: string, log: Log): PeerControl {
+  let hadTooMany = false;
+  return {
+    ...control,
+    holdUnsaved(_name, edits) {
+      const hasTooMany = edits.length > unsavedPathsMax;
+      // Once: a window says what it has with every change.
+      if (hasTooMany && !hadTooMany) {
+        log.warn(
+          'a window has too many unsaved files: what is beyond is synced as if it were saved; save some of them',
+          {
+            held: unsavedPathsMax,
+          },
+        );
+      }
+      hadTooMany = hasTooMany;
+      return control.holdUnsaved(window, edits.slice(0, unsavedPathsMax));
+    },
+    windowLost: () => control.windowLost(window),
+  };
+}
 
 function answer(
   socket: Socket,
@@ -174,7 +191,7 @@ function answer(
     new SocketMessageWriter(socket, { contentTypeEncoder: shownJsonEncoder }),
   );
   const window = randomUUID();
-  const control = ofWindow(shared, window);
+  const control = ofWindow(shared, window, log);
   connection.onClose(() => {
     void shared.windowLost(window);
     onClose(connection);

@@ -38,4 +38,5 @@ export { keepMemoryOutOfCoreDumps } from './node/core-dumps.ts';
 export { createFileSecrets } from './node/file-secrets.ts';
 export { createFolderHost, type FolderHostOptions } from './node/folder-host.ts';
 export { type Home, homePathOf, openHome } from './node/home.ts';
+export { ignoreInspectorSignal } from './node/inspector-signal.ts';
 export type { Log } from './ports/log.ts';

@@ -6,6 +6,7 @@
 import {
   createFolderHost,
   homePathOf,
+  ignoreInspectorSignal,
   keepMemoryOutOfCoreDumps,
   openHome,
   parseInvite,
@@ -22,6 +23,7 @@ const after = (ms: number, body: () => void): void => {
   setTimeout(body, ms);
 };
 keepMemoryOutOfCoreDumps();
+ignoreInspectorSignal();
 const log = createChannelLog(connection, after);
 
 const service = serveEngine({

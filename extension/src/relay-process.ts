@@ -9,6 +9,9 @@ import { pathToFileURL } from 'node:url';
 import { runRelay } from '@driftless/relay';
 import { parseRelayConfig, type RelayRunning, type RelayStarted, relayPaths, relayUrls } from './relay-host.ts';
 
+// Node would open its inspector, and with it this process's memory, to any program of the same user.
+process.on('SIGUSR1', () => undefined);
+
 const [, script = '', storage = ''] = process.argv;
 const paths = relayPaths(storage);
 

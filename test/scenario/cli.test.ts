@@ -33,6 +33,14 @@ const join2 = (invite: string, folder = 'b', home = 'home-b'): DriftlessProcess 
   world.start(['join', '-', world.path(folder), '--name', 'lap', '--json'], { home, input: `${invite}\n` });
 
 describe('a relay', () => {
+  it.skipIf(process.platform === 'win32')('opens no inspector to whoever sends it a signal', async () => {
+    const { relay, url } = await startRelay();
+    relay.child.kill('SIGUSR1');
+    await fetch(`${url.replace('ws', 'http')}/healthz`);
+    expect(await relay.stop()).toBe(0);
+    expect(relay.stderr()).not.toContain('Debugger');
+  });
+
   it('says which key it has when it starts, and shows it later', async () => {
     const relay = world.start(['relay', '--port', '0', '--data', world.path('relay')], { home: 'relay-home' });
     const { key } = await relay.event((event) => event['event'] === 'listening');

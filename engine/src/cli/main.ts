@@ -10,6 +10,7 @@ import { keepMemoryOutOfCoreDumps } from '../node/core-dumps.ts';
 import { createFileSecrets } from '../node/file-secrets.ts';
 import { createFolderHost } from '../node/folder-host.ts';
 import { homePathOf, messageOf, openHome } from '../node/home.ts';
+import { ignoreInspectorSignal } from '../node/inspector-signal.ts';
 import {
   askConfirm,
   askConflicts,
@@ -200,5 +201,6 @@ async function main(): Promise<number> {
 }
 
 keepMemoryOutOfCoreDumps();
+ignoreInspectorSignal();
 process.exitCode = await main();
 setTimeout(() => process.exit(), lingerMsMax).unref();

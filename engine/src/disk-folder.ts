@@ -8,7 +8,7 @@ import { dressedBits } from './core/file-mode.ts';
 import { fingerprintOf, sameButChangeTime, tickMs } from './core/fingerprint.ts';
 import { clashKey } from './core/folder-name.ts';
 import type { FolderTraits } from './core/folder-traits.ts';
-import { isAlwaysIgnored } from './core/ignore-rules.ts';
+import { isBelowAlwaysIgnored } from './core/scope/always-ignored.ts';
 import { isDiskError, type OwnProblemCode, ownProblem, problemOf } from './disk-problem.ts';
 import { assertOwnName, createOwnDirectory, type OwnDirectory } from './own-directory.ts';
 import { type Disk, type DiskFile, type DiskStat, diskErrorCode } from './ports/disk.ts';
@@ -142,14 +142,21 @@ export function createDiskFolder(options: DiskFolderOptions): Folder {
     }
   };
 
+  /** What is never written to, whatever was planned; on Windows also names that are paths there. Our own directory has its own methods. */
+  const refusal = (path: RelPath, doing: string): PathProblem | undefined => {
+    if (!isRelPath(path)) return ownProblem('outside-root', doing);
+    const isReserved = isBelowAlwaysIgnored(path) || (disk.platform === 'win32' && /[\\:]/.test(path));
+    return isReserved ? ownProblem('reserved-name', doing) : undefined;
+  };
+
   /**
    * Makes sure, right before a write, that the parents of `path` are real directories inside the root (S2); makes missing ones if asked.
    * RACE: a parent swapped for a link between this and the write leads the write astray; only a program of the same user that
    * aims at it can do so. The next scan shows the link.
    */
   const readyParents = (path: RelPath, doing: string, make: boolean): PathProblem | Absent | undefined => {
-    if (!isRelPath(path)) return ownProblem('outside-root', doing);
-    if (isReserved(path, traits, disk.platform)) return ownProblem('reserved-name', doing);
+    const refused = refusal(path, doing);
+    if (refused !== undefined) return refused;
     if (isDeep(path) && isReal(parentOf(absolute(path)))) return undefined;
     if (disk.lstat(root)?.kind !== 'directory') return ownProblem('root-missing', doing);
     for (const ancestor of ancestorsOf(path)) {
@@ -779,6 +786,8 @@ export function createDiskFolder(options: DiskFolderOptions): Folder {
 
     stage: async ({ name, near, continueAt }) => {
       assertOwnName(name);
+      const refused = refusal(near, `stage "${near}"`);
+      if (refused !== undefined) throw new FolderError(refused);
       try {
         own.ensure();
         const parent = nearestDirectory(disk, root, near);
@@ -798,6 +807,8 @@ export function createDiskFolder(options: DiskFolderOptions): Folder {
     stageCopy: async ({ path, name, near }) => {
       assertOwnName(name);
       const doing = `copy "${path}"`;
+      const refused = refusal(near, doing);
+      if (refused !== undefined) return refused;
       try {
         own.ensure();
         const from = absolute(path);
@@ -1026,17 +1037,6 @@ function parentOf(path: string): string {
 
 function nameOf(path: string): string {
   return path.slice(path.lastIndexOf('/') + 1);
-}
-
-/**
- * At or below what never takes part, in any spelling that this disk takes for the same; on Windows also names that are paths there. The
- * rules leave all of it out; here it is refused whatever was planned.
- */
-function isReserved(path: RelPath, traits: FolderTraits, platform: string): boolean {
-  if (platform === 'win32' && /[\\:]/.test(path)) return true;
-  if (isAlwaysIgnored(path, traits)) return true;
-  for (const ancestor of ancestorsOf(path)) if (isAlwaysIgnored(ancestor as RelPath, traits)) return true;
-  return false;
 }
 
 /** The deepest existing real directory above `near`: the disk on which `near` will lie. */

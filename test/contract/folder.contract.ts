@@ -6,7 +6,15 @@ import { bytesToHex, type Digest, type FileMode, parseRelPath, type RelPath } fr
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import { fingerprintOf } from '../../engine/src/core/fingerprint.ts';
 import { nodeHashing } from '../../engine/src/node/node-hashing.ts';
-import type { Dress, Expected, Folder, ReadHandle, Stat, SwapOutcome } from '../../engine/src/ports/folder.ts';
+import type {
+  Dress,
+  Expected,
+  Folder,
+  FolderError,
+  ReadHandle,
+  Stat,
+  SwapOutcome,
+} from '../../engine/src/ports/folder.ts';
 import { type DiskCall, systemError } from '../../engine/src/testing/hooked-disk.ts';
 import type { FolderUser } from '../../engine/src/testing/memory-folder.ts';
 
@@ -264,12 +272,49 @@ export function describeFolderContract(name: string, createWorld: () => Promise<
         expect(await world.trashContents()).toEqual(['old']);
       });
 
-      test('what never takes part is not written to, whatever was planned', async () => {
-        for (const path of ['.git/config', 'sub/.git/hooks/x', '.git']) {
-          expect(await swap(path, 'new', null), path).toMatchObject({ kind: 'problem', code: 'reserved-name' });
-          await folder.discardStaged('staged-1');
-        }
-        expect(world.user.tree()).toEqual({});
+      test.each([
+        '.git',
+        '.git/config',
+        'sub/.git/hooks/x',
+        'sub/.driftless/marker',
+        '.Driftless/trash/x',
+        'GIT~1/config',
+        'DRIFTL~1/marker',
+        '.git. /config',
+        '.git::$DATA',
+        '.g\u200cit/config',
+      ])('what never takes part is not written to, whatever was planned (IG1): %j', async (text) => {
+        const path = relPath(text);
+        world.user.write('file', 'x');
+        await stage('staged-2', 'x', { near: 'file' });
+        const file = await asScanned('file');
+        expect(await folder.removeFile({ path: relPath('file'), asideName: 'in-trash', expected: file })).toMatchObject(
+          { kind: 'done' },
+        );
+        world.user.write('file', 'x');
+        const expected = await asScanned('file');
+        const dress = dressBy({});
+        const before = world.user.tree();
+        const writes: Record<string, () => Promise<unknown>> = {
+          swapIn: () => folder.swapIn({ path, stagedName: 'staged-2', asideName: 'aside-2', expected: null, dress }),
+          removeFile: () => folder.removeFile({ path, asideName: 'aside-2', expected }),
+          removeDirectory: () => folder.removeDirectory(path),
+          makeDirectory: () => folder.makeDirectory(path),
+          makeSymlink: () => folder.makeSymlink({ path, target: 'file', asideName: 'aside-2', expected: null }),
+          setMode: () => folder.setMode({ path, dress, expected }),
+          'rename to': () => folder.rename({ fromPath: relPath('file'), toPath: path, asideName: 'aside-2', expected }),
+          'rename from': () => folder.rename({ fromPath: path, toPath: relPath('b'), asideName: 'aside-2', expected }),
+          restoreTrash: () => folder.restoreTrash({ name: 'in-trash', path }),
+          stageCopy: () => folder.stageCopy({ path: relPath('file'), name: 'staged-3', near: path }),
+          stage: () => folder.stage({ name: 'staged-3', near: path }).catch((error: FolderError) => error.problem),
+        };
+        for (const [name, write] of Object.entries(writes))
+          expect([name, await write()]).toEqual([
+            name,
+            expect.objectContaining({ kind: 'problem', code: 'reserved-name', diskFull: false }),
+          ]);
+        expect(world.user.tree()).toEqual(before);
+        expect(await folder.stagedNames()).toEqual(['staged-2']);
       });
 
       test('what appeared where nothing was is left alone', async () => {

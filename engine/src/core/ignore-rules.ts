@@ -3,7 +3,7 @@
  *
  * A path is judged from the root down: nothing below an excluded directory can come back. At each level the first of
  * these that has an opinion decides:
- *   1. version control folders, and `.driftless` at the root: out, always
+ *   1. version control folders and `.driftless`: out, always (scope/always-ignored.ts)
  *   2. `.driftlessignore`, nearest directory first; the last matching line of a file counts; `!` takes back in
  *   3. the defaults (scope/default-ignores.ts)
  *   4. `.gitignore`, nearest directory first
@@ -11,9 +11,9 @@
  * Where a file is not understood to its end, a path that it could match, and that nothing puts out for certain, is `unknown`.
  * Leaves to others: what one file says (scope/ignore-text.ts), reading the files, and saying when one changed (IG2).
  */
-import { ownDirectoryName, type RelPath } from '@driftless/protocol';
-import { clashKey } from './folder-name.ts';
+import type { RelPath } from '@driftless/protocol';
 import type { FolderTraits } from './folder-traits.ts';
+import { isAlwaysIgnoredName } from './scope/always-ignored.ts';
 import { createDefaultIgnores } from './scope/default-ignores.ts';
 import {
   comparedName,
@@ -31,9 +31,6 @@ export function isIgnoreFileName(path: RelPath): boolean {
   const name = path.slice(path.lastIndexOf('/') + 1);
   return name === ignoreFileNames.driftless || name === ignoreFileNames.git;
 }
-
-/** Always out: another tool's database, which breaks when it is copied in pieces (F20). `.git` may be a file, too. */
-const versionControlNames: ReadonlySet<string> = new Set(['.git', '.hg', '.svn', '.bzr', '.jj', '_darcs']);
 
 export type IgnoreFileTexts = { readonly [Kind in IgnoreFileKind]?: IgnoreSource };
 
@@ -113,7 +110,8 @@ export function createIgnoreRules(options: IgnoreRulesOptions): IgnoreRules {
   };
 
   const judgeAlone = (path: RelPath, isDirectory: boolean, rules: readonly DirectoryRules[]): IgnoreVerdict => {
-    if (isAlwaysIgnored(path, traits)) return { kind: 'out', reason: { kind: 'always' }, at: path };
+    if (isAlwaysIgnoredName(path.slice(path.lastIndexOf('/') + 1)))
+      return { kind: 'out', reason: { kind: 'always' }, at: path };
     const compared = comparedName(path, folding);
     const name = compared.slice(compared.lastIndexOf('/') + 1);
     let unknown: IgnoreReason | null = null;
@@ -157,13 +155,6 @@ export function createIgnoreRules(options: IgnoreRulesOptions): IgnoreRules {
   };
 }
 
-/** Names that no rule can take back in, in any spelling that this disk takes for them. */
-export function isAlwaysIgnored(path: RelPath, traits: FolderTraits): boolean {
-  const slash = path.lastIndexOf('/');
-  const name = diskName(path.slice(slash + 1), traits);
-  return versionControlNames.has(name) || (slash < 0 && name === ownDirectoryName);
-}
-
 interface RuleFile {
   readonly path: RelPath;
   readonly text: IgnoreText;
@@ -187,21 +178,6 @@ function isWithoutRules(file: RuleFile | null): boolean {
 
 function comparedPrefix(directory: RelPath | '', folding: NameFolding): number {
   return directory === '' ? 0 : comparedName(directory, folding).length + 1;
-}
-
-/** A name as such a disk compares it: folded, and without what HFS+ and Windows do not see. */
-function diskName(name: string, traits: FolderTraits): string {
-  if (traits.caseSensitive && !traits.foldsUnicode && !traits.windowsNames) return name;
-  let seen = clashKey(name, traits);
-  // HFS+ leaves these out when it compares names: `.g\u200cit` opens `.git`.
-  if (traits.foldsUnicode) seen = seen.replace(/\u200c|\u200d|[\u200e\u200f\u202a-\u202e\u206a-\u206f\ufeff]/g, '');
-  if (traits.windowsNames) {
-    seen = seen.replace(/(?::.*|[. ]+)$/, '');
-    // The short names that Windows gives to `.git` and `.driftless`.
-    if (/^git~\d+$/.test(seen)) return '.git';
-    if (/^driftl~\d+$/.test(seen)) return ownDirectoryName;
-  }
-  return seen;
 }
 
 function parentOf(path: RelPath): RelPath | '' {

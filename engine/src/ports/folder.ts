@@ -1,6 +1,7 @@
 /**
  * One linked folder on disk. Every path is a validated RelPath; every operation refuses to pass through a symlinked
- * parent and never leaves the root. Long operations are per directory or per slice of a file, so that callers can yield.
+ * parent and never leaves the root; every one that writes refuses names that never take part, whatever was planned
+ * (core/scope/always-ignored.ts). Long operations are per directory or per slice of a file, so that callers can yield.
  *
  * Durability: `StagedWriter.commit` and `flushDirectories` are the only operations that flush. Everything else may be lost by a
  * power cut, not by a killed process. Replacing never loses bytes that were not expected: see `swapIn`.

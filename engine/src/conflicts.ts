@@ -59,6 +59,12 @@ export function createConflictKeeper(context: PeerContext): ConflictKeeper {
     isDeletionOpen,
   }: Parameters<ConflictKeeper['settle']>[0]): Promise<readonly ConflictWork[]> {
     const found: ConflictWork[] = [];
+    // Asked once: a disk that is held may hold very many files.
+    let isOpen: boolean | undefined;
+    const mayBeAskedAbout = (): boolean => {
+      isOpen ??= isDeletionOpen();
+      return isOpen;
+    };
     for (const row of store.heldRows()) {
       // What this machine cannot see now says nothing about what its user decided.
       if (
@@ -70,7 +76,7 @@ export function createConflictKeeper(context: PeerContext): ConflictKeeper {
         continue;
       if (found.length >= resolutionsPerRecordMax) break;
       // It may have gone with a deletion that nobody meant: its user decides about all of that at once, or about this one by name.
-      if (row.local === null && !row.declined && row.hold?.choice === null && isDeletionOpen()) continue;
+      if (row.local === null && !row.declined && row.hold?.choice === null && mayBeAskedAbout()) continue;
       const work = await settleOne(row);
       if (work !== null) found.push(work);
       await context.pause();

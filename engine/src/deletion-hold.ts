@@ -401,7 +401,7 @@ export function createDeletionHold(
     isOpen: () =>
       isHeld('deletions-outgoing') ||
       holds.of('root').length > 0 ||
-      store.lostFiles({ side: 'local', limit: 1 }).length > 0,
+      store.lostFiles({ side: 'local', limit: Number.MAX_SAFE_INTEGER }).some(({ path }) => !isOnHeldDisk(path)),
     endWhatIsOver,
     nothingLeft: () => {
       rested();

@@ -370,17 +370,23 @@ test.each(['before the answer', 'after it'])(
   },
 );
 
+const cannotBePutBack = ({ folder }: Person): void =>
+  folder.addFault({ operation: 'swapIn', path: 'edited.txt', code: 'EACCES', times: Number.POSITIVE_INFINITY });
+const edit = ({ user }: Person): void => user.write('edited.txt', 'edited\n');
+
 test.each([
+  ['a file that cannot be put back', cannotBePutBack, edit],
   [
-    'a file that cannot be put back',
-    (one: Person): void =>
-      one.folder.addFault({ operation: 'swapIn', path: 'edited.txt', code: 'EACCES', times: Number.POSITIVE_INFINITY }),
+    'a file that cannot be put back, and of which others changed the mode alone',
+    cannotBePutBack,
+    ({ user }: Person): void => user.setMode('edited.txt', 0o755),
   ],
   [
     'a file with unsaved edits',
     (one: Person): void => void one.peer.holdUnsaved('window', [{ path: 'edited.txt', loaded: null, merged: null }]),
+    edit,
   ],
-] as const)('beside %s, which is on its way back, a conflict ends with its file', async (_what, hinder) => {
+] as const)('beside %s, which is on its way back, a conflict ends with its file', async (_what, hinder, change) => {
   const [a, b] = await pair(false, 'ask');
   a.user.write('edited.txt', 'text\n');
   await world.quiet();
@@ -391,7 +397,7 @@ test.each([
   hinder(loser);
   await loser.peer.pause();
   loser.user.remove('edited.txt');
-  other.user.write('edited.txt', 'edited\n');
+  change(other);
   await world.clock.advance(10_000);
   const resumed = loser.peer.resume();
   await world.clock.advance(20_000);

@@ -1,7 +1,7 @@
 /** Disks that are mounted inside the folder and go, come back, or come back as another one (D4, IG1): nothing of it is lost for anybody. */
 import type { RelPath } from '@driftless/protocol';
 import { afterEach, beforeEach, expect, test } from 'vitest';
-import type { HoldChoice } from '../../engine/src/control.ts';
+import type { ConflictPolicy, HoldChoice } from '../../engine/src/control.ts';
 import { createHolds } from '../../engine/src/guards/holds.ts';
 import { nodeHashing } from '../../engine/src/node/node-hashing.ts';
 import { createSmallWorld, type Person, type SmallWorld } from './small-world.ts';
@@ -24,9 +24,12 @@ const confirmStopped = (person: Person, choice: HoldChoice) =>
   createHolds({ store: person.store, hashing: nodeHashing, clock: world.clock }).confirm(choice);
 
 /** A folder of `a` with a disk at `data`, and all of it at `b` too. */
-async function withDisk(how: 'mount' | 'bindMount' = 'mount'): Promise<readonly [Person, Person]> {
-  const a = world.person('a');
-  const b = world.person('b');
+async function withDisk(
+  how: 'mount' | 'bindMount' = 'mount',
+  policy: ConflictPolicy = 'keep-both',
+): Promise<readonly [Person, Person]> {
+  const a = world.person('a', { policy });
+  const b = world.person('b', { policy });
   write(a, { 'top.txt': 'top\n', 'data/sub/p0.txt': 'photo 0\n' });
   for (let index = 1; index < photos; index += 1) a.user.write(`data/p${index}.txt`, `photo ${index}\n`);
   a.memory.disk[how]('/folder/data');
@@ -384,6 +387,27 @@ test.each(['the disk itself', 'an old copy of it'])(
     expect(withoutTrash(a)).toEqual(b.user.tree());
   },
 );
+
+test('while another disk is held in its place, a conflict elsewhere ends with its file', async () => {
+  const [a, b] = await withDisk('mount', 'ask');
+  await a.peer.pause();
+  write(a, { 'top.txt': 'by a\n' });
+  write(b, { 'top.txt': 'by b\n' });
+  await world.until('sent', () => b.state()?.state === 'idle' && b.store.counts().pending === 0);
+  await a.stop();
+  a.memory.disk.unmount('/folder/data');
+  a.memory.disk.mount('/folder/data');
+  a.start();
+  const resumed = a.peer.resume();
+  await world.until('conflict', () => a.state()?.conflicts === 1);
+  await resumed;
+  await heldDisk(a);
+  a.user.remove('top.txt');
+  await world.until('it is decided', () => a.user.read('top.txt') === 'by b\n');
+  expect([await a.peer.conflicts(), await b.peer.conflicts()]).toEqual([[], []]);
+  expect(await a.peer.holds()).toMatchObject([{ kind: 'disk', count: photos + 1 }]);
+  expect(photosOf(b)).toBe(photos);
+});
 
 test('what went missing after a returned disk was confirmed is asked about again', async () => {
   const [a, b] = await withDisk();

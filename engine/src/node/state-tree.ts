@@ -133,16 +133,17 @@ export function createStateTree(db: SqlDb, transactions: Transactions, options: 
     "WHERE substr(remote, 2, 8) = ? AND substr(remote, 1, 1) IN (x'01', x'02', x'06', x'07') AND scope = 0 AND substr(remote, 2, 32) = ? AND base IS NULL AND local IS NULL LIMIT 2",
   );
   const isFile = (column: string): string => `substr(${column}, 1, 1) IN (x'01', x'02', x'06', x'07')`;
-  const isAsAgreed = (column: string): string => `${isFile(column)} AND substr(${column}, 2, 32) = substr(base, 2, 32)`;
   const lostSql = (where: string) =>
     db.prepare<{ readonly path: string; readonly digest: string }>(
       `SELECT path, lower(hex(substr(base, 2, 32))) AS digest FROM tree INDEXED BY tree_gone
        WHERE pending = 1 AND base IS NOT NULL AND ${isGone} AND declined = 0 AND ${isFile('base')} AND ${where} LIMIT ?`,
     );
   const selectLost = {
-    // A remote that equals the base is stored as no bytes (sameAsBase).
-    local: lostSql(`local IS NULL AND (remote = x'' OR ${isAsAgreed('remote')})`),
-    remote: lostSql(`${isAsAgreed('local')} AND (remote IS NULL OR substr(remote, 1, 1) = x'05')`),
+    // A remote that equals the base is stored as no bytes (sameAsBase). Where the room changed the mode alone the file comes back, too.
+    local: lostSql("local IS NULL AND (remote = x'' OR substr(remote, 1, 33) = substr(base, 1, 33))"),
+    remote: lostSql(
+      `${isFile('local')} AND substr(local, 2, 32) = substr(base, 2, 32) AND (remote IS NULL OR substr(remote, 1, 1) = x'05')`,
+    ),
   };
   const selectUnagreed = db.prepare<{ readonly count: number }>(
     `SELECT count(*) AS count FROM tree WHERE pending = 1 AND ${isFile('local')} AND (base IS NULL OR NOT ${isFile('base')})`,

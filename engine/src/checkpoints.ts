@@ -19,7 +19,7 @@ import {
   type Variant,
 } from '@driftless/protocol';
 import { agreeOnClosed } from './conflicts/closed-sides.ts';
-import { ChunksMissing } from './content/content-types.ts';
+import { ChunksMissing, ContentDamaged } from './content/content-types.ts';
 import { chunkRanges } from './core/chunker.ts';
 import { refsOfIds } from './core/content-refs.ts';
 import { liveEntry } from './core/entry-encoding.ts';
@@ -28,19 +28,27 @@ import { pageBytes, pageEntriesOf, pageHash, parsePage, rootOfHashes } from './c
 import type { Row } from './core/row.ts';
 import type { PeerContext } from './peer-context.ts';
 import type { RoomSession } from './ports/room-session.ts';
+import {
+  checkpointIndexBytesMax,
+  encodeCheckpointIndex,
+  type IndexedPage,
+  parseCheckpointIndex,
+} from './room/checkpoint-index.ts';
 import { heldContent } from './room/held-content.ts';
 
 /** Rule CP3. */
 const checkpointBytesMin = 4 * 1024 * 1024;
 const checkpointRecordsMax = 5_000;
+/** A relay keeps a few; one that goes on offering others is not asked for ever. */
+const checkpointsTriedMax = 8;
 /** The manifest may move on while pages are read; what changed is read again, this often. */
 const collectRoundsMax = 20;
 
 export interface Checkpoints {
   /** By the author of the append that makes it due. Resolves false when nothing was due. */
   makeIfDue(session: RoomSession): Promise<boolean>;
-  /** Fills the remote tree from the newest checkpoint; false when there is none that is valid. */
-  loadNewest(session: RoomSession): Promise<boolean>;
+  /** Fills the remote tree from the newest checkpoint that is valid. `unreadable`: the relay has some, and none of them is. */
+  loadNewest(session: RoomSession): Promise<'loaded' | 'none' | 'unreadable'>;
   /**
    * Starts the room's log again at a relay that has lost it, from what this peer knows. `stale`: another peer was faster.
    * `incomplete`: neither this peer nor the relay holds all that the room references; what this one has, the relay has now.
@@ -155,17 +163,17 @@ export function createCheckpoints(context: PeerContext): Checkpoints {
     const head = store.head();
     if (head === null) return null;
     const root = store.root();
-    const index: unknown[] = [];
+    const index: IndexedPage[] = [];
     const ids = new Set<ChunkId>();
     let bytes = 0;
     for (const page of store.pages.pages()) {
       const entry = contentByPage.get(bytesToHex(page.hash));
       if (entry === undefined) return null;
-      index.push({ hash: bytesToHex(page.hash), content: entry.content });
+      index.push({ hash: page.hash, content: entry.content });
       bytes += entry.bytes;
       for (const id of entry.ids) ids.add(id);
     }
-    const list = sealBytes(new TextEncoder().encode(JSON.stringify(index)));
+    const list = sealBytes(encodeCheckpointIndex(index));
     for (const chunk of list.chunks) ids.add(chunk.id);
     const lists: SealedChunk[] = [];
     const all = [...ids];
@@ -181,28 +189,47 @@ export function createCheckpoints(context: PeerContext): Checkpoints {
     return { head, checkpoint, bytes };
   }
 
-  async function loadNewest(session: RoomSession): Promise<boolean> {
-    const checkpoint = await session.getCheckpoint(0);
-    if (checkpoint === null) return false;
+  const loadNewest: Checkpoints['loadNewest'] = async (session) => {
+    let found = 0;
+    for (let atMost = 0; found < checkpointsTriedMax; found += 1) {
+      const checkpoint = await session.getCheckpoint(atMost);
+      if (checkpoint === null || checkpoint.height <= (store.head()?.height ?? 0)) break;
+      if (atMost > 0 && checkpoint.height > atMost) break;
+      if (await loads(checkpoint, session)) return 'loaded';
+      atMost = checkpoint.height - 1;
+    }
+    return found === 0 ? 'none' : 'unreadable';
+  };
+
+  /** Any member can make one, and a relay can lose what one names: that is no reason to stop, there are others and the log. */
+  async function loads(checkpoint: SealedCheckpoint, session: RoomSession): Promise<boolean> {
+    try {
+      return await load(checkpoint, session);
+    } catch (error) {
+      if (error instanceof ChunksMissing || error instanceof ContentDamaged) return false;
+      throw error;
+    }
+  }
+
+  async function load(checkpoint: SealedCheckpoint, session: RoomSession): Promise<boolean> {
     const body = cipher.openCheckpoint(checkpoint);
     if (body === undefined || body.height <= (store.head()?.height ?? 0)) return false;
     const slots: SlotUpdate[] = [];
     const variants: Variant[] = [];
     const hashes: Uint8Array[] = [];
-    const index = JSON.parse(new TextDecoder().decode(await contents.bytesOf(body.pages, session))) as {
-      hash: string;
-      content: Content;
-    }[];
+    if (body.pages.size > checkpointIndexBytesMax) return false;
+    const index = parseCheckpointIndex(await contents.bytesOf(body.pages, session));
+    if (index === undefined) return false;
     for (const { hash, content } of index) {
       const bytes = await contents.bytesOf(content, session);
       const page = parsePage(bytes);
       if (page === undefined) return false;
-      if (!equalBytes(pageHash(bytes, hashing.sha256), hexToBytes(hash))) return false;
+      if (!equalBytes(pageHash(bytes, hashing.sha256), hash)) return false;
       for (const entry of page) {
         slots.push({ path: entry.path, slot: entry.slot });
         variants.push(...entry.variants);
       }
-      hashes.push(hexToBytes(hash));
+      hashes.push(hash);
       await context.pause();
     }
     // Rule CP2: valid only if its root is that record's root, and its pages give that root.

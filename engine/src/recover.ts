@@ -76,9 +76,17 @@ export function createRecovery(context: PeerContext, log: RoomLog, checkpoints: 
   async function pullOrRejoin(session: RoomSession, onProgress: PullProgress): Promise<void> {
     const outcome = await pull(session, onProgress);
     if (outcome === 'caught-up') return;
-    if (outcome === 'pruned' && (await checkpoints.loadNewest(session))) {
-      await pullOrRejoin(session, onProgress);
-      return;
+    if (outcome === 'pruned') {
+      const loaded = await checkpoints.loadNewest(session);
+      if (loaded === 'loaded') {
+        await pullOrRejoin(session, onProgress);
+        return;
+      }
+      // Nothing is begun anew for it: there is no other beginning.
+      if (loaded === 'unreadable')
+        throw new Error(
+          'the relay holds no checkpoint of this room that can be read; waiting for a device to make one',
+        );
     }
     await fromLastCommon(session, onProgress);
   }
@@ -90,7 +98,7 @@ export function createRecovery(context: PeerContext, log: RoomLog, checkpoints: 
       return await pullOnce();
     } catch (error) {
       const isStuck = error instanceof RecordUnreadable && error.isLasting;
-      if (!isStuck || !(await checkpoints.loadNewest(session))) throw error;
+      if (!isStuck || (await checkpoints.loadNewest(session)) !== 'loaded') throw error;
       note(`${error.message}; this peer goes on from a checkpoint made after it`);
       return pullOnce();
     }

@@ -39,6 +39,8 @@ export interface MemoryRelay {
   gives: (record: SealedRecord) => SealedRecord;
   /** Records whose bytes it damaged, until somebody sends them again. */
   readonly damaged: Set<RecordId>;
+  /** The lowest height of which it gives records, as after a seed; 0: all. */
+  floor: number;
   /** Sealed bytes that the room, and the relay, may hold. */
   readonly quotas: { roomBytesMax: number; totalBytesMax: number };
   /** Asked before each request is dealt with: what it returns is the answer instead. */
@@ -86,6 +88,7 @@ export function createMemoryRelay(): MemoryRelay {
 
   const relay: MemoryRelay = {
     losesChunks: false,
+    floor: 0,
     lost: new Set(),
     gives: (record) => record,
     damaged: new Set(),
@@ -130,7 +133,7 @@ export function createMemoryRelay(): MemoryRelay {
           const welcome = {
             kind: 'welcome',
             head: room?.head ?? null,
-            floor: room?.floor ?? 0,
+            floor: Math.max(relay.floor, room?.floor ?? 0),
             holdsKnown,
             putWindowBytes: 1024 * 1024,
             storeId: store.storeId,
@@ -166,7 +169,7 @@ export function createMemoryRelay(): MemoryRelay {
     }),
   };
 
-  const given = (record: SealedRecord): SealedRecord =>
+  const asGiven = (record: SealedRecord): SealedRecord =>
     relay.gives(relay.damaged.has(recordIdOf(record.header)) ? flipped(record, 'body') : record);
 
   function openSession(
@@ -197,7 +200,7 @@ export function createMemoryRelay(): MemoryRelay {
     const others = (): Member[] => [...members].filter((member) => member !== self);
     const pushLater = (record: SealedRecord, chunks: readonly SealedChunk[]): void => {
       for (const member of others())
-        setImmediate(() => members.has(member) && member.handlers.onPushed(given(record), chunks));
+        setImmediate(() => members.has(member) && member.handlers.onPushed(asGiven(record), chunks));
     };
 
     const session: RoomSession = {
@@ -227,7 +230,9 @@ export function createMemoryRelay(): MemoryRelay {
       fetchRecords: (after, bytesMax) =>
         ask('fetchRecords', async () => {
           const { records, ...page } = await store.records(room, { after, bytesMax });
-          return { kind: 'recordsPage', request: 0, ...page, records: records.map(given) };
+          const floor = Math.max(relay.floor, page.floor);
+          const given = after + 1 < floor ? [] : records.map(asGiven);
+          return { kind: 'recordsPage', request: 0, ...page, floor, records: given };
         }),
       locate: (heads) =>
         ask('locate', async () => ({ kind: 'located', request: 0, ...(await store.locate(room, heads)) })),

@@ -147,11 +147,14 @@ function writeStateFiles(file: string | undefined, files: StateFiles): void {
   }
 }
 
+/** Of every small world's room. */
+export const roomSecret = new Uint8Array(32).fill(3);
+
 export function createSmallWorld(): SmallWorld {
   const clock = createFakeClock();
   const relay = createMemoryRelay();
   const people: Person[] = [];
-  const secret = new Uint8Array(32).fill(3);
+  const secret = roomSecret;
   const log = process.env['DRIFTLESS_TEST_LOG'] === undefined ? quietLog : loudLog;
 
   function person(name: string, options: PersonOptions = {}): Person {

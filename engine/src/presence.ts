@@ -1,10 +1,17 @@
 /**
- * Who else is there, and how far they are (rules PRESENCE, TRUTH). Sealed and signed among the peers; the relay passes it
- * on and stores none. Fresh only with (run, n) above the last seen; expires by the monotonic clock.
+ * Who else is there, and how far they are (rules PRESENCE, TRUTH). Presences are sealed and signed among the peers; the relay passes
+ * them on, and may keep them back and play them again whenever it likes. So nothing is concluded from one that arrives but that its
+ * sender was alive once; who echoes a number that this process said a moment ago is here now.
+ *
+ *   A ── n = 1, hears nobody ──► B        A is news to B: B answers at once
+ *   A ◄── n = 7, heard A's 1 ─── B        A knows that B is here; B is news to A: A answers at once
+ *   A ── n = 2, heard B's 7 ───► B        B knows that A is here
  */
-import { bytesToHex } from '@driftless/protocol';
+import { bytesToHex, concatBytes, type DeviceId, hexToBytes, limits, type PresenceEcho } from '@driftless/protocol';
 import type { PeerInfo } from './control.ts';
-import type { PeerContext } from './peer-context.ts';
+import type { PeerParts } from './peer-api.ts';
+import type { RoomSession } from './ports/room-session.ts';
+import type { StateStore } from './ports/state-store.ts';
 import type { LostContents } from './room/lost-contents.ts';
 
 /** How often a peer says that it is there while nothing changes. */
@@ -12,19 +19,35 @@ const announceEveryMs = 15_000;
 /** A change is told so much later: what a save changes for a moment is told once, and nobody turns for it while the save is on its way. */
 const changeToldAfterMs = 1_000;
 const expiresAfterMs = 45_000;
-/** A second run of one device that is heard for longer than this lives. */
-const twinMsMin = 5_000;
-/** Devices remembered; more are forgotten oldest first. */
+/** Newcomers are answered at once, and so are old presences that a relay plays again: no more often than this. */
+const burstMax = 4;
+const burstMs = 4_000;
+/** Devices remembered, and processes heard; more are forgotten oldest first. */
 const devicesMax = 1_000;
 
+/** A process that was heard, whenever it said it. */
+interface Heard {
+  n: number;
+  atMs: number;
+  /** When this peer last said that it heard it. */
+  echoedAtMs: number;
+}
+
+/** What a device said that was here. */
 interface Seen {
-  readonly device: string;
   readonly name: string;
-  readonly run: string;
-  readonly n: number;
   readonly height: number;
-  readonly arrivedMonotonicMs: number;
+  /** When that was said of ours which it had heard: it was there later than this. */
+  readonly answeredMs: number;
   readonly arrivedMs: number;
+}
+
+/** What of a peer a board needs. */
+export interface PresenceContext {
+  readonly parts: Pick<PeerParts, 'device' | 'deviceName' | 'cipher' | 'random' | 'clock' | 'hashing' | 'onEvent'> & {
+    readonly store: Pick<StateStore, 'setting' | 'setSetting' | 'head' | 'root'>;
+  };
+  session(): Pick<RoomSession, 'sendPresence'> | null;
 }
 
 export interface PresenceBoard {
@@ -38,16 +61,27 @@ export interface PresenceBoard {
   readonly cloned: boolean;
 }
 
-export function createPresenceBoard(context: PeerContext, lost: LostContents): PresenceBoard {
+export function createPresenceBoard(
+  context: PresenceContext,
+  lost: Pick<LostContents, 'asks' | 'answer'>,
+): PresenceBoard {
   const { parts } = context;
-  const { store, cipher, clock, random } = parts;
+  const { store, cipher, clock, random, hashing } = parts;
+  const ownDevice = parts.device.device;
   const run = bytesToHex(random.bytes(8));
-  const seen = new Map<string, Seen>();
-  /** Runs that were overtaken by a newer one of their device: their late messages are not fresh. */
-  const endedRuns = new Map<string, string>();
+  /** How an echo names a process. */
+  const processOf = (device: DeviceId, ofRun: string): string =>
+    bytesToHex(hashing.sha256(concatBytes(hexToBytes(device), hexToBytes(ofRun)))).slice(0, 16);
+  const self = processOf(ownDevice, run);
+  const heard = new Map<string, Heard>();
+  const seen = new Map<DeviceId, Seen>();
+  /** When each of the last numbers was said. */
+  let said: readonly { readonly n: number; readonly atMs: number }[] = [];
   let n = 0;
-  /** Another run with our identity: when it was first heard, and last. What a killed run of ours had sent still arrives for a moment. */
-  let twin: { readonly run: string; readonly firstMs: number; lastMs: number } | null = null;
+  /** As `answeredMs`, of another process with this identity. */
+  let twinAnsweredMs = Number.NEGATIVE_INFINITY;
+  /** Somebody or something waits to hear of us. */
+  let isUrgent = true;
   let lastText = '';
   let lastMs = Number.NEGATIVE_INFINITY;
   /** What was asked for last; another question is sent at once. */
@@ -66,12 +100,13 @@ export function createPresenceBoard(context: PeerContext, lost: LostContents): P
     const text = `${state} ${head?.id ?? ''} ${asksText}`;
     const nowMs = clock.monotonicMs();
     changedMs = text === lastText ? null : (changedMs ?? nowMs);
-    const isUrgent = lastText === '' || asksText !== lastAsks;
-    const dueMs = isUrgent
-      ? nowMs
-      : Math.min(lastMs + announceEveryMs, (changedMs ?? nowMs + announceEveryMs) + changeToldAfterMs);
+    const dueMs =
+      isUrgent || asksText !== lastAsks
+        ? Math.max(nowMs, (said.at(-burstMax)?.atMs ?? Number.NEGATIVE_INFINITY) + burstMs)
+        : Math.min(lastMs + announceEveryMs, (changedMs ?? nowMs + announceEveryMs) + changeToldAfterMs);
     if (session === null || nowMs < dueMs) return Math.max(0, dueMs - nowMs);
     n += 1;
+    said = [...said.filter(({ atMs }) => isRecent(atMs)), { n, atMs: nowMs }];
     session.sendPresence(
       cipher.sealPresence({
         deviceName: parts.deviceName,
@@ -81,8 +116,12 @@ export function createPresenceBoard(context: PeerContext, lost: LostContents): P
         recordId: head?.id ?? null,
         state,
         asks,
+        root: store.root(),
+        echoes: nextEchoes(nowMs),
+        editing: [],
       }),
     );
+    isUrgent = false;
     lastText = text;
     lastAsks = asksText;
     lastMs = nowMs;
@@ -90,59 +129,60 @@ export function createPresenceBoard(context: PeerContext, lost: LostContents): P
     return announceEveryMs;
   }
 
+  /** Those that have waited longest, so that all have their turn. */
+  function nextEchoes(nowMs: number): readonly PresenceEcho[] {
+    const recent = [...heard].filter(([, { atMs }]) => isRecent(atMs));
+    recent.sort(([, one], [, other]) => one.echoedAtMs - other.echoedAtMs);
+    return recent.slice(0, limits.presenceEchoesMax).map(([who, process]) => {
+      process.echoedAtMs = nowMs;
+      return { who, n: process.n };
+    });
+  }
+
   function take(sealed: Uint8Array): void {
     const body = cipher.openPresence(sealed);
-    if (body === undefined) return;
-    if (body.device === parts.device.device) {
-      const nowMs = clock.monotonicMs();
-      if (body.run === run) return;
-      if (twin?.run === body.run) twin.lastMs = nowMs;
-      else twin = { run: body.run, firstMs: nowMs, lastMs: nowMs };
+    if (body === undefined || (body.device === ownDevice && body.run === run)) return;
+    const nowMs = clock.monotonicMs();
+    const who = processOf(body.device, body.run);
+    const before = heard.get(who);
+    if (before !== undefined && body.n <= before.n) return;
+    // Whoever is new here learns of us at once, not at our next turn.
+    if (before === undefined || !isRecent(before.atMs)) isUrgent = true;
+    remember(heard, who, { n: body.n, atMs: nowMs, echoedAtMs: before?.echoedAtMs ?? Number.NEGATIVE_INFINITY });
+    if (body.device !== ownDevice && body.asks.length > 0) lost.answer(body.asks);
+
+    const echoed = body.echoes.find((echo) => echo.who === self);
+    const answeredMs = said.find((one) => one.n === echoed?.n)?.atMs;
+    if (answeredMs === undefined || !isRecent(answeredMs)) return;
+    if (body.device === ownDevice) {
+      twinAnsweredMs = answeredMs;
       return;
     }
-    const before = seen.get(body.device);
-    if (before !== undefined && before.run === body.run && body.n <= before.n) return;
-    if (endedRuns.get(body.device) === body.run) return;
-    if (before !== undefined && before.run !== body.run) endedRuns.set(body.device, before.run);
-    if (body.asks.length > 0) lost.answer(body.asks);
-    const isNew = before === undefined || !fresh(before);
-    seen.delete(body.device);
-    seen.set(body.device, {
-      device: body.device,
-      name: body.deviceName,
-      run: body.run,
-      n: body.n,
-      height: body.height,
-      arrivedMonotonicMs: clock.monotonicMs(),
-      arrivedMs: clock.nowMs(),
-    });
-    for (const device of seen.keys()) {
-      if (seen.size <= devicesMax) break;
-      seen.delete(device);
-    }
+    const last = seen.get(body.device);
+    const isNew = last === undefined || !isHere(last);
+    const { deviceName: name, height } = body;
+    remember(seen, body.device, { name, height, answeredMs, arrivedMs: clock.nowMs() });
     if (isNew) {
       const devices = remembered();
-      devices[body.device] = { name: body.deviceName, at: clock.nowMs() };
+      devices[body.device] = { name, at: clock.nowMs() };
       store.setSetting('devices', JSON.stringify(Object.fromEntries(Object.entries(devices).slice(-devicesMax))));
-      parts.onEvent({ event: 'peer', name: body.deviceName, online: true });
-      // A newcomer learns of us at once, not at our next turn.
-      lastText = '';
+      parts.onEvent({ event: 'peer', name, online: true });
     }
   }
 
-  const fresh = (peer: Seen): boolean =>
-    context.session() !== null && clock.monotonicMs() - peer.arrivedMonotonicMs <= expiresAfterMs;
+  const isRecent = (atMs: number): boolean => clock.monotonicMs() - atMs <= expiresAfterMs;
+  const isHere = (peer: Seen): boolean => context.session() !== null && isRecent(peer.answeredMs);
 
   function peers(): readonly PeerInfo[] {
-    const list: PeerInfo[] = [...seen.values()].map((peer) => ({
-      device: peer.device,
+    const list: PeerInfo[] = [...seen].map(([device, peer]) => ({
+      device,
       name: peer.name,
-      online: fresh(peer),
+      online: isHere(peer),
       lastSeen: new Date(peer.arrivedMs).toISOString(),
       height: peer.height,
     }));
     for (const [device, { name, at }] of Object.entries(remembered()))
-      if (!seen.has(device))
+      if (!seen.has(device as DeviceId))
         list.push({ device, name, online: false, lastSeen: new Date(at).toISOString(), height: null });
     return list.sort((a, b) => (a.device < b.device ? -1 : 1));
   }
@@ -150,14 +190,22 @@ export function createPresenceBoard(context: PeerContext, lost: LostContents): P
   return {
     announce,
     reset: () => {
-      lastText = '';
+      isUrgent = true;
     },
     take,
     peers,
     get cloned() {
-      return (
-        twin !== null && twin.lastMs - twin.firstMs >= twinMsMin && clock.monotonicMs() - twin.lastMs <= expiresAfterMs
-      );
+      return isRecent(twinAnsweredMs);
     },
   };
+}
+
+/** The oldest is forgotten first. */
+function remember<Key, Value>(values: Map<Key, Value>, key: Key, value: Value): void {
+  values.delete(key);
+  values.set(key, value);
+  for (const oldest of values.keys()) {
+    if (values.size <= devicesMax) return;
+    values.delete(oldest);
+  }
 }

@@ -21,6 +21,7 @@ import {
 } from './record-codec.ts';
 import { isRelPath } from './rel-path.ts';
 import { ok } from './result.ts';
+import type { PresenceBody } from './sealed-bodies.ts';
 import {
   sampleBody,
   sampleCheckpointBody,
@@ -192,6 +193,60 @@ describe('no bytes make a decoder throw', () => {
     }
   });
   test('deeply nested groups', () => decodeAll(new Uint8Array(1024 * 1024).fill(0x0b)));
+});
+
+describe('a presence', () => {
+  const fullest: PresenceBody = {
+    ...samplePresenceBody,
+    deviceName: 'n'.repeat(limits.deviceNameBytesMax),
+    n: Number.MAX_SAFE_INTEGER,
+    height: Number.MAX_SAFE_INTEGER,
+    state: 's'.repeat(limits.labelBytesMax),
+    asks: Array.from({ length: limits.presenceAsksMax }, () => 'aa'.repeat(32)),
+    echoes: Array.from({ length: limits.presenceEchoesMax }, () => ({
+      who: 'bb'.repeat(8),
+      n: Number.MAX_SAFE_INTEGER,
+    })),
+    editing: Array.from({ length: limits.presenceEditingMax }, () => 'cc'.repeat(16)),
+  };
+  test('at its fullest fits, with its signature, packing and seal', () => {
+    const encoded = encodePresenceBody(fullest);
+    expect(encoded.length + 64 + 9 + 64 + 12 + 16).toBeLessThanOrEqual(limits.presenceBytesMax);
+    expect(decodePresenceBody(encoded)).toEqual(ok(fullest));
+  });
+  /** Of a length below 128. */
+  const lengthDelimited = (number: number, bytes: Uint8Array): Uint8Array => {
+    const tag = (number << 3) | 2;
+    const tagBytes = tag < 0x80 ? [tag] : [(tag & 0x7f) | 0x80, tag >> 7];
+    return concatBytes(Uint8Array.of(...tagBytes, bytes.length), bytes);
+  };
+  const echo = concatBytes(lengthDelimited(1, new Uint8Array(8)), Uint8Array.of(0x10, 1));
+  test.each([
+    { what: 'asks', one: lengthDelimited(8, new Uint8Array(32)), good: limits.presenceAsksMax },
+    { what: 'echoes', one: lengthDelimited(10, echo), good: limits.presenceEchoesMax },
+    { what: 'paths', one: lengthDelimited(11, new Uint8Array(16)), good: limits.presenceEditingMax },
+  ])('has up to $good $what', ({ one, good }) => {
+    const bare = encodePresenceBody({ ...samplePresenceBody, asks: [], echoes: [], editing: [] });
+    const withSome = (count: number) =>
+      decodePresenceBody(concatBytes(bare, ...Array.from({ length: count }, () => one)));
+    expect(withSome(good).ok).toBe(true);
+    expect(withSome(good + 1)).toMatchObject({ ok: false, error: { kind: 'over-limit' } });
+  });
+  test('is not decoded when it has many fields', () => {
+    const unknown = Array.from({ length: 200 }, () => lengthDelimited(90, new Uint8Array()));
+    expect(decodePresenceBody(concatBytes(encodePresenceBody(samplePresenceBody), ...unknown))).toMatchObject({
+      ok: false,
+      error: { kind: 'over-limit', reason: expect.stringContaining('number of fields') },
+    });
+  });
+  test.each([
+    ['a root of 31 bytes', 9, 31],
+    ['a path of 15 bytes', 11, 15],
+    ['an echo of nobody', 10, 0],
+  ])('with %s is none', (_, number, length) => {
+    const bytes = concatBytes(encodePresenceBody(samplePresenceBody), lengthDelimited(number, new Uint8Array(length)));
+    expect(decodePresenceBody(bytes).ok).toBe(false);
+  });
 });
 
 describe('a frame that is none is an answer', () => {

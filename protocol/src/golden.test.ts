@@ -84,15 +84,15 @@ const golden: Readonly<Record<string, string>> = {
   'checkpoint body':
     '0807122007070707070707070707070707070707070707070707070707070707070707071a209999999999999999999999999999999999999999999999999999999999999999226a0a20d1d1d1d1d1d1d1d1d1d1d1d1d1d1d1d1d1d1d1d1d1d1d1d1d1d1d1d1d1d1d1d110f0a20420012a400c0c0c0c0c0c0c0c0c0c0c0c0c0c0c0c0c0c0c0c0c0c0c0c0c0c0c0c0c0c0c0c0d0d0d0d0d0d0d0d0d0d0d0d0d0d0d0d0d0d0d0d0d0d0d0d0d0d0d0d0d0d0d0d2a20dededededededededededededededededededededededededededededededede',
   'presence body':
-    '0a20dededededededededededededededededededededededededededededededede12066c6170746f701a080123456789abcdef20032807322007070707070707070707070707070707070707070707070707070707070707073a0469646c65',
+    '0a20dededededededededededededededededededededededededededededededede12066c6170746f701a080123456789abcdef20032807322007070707070707070707070707070707070707070707070707070707070707073a0469646c654220d1d1d1d1d1d1d1d1d1d1d1d1d1d1d1d1d1d1d1d1d1d1d1d1d1d1d1d1d1d1d1d142200c0c0c0c0c0c0c0c0c0c0c0c0c0c0c0c0c0c0c0c0c0c0c0c0c0c0c0c0c0c0c0c4a209999999999999999999999999999999999999999999999999999999999999999520c0a0811223344556677881004520d0a0899aabbccddeeff0010ac025a100f0f0f0f0f0f0f0f0f0f0f0f0f0f0f0f',
 };
 
 /** Versions, and a fingerprint of the golden bytes and the schema. One line for each change, newest last. */
 const history = [
   // First version; never released.
   { protocolVersion: 1, recordVersion: 1, readerVersion: 1, wire: '85812cc5f5916e748e774f38b5945d06' },
-  // A file's mode has a second flag, private.
-  { protocolVersion: 2, recordVersion: 2, readerVersion: 2, wire: '079d1cd8a377ecc89d6fbcbe857261ac' },
+  // A file's mode has a second flag, private. A presence says its sender's root and whom it heard.
+  { protocolVersion: 2, recordVersion: 2, readerVersion: 2, wire: '663967b9d9f488fdfcf2c39e7372cea3' },
 ];
 
 const goldenOf = (name: string): string => golden[name] ?? '';

@@ -39,6 +39,9 @@ export const limits = {
   presenceBytesMax: 2_048,
   /** A quarter of it; the next presence asks for more. */
   presenceAsksMax: 16,
+  /** A third of it; when more are heard, they are echoed in turn. */
+  presenceEchoesMax: 32,
+  presenceEditingMax: 8,
   checkpointSealedBytesMax: 64 * 1024,
   checkpointListsMax: 1_024,
   channelsMax: 1_024,

@@ -25,7 +25,7 @@ import { limits } from './limits.ts';
 import type { RecordHeader } from './record.ts';
 import { isRelPath } from './rel-path.ts';
 import type { Result } from './result.ts';
-import type { CheckpointBody, PresenceBody } from './sealed-bodies.ts';
+import type { CheckpointBody, PresenceBody, PresenceEcho } from './sealed-bodies.ts';
 import {
   attempt,
   bad,
@@ -434,20 +434,35 @@ export function encodePresenceBody(body: PresenceBody): Uint8Array {
       recordId: body.recordId === null ? empty : hexToBytes(body.recordId),
       state: clipText(body.state, limits.labelBytesMax),
       asks: body.asks.slice(0, limits.presenceAsksMax).map((id) => sized(hexToBytes(id), 32)),
+      root: sized(hexToBytes(body.root), 32),
+      echoes: body.echoes
+        .slice(0, limits.presenceEchoesMax)
+        .map(({ who, n }) => ({ who: sized(hexToBytes(who), 8), n: integerToWire(n) })),
+      editing: body.editing.slice(0, limits.presenceEditingMax).map((path) => sized(hexToBytes(path), 16)),
     }),
   );
 }
 
-function asksFrom(asks: readonly Uint8Array[]): readonly string[] {
-  checkLimit(asks.length, limits.presenceAsksMax, 'asks');
-  return asks.map((id) => bytesToHex(checkedBytes(id, 32, 'ask')));
+/** Each once, and lists of up to their limits; a newer version may add a few. */
+const presenceFieldsMax = limits.presenceAsksMax + limits.presenceEchoesMax + limits.presenceEditingMax + 16;
+
+function idListFrom(ids: readonly Uint8Array[], countMax: number, bytes: number, what: string): readonly string[] {
+  checkLimit(ids.length, countMax, what);
+  return ids.map((id) => bytesToHex(checkedBytes(id, bytes, what)));
+}
+
+function echoesFrom(echoes: readonly wire.Echo[]): readonly PresenceEcho[] {
+  checkLimit(echoes.length, limits.presenceEchoesMax, 'echoes');
+  return echoes.map(({ who, n }) => ({ who: bytesToHex(checkedBytes(who, 8, 'echo')), n: integerFrom(n, 'echo') }));
 }
 
 /** Never throws. */
 export function decodePresenceBody(bytes: Uint8Array): Result<PresenceBody, DecodeFailure> {
   return attempt(() => {
     checkLimit(bytes.length, limits.presenceBytesMax, 'presence');
-    const body = fromBinary(PresenceBodySchema, plainView(bytes));
+    const view = plainView(bytes);
+    checkFieldCount(view, presenceFieldsMax);
+    const body = fromBinary(PresenceBodySchema, view);
     return {
       device: idFrom(body.device, 'device'),
       deviceName: textFrom(body.deviceName, limits.deviceNameBytesMax, 'device name'),
@@ -456,7 +471,10 @@ export function decodePresenceBody(bytes: Uint8Array): Result<PresenceBody, Deco
       height: integerFrom(body.height, 'height'),
       recordId: body.recordId.length === 0 ? null : idFrom(body.recordId, 'record id'),
       state: textFrom(body.state, limits.labelBytesMax, 'state'),
-      asks: asksFrom(body.asks),
+      asks: idListFrom(body.asks, limits.presenceAsksMax, 32, 'asks'),
+      root: idFrom(body.root, 'root'),
+      echoes: echoesFrom(body.echoes),
+      editing: idListFrom(body.editing, limits.presenceEditingMax, 16, 'editing'),
     };
   });
 }

@@ -23,4 +23,17 @@ export interface PresenceBody {
   readonly state: string;
   /** Contents, by digest, and clear chunks, by id, that the relay lost and this peer misses: 64 hex digits each (rule GC5). */
   readonly asks: readonly string[];
+  /** Of the room at `recordId`, as the sender has it: who is at the same record and has another one is forked, damaged, or lies. */
+  readonly root: Root;
+  /** Who was heard a moment ago: what a relay plays again later names nothing that was said since. */
+  readonly echoes: readonly PresenceEcho[];
+  /** Keyed hashes of paths that are open in an editor, 32 hex digits each. Reserved: sent empty. */
+  readonly editing: readonly string[];
+}
+
+export interface PresenceEcho {
+  /** 16 hex digits: the first eight bytes of SHA-256(device ‖ run). */
+  readonly who: string;
+  /** The newest `n` that was heard of it. */
+  readonly n: number;
 }

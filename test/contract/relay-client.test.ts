@@ -204,7 +204,18 @@ test('40 MB go up and down whole, while small requests are answered', async () =
 test('presence reaches the others', async () => {
   const [a, b] = [await connect(), await connect()];
   const arrived = b.next('presence');
-  const body = { deviceName: 'a', run: '0'.repeat(16), n: 1, height: 0, recordId: null, state: 'idle', asks: [] };
+  const body = {
+    deviceName: 'a',
+    run: '0'.repeat(16),
+    n: 1,
+    height: 0,
+    recordId: null,
+    state: 'idle',
+    asks: [],
+    root: '0'.repeat(64) as Root,
+    echoes: [],
+    editing: [],
+  };
   a.session.sendPresence(a.cipher.sealPresence(body));
   expect(b.cipher.openPresence((await arrived) as Uint8Array)).toMatchObject(body);
 });

@@ -50,8 +50,12 @@ export interface MemoryRelay {
   /** Requests so far, by kind. */
   readonly requests: ReadonlyMap<RelayRequest, number>;
   readonly appends: number;
-  /** Presences that were passed on. */
+  /** Presences that peers sent. */
   readonly presences: number;
+  /** What each other member is given for a presence: it, others, or none. */
+  passesOn: (sealed: Uint8Array) => readonly Uint8Array[];
+  /** Gives all members a presence of its choice. */
+  play(sealed: Uint8Array): void;
 }
 
 export type RelayRequest = Exclude<
@@ -85,6 +89,9 @@ export function createMemoryRelay(): MemoryRelay {
   let largestPutBytes = 0;
   const nowMs = 0;
   const turn = (): Promise<void> => new Promise((resolve) => setImmediate(resolve));
+  const tell = (member: Member, sealed: Uint8Array): void => {
+    setImmediate(() => members.has(member) && member.handlers.onPresence(sealed));
+  };
 
   const relay: MemoryRelay = {
     losesChunks: false,
@@ -103,6 +110,10 @@ export function createMemoryRelay(): MemoryRelay {
     },
     get presences() {
       return presences;
+    },
+    passesOn: (sealed) => [sealed],
+    play: (sealed) => {
+      for (const member of members) tell(member, sealed);
     },
     cut: () => {
       for (const member of [...members]) member.end('cut');
@@ -284,7 +295,7 @@ export function createMemoryRelay(): MemoryRelay {
       sendPresence: (sealed) => {
         presences += 1;
         if (ended !== undefined) return;
-        for (const member of others()) setImmediate(() => members.has(member) && member.handlers.onPresence(sealed));
+        for (const given of relay.passesOn(sealed)) for (const member of others()) tell(member, given);
       },
       distrust: (reason) => self?.end(reason),
       grantPushCredit: () => {},

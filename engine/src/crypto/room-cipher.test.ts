@@ -282,6 +282,9 @@ describe('checkpoints and presence', () => {
     recordId: noRecordId,
     state: 'idle',
     asks: ['ab'.repeat(32)],
+    root: body.root,
+    echoes: [{ who: 'cd'.repeat(8), n: 7 }],
+    editing: ['ef'.repeat(16)],
   };
   test('presence comes back with its author, and no flipped bit does', () => {
     const sealed = cipher.sealPresence(presence);

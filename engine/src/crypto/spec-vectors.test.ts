@@ -42,6 +42,9 @@ function vectors(): readonly (readonly [string, string])[] {
     recordId: id,
     state: 'idle',
     asks: [],
+    root: body.root,
+    echoes: [{ who: '0011223344556677', n: 1 }],
+    editing: [],
   };
   return [
     ['device', device.device],

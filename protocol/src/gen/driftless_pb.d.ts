@@ -1752,6 +1752,25 @@ export declare type PresenceBody = Message<"driftless.v1.PresenceBody"> & {
    * @generated from field: repeated bytes asks = 8;
    */
   asks: Uint8Array[];
+
+  /**
+   * 32; of the room at that record
+   *
+   * @generated from field: bytes root = 9;
+   */
+  root: Uint8Array;
+
+  /**
+   * @generated from field: repeated driftless.v1.Echo echoes = 10;
+   */
+  echoes: Echo[];
+
+  /**
+   * 16 each
+   *
+   * @generated from field: repeated bytes editing = 11;
+   */
+  editing: Uint8Array[];
 };
 
 /**
@@ -1759,6 +1778,31 @@ export declare type PresenceBody = Message<"driftless.v1.PresenceBody"> & {
  * Use `create(PresenceBodySchema)` to create a new message.
  */
 export declare const PresenceBodySchema: GenMessage<PresenceBody>;
+
+/**
+ * A process that was heard of a moment ago.
+ *
+ * @generated from message driftless.v1.Echo
+ */
+export declare type Echo = Message<"driftless.v1.Echo"> & {
+  /**
+   * 8
+   *
+   * @generated from field: bytes who = 1;
+   */
+  who: Uint8Array;
+
+  /**
+   * @generated from field: uint64 n = 2;
+   */
+  n: bigint;
+};
+
+/**
+ * Describes the message driftless.v1.Echo.
+ * Use `create(EchoSchema)` to create a new message.
+ */
+export declare const EchoSchema: GenMessage<Echo>;
 
 /**
  * @generated from enum driftless.v1.Role

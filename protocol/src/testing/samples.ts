@@ -152,5 +152,11 @@ export const samplePresenceBody: PresenceBody = {
   height: 7,
   recordId: id<RecordId>('07'),
   state: 'idle',
-  asks: [],
+  asks: [id<Digest>('d1'), id<ChunkId>('0c')],
+  root: id<Root>('99'),
+  echoes: [
+    { who: '1122334455667788', n: 4 },
+    { who: '99aabbccddeeff00', n: 300 },
+  ],
+  editing: ['0f'.repeat(16)],
 };

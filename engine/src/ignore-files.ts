@@ -6,6 +6,7 @@
  * Leaves to others: what the rules mean (core/ignore-rules), and applying ignore files first (rule IG2).
  */
 import { bytesToHex, equalBytes, type RelPath } from '@driftless/protocol';
+import { liveEntry, sameEntry } from './core/entry-encoding.ts';
 import { fingerprintOf, isRacy } from './core/fingerprint.ts';
 import {
   createIgnoreRules,
@@ -179,7 +180,10 @@ export function createIgnoreFiles(parts: {
     version += 1;
   }
 
-  /** What the room and this disk agree on was brought by the room; anything else was made here. */
+  /**
+   * What the room and this disk agree on was brought by the room; anything else was made here. Unless the room's next version is not
+   * agreed on yet: an editor into which that was merged saves both, and no line tells whose it is.
+   */
   function isOwnChange(
     directory: RelPath | '',
     kind: IgnoreFileKind,
@@ -189,7 +193,9 @@ export function createIgnoreFiles(parts: {
     const path = pathIn(directory, ignoreFileNames[kind]);
     // Cut while it was applied, and not settled yet: base does not say so, and it is the room's.
     if (store.intents().some((intent) => intent.path === path)) return false;
-    const base = store.row(path)?.base ?? null;
+    const row = store.row(path);
+    const base = row?.base ?? null;
+    if (row !== undefined && !sameEntry(liveEntry(row.remote), base)) return false;
     if (now === undefined) return base !== null;
     if (now.incomplete !== undefined) return false;
     // It could not be read for a while, and is what it was.

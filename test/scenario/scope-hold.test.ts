@@ -5,6 +5,7 @@
 import type { RelPath } from '@driftless/protocol';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import { createSmallWorld, type Person, type SmallWorld } from './small-world.ts';
+import { openEditor } from './unsaved-editor.ts';
 
 type Tree = Readonly<Record<string, string>>;
 
@@ -139,8 +140,59 @@ describe('another machine takes back in what this one ignores', () => {
     expect(b.user.read('.env')).toBe('of b');
     expect(b.user.read('free.env')).toBe('free');
     expect(a.user.read('.env')).toBe('of a');
+    expect(b.store.problemRows(10)).toMatchObject([
+      { path: '.env', problem: { reason: expect.stringContaining('only when you confirm it is in its place') } },
+    ]);
+    expect((await b.peer.explain('.env')).lines.join('\n')).toContain('in its place');
     expect(a.store.openVariants()).toEqual([]);
     expect(Object.keys(a.user.tree()).filter((path) => path.includes('conflict'))).toEqual([]);
+  });
+
+  test.each<readonly [string, Tree, (a: Person) => void]>([
+    ['a line that takes it back in', {}, (a) => write(a, { '.driftlessignore': '*.tmp\n!.env\n' })],
+    [
+      'a line that goes',
+      { '.gitignore': '', '.driftlessignore': '*.tmp\n.env\n' },
+      (a) => write(a, { '.driftlessignore': '*.tmp\n' }),
+    ],
+  ])('merged into an editor of the rules, and saved with what was typed there: %s', async (_, rules, change) => {
+    const [a, b] = await pair({ '.gitignore': '.env\n', '.driftlessignore': '*.tmp\n', ...rules, 'k.txt': 'k' });
+    write(b, { '.env': 'SECRET' });
+    await world.quiet();
+    const editor = openEditor(b, '.driftlessignore');
+    editor.type((text) => `# typed\n${text}`);
+    change(a);
+    const theirs = a.user.read('.driftlessignore');
+    await world.until('it is in the buffer', () => {
+      editor.look();
+      return editor.text === `# typed\n${theirs}`;
+    });
+    editor.save();
+    await world.until('the save', () => a.user.read('.driftlessignore')?.startsWith('# typed') === true);
+    await later();
+    expect(a.user.read('.driftlessignore')).toBe(editor.text);
+    expect(inRoom(a, '.env')).toBe(false);
+    expect(await heldAt(b)).toEqual([['.env']]);
+  });
+
+  test('rules of both that were united, and then a line of one of them', async () => {
+    const [a, b] = await pair({ '.gitignore': '.env\n', 'k.txt': 'k' });
+    write(b, { '.env': 'SECRET' });
+    await world.quiet();
+    await b.stop();
+    write(a, { '.driftlessignore': '!.env\n' });
+    await world.quiet();
+    write(b, { '.driftlessignore': '*.tmp\n' });
+    b.start();
+    await world.quiet();
+    expect(inRoom(a, '.env')).toBe(false);
+    const united = a.user.read('.driftlessignore') ?? '';
+    expect(united).toContain('*.tmp');
+    write(a, { '.driftlessignore': `${united}!.env\n` });
+    await world.until('b asks', isAsking(b));
+    await later();
+    expect(inRoom(a, '.env')).toBe(false);
+    expect(await heldAt(b)).toEqual([['.env']]);
   });
 
   test('a directory that others rename out of reach of a rule', async () => {

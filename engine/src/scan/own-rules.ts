@@ -48,10 +48,9 @@ export function createOwnRules(parts: {
   return {
     changed: ({ directory, kind, before: source, isOwn }) => {
       const kinds = before.get(directory) ?? new Map<IgnoreFileKind, IgnoreSource | null>();
-      if (isOwn) {
-        changedHere.add(directory);
-        kinds.delete(kind);
-      } else if (!kinds.has(kind)) kinds.set(kind, source ?? null);
+      // Over what others changed and nobody has judged yet, a change made here takes nothing back: it may have been made on top of it.
+      if (isOwn) changedHere.add(directory);
+      else if (!kinds.has(kind)) kinds.set(kind, source ?? null);
       before.set(directory, kinds);
       rules.invalidate(directory);
     },

@@ -97,6 +97,8 @@ export interface LiveParts {
   command(work: () => Promise<void>): Promise<void>;
   state(): PeerState;
   peers(): readonly PeerInfo[];
+  /** Of the room as a whole. */
+  roomProblems(): readonly ProblemInfo[];
   session(): RoomSession | null;
   readonly holds: Holds;
   readonly unsaved: Pick<UnsavedEdits, 'hold' | 'lost' | 'madeFrom' | 'savedMerged'>;
@@ -160,7 +162,7 @@ export function createControl(parts: ControlParts, live: LiveParts): PeerControl
     for (const { path, outOfScope, problem } of store.outOfScopeRows(listedMax, wishedReasons))
       if (outOfScope !== null && problem === null) problems.push({ path, reason: outOfScopeWords[outOfScope] });
     // Names that no path can spell have no row.
-    problems.push(...live.scanner.skipped());
+    problems.push(...live.scanner.skipped(), ...live.roomProblems());
     return {
       ...state,
       dir: parts.dir,
@@ -203,7 +205,7 @@ export function createControl(parts: ControlParts, live: LiveParts): PeerControl
     const { kind } = await folder.root();
     if (kind !== 'present') {
       const difference = { path: '', reason: 'the folder is missing or cannot be read' };
-      const nothing = { files: 0, bytes: 0, leftOut: {}, leftOutPaths: [] };
+      const nothing = { files: 0, bytes: 0, leftOut: {}, leftOutPaths: [], agreeing: [] };
       return {
         ok: false,
         root: store.root(),
@@ -272,6 +274,13 @@ export function createControl(parts: ControlParts, live: LiveParts): PeerControl
     }
     const pending = store.counts().pending;
     if (pending > 0 && differenceCount === 0) differ('', `${pending} paths are still to be sent or applied`);
+    const agreeing: string[] = [];
+    // Equal to the room as this machine has it says nothing when others have it otherwise.
+    for (const { name, device, agrees } of live.peers()) {
+      if (agrees === true) agreeing.push(name);
+      if (agrees === false)
+        differ('', `${name} (device ${device.slice(0, 12)}) has another content of the room at this record`);
+    }
     return {
       ok: differenceCount === 0,
       root: store.root(),
@@ -282,6 +291,7 @@ export function createControl(parts: ControlParts, live: LiveParts): PeerControl
       differences,
       leftOut,
       leftOutPaths: [...troubled, ...wished],
+      agreeing,
     };
   }
 

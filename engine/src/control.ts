@@ -142,6 +142,8 @@ export interface PeerInfo {
   /** ISO time it was last heard of, or null. */
   readonly lastSeen: string | null;
   readonly height: number | null;
+  /** Whether it has the same folder at the record that this machine is at; null: it is not here, or at another record. */
+  readonly agrees: boolean | null;
 }
 
 export interface Status extends Omit<PeerState, 'conflicts' | 'progress'> {
@@ -180,6 +182,8 @@ export interface VerifyResult {
   /** Paths of the room that take no part on this machine: how many for each reason, and the first of them by name. */
   readonly leftOut: Readonly<Record<string, number>>;
   readonly leftOutPaths: readonly ProblemInfo[];
+  /** Names of the devices that are here, at the same record, and have the same root. Those that have another one are differences. */
+  readonly agreeing: readonly string[];
 }
 
 export type Keep = 'mine' | 'theirs' | 'both';

@@ -89,8 +89,10 @@ export function createOfflineControl(
         online: false,
         lastSeen: new Date(at).toISOString(),
         height: null,
+        agrees: null,
       }));
     },
+    roomProblems: () => [],
     session: () => null,
     holds,
     // Nothing runs that they would hold up.

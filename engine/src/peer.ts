@@ -81,6 +81,7 @@ import { createPublisher } from './publish.ts';
 import { createRecovery, youngerLog } from './recover.ts';
 import { createRelayFeed } from './relay-feed.ts';
 import { createLostContents } from './room/lost-contents.ts';
+import { createOtherRoots } from './room/other-roots.ts';
 import { createRefusals, type RefusableWork, type RelayTrouble } from './room/refusals.ts';
 import { RecordUnreadable } from './room/unreadable.ts';
 import { createRoomLog } from './room-log.ts';
@@ -322,7 +323,17 @@ export function createPeer(given: PeerParts): Peer {
   const checkpoints = createCheckpoints(context);
   const recovery = createRecovery(context, roomLog, checkpoints);
   const lost = createLostContents(context, runBeside);
-  const presence = createPresenceBoard(context, lost);
+  const otherRoots = createOtherRoots(context, {
+    runBeside,
+    onDamaged: () => {
+      commands.add(async () => {
+        recovery.distrustOwnTree();
+        feed.caughtUp = false;
+      });
+      wake();
+    },
+  });
+  const presence = createPresenceBoard(context, lost, otherRoots.compare);
   const trash = createTrashKeeper(context);
   const git = createGitWatch(context);
   const holds = createHolds(parts);
@@ -1450,6 +1461,7 @@ export function createPeer(given: PeerParts): Peer {
     command,
     state: peerState,
     peers: () => presence.peers(),
+    roomProblems: () => otherRoots.problems(),
     session: () => context.lastingSession(),
     readAgain: (path) => sweep.readAgain(path),
     pause,

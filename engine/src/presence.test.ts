@@ -57,7 +57,7 @@ function device(name: string): Device {
     },
     session: () => (made.isConnected ? { sendPresence: (sealed) => made.sent.push(sealed) } : null),
   };
-  return Object.assign(made, { board: createPresenceBoard(context, { asks: () => [], answer: () => {} }) });
+  return Object.assign(made, { board: createPresenceBoard(context, { asks: () => [], answer: () => {} }, () => {}) });
 }
 
 /** What it says now, if it says anything. */

@@ -13,6 +13,7 @@ import type { PeerParts } from './peer-api.ts';
 import type { RoomSession } from './ports/room-session.ts';
 import type { StateStore } from './ports/state-store.ts';
 import type { LostContents } from './room/lost-contents.ts';
+import type { SaidRoot } from './room/other-roots.ts';
 
 /** How often a peer says that it is there while nothing changes. */
 const announceEveryMs = 15_000;
@@ -34,9 +35,7 @@ interface Heard {
 }
 
 /** What a device said that was here. */
-interface Seen {
-  readonly name: string;
-  readonly height: number;
+interface Seen extends SaidRoot {
   /** When that was said of ours which it had heard: it was there later than this. */
   readonly answeredMs: number;
   readonly arrivedMs: number;
@@ -64,6 +63,7 @@ export interface PresenceBoard {
 export function createPresenceBoard(
   context: PresenceContext,
   lost: Pick<LostContents, 'asks' | 'answer'>,
+  onHere: (said: SaidRoot) => void,
 ): PresenceBoard {
   const { parts } = context;
   const { store, cipher, clock, random, hashing } = parts;
@@ -160,30 +160,33 @@ export function createPresenceBoard(
     }
     const last = seen.get(body.device);
     const isNew = last === undefined || !isHere(last);
-    const { deviceName: name, height } = body;
-    remember(seen, body.device, { name, height, answeredMs, arrivedMs: clock.nowMs() });
+    const { device, deviceName: name, height, recordId, root } = body;
+    remember(seen, device, { device, name, height, recordId, root, answeredMs, arrivedMs: clock.nowMs() });
     if (isNew) {
       const devices = remembered();
-      devices[body.device] = { name, at: clock.nowMs() };
+      devices[device] = { name, at: clock.nowMs() };
       store.setSetting('devices', JSON.stringify(Object.fromEntries(Object.entries(devices).slice(-devicesMax))));
       parts.onEvent({ event: 'peer', name, online: true });
     }
+    onHere({ device, name, height, recordId, root });
   }
 
   const isRecent = (atMs: number): boolean => clock.monotonicMs() - atMs <= expiresAfterMs;
   const isHere = (peer: Seen): boolean => context.session() !== null && isRecent(peer.answeredMs);
 
   function peers(): readonly PeerInfo[] {
+    const head = store.head();
     const list: PeerInfo[] = [...seen].map(([device, peer]) => ({
       device,
       name: peer.name,
       online: isHere(peer),
       lastSeen: new Date(peer.arrivedMs).toISOString(),
       height: peer.height,
+      agrees: !isHere(peer) || peer.recordId === null || peer.recordId !== head?.id ? null : peer.root === store.root(),
     }));
     for (const [device, { name, at }] of Object.entries(remembered()))
       if (!seen.has(device as DeviceId))
-        list.push({ device, name, online: false, lastSeen: new Date(at).toISOString(), height: null });
+        list.push({ device, name, online: false, lastSeen: new Date(at).toISOString(), height: null, agrees: null });
     return list.sort((a, b) => (a.device < b.device ? -1 : 1));
   }
 

@@ -29,11 +29,18 @@ export const youngerLog = 'younger-log';
 /** Setting, for good: this peer has been in a log that did not go on from the room's first one. */
 const leftFirstLog = 'left-first-log';
 
+const rejoinWords = {
+  'other-history': 'the relay holds another history of this room',
+  'own-tree': 'what this machine kept of the room was damaged',
+} as const;
+
 export type PullProgress = (phase: string, done: number, total: number) => void;
 
 export interface Recovery {
   /** Brings the remote tree to the relay's head. */
   catchUp(session: RoomSession, onProgress: PullProgress): Promise<void>;
+  /** What this peer keeps of the room is damaged: the next time it is taken from the relay anew. */
+  distrustOwnTree(): void;
 }
 
 export function createRecovery(context: PeerContext, log: RoomLog, checkpoints: Checkpoints): Recovery {
@@ -45,7 +52,14 @@ export function createRecovery(context: PeerContext, log: RoomLog, checkpoints: 
   /** A welcome speaks of the moment of its hello: it is read once. */
   const welcomed = new WeakSet<RoomSession>();
 
+  let isOwnTreeDamaged = false;
+
   async function catchUp(session: RoomSession, onProgress: PullProgress): Promise<void> {
+    if (isOwnTreeDamaged) {
+      isOwnTreeDamaged = false;
+      await rejoin(session, onProgress, 'own-tree');
+      return;
+    }
     if (welcomed.has(session)) {
       await pullOrRejoin(session, onProgress);
       return;
@@ -125,7 +139,7 @@ export function createRecovery(context: PeerContext, log: RoomLog, checkpoints: 
         note(
           'the relay lost this room, and some old versions are nowhere any more: the room begins again with what the folders hold',
         );
-        return rejoin(session, onProgress);
+        return rejoin(session, onProgress, 'other-history');
     }
   }
 
@@ -133,7 +147,7 @@ export function createRecovery(context: PeerContext, log: RoomLog, checkpoints: 
     const located = await session.locate(store.recentHeads(recentHeadsMax));
     const { common } = located;
     if (common === null) {
-      await rejoin(session, onProgress);
+      await rejoin(session, onProgress, 'other-history');
       return;
     }
     const wentBack = located.head !== null && located.head.id === common.id;
@@ -148,7 +162,7 @@ export function createRecovery(context: PeerContext, log: RoomLog, checkpoints: 
       return;
     }
     if (!rebase(common)) {
-      await rejoin(session, onProgress);
+      await rejoin(session, onProgress, 'other-history');
       return;
     }
     note(
@@ -198,10 +212,12 @@ export function createRecovery(context: PeerContext, log: RoomLog, checkpoints: 
     });
   }
 
-  async function rejoin(session: RoomSession, onProgress: PullProgress): Promise<void> {
-    note(
-      'the relay holds another history of this room: folder and room are compared as at a first join; nothing is deleted',
-    );
+  async function rejoin(
+    session: RoomSession,
+    onProgress: PullProgress,
+    why: 'other-history' | 'own-tree',
+  ): Promise<void> {
+    note(`${rejoinWords[why]}: folder and room are compared as at a first join; nothing is deleted`);
     const before = store.head()?.height ?? 0;
     const known = new Map<RelPath, { readonly base: Entry; readonly room: Entry }>();
     store.transaction(() => {
@@ -214,7 +230,7 @@ export function createRecovery(context: PeerContext, log: RoomLog, checkpoints: 
         variants: [],
       });
       store.setSetting('join', 'rejoin');
-      store.setSetting(youngerLog, 'yes');
+      if (why === 'other-history') store.setSetting(youngerLog, 'yes');
     });
     await checkpoints.loadNewest(session);
     const outcome = await pull(session, onProgress);
@@ -227,6 +243,7 @@ export function createRecovery(context: PeerContext, log: RoomLog, checkpoints: 
         if (row !== undefined && row.local !== null && sameEntry(liveEntry(row.remote), room))
           store.setBase(path, base);
       }
+      if (why === 'own-tree') return;
       // A log that was begun anew, or a return from such a one, goes on from somebody who may have known less than this peer:
       // then an old version is not outdated by it, and both are kept. Certain is only a longer log that was seeded as it was.
       const isAnew = floor <= 1 || (store.head()?.height ?? 0) < before;
@@ -258,5 +275,10 @@ export function createRecovery(context: PeerContext, log: RoomLog, checkpoints: 
     parts.onEvent({ event: 'note', path: '', note: text });
   }
 
-  return { catchUp };
+  return {
+    catchUp,
+    distrustOwnTree: () => {
+      isOwnTreeDamaged = true;
+    },
+  };
 }

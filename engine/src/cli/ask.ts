@@ -137,9 +137,12 @@ function verifyLines(result: VerifyResult): readonly string[] {
   const verdict = result.ok ? `the folder is exactly the room${rest}` : `${result.differenceCount} differences`;
   return [
     `${verdict}: ${result.files} files, ${result.bytes} bytes, head ${result.head?.height ?? 'none'}, root ${result.root}`,
+    result.agreeing.length === 0
+      ? '  compared  with no other machine: none that is here is at this record'
+      : `  compared  with ${result.agreeing.join(', ')}: the same root`,
     ...listed(
       'differs',
-      result.differences.map((difference) => `${difference.path}: ${difference.reason}`),
+      result.differences.map(({ path, reason }) => (path === '' ? reason : `${path}: ${reason}`)),
       result.differenceCount,
     ),
     ...listed(

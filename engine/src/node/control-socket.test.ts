@@ -36,6 +36,7 @@ function fakeControl(calls: unknown[][]): PeerControl {
       differences: [],
       leftOut: {},
       leftOutPaths: [],
+      agreeing: [],
     }),
     conflicts: noted('conflicts', conflicts),
     resolve: noted('resolve', done),

@@ -171,8 +171,9 @@ describe('status bar', () => {
       state: peerState(),
       status: status({
         peers: [
-          { device: 'd1', name: 'desktop', online: true, lastSeen: null, height: 7 },
-          { device: 'd2', name: 'box', online: false, lastSeen: '2026-01-01T11:59:48Z', height: 6 },
+          { device: 'd1', name: 'desktop', online: true, lastSeen: null, height: 7, agrees: true },
+          { device: 'd2', name: 'box', online: false, lastSeen: '2026-01-01T11:59:48Z', height: 6, agrees: null },
+          { device: 'd3', name: 'other', online: true, lastSeen: null, height: 7, agrees: false },
         ],
         lastChange: { path: 'src/a.ts', by: 'desktop', time: '2026-01-01T11:00:00Z' },
         outOfScope: 2,
@@ -184,7 +185,10 @@ describe('status bar', () => {
         name: 'project',
         label: 'in sync',
         lines: [
-          { text: 'Peers:', list: ['desktop: online', 'box: last seen 12 s ago'] },
+          {
+            text: 'Peers:',
+            list: ['desktop: online', 'box: last seen 12 s ago', 'other: online, has another content of this folder'],
+          },
           'Last change: src/a.ts by desktop, 1 h ago',
           'Verified to record 7 (abcdef01), 3 files',
           '2 paths not synced here',

@@ -247,7 +247,7 @@ function statusLines(status: Status, nowMs: number): readonly TooltipLine[] {
   const lines: TooltipLine[] = [];
   const peers = status.peers.map((peer) => {
     const seen = peer.online
-      ? 'online'
+      ? `online${peer.agrees === false ? ', has another content of this folder' : ''}`
       : peer.lastSeen === null
         ? 'not seen yet'
         : `last seen ${agoText(peer.lastSeen, nowMs)}`;

@@ -13,7 +13,7 @@ import type { LocalEntry } from './core/local-entry.ts';
 import type { PublishStep } from './core/plan.ts';
 import { type ResolutionStep, resolveByChoice, resolveByPolicy } from './core/resolution.ts';
 import type { Row } from './core/row.ts';
-import { ancestorsOf } from './core/tree-paths.ts';
+import { parentPath } from './core/tree-paths.ts';
 import type { PeerContext } from './peer-context.ts';
 import type { ExtraChange } from './publish.ts';
 
@@ -59,6 +59,10 @@ export function createConflictKeeper(context: PeerContext): ConflictKeeper {
     isDeletionOpen,
   }: Parameters<ConflictKeeper['settle']>[0]): Promise<readonly ConflictWork[]> {
     const found: ConflictWork[] = [];
+    // What was brought back into a directory that the room has no more: by the plan the directory goes into the room, and first.
+    const add = (path: RelPath, work: ConflictWork | null): void => {
+      if (work !== null && (work.steps.length === 0 || isDirectoryInRoom(path))) found.push(work);
+    };
     // Asked once: a disk that is held may hold very many files.
     let isOpen: boolean | undefined;
     const mayBeAskedAbout = (): boolean => {
@@ -77,17 +81,20 @@ export function createConflictKeeper(context: PeerContext): ConflictKeeper {
       if (found.length >= resolutionsPerRecordMax) break;
       // It may have gone with a deletion that nobody meant: its user decides about all of that at once, or about this one by name.
       if (row.local === null && !row.declined && row.hold?.choice === null && mayBeAskedAbout()) continue;
-      const work = await settleOne(row);
-      if (work !== null) found.push(work);
+      add(row.path, await settleOne(row));
       await context.pause();
     }
     for (const variant of orphans()) {
       if (!settled(variant.path) || found.length >= resolutionsPerRecordMax) break;
-      const work = await settleOrphan(variant);
-      if (work !== null) found.push(work);
+      add(variant.path, await settleOrphan(variant));
       await context.pause();
     }
     return found;
+  }
+
+  function isDirectoryInRoom(path: RelPath): boolean {
+    const parent = parentPath(path);
+    return parent === undefined || liveEntry(store.manifest.slot(parent))?.kind === 'directory';
   }
 
   /**
@@ -134,7 +141,8 @@ export function createConflictKeeper(context: PeerContext): ConflictKeeper {
     }
     const isAnsweredWhileGone = row.local === null && hold.choice !== null;
     if (own !== undefined && row.local === null && (isAnsweredWhileGone ? hold.choice !== 'theirs' : row.declined)) {
-      await bringBack(row, own);
+      // Its deletion was declined, or its side is to stay: the conflict is as it was before the file went.
+      await copies.bringBack(row, own);
       return null;
     }
     if (own !== undefined && !isAnsweredWhileGone && !sameLocal(row.local, own.entry, folder.traits))
@@ -192,32 +200,6 @@ export function createConflictKeeper(context: PeerContext): ConflictKeeper {
     parts.onEvent({ event: 'resolved', path });
   }
 
-  /** Its deletion was declined, or its side is to stay: the conflict is as it was before the file went. */
-  async function bringBack(row: Row, own: Variant): Promise<void> {
-    for (const directory of [...ancestorsOf(row.path)].reverse()) {
-      const above = store.row(directory);
-      if (above?.local?.kind === 'directory') continue;
-      // What the room has comes back by the plan.
-      if (liveEntry(above?.remote ?? null)?.kind === 'directory') return;
-      if (!(await makeDirectory(row, directory))) return;
-    }
-    await copies.bringBack(row, own);
-  }
-
-  /** The room deleted it too: what is brought back brings it back there as well. */
-  async function makeDirectory(held: Row, path: RelPath): Promise<boolean> {
-    const made = await context.journal.replace({
-      path,
-      before: null,
-      incoming: { kind: 'directory' },
-      base: store.row(path)?.base ?? null,
-      reason: 'replaced',
-    });
-    if (made.kind === 'problem') context.fail(held.path, made);
-    context.markDirty(path, false);
-    return made.kind === 'done';
-  }
-
   /** The held file changed since its variant was published. */
   function movedOn(row: Row, own: Variant): ConflictWork {
     const { path, local } = row;
@@ -243,7 +225,9 @@ export function createConflictKeeper(context: PeerContext): ConflictKeeper {
           break;
         }
         case 'take-variant': {
-          const taken = await copies.take(row, step.variant);
+          // Placed in an earlier turn, when its directory was not in the room yet.
+          const isThere = sameLocal(row.local, step.variant.entry, folder.traits);
+          const taken = isThere ? row.local : await copies.take(row, step.variant);
           if (taken === null) return null;
           local = taken;
           break;

@@ -4,7 +4,7 @@
  * finds that one's copy in the room.
  */
 import type { Entry, FileEntry, RelPath, Variant } from '@driftless/protocol';
-import type { Outcome } from '../apply/replace-journal.ts';
+import type { Incoming, Outcome } from '../apply/replace-journal.ts';
 import { problemOf } from '../content/or-fail.ts';
 import { conflictName, conflictOriginal, copiesOf } from '../core/conflict-name.ts';
 import { liveEntry } from '../core/entry-encoding.ts';
@@ -13,6 +13,7 @@ import { leafDigest } from '../core/leaf-digest.ts';
 import type { LocalEntry } from '../core/local-entry.ts';
 import type { PublishStep } from '../core/plan.ts';
 import type { Row } from '../core/row.ts';
+import { ancestorsOf } from '../core/tree-paths.ts';
 import type { PeerContext } from '../peer-context.ts';
 
 export interface ConflictCopies {
@@ -90,18 +91,47 @@ export function createConflictCopies(context: PeerContext): ConflictCopies {
     readonly base: Entry | null;
   }): Promise<LocalEntry | null> {
     const { held, path, entry, before, base } = options;
+    const put = async (incoming: Incoming): Promise<LocalEntry | null> =>
+      (await hasDirectories(held, path))
+        ? placed(held, path, await journal.replace({ path, before, incoming, base, reason: 'replaced' }))
+        : null;
     if (entry.kind === 'directory') return null;
-    if (entry.kind === 'symlink')
-      return placed(held, path, await journal.replace({ path, before, incoming: entry, base, reason: 'replaced' }));
+    if (entry.kind === 'symlink') return put(entry);
     const stagedName = await stageOne(held, path, entry);
     if (stagedName === null) return null;
     try {
-      const incoming = { kind: 'file', stagedName, digest: entry.content.digest, mode: modeOf(entry) } as const;
-      return placed(held, path, await journal.replace({ path, before, incoming, base, reason: 'replaced' }));
+      return await put({ kind: 'file', stagedName, digest: entry.content.digest, mode: modeOf(entry) });
     } finally {
       // Nothing when it is in its place. A replace that was cut is settled by what is staged.
       if (!journal.isCut) await folder.discardStaged(stagedName);
     }
+  }
+
+  /** Both sides may have deleted them, and no plan brings them back: a path that is held asks for none. */
+  async function hasDirectories(held: RelPath, path: RelPath): Promise<boolean> {
+    for (const directory of [...ancestorsOf(path)].reverse()) {
+      const above = store.row(directory);
+      const isLeftOut = above?.outOfScope === 'directory-of-out-of-scope';
+      if (above?.outOfScope === null && above.local?.kind === 'directory') continue;
+      if (above !== undefined && !isLeftOut && (above.outOfScope !== null || above.local !== null)) {
+        context.fail(
+          held,
+          `${directory} is no folder here: move or rename what is there, and this file can be put in place`,
+        );
+        return false;
+      }
+      if (isLeftOut) store.setOutOfScope(directory, null);
+      const made = await journal.replace({
+        path: directory,
+        before: null,
+        incoming: { kind: 'directory' },
+        // Made here: the room gets it, or has it as well.
+        base: null,
+        reason: 'replaced',
+      });
+      if (placed(held, directory, made) === null) return false;
+    }
+    return true;
   }
 
   async function stageOne(held: RelPath, path: RelPath, entry: FileEntry): Promise<string | null> {

@@ -31,16 +31,20 @@ export type Change =
 /** How a record that deletes above the guard's limit was confirmed (rule LOG6). */
 export type MassDeletion = 'none' | 'confirmed' | 'git';
 
-/** The plain content of a record's body. Its signature is made and checked where it is sealed and opened. */
-export interface RecordBody {
+/** What a record of any version says of itself. */
+export interface RecordOutline {
   readonly device: DeviceId;
   readonly deviceName: string;
   /** Author's clock, for display and for names of conflict copies; never for order (rule CLOCK). */
   readonly timeMs: number;
   /** A short human label ("git switch"), or empty. */
   readonly label: string;
-  readonly massDeletion: MassDeletion;
   /** The manifest's root after the changes (rule ROOT). */
   readonly root: Root;
+}
+
+/** The plain content of a record's body. Its signature is made and checked where it is sealed and opened. */
+export interface RecordBody extends RecordOutline {
+  readonly massDeletion: MassDeletion;
   readonly changes: readonly Change[];
 }

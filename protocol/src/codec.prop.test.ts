@@ -14,6 +14,7 @@ import {
   decodePresenceBody,
   decodeRecordBody,
   decodeRecordHeader,
+  decodeRecordOutline,
   encodeCheckpointBody,
   encodePresenceBody,
   encodeRecordBody,
@@ -86,7 +87,7 @@ const entry: fc.Arbitrary<Entry> = fc.oneof(
     private: fc.boolean(),
     content: fc.record({
       digest: hexId<Digest>(),
-      size: fc.integer({ min: 1, max: Number.MAX_SAFE_INTEGER }),
+      size: fc.integer({ min: 1, max: limits.contentBytesMax }),
       epoch: uint32,
       refs: fc.record({
         depth: fc.nat(limits.refsDepthMax),
@@ -236,7 +237,7 @@ describe('a presence', () => {
     const unknown = Array.from({ length: 200 }, () => lengthDelimited(90, new Uint8Array()));
     expect(decodePresenceBody(concatBytes(encodePresenceBody(samplePresenceBody), ...unknown))).toMatchObject({
       ok: false,
-      error: { kind: 'over-limit', reason: expect.stringContaining('number of fields') },
+      error: { kind: 'over-limit', reason: expect.stringContaining('number of unknown fields') },
     });
   });
   test.each([
@@ -289,6 +290,48 @@ describe('a frame that is none is an answer', () => {
     const length = Uint8Array.of((size & 0x7f) | 0x80, ((size >> 7) & 0x7f) | 0x80, size >> 14);
     return concatBytes(Uint8Array.of(0xca, 0x01), length, inner);
   }
+});
+
+describe('many fields in few bytes are counted before anything is built from them, at every depth (LOG5)', () => {
+  /** Of a field number below 16. */
+  const within = (number: number, payload: Uint8Array): Uint8Array => {
+    const length: number[] = [];
+    for (let left = payload.length; ; left = Math.floor(left / 128)) {
+      length.push(left < 128 ? left : (left % 128) | 128);
+      if (left < 128) break;
+    }
+    return concatBytes(Uint8Array.of(number * 8 + 2, ...length), payload);
+  };
+  /** Field 15, which no message here knows: 0. */
+  const unknown = (count: number): Uint8Array =>
+    new Uint8Array(2 * count).map((_, index) => (index % 2 === 0 ? 15 * 8 : 0));
+  /** changes, put, entry, file, content */
+  const path = [7, 1, 2, 1, 1];
+  test.each(path.map((_, depth) => [depth + 1]))('of a record body, %i messages deep', (depth) => {
+    const bomb = path.slice(0, depth).reduceRight((inner, number) => within(number, inner), unknown(2_000_000));
+    expect(decodeRecordBody(bomb)).toMatchObject({
+      ok: false,
+      error: { kind: 'over-limit', reason: expect.stringContaining('number of unknown fields') },
+    });
+  });
+  test('of a record body, known ones', () => {
+    const bomb = within(7, within(1, within(2, concatBytes(...Array.from({ length: 6 }, () => flags(1_000_000))))));
+    expect(decodeRecordBody(bomb)).toMatchObject({ ok: false, error: { kind: 'over-limit' } });
+  });
+  /** Empty symlinks of an entry. */
+  const flags = (count: number): Uint8Array =>
+    new Uint8Array(2 * count).map((_, index) => (index % 2 === 0 ? 3 * 8 + 2 : 0));
+  test('of a frame, in a part of a part', () => {
+    const chunk = within(2, unknown(400_000));
+    // Of a two-byte tag: the message `putChunks`.
+    const put = concatBytes(Uint8Array.of(0x08, 5, 0xca), within(0, chunk).fill(0x01, 0, 1));
+    expect(decodeFrame(put)).toMatchObject({ ok: false, error: { kind: 'over-limit' } });
+  });
+  test('of what every version states, beside changes that are none of its business', () => {
+    const good = encodeRecordBody({ ...sampleBody, changes: [] });
+    expect(decodeRecordOutline(concatBytes(good, within(7, unknown(2_000_000)))).ok).toBe(true);
+    expect(decodeRecordOutline(concatBytes(good, unknown(100)))).toMatchObject({ error: { kind: 'over-limit' } });
+  });
 });
 
 describe('a record body from a later version', () => {

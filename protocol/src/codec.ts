@@ -23,8 +23,9 @@ import {
   bad,
   check,
   checkedBytes,
+  checkFields,
   checkLimit,
-  checkNestedFieldCount,
+  type FieldLimits,
   idFrom,
   idsFrom,
   idsToBytes,
@@ -42,9 +43,8 @@ export type DecodeError =
   | { readonly kind: 'unknown-critical'; readonly channel: number }
   | { readonly kind: 'unknown-optional'; readonly channel: number };
 
-/** Elements of the longest list of one message, and its few other fields. */
-const fieldsPerMessageMax = limits.idsPerRequestMax + 16;
-const fieldsPerFrameMax = 16;
+/** The longest list of a message with the fields of its elements, and its few others; of those that a later version may add, a few. */
+const frameFields: FieldLimits = { countMax: 4 * limits.headsPerLocateMax, unknownMax: 256 };
 
 /** Asserts every bound: a message over a limit is a mistake of the sender's code. */
 export function encodeFrame(frame: Frame): Uint8Array {
@@ -70,7 +70,7 @@ export function decodeFrame(bytes: Uint8Array): Result<Frame, DecodeError> {
 }
 
 function decodeKnown(bytes: Uint8Array): Result<Frame, DecodeError> {
-  checkNestedFieldCount(bytes, fieldsPerFrameMax, fieldsPerMessageMax);
+  checkFields(FrameSchema, bytes, frameFields);
   const frame = fromBinary(FrameSchema, bytes);
   checkLimit(frame.channel, limits.channelsMax, 'channel');
   if (frame.message.case === undefined) {

@@ -31,6 +31,8 @@ export const limits = {
   sealedChunkBytesMax: 128 * 1024 + 1024,
   refsMax: 32,
   refsDepthMax: 6,
+  /** Of one file: what a list of its chunks is bounded by. */
+  contentBytesMax: 16 * 1024 ** 3,
   idsPerRequestMax: 4_096,
   chunksPerFrameMax: 2_048,
   recordsPerFrameMax: 1_024,

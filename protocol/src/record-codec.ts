@@ -6,7 +6,7 @@ import assert from 'node:assert/strict';
 import { hash } from 'node:crypto';
 import { create, fromBinary, toBinary } from '@bufbuild/protobuf';
 import { bytesToHex, bytesToUtf8, clipText, hexToBytes, plainView, utf8ToBytes } from './bytes.ts';
-import type { Change, MassDeletion, RecordBody } from './change.ts';
+import type { Change, MassDeletion, RecordBody, RecordOutline } from './change.ts';
 import type { Content, Entry } from './entry.ts';
 import type * as wire from './gen/driftless_pb.js';
 import {
@@ -31,9 +31,10 @@ import {
   bad,
   check,
   checkedBytes,
-  checkFieldCount,
+  checkFields,
   checkLimit,
   type DecodeFailure,
+  type FieldLimits,
   idFrom,
   idsFrom,
   idsToBytes,
@@ -45,9 +46,13 @@ import {
   textFrom,
   timeFrom,
   timeToWire,
+  withoutField,
 } from './wire-values.ts';
 
 export type { DecodeFailure } from './wire-values.ts';
+
+/** Of messages without lists. A later version may add a few. */
+const fewFields: FieldLimits = { countMax: 64, unknownMax: 32 };
 
 // ── header ───────────────────────────────────────────────────────────────────────────────────────────────────────────
 
@@ -102,7 +107,10 @@ export function encodeRecordHeader(header: RecordHeader): Uint8Array {
 export function decodeRecordHeader(bytes: Uint8Array): Result<RecordHeader, DecodeFailure> {
   return attempt(() => {
     checkLimit(bytes.length, limits.headerBytesMax, 'header');
-    const wireHeader = fromBinary(RecordHeaderSchema, plainView(bytes));
+    const view = plainView(bytes);
+    checkFields(RecordHeaderSchema, view, fewFields);
+    const wireHeader = fromBinary(RecordHeaderSchema, view);
+    checkFields(RecordCoreSchema, wireHeader.core, fewFields);
     const core = fromBinary(RecordCoreSchema, wireHeader.core);
     const height = integerFrom(core.height, 'height');
     check(height >= 1, 'height is zero');
@@ -149,24 +157,40 @@ export function encodeRecordBody(body: RecordBody): Uint8Array {
   return bytes;
 }
 
+/** A put of a file is 15 fields, the change itself included. A later version may add two to each change. */
+const bodyFields: FieldLimits = { countMax: 20 * limits.changesMax, unknownMax: 2 * limits.changesMax };
+
 /** Never throws. An unknown change or entry kind is `update-needed`, never a void record (rule LOG3). */
 export function decodeRecordBody(bytes: Uint8Array): Result<RecordBody, DecodeFailure> {
   return attempt(() => {
     checkLimit(bytes.length, limits.bodyBytesMax, 'body');
     const view = plainView(bytes);
-    checkFieldCount(view, limits.changesMax + 64);
+    checkFields(RecordBodySchema, view, bodyFields);
     const body = fromBinary(RecordBodySchema, view);
     checkLimit(body.changes.length, limits.changesMax, 'changes');
-    return {
-      device: idFrom(body.device, 'device'),
-      deviceName: textFrom(body.deviceName, limits.deviceNameBytesMax, 'device name'),
-      timeMs: timeFrom(body.timeMs, 'time'),
-      label: textFrom(body.label, limits.labelBytesMax, 'label'),
-      massDeletion: massDeletionFrom(body.massDeletion),
-      root: idFrom(body.root, 'root'),
-      changes: body.changes.map(changeFrom),
-    };
+    const outline = outlineFrom(body);
+    return { ...outline, massDeletion: massDeletionFrom(body.massDeletion), changes: body.changes.map(changeFrom) };
   });
+}
+
+/** What every version states of a record, whatever its changes are (rule LOG2). Never throws. */
+export function decodeRecordOutline(bytes: Uint8Array): Result<RecordOutline, DecodeFailure> {
+  return attempt(() => {
+    checkLimit(bytes.length, limits.bodyBytesMax, 'body');
+    const view = withoutField(plainView(bytes), RecordBodySchema.field.changes.number);
+    checkFields(RecordBodySchema, view, fewFields);
+    return outlineFrom(fromBinary(RecordBodySchema, view));
+  });
+}
+
+function outlineFrom(body: wire.RecordBody): RecordOutline {
+  return {
+    device: idFrom(body.device, 'device'),
+    deviceName: textFrom(body.deviceName, limits.deviceNameBytesMax, 'device name'),
+    timeMs: timeFrom(body.timeMs, 'time'),
+    label: textFrom(body.label, limits.labelBytesMax, 'label'),
+    root: idFrom(body.root, 'root'),
+  };
 }
 
 const massDeletionToWire: Readonly<Record<MassDeletion, WireMassDeletion>> = {
@@ -382,6 +406,7 @@ function contentToWire(content: Content): wire.Content {
 function contentFrom(wireContent: wire.Content | undefined): Content {
   const { digest, size, epoch, depth, refIds } = present(wireContent, 'content');
   checkLimit(depth, limits.refsDepthMax, 'depth of references');
+  check(size <= BigInt(limits.contentBytesMax), 'a content is too large');
   const content: Content = {
     digest: idFrom(digest, 'digest'),
     size: integerFrom(size, 'size'),
@@ -411,7 +436,9 @@ export function encodeCheckpointBody(body: CheckpointBody): Uint8Array {
 export function decodeCheckpointBody(bytes: Uint8Array): Result<CheckpointBody, DecodeFailure> {
   return attempt(() => {
     checkLimit(bytes.length, limits.checkpointSealedBytesMax, 'checkpoint');
-    const body = fromBinary(CheckpointBodySchema, plainView(bytes));
+    const view = plainView(bytes);
+    checkFields(CheckpointBodySchema, view, fewFields);
+    const body = fromBinary(CheckpointBodySchema, view);
     return {
       height: integerFrom(body.height, 'height'),
       recordId: idFrom(body.recordId, 'record id'),
@@ -443,8 +470,11 @@ export function encodePresenceBody(body: PresenceBody): Uint8Array {
   );
 }
 
-/** Each once, and lists of up to their limits; a newer version may add a few. */
-const presenceFieldsMax = limits.presenceAsksMax + limits.presenceEchoesMax + limits.presenceEditingMax + 16;
+/** Each once, and lists of up to their limits, an echo of three; a newer version may add a few. */
+const presenceFields: FieldLimits = {
+  countMax: limits.presenceAsksMax + 3 * limits.presenceEchoesMax + limits.presenceEditingMax + 64,
+  unknownMax: 32,
+};
 
 function idListFrom(ids: readonly Uint8Array[], countMax: number, bytes: number, what: string): readonly string[] {
   checkLimit(ids.length, countMax, what);
@@ -461,7 +491,7 @@ export function decodePresenceBody(bytes: Uint8Array): Result<PresenceBody, Deco
   return attempt(() => {
     checkLimit(bytes.length, limits.presenceBytesMax, 'presence');
     const view = plainView(bytes);
-    checkFieldCount(view, presenceFieldsMax);
+    checkFields(PresenceBodySchema, view, presenceFields);
     const body = fromBinary(PresenceBodySchema, view);
     return {
       device: idFrom(body.device, 'device'),

@@ -3,8 +3,9 @@
  * `Malformed` and turned into an answer at its edge by `attempt`: nothing else is thrown on any input.
  */
 import assert from 'node:assert/strict';
+import type { DescMessage } from '@bufbuild/protobuf';
 import { BinaryReader, WireType } from '@bufbuild/protobuf/wire';
-import { bytesToHex, hexToBytes, utf8ToBytes } from './bytes.ts';
+import { bytesToHex, concatBytes, hexToBytes, utf8ToBytes } from './bytes.ts';
 import { err, ok, type Result } from './result.ts';
 
 export class Malformed extends Error {
@@ -113,26 +114,50 @@ export function present<Value>(value: Value | undefined, what: string): Value {
   return value;
 }
 
-/**
- * Counts the fields of an encoded message without building anything, so that a small frame of many empty elements cannot
- * make the decoder allocate far more than the frame.
- */
-export function checkFieldCount(bytes: Uint8Array, countMax: number): void {
-  const reader = new BinaryReader(bytes);
-  for (let count = 0; reader.pos < reader.len; count++) {
-    checkLimit(count + 1, countMax, 'number of fields');
-    const [field, wireType] = reader.tag();
-    reader.skip(wireType, field);
-  }
+export interface FieldLimits {
+  /** Fields at all depths together. */
+  readonly countMax: number;
+  /** Those among them that this version does not know: each is kept as an object of its own, many times its bytes. */
+  readonly unknownMax: number;
 }
 
-/** As checkFieldCount for a message whose length-delimited fields are messages with many fields of their own. */
-export function checkNestedFieldCount(bytes: Uint8Array, countMax: number, nestedCountMax: number): void {
+/**
+ * Counts the fields of an encoded message, at every depth that the decoder goes to, without building anything: so that many empty
+ * or unknown ones in few bytes cannot make it allocate far more than those bytes.
+ */
+export function checkFields(schema: DescMessage, bytes: Uint8Array, { countMax, unknownMax }: FieldLimits): void {
   const reader = new BinaryReader(bytes);
-  for (let count = 0; reader.pos < reader.len; count++) {
-    checkLimit(count + 1, countMax, 'number of fields');
-    const [field, wireType] = reader.tag();
-    if (wireType === WireType.LengthDelimited) checkFieldCount(reader.bytes(), nestedCountMax);
-    else reader.skip(wireType, field);
+  let count = 0;
+  let unknown = 0;
+  const walk = (message: DescMessage, end: number): void => {
+    check(end <= reader.len, 'malformed bytes');
+    while (reader.pos < end) {
+      count += 1;
+      checkLimit(count, countMax, 'number of fields');
+      const [number, wireType] = reader.tag();
+      const field = message.fields.find((each) => each.number === number);
+      if (field === undefined) {
+        unknown += 1;
+        checkLimit(unknown, unknownMax, 'number of unknown fields');
+      }
+      if (field?.message !== undefined && wireType === WireType.LengthDelimited) {
+        const length = reader.uint32();
+        walk(field.message, reader.pos + length);
+      } else reader.skip(wireType, number);
+    }
+  };
+  walk(schema, reader.len);
+}
+
+/** The encoded message as if this field of it were not there. */
+export function withoutField(bytes: Uint8Array, left: number): Uint8Array {
+  const reader = new BinaryReader(bytes);
+  const kept: Uint8Array[] = [];
+  while (reader.pos < reader.len) {
+    const start = reader.pos;
+    const [number, wireType] = reader.tag();
+    reader.skip(wireType, number);
+    if (number !== left) kept.push(bytes.subarray(start, reader.pos));
   }
+  return concatBytes(...kept);
 }

@@ -147,6 +147,15 @@ describe('references (LIST)', () => {
     expect(await expandRefs(contentOf(refs, 10_000 * 131_072), openLists)).toMatchObject({ kind: 'expanded', ids });
   });
 
+  it('a few lists that name each other over and over are no content, whatever its size says', async () => {
+    const { sealList, openLists } = store();
+    const full = (id: string): Uint8Array => Buffer.from(id.repeat(4_096), 'hex');
+    const top = sealList(full(sealList(full(idsOf(1)[0] as string))));
+    const refs = { depth: 2, ids: Array.from({ length: 32 }, () => top) };
+    for (const size of [1_000_000, limits.contentBytesMax, Number.MAX_SAFE_INTEGER])
+      expect(await expandRefs(contentOf(refs, size), openLists)).toMatchObject({ kind: 'garbage' });
+  });
+
   it('what is missing or wrong is an answer', async () => {
     const { lists, sealList, openLists } = store();
     const refs = refsOfIds(idsOf(5_000), sealList);

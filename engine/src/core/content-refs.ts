@@ -98,9 +98,9 @@ function listsOf(ids: readonly ChunkId[]): readonly (readonly ChunkId[])[] {
   return lists;
 }
 
-/** Generous, so that a later version may cut finer: an eighth of today's smallest chunk. */
+/** No chunk of a content but the last is shorter than the shortest, and no content longer than any may be, whatever it says. */
 function idsMaxOf(size: number): number {
-  return limits.refsMax + Math.ceil(size / (chunkBytesMin / 8));
+  return limits.refsMax + Math.ceil(Math.min(size, limits.contentBytesMax) / chunkBytesMin);
 }
 
 function garbage(reason: string): ExpandedRefs {

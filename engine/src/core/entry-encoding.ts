@@ -202,7 +202,7 @@ function readFile(reader: ByteReader): Slot {
   const mode = reader.u8();
   if (mode > modeExecutable + modePrivate) reader.fail();
   const digest = reader.hex(32) as Digest;
-  const size = reader.natural(Number.MAX_SAFE_INTEGER);
+  const size = reader.natural(limits.contentBytesMax);
   const epoch = reader.natural(0xffff_ffff);
   const depth = reader.natural(limits.refsDepthMax);
   const count = reader.natural(limits.refsMax);

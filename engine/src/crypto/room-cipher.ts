@@ -18,6 +18,7 @@ import {
   decodePresenceBody,
   decodeRecordBody,
   decodeRecordHeader,
+  decodeRecordOutline,
   encodeCheckpointBody,
   encodePresenceBody,
   encodeRecordBody,
@@ -28,6 +29,8 @@ import {
   hexToBytes,
   limits,
   ok,
+  type RecordHeader,
+  type RecordOutline,
   type Result,
   readerVersion,
   recordCoreOf,
@@ -189,12 +192,6 @@ export function createRoomCipher({ secret, epoch, device, random }: RoomCipherOp
     const core = recordCoreOf(record.headerBytes);
     assert(core !== undefined);
     if (header.epoch !== epoch) return voided('it belongs to another key period');
-    if (header.minReader > readerVersion) return updateNeeded(`a record needs reader version ${header.minReader}`);
-    // Its root was made of other bytes: nothing can be checked against it. No released build wrote such a record.
-    if (header.version < recordVersion)
-      return updateNeeded('the room is of an earlier format, from before the first release: share the folder anew');
-    if (header.kind !== recordKindChanges) return updateNeeded(`a record is of kind ${header.kind}`);
-
     const sealed = header.bodyChunks.length > 0 ? concatBytes(...pieces) : record.body;
     if (!equalBytes(hash('sha256', sealed, 'buffer'), header.bodyHash)) {
       // Pieces that are what their signed names say are the writer's: the contradiction is its own.
@@ -207,15 +204,22 @@ export function createRoomCipher({ secret, epoch, device, random }: RoomCipherOp
     if (signed === undefined || signed.length < signatureBytes) return voided('its body does not open');
 
     const { plain, signature } = splitSigned(signed);
+    const isByAuthor = ({ device: author }: RecordOutline): boolean =>
+      verifyEd25519(hexToBytes(author), authorMessage(domains.author, core, plain), signature);
+    // Halts whoever reads it: so only what a device of the room demonstrably wrote (rule LOG2).
+    const notUnderstood = (what: string) => {
+      const outline = decodeRecordOutline(plain);
+      if (!outline.ok) return voided(`its body does not decode: ${outline.error.reason}`);
+      return isByAuthor(outline.value) ? updateNeeded(what) : voided(unsigned);
+    };
+    const beyond = beyondReader(header);
+    if (beyond !== null) return notUnderstood(beyond);
     const body = decodeRecordBody(plain);
     if (!body.ok) {
-      if (body.error.kind === 'update-needed') return updateNeeded(`a record holds ${body.error.reason}`);
+      if (body.error.kind === 'update-needed') return notUnderstood(`a record holds ${body.error.reason}`);
       return voided(`its body does not decode: ${body.error.reason}`);
     }
-    if (!verifyEd25519(hexToBytes(body.value.device), authorMessage(domains.author, core, plain), signature)) {
-      return voided("its author's signature does not hold");
-    }
-    return ok({ id, header, body: body.value });
+    return isByAuthor(body.value) ? ok({ id, header, body: body.value }) : voided(unsigned);
   }
 
   // ── checkpoints and presence ──
@@ -304,6 +308,17 @@ export function createRoomCipher({ secret, epoch, device, random }: RoomCipherOp
     proveAdmission: (role, transcriptHash) =>
       (role === 'writer' ? keys.writer : keys.reader).sign(admissionMessage(transcriptHash)),
   } satisfies RoomCipher);
+}
+
+const unsigned = "its author's signature does not hold";
+
+/** Why this build cannot take such a record in, by its header alone; null: it can. */
+function beyondReader({ minReader, version, kind }: RecordHeader): string | null {
+  if (minReader > readerVersion) return `a record needs reader version ${minReader}`;
+  // Its root was made of other bytes: nothing can be checked against it. No released build wrote such a record.
+  if (version < recordVersion)
+    return 'the room is of an earlier format, from before the first release: share the folder anew';
+  return kind === recordKindChanges ? null : `a record is of kind ${kind}`;
 }
 
 function updateNeeded(reason: string) {

@@ -10,6 +10,7 @@ import { existsSync } from 'node:fs';
 import { lstat, mkdir, readdir, readFile, realpath, rm, rmdir, stat, writeFile } from 'node:fs/promises';
 import { basename, dirname, join, resolve } from 'node:path';
 import type { RoomId } from '@driftless/protocol';
+import { limits } from '@driftless/protocol';
 import type { PeerControl } from '../control.ts';
 import { racyWindowMs } from '../core/fingerprint.ts';
 import { rememberHowItJoins } from '../core/first-join.ts';
@@ -49,7 +50,7 @@ import { createNodeWatcher } from './watch/node-watcher.ts';
 import { createWebSocketTransport } from './web-socket-transport.ts';
 
 /** Above this a file is listed as too large (F18): hashing and re-reading it would hold up everything else for minutes. */
-const fileBytesMaxDefault = 16 * 1024 ** 3;
+const fileBytesMaxDefault = limits.contentBytesMax;
 /** A peer that just took the lock answers on its socket within this. */
 const ownerAnswerMsMax = 3_000;
 const ownerPollMs = 100;

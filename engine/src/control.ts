@@ -88,9 +88,10 @@ export interface WaitingPath {
 
 /**
  * Why something waits for a person: files that would be deleted here or on the other machines; another root, or an empty one;
- * a disk mounted inside the folder that is away; files that come into scope and were never meant to leave this machine.
+ * a disk mounted inside the folder that is away; files that come into scope and were never meant to leave this machine; a record that
+ * this version does not understand.
  */
-export type HoldKind = 'deletions' | 'root' | 'disk' | 'scope' | 'growth';
+export type HoldKind = 'deletions' | 'root' | 'disk' | 'scope' | 'growth' | 'record';
 
 /** One thing that waits for a person. A confirmation of it covers exactly what it lists. */
 export interface HoldInfo {

@@ -36,12 +36,10 @@ export interface PeerContext {
   readonly refusals: Refusals;
 }
 
-/** The room cannot go on here (rule LOG3, or a fault of ours): shown as state `error`. */
+/** The room cannot go on here, by a fault of ours: shown as state `error`. */
 export class RoomHalted extends Error {
-  readonly code: 'update-needed' | 'internal';
-  constructor(code: 'update-needed' | 'internal', reason: string) {
+  constructor(reason: string) {
     super(reason);
     this.name = 'RoomHalted';
-    this.code = code;
   }
 }

@@ -83,6 +83,7 @@ import { createRelayFeed } from './relay-feed.ts';
 import { createLostContents } from './room/lost-contents.ts';
 import { createOtherRoots } from './room/other-roots.ts';
 import { createRefusals, type RefusableWork, type RelayTrouble } from './room/refusals.ts';
+import { createSkippedRecords, RecordNotUnderstood } from './room/skipped-records.ts';
 import { RecordUnreadable } from './room/unreadable.ts';
 import { createRoomLog } from './room-log.ts';
 import { createRootGuard } from './root-guard.ts';
@@ -308,7 +309,8 @@ export function createPeer(given: PeerParts): Peer {
     pause,
     onDistrusted: (path) => settler.hint(path, false),
   });
-  const roomLog = createRoomLog(context);
+  const holds = createHolds(parts);
+  const roomLog = createRoomLog(context, createSkippedRecords(parts, { holds, pause }));
   const publisher = createPublisher(context, roomLog, planAgain);
   const downloads = createDownloads(context, {
     runBeside,
@@ -336,7 +338,6 @@ export function createPeer(given: PeerParts): Peer {
   const presence = createPresenceBoard(context, lost, otherRoots.compare);
   const trash = createTrashKeeper(context);
   const git = createGitWatch(context);
-  const holds = createHolds(parts);
   const mounts = createMounts({ ...parts, holds });
   const rootGuard = createRootGuard(context, holds, mounts);
   const deletions = createDeletionHold(context, {
@@ -1376,7 +1377,7 @@ export function createPeer(given: PeerParts): Peer {
   /** Returns how many turns in a row have failed. */
   function onTurnFailed(error: unknown, failuresBefore: number): number {
     if (closing.signal.aborted) return failuresBefore;
-    if (error instanceof RequestRefused || error instanceof RecordUnreadable) {
+    if (error instanceof RequestRefused || error instanceof RecordUnreadable || error instanceof RecordNotUnderstood) {
       // The journal and pushed records may have been cut short by it; the disk goes on being looked at.
       isJournalSettled = false;
       feed.headMoved = true;

@@ -511,7 +511,7 @@ export function createPublisher(context: PeerContext, log: RoomLog, wake: () => 
     };
     const sealed = cipher.sealRecord({ height, prev: head?.id ?? noRecordId, body, adds: [...draft.adds] });
     const header = decodeRecordHeader(sealed.record.header);
-    if (!header.ok) throw new RoomHalted('internal', 'a record header of this peer does not decode');
+    if (!header.ok) throw new RoomHalted('a record header of this peer does not decode');
 
     const chunks = [...new Map([...sealed.chunks, ...draft.chunks].map((chunk) => [chunk.id, chunk])).values()];
     let inline = chunks;

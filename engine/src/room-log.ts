@@ -25,6 +25,7 @@ import { leafDigest } from './core/leaf-digest.ts';
 import { type PeerContext, RoomHalted } from './peer-context.ts';
 import type { RoomSession } from './ports/room-session.ts';
 import type { CommitRecord, SentAppend } from './ports/state-store.ts';
+import { RecordNotUnderstood, type SkippedRecords } from './room/skipped-records.ts';
 import { RecordUnreadable } from './room/unreadable.ts';
 
 const fetchBytes = 512 * 1024;
@@ -65,7 +66,7 @@ export interface RoomLog {
   }): void;
 }
 
-export function createRoomLog(context: PeerContext): RoomLog {
+export function createRoomLog(context: PeerContext, skips: SkippedRecords): RoomLog {
   const { parts } = context;
   const { store, cipher, hashing } = parts;
   const authors = new Map<RelPath, string>();
@@ -83,11 +84,33 @@ export function createRoomLog(context: PeerContext): RoomLog {
     const { id, header } = signed.value;
     if (header.height <= head.height) return { kind: store.recordMeta(header.height) === undefined ? 'known' : 'gap' };
     if (header.height !== head.height + 1 || header.prev !== head.id) return { kind: 'gap' };
+    const skip = skips.at(header.height);
+    // What it claims was made of what is left out with it.
+    if (skip?.kind === 'passed-over')
+      return takeVoid({
+        id,
+        header,
+        record,
+        device: '',
+        deviceName: '',
+        reason: 'it was left out on every machine',
+        own: false,
+      });
 
     const opened = cipher.openRecord(signed.value, await bodyPieces(header));
     const sent = store.sent(id);
     if (!opened.ok) {
-      if (opened.error.kind === 'update-needed') throw new RoomHalted('update-needed', opened.error.reason);
+      if (opened.error.kind === 'update-needed') {
+        const { reason, author } = opened.error;
+        const error = new RecordNotUnderstood({
+          record: { height: header.height, id },
+          reason,
+          author,
+          dir: parts.dir,
+        });
+        skips.stuckAt(error);
+        throw error;
+      }
       if (opened.error.kind === 'damaged') throw unreadable('damaged', opened.error.reason, [head.id]);
       return takeVoid({
         id,
@@ -108,6 +131,7 @@ export function createRoomLog(context: PeerContext): RoomLog {
       deviceName: body.deviceName,
       timeMs: body.timeMs,
       sha256: hashing.sha256,
+      ...(skip === null ? {} : { skippable: skip.record }),
     });
     if (!applied.ok)
       return takeVoid({
@@ -228,7 +252,7 @@ export function createRoomLog(context: PeerContext): RoomLog {
       reason: `record ${header.height}${deviceName === '' ? '' : ` by ${deviceName}`} is void: ${reason}`,
     });
     // A record of ours that nobody can take would be made again for ever: this engine is at fault, and says so.
-    if (own) throw new RoomHalted('internal', `a record of this peer is void: ${reason}`);
+    if (own) throw new RoomHalted(`a record of this peer is void: ${reason}`);
     return { kind: 'taken', own };
   }
 
@@ -333,6 +357,15 @@ export function createRoomLog(context: PeerContext): RoomLog {
     for (const sent of store.allSent()) if (sent.height <= height) store.deleteSent(sent.id);
   }
 
+  async function takeOrSkip(record: SealedRecord, session: RoomSession): Promise<TakeOutcome> {
+    try {
+      return await take(record);
+    } catch (error) {
+      if (!(error instanceof RecordNotUnderstood) || (await skips.find(session)) === 'none') throw error;
+      return take(record);
+    }
+  }
+
   async function pull(
     session: RoomSession,
     onProgress: (height: number, headHeight: number) => void,
@@ -341,11 +374,15 @@ export function createRoomLog(context: PeerContext): RoomLog {
       const after = store.head()?.height ?? 0;
       const page = await session.fetchRecords(after, fetchBytes);
       if (page.head === null || page.head.height < after) return after === 0 ? 'caught-up' : 'gap';
-      if (page.head.height === after) return page.head.id === store.head()?.id || after === 0 ? 'caught-up' : 'gap';
+      if (page.head.height === after) {
+        if (page.head.id !== store.head()?.id && after !== 0) return 'gap';
+        skips.over();
+        return 'caught-up';
+      }
       if (page.floor > after + 1) return 'pruned';
       if (page.records.length === 0) throw unreadable('damaged', 'it is not given', [store.head()?.id ?? noRecordId]);
       for (const record of page.records) {
-        const outcome = await take(record);
+        const outcome = await takeOrSkip(record, session);
         if (outcome.kind === 'gap') return 'gap';
         onProgress(store.head()?.height ?? 0, page.head.height);
         await context.pause();

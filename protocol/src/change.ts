@@ -1,6 +1,6 @@
-/** The kinds of change that a record's sealed body holds (put, remove, move, mode, untrack, variant, resolve, forget). */
+/** The kinds of change that a record's sealed body holds (put, remove, move, mode, untrack, variant, resolve, forget, skip). */
 import type { Entry, FileMode } from './entry.ts';
-import type { DeviceId, Digest, EntryTag, RelPath, Root, VariantId } from './ids.ts';
+import type { DeviceId, Digest, EntryTag, RecordId, RelPath, Root, VariantId } from './ids.ts';
 
 /** Each change says what it replaces; null means that there is no live entry (absent, or a tombstone). */
 export type Change =
@@ -26,7 +26,9 @@ export type Change =
     }
   | { readonly kind: 'resolve'; readonly path: RelPath; readonly variants: readonly VariantId[] }
   /** Drops an aged tombstone (rule TOMB). */
-  | { readonly kind: 'forget'; readonly path: RelPath };
+  | { readonly kind: 'forget'; readonly path: RelPath }
+  /** Leaves out a record that a reader did not understand, and all between it and this one. Alone in its record (rule LOG2). */
+  | { readonly kind: 'skip'; readonly record: RecordId };
 
 /** How a record that deletes above the guard's limit was confirmed (rule LOG6). */
 export type MassDeletion = 'none' | 'confirmed' | 'git';

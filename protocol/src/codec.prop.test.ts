@@ -116,6 +116,7 @@ const change: fc.Arbitrary<Change> = fc.oneof(
     variants: fc.array(hexId<VariantId>(8), { maxLength: 3 }),
   }),
   fc.record({ kind: fc.constant('forget' as const), path }),
+  fc.record({ kind: fc.constant('skip' as const), record: hexId<RecordId>() }),
 );
 const body: fc.Arbitrary<RecordBody> = fc.record({
   device: hexId<DeviceId>(),

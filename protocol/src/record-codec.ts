@@ -272,6 +272,8 @@ function changeCaseToWire(change: Change) {
       };
     case 'forget':
       return { case: 'forget' as const, value: { path: pathToWire(change.path) } };
+    case 'skip':
+      return { case: 'skip' as const, value: { record: sized(hexToBytes(change.record), 32) } };
   }
 }
 
@@ -327,6 +329,8 @@ function changeFrom(wireChange: wire.Change): Change {
       };
     case 'forget':
       return { kind: 'forget', path: pathFrom(change.value.path) };
+    case 'skip':
+      return { kind: 'skip', record: idFrom(change.value.record, 'skipped record') };
   }
 }
 

@@ -1,13 +1,9 @@
 /** What a member says in a checkpoint, and nobody has checked (rules CP1, CP2): a newcomer believes none of it unproved. */
 import { bytesToHex, type ChunkId, type Content, hexToBytes, type SealedChunk, utf8ToBytes } from '@driftless/protocol';
 import { afterEach, beforeEach, expect, test } from 'vitest';
-import { createDeviceKey } from '../../engine/src/crypto/device-key.ts';
-import { createRoomCipher } from '../../engine/src/crypto/room-cipher.ts';
 import { nodeHashing } from '../../engine/src/node/node-hashing.ts';
-import type { RoomCipher } from '../../engine/src/ports/room-cipher.ts';
-import type { RoomSession } from '../../engine/src/ports/room-session.ts';
-import { createSeededRandom } from '../../engine/src/testing/seeded-random.ts';
-import { createSmallWorld, type Person, roomSecret, type SmallWorld } from './small-world.ts';
+import { foreignMember } from './foreign-member.ts';
+import { createSmallWorld, type Person, type SmallWorld } from './small-world.ts';
 
 let world: SmallWorld;
 let a: Person;
@@ -26,31 +22,8 @@ afterEach(async () => {
   await world.close();
 });
 
-/** A member's own program: it has the room's keys, and says what it likes. */
-async function liar(): Promise<{ readonly cipher: RoomCipher; readonly session: RoomSession }> {
-  const random = createSeededRandom('liar');
-  const device = createDeviceKey(random.bytes(32));
-  const cipher = createRoomCipher({ secret: roomSecret, epoch: 0, device, random });
-  const session = await new Promise<RoomSession>((resolve) => {
-    world.relay.client().open(
-      { cipher, urls: ['ws://memory'], relayKey: null },
-      {
-        known: () => null,
-        onOnline: resolve,
-        onOffline: () => {},
-        onResponsive: () => {},
-        onRefused: () => {},
-        onHeadMoved: () => {},
-        onPushed: () => {},
-        onPresence: () => {},
-      },
-    );
-  });
-  return { cipher, session };
-}
-
 async function publish(index: Uint8Array, sizeSaid = index.length): Promise<ChunkId> {
-  const { cipher, session } = await liar();
+  const { cipher, session } = await foreignMember(world);
   const chunk: SealedChunk = cipher.sealChunk(index);
   const sealed = hexToBytes(chunk.id);
   const list: SealedChunk = { id: bytesToHex(nodeHashing.sha256(sealed)) as SealedChunk['id'], sealed };

@@ -20,6 +20,7 @@ import {
   err,
   isRelPath,
   ok,
+  type RecordId,
   type RelPath,
   type Result,
   type Slot,
@@ -46,6 +47,8 @@ export interface ApplyChangesInput {
   readonly deviceName: string;
   readonly timeMs: number;
   readonly sha256: Sha256;
+  /** The record that this one may leave out: the reader did not understand it, and is where it was before it. */
+  readonly skippable?: RecordId;
 }
 
 export interface AppliedChanges extends VariantChanges {
@@ -130,6 +133,8 @@ function applyOne(draft: Draft, change: Change): string | null {
       draft.slots.set(change.path, null);
       return null;
     }
+    case 'skip':
+      return change.record === draft.input.skippable ? null : 'nothing to skip';
   }
 }
 
@@ -286,5 +291,6 @@ function compareText(a: string, b: string): number {
 }
 
 function pathOf(change: Change): string {
+  if (change.kind === 'skip') return change.record;
   return change.kind === 'move' ? `${change.fromPath} to ${change.toPath}` : change.path;
 }

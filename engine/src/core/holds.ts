@@ -8,7 +8,7 @@ import type { ErrorCode, HoldChoice, HoldInfo, HoldKind } from '../control.ts';
 import type { Sha256 } from './sha256.ts';
 
 /** The guards that hold. Confirmations are kept apart by them. */
-export type HoldSource = 'root' | 'deletions-outgoing' | 'deletions-incoming' | 'disk' | 'scope';
+export type HoldSource = 'root' | 'deletions-outgoing' | 'deletions-incoming' | 'disk' | 'scope' | 'record';
 
 /** What a guard wants held. */
 export interface HoldDraft {
@@ -46,6 +46,7 @@ const kinds: Readonly<Record<HoldSource, { readonly kind: HoldKind; readonly dir
   'deletions-incoming': { kind: 'deletions', direction: 'incoming' },
   disk: { kind: 'disk', direction: 'outgoing' },
   scope: { kind: 'scope', direction: 'outgoing' },
+  record: { kind: 'record', direction: 'incoming' },
 };
 
 /** Subjects sorted and once each, with the id that they give. */

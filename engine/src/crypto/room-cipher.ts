@@ -210,7 +210,7 @@ export function createRoomCipher({ secret, epoch, device, random }: RoomCipherOp
     const notUnderstood = (what: string) => {
       const outline = decodeRecordOutline(plain);
       if (!outline.ok) return voided(`its body does not decode: ${outline.error.reason}`);
-      return isByAuthor(outline.value) ? updateNeeded(what) : voided(unsigned);
+      return isByAuthor(outline.value) ? updateNeeded(what, outline.value.deviceName) : voided(unsigned);
     };
     const beyond = beyondReader(header);
     if (beyond !== null) return notUnderstood(beyond);
@@ -321,8 +321,8 @@ function beyondReader({ minReader, version, kind }: RecordHeader): string | null
   return kind === recordKindChanges ? null : `a record is of kind ${kind}`;
 }
 
-function updateNeeded(reason: string) {
-  return err({ kind: 'update-needed' as const, reason: `${reason}; update Driftless` });
+function updateNeeded(reason: string, author: string) {
+  return err({ kind: 'update-needed' as const, reason, author });
 }
 
 /** domain ‖ SHA-256(length of the place ‖ place ‖ body): what a device signs inside a seal. */

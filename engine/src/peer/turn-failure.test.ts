@@ -21,21 +21,12 @@ describe('what a failed turn leads to', () => {
       { kind: 'gave-way', backOffMs: 0, halt: null, settlesJournal: true, asksLogAgain: true },
     ],
     [
-      'an unknown kind of change',
-      new RoomHalted('update-needed', 'new'),
+      'a record of its own that is void',
+      new RoomHalted('void'),
       {
         kind: 'halted',
         isFinal: true,
         backOffMs: 0,
-        halt: { code: 'update-needed', reason: 'new', next: 'update Driftless' },
-      },
-    ],
-    [
-      'a record of its own that is void',
-      new RoomHalted('internal', 'void'),
-      {
-        kind: 'halted',
-        isFinal: true,
         halt: { code: 'internal', reason: 'void', next: 'see the log; restart Driftless', stopped: true },
       },
     ],

@@ -95,10 +95,12 @@ function kindOf(error: unknown): FailureKind {
   return isDiskFull ? 'disk-full' : 'internal';
 }
 
-const haltOf = ({ code, message }: RoomHalted): Halt =>
-  code === 'update-needed'
-    ? { code, reason: message, next: 'update Driftless' }
-    : { code, reason: message, next: 'see the log; restart Driftless', stopped: true };
+const haltOf = ({ message }: RoomHalted): Halt => ({
+  code: 'internal',
+  reason: message,
+  next: 'see the log; restart Driftless',
+  stopped: true,
+});
 
 const internalHalt = (reason: string, backOffMs: number): Halt => ({
   code: 'internal',

@@ -55,8 +55,8 @@ export interface OpenedRecord {
   readonly body: RecordBody;
 }
 export type OpenRecordError =
-  /** Rule LOG3: halts the room. */
-  | { readonly kind: 'update-needed'; readonly reason: string }
+  /** Rule LOG3: nothing is judged from it on. `author`: the name of the device that wrote it. */
+  | { readonly kind: 'update-needed'; readonly reason: string; readonly author: string }
   /** Rule LOG2: the record is void. */
   | { readonly kind: 'void'; readonly reason: string }
   /** The body or pieces at hand are not those that the signed header names. Says nothing about the record's validity. */

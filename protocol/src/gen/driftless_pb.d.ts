@@ -1324,6 +1324,12 @@ export declare type Change = Message<"driftless.v1.Change"> & {
      */
     value: Forget;
     case: "forget";
+  } | {
+    /**
+     * @generated from field: driftless.v1.Skip skip = 13;
+     */
+    value: Skip;
+    case: "skip";
   } | { case: undefined; value?: undefined };
 };
 
@@ -1666,6 +1672,24 @@ export declare type Forget = Message<"driftless.v1.Forget"> & {
  * Use `create(ForgetSchema)` to create a new message.
  */
 export declare const ForgetSchema: GenMessage<Forget>;
+
+/**
+ * @generated from message driftless.v1.Skip
+ */
+export declare type Skip = Message<"driftless.v1.Skip"> & {
+  /**
+   * 32
+   *
+   * @generated from field: bytes record = 1;
+   */
+  record: Uint8Array;
+};
+
+/**
+ * Describes the message driftless.v1.Skip.
+ * Use `create(SkipSchema)` to create a new message.
+ */
+export declare const SkipSchema: GenMessage<Skip>;
 
 /**
  * @generated from message driftless.v1.CheckpointBody

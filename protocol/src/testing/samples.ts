@@ -124,6 +124,7 @@ export const sampleChanges: { readonly [Kind in Change['kind']]: Change & { read
   },
   resolve: { kind: 'resolve', path: path('link'), variants: [id<VariantId>('f1', 8), id<VariantId>('f2', 8)] },
   forget: { kind: 'forget', path: path('gone') },
+  skip: { kind: 'skip', record: id<RecordId>('5c') },
 };
 
 export const sampleBody: RecordBody = {

@@ -68,7 +68,7 @@ export default defineConfig({
     // Vitest leaves one core free, which is half of a small machine; and much of what runs here waits for a disk or a process.
     maxWorkers: Math.max(2, availableParallelism()),
     // Limits turn a hang into a failure; they judge no speed, also not that of a machine with other things to do.
-    testTimeout: 180_000,
-    hookTimeout: 180_000,
+    testTimeout: 600_000,
+    hookTimeout: 600_000,
   },
 });

@@ -17,7 +17,7 @@ beforeAll(async () => {
   bytes = readFileSync(await packageExtension(into));
   rmSync(into, { recursive: true });
   files = readZip(bytes);
-}, 120_000);
+});
 
 describe('the packaged extension', () => {
   it('is below 1 MB', () => {

@@ -306,7 +306,7 @@ test('a disk that is away after a crash: of what was under way on it nothing is 
     await world.close();
     if (!isKilled) break;
   }
-}, 300_000);
+});
 
 test.each([1, 4])(
   'a disk that is pulled before the %d. replace of a pass: nothing on it counts as replaced',

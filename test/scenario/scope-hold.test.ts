@@ -336,7 +336,7 @@ describe('another machine takes back in what this one ignores', () => {
       }
       world = createSmallWorld();
     }
-  }, 120_000);
+  });
 });
 
 describe('nobody is asked', () => {

@@ -101,9 +101,9 @@ test('a single file, renamed alike and edited on either side', async () => {
   expect(Object.keys(files)).toHaveLength(numbers.length + 2);
 });
 
-test('the second machine is ended at every moment of it', async () => {
+test.each([1, 4, 7])('the second machine is ended at any moment of it, from change %i on', async (first) => {
   let died = 0;
-  for (let n = 1; ; n += 3) {
+  for (let n = first; ; n += 9) {
     await world.close();
     world = createSmallWorld();
     const { a, b } = await pairApart();
@@ -121,5 +121,5 @@ test('the second machine is ended at every moment of it', async () => {
     expect(filesOf(a), `change ${n}: ${b.trace.at(-1)}`).toEqual(expected('name-of-a', both));
     expect(b.user.tree()).toEqual(a.user.tree());
   }
-  expect(died).toBeGreaterThan(10);
-}, 120_000);
+  expect(died).toBeGreaterThan(3);
+});

@@ -35,7 +35,7 @@ import {
 } from './core/first-join.ts';
 import { leafDigest } from './core/leaf-digest.ts';
 import { mayMerge } from './core/merge-text.ts';
-import { deletionQuietMs } from './core/pacing/deletion-burst.ts';
+import { burstFilesMin, deletionQuietMs } from './core/pacing/deletion-burst.ts';
 import { derivePeerState, errorOf, type Halt } from './core/peer-state.ts';
 import { type Apply, conflictWords, type DiskStep, type Plan, type PublishStep } from './core/plan.ts';
 import { reconcile } from './core/reconcile.ts';
@@ -113,6 +113,8 @@ const planRestPerWork = 500;
 const largePlanMin = 500;
 /** Hints that are lost again and again cost no more than a fifth of the time. */
 const rescanPauses = 4;
+/** A deletion that goes on for longer is asked about in parts. */
+const looksForLossesMax = 10;
 const rootCheckEveryMs = 2_000;
 const settleEveryMs = 10_000;
 /** The trash is looked through when something may go, but never in every turn. */
@@ -143,8 +145,8 @@ export function createPeer(given: PeerParts): Peer {
   let scanning = false;
   let working = false;
   let progress: PeerState['progress'] | null = null;
-  /** Files went unheard of, until a scan of everything finds none that went since. */
-  let isMoreGoing = false;
+  /** Files went unheard of: how many more looks at everything may follow, for as long as each finds that many more went. */
+  let looksForLosses = 0;
   /** The last scan of everything. */
   let fullScan = { endMs: Number.NEGATIVE_INFINITY, tookMs: 0 };
   /** The journal of the run before is settled, and its staged files are gone. */
@@ -207,9 +209,9 @@ export function createPeer(given: PeerParts): Peer {
   /** Now, or as soon as it may be. */
   const isFullScanWanted = (): boolean => schedule.isAsked('all', Number.MAX_VALUE);
   const lookAtAll = (): void => schedule.input('all', nowMs());
-  function hintsLost(delayMs = 0): void {
+  function hintsLost(): void {
     const notBeforeMs = fullScan.endMs + rescanPauses * fullScan.tookMs;
-    schedule.after('all', Math.max(notBeforeMs - nowMs(), delayMs), nowMs());
+    schedule.after('all', notBeforeMs - nowMs(), nowMs());
     wake();
   }
 
@@ -407,7 +409,7 @@ export function createPeer(given: PeerParts): Peer {
       wake();
     },
     onLoss: () => {
-      isMoreGoing = true;
+      looksForLosses = looksForLossesMax;
       hintsLost();
     },
   });
@@ -669,8 +671,10 @@ export function createPeer(given: PeerParts): Peer {
       if (full) {
         fullScan = { endMs: clock.monotonicMs(), tookMs: clock.monotonicMs() - lookedMs };
         sweep.lookedAtAll();
-        isMoreGoing &&= result.vanished.length > 0;
-        if (isMoreGoing) hintsLost(deletionQuietMs);
+        const isFirst = looksForLosses === looksForLossesMax;
+        const isGoingOn = result.vanished.length >= (isFirst ? 1 : burstFilesMin);
+        looksForLosses = isGoingOn ? Math.max(0, looksForLosses - 1) : 0;
+        if (looksForLosses > 0) schedule.after('all', Math.max(deletionQuietMs, fullScan.tookMs), nowMs());
       }
       await git.noteRepositories(result.repositories);
       for (const path of mounts.judge()) settler.hint(path, true);
@@ -1045,7 +1049,7 @@ export function createPeer(given: PeerParts): Peer {
     const steps = label === '' ? ready : all.filter((step) => isReady(step) || waitingCheckout.lacks(stepPath(step)));
     const judged = await deletions.judge(steps, {
       inDoubt: settler.doubted().length,
-      isLookDue: isFullScanWanted(),
+      isLookDue: looksForLosses > 0,
       rowOf,
     });
     const sendable = context.refusals.isSendingRefused
@@ -1229,7 +1233,7 @@ export function createPeer(given: PeerParts): Peer {
     if (!context.refusals.mayTry('extra')) return;
     let work = await conflicts.settle({
       settled: (path) => isSettled(path) && !isHeldOnDisk(path) && !unsaved.has(path),
-      isDeletionOpen: deletions.isOpen,
+      isDeletionOpen: () => looksForLosses > 0 || deletions.isOpen(),
     });
     if (work.length === 0) return nothingExtra();
     // Once more without those that cannot go out now: large contents that are on their way, a file that is being written.
@@ -1361,7 +1365,7 @@ export function createPeer(given: PeerParts): Peer {
         wake();
         feed.nudge();
       },
-      onLoss: () => hintsLost(),
+      onLoss: hintsLost,
       onCoverage: () => {
         sweep.coverageChanged();
         wake();

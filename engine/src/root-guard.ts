@@ -43,6 +43,8 @@ export function createRootGuard(
   const brought = new Set<RelPath>();
   /** Every file went: from the scan that saw it until all are back, wherever, or somebody let them go. An earlier run's too. */
   let emptied: HoldDraft | null = holds.of('root').find(({ code }) => code === 'root-emptied') ?? null;
+  /** All that went with it. What is back for a while, or only elsewhere, stays one of them until nothing is lost. */
+  let wentTogether = (emptied?.subjects ?? []) as readonly RelPath[];
   /** Everything went, our marker too: seen before any scan. */
   let wiped: HoldDraft | null = null;
   /** What is listed among the holds by this guard. */
@@ -171,27 +173,38 @@ export function createRootGuard(
       const lost = filesLost();
       if (rootEmptied({ filesBefore: lost.length, filesNow: 0 }))
         emptied = emptiedDraft(`all ${lost.length} files in ${parts.dir} are gone`, lost);
+      if (emptied !== null) wentTogether = lost;
     }
     if (emptied === null) endConfirmed();
     else if (isLetGo(emptied)) emptied = null;
     return hold(emptied);
   }
 
+  /** One that came back under another name counts for one of those that are missing, whichever it was. */
   function stillLost(draft: HoldDraft): HoldDraft | null {
-    const missing = (draft.subjects as readonly RelPath[]).flatMap((path) => {
+    const missing = wentTogether.flatMap((path) => {
       const row = store.row(path);
       const isGone = row?.base?.kind === 'file' && isLost(row) && !isHeld(path);
       return isGone ? [{ path, digest: row.base.content.digest }] : [];
     });
-    const lost = goneFiles(missing, newDigests()).map(({ path }) => path);
-    if (lost.length === 0) return null;
-    if (lost.length === draft.subjects.length) return draft;
+    const count = goneFiles(missing, newDigests()).length;
+    if (count === 0) return null;
     const { filesBefore = draft.subjects.length } = draft;
-    const reason = `${lost.length} of ${filesBefore} files in ${parts.dir} are gone`;
-    return { ...emptiedDraft(reason, lost), filesBefore };
+    const reason =
+      count === filesBefore
+        ? `all ${count} files in ${parts.dir} are gone`
+        : `${count} of ${filesBefore} files in ${parts.dir} are gone`;
+    if (reason === draft.reason && missing.length === draft.subjects.length) return draft;
+    return {
+      ...emptiedDraft(
+        reason,
+        missing.map(({ path }) => path),
+      ),
+      filesBefore,
+    };
   }
 
-  /** Of files whose path the room does not know: what was lost may be back as one of them. */
+  /** Of files that are not agreed on: what was lost may be back as one of them. */
   function newDigests(): readonly Digest[] {
     const digests: Digest[] = [];
     if (store.unagreedFiles() === 0) return digests;

@@ -36,6 +36,8 @@ const silentMax = 10_000;
 const toldOfMax = 1_000;
 /** After a sweep that failed; longer while it goes on failing. */
 const failedWaitMsMax = 60_000;
+/** What is told of a path that is not listed, instead of its stamps. */
+const isGone = '';
 /** Entries between two looks at the clock: about a millisecond. */
 const entriesPerLook = 64;
 
@@ -55,7 +57,7 @@ export interface SweepParts {
   /** A path waits for its scan already. */
   readonly isWaiting: (path: RelPath) => boolean;
   readonly hint: (path: RelPath | '', deep: boolean) => void;
-  /** Files are gone, and no event told of it: what else went is seen by a look at everything alone. */
+  /** Files are gone where events should have told of it: what else went is seen by a look at everything alone. */
   readonly onLoss: () => void;
 }
 
@@ -85,7 +87,7 @@ export function createSweep(parts: SweepParts): Sweep {
   /** Signatures of what scans listed since, and recorded. */
   const scanned = new Map<RelPath | '', number>();
   /** What was told, by directory: not again while it looks the same, since a scan need not change what it sees. */
-  const told = new Map<RelPath | '', ReadonlyMap<RelPath, string>>();
+  const told = new Map<RelPath | '', Map<RelPath, string>>();
   /** Files that may be mapped and still change, and since when. */
   const silentSinceMs = new Map<RelPath, number>();
   /** Files that are read once more, as their rows describe them: to find them so again is no change. */
@@ -163,13 +165,21 @@ export function createSweep(parts: SweepParts): Sweep {
 
   // ── one directory ─────────────────────────────────────────────────────────────────────────────────────────────────
 
+  /** What else went is where no event tells of it either: in the places without a watch, or anywhere. */
+  function onLossIn(directory: RelPath | ''): void {
+    const { places } = watcher.unwatched();
+    if (directory === '' || !places.has(directory)) parts.onLoss();
+    else for (const place of places.keys()) parts.hint(place, false);
+  }
+
   /** Returns the directories below that take part. */
   async function lookAt(directory: RelPath | '', pace: Pace): Promise<readonly RelPath[]> {
     const listed = await folder.list(directory, pace.entry);
     await pace.entry();
     signal.throwIfAborted();
     if (listed.kind === 'absent') {
-      if (directory !== '' && !parts.isWaiting(directory)) parts.onLoss();
+      // It may have gone since its parent was listed, as an event told.
+      if (directory !== '' && (await isMissing(directory)) && !parts.isWaiting(directory)) onLossIn(directory);
       return [];
     }
     if (listed.kind !== 'listed') {
@@ -202,8 +212,11 @@ export function createSweep(parts: SweepParts): Sweep {
       nowMs: clock.nowMs(),
     });
     const different = [...paths];
+    // A long listing takes its time: what came or went in it by an event is in the rows, and not in the listing.
+    const missing: RelPath[] = [];
+    for (const path of gone) if (await isMissing(path)) missing.push(path);
     for (const path of uncertain) if (await differs(path)) different.push(path);
-    tell(directory, { different, gone }, listed);
+    if (tell(directory, { different, gone: missing }, listed)) onLossIn(directory);
     const isSettled = !isFresh && !hasSilent && paths.length + gone.length + uncertain.length === 0;
     if (isSettled) agreed.set(directory, { signature, subdirectories });
     return watchedOnly(subdirectories);
@@ -220,6 +233,11 @@ export function createSweep(parts: SweepParts): Sweep {
   }
 
   function listed(directory: RelPath | '', { entries, problems }: Listed): void {
+    // What a scan sees back is gone anew when it goes again.
+    const toldHere = told.get(directory);
+    if (toldHere !== undefined)
+      for (const { name } of entries)
+        if (toldHere.get(pathIn(directory, name)) === isGone) toldHere.delete(pathIn(directory, name));
     const freshMs = clock.nowMs() - racyWindowMs;
     const isCertain =
       problems.length === 0 &&
@@ -243,20 +261,21 @@ export function createSweep(parts: SweepParts): Sweep {
     });
   }
 
+  /** Whether something is gone that was not told before. */
   function tell(
     directory: RelPath | '',
     { different, gone }: { readonly different: readonly RelPath[]; readonly gone: readonly RelPath[] },
     listed: Listed,
-  ): void {
+  ): boolean {
     const before = told.get(directory);
     told.delete(directory);
-    if (different.length + gone.length === 0) return;
+    if (different.length + gone.length === 0) return false;
     const stats = new Map(listed.entries.map(({ name, stat }) => [pathIn(directory, name), stat]));
     const now = new Map<RelPath, string>();
     let isLoss = false;
     for (const path of [...gone, ...different]) {
       const stat = stats.get(path);
-      const sight = stat === undefined ? '' : `${stat.kind}${fingerprintOf(stat)}`;
+      const sight = stat === undefined ? isGone : `${stat.kind}${fingerprintOf(stat)}`;
       // What an event told of is on its way.
       if (parts.isWaiting(path)) continue;
       now.set(path, sight);
@@ -267,8 +286,8 @@ export function createSweep(parts: SweepParts): Sweep {
       if (stat === undefined) isLoss = true;
       else parts.hint(path, false);
     }
-    if (isLoss) parts.onLoss();
     if (now.size > 0) told.set(directory, now);
+    return isLoss;
   }
 
   /** By our clock and the disk's, which need not agree: a stamp of the future counts as young. */
@@ -307,6 +326,12 @@ export function createSweep(parts: SweepParts): Sweep {
     let hasSilent = false;
     for (const { name } of entries) if (readsSilent(pathIn(directory, name))) hasSilent = true;
     return hasSilent;
+  }
+
+  async function isMissing(path: RelPath): Promise<boolean> {
+    if ((await folder.stat(path)) !== null) return false;
+    const row = store.row(path);
+    return row !== undefined && (row.outOfScope !== null || row.local !== null);
   }
 
   async function differs(path: RelPath): Promise<boolean> {

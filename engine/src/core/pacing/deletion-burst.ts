@@ -5,7 +5,7 @@
  * moments are given.
  */
 
-const burstFilesMin = 20;
+export const burstFilesMin = 20;
 const windowMs = 1_000;
 /** A burst that did not grow for so long is over. */
 export const deletionQuietMs = 1_000;
@@ -17,7 +17,7 @@ const heldMsMax = 60_000;
 export interface DeletionBurst {
   /**
    * `waiting` deletions are ready to be published, or, with `isHeld`, to be asked about. How long they must still wait; 0 = not at
-   * all. `isLookDue`: a look at everything is asked for, and may find that more went.
+   * all. `isLookDue`: a look at everything is asked for, and may find that more went. It is waited for, however long it takes.
    */
   waitMs(waiting: number, nowMs: number, options?: { readonly isHeld?: boolean; readonly isLookDue?: boolean }): number;
   /** The deletions that were waiting are published, or are no more. */
@@ -43,6 +43,7 @@ export function createDeletionBurst(): DeletionBurst {
       }
       // What came back is a sign of life too.
       if (came !== 0 || isLookDue) burst.lastMs = nowMs;
+      if (isLookDue) return deletionQuietMs;
       const latestMs = burst.firstMs + (isHeld ? heldMsMax : burstMsMax);
       return Math.max(0, Math.min(burst.lastMs + deletionQuietMs, latestMs) - nowMs);
     },

@@ -124,9 +124,27 @@ export function lostTags(trees: readonly Tree[], ledger: Ledger): Tag[] {
     .map(([, tag]) => tag);
 }
 
-/** Invariant 4: what one user ended, and nobody else handled, is at no ordinary path. */
+/** The user whose version a conflict copy is, and of which path. */
+function copyOf(path: string): { readonly original: string; readonly peer: string } | null {
+  const found = /^(.*)\.conflict-([A-Za-z0-9_-]{1,20})-\d{8}-\d{6}-[0-9a-f]{6}(.*)$/.exec(path);
+  const [, before, peer, after] = found ?? [];
+  return before === undefined || peer === undefined ? null : { original: `${before}${after ?? ''}`, peer };
+}
+
+/**
+ * Invariant 4: what one user ended, and nobody else handled, is at no ordinary path. Where that user's version lost a conflict it is in
+ * a copy, and what it had ended stays at the path: the other side had merged it.
+ */
 export function resurrected(tree: Tree, ledger: Ledger): string[] {
   const found: string[] = [];
+  const isEndedInCopy = (original: string, key: string, by: string): boolean =>
+    [...tree].some(([path, { content }]) => {
+      const copy = copyOf(path);
+      if (content === null || copy?.original !== original || copy.peer !== by) return false;
+      const keys = tagKeys(content);
+      const since = ledger.tag(key)?.episode ?? 0;
+      return !keys.includes(key) && keys.some((one) => (ledger.tag(one)?.episode ?? -1) >= since);
+    });
   for (const [path, { content }] of tree) {
     if (content === null || isCopyName(path)) continue;
     // Somebody else's edit, if only of its mode, brings a deleted file back, with what it was merged with (C5).
@@ -139,7 +157,7 @@ export function resurrected(tree: Tree, ledger: Ledger): string[] {
       if (tag === undefined || tag.ended.size !== 1 || tag.unsure || tag.copied || (tag.endedWhole && isAlive))
         continue;
       const [by] = tag.ended;
-      if (by !== undefined && [...tag.touched].every((peer) => peer === by))
+      if (by !== undefined && [...tag.touched].every((peer) => peer === by) && !isEndedInCopy(path, key, by))
         found.push(`${path} holds "${tag.what}" of ${tag.path}, which ${by} had ended`);
     }
   }

@@ -74,3 +74,26 @@ test('the judge sees what is wrong', () => {
   expect(copies(['alpha'])).toHaveLength(1);
   expect(copies(['alpha', 'beta'])).toEqual([]);
 });
+
+test('the judge knows a deletion that lost a conflict from one that was undone', () => {
+  const ledger = createLedger();
+  const write = (peer: string, ...lines: readonly string[]): Thing => {
+    const bytes = Buffer.from(`${lines.join('\n')}\n`);
+    const content = contentOf(bytes);
+    ledger.noteWritten({ peer, path: 'a.txt', content, sha: shaOf(bytes) });
+    return { kind: 'file', executable: false, sha: shaOf(bytes), content, stamps: '' };
+  };
+  const of = (name: string): string => `a.conflict-${name}-20260101-000000-abcdef.txt`;
+  const first = write('gamma', 'BEGIN 1', 'kept', 'ended');
+  const later = write('gamma', 'BEGIN 1', 'kept', 'instead');
+  if (first.content === null || later.content === null) throw new Error('no text');
+  ledger.noteReplaced('gamma', first.content, later.content);
+  const merged = write('beta', 'BEGIN 1', 'kept', 'ended', 'of beta');
+  const judge = (...copies: readonly (readonly [string, Thing])[]): number =>
+    resurrected(new Map([['a.txt', merged], ...copies]), ledger).length;
+  expect(judge()).toBe(1);
+  expect(judge([of('gamma'), later])).toBe(0);
+  expect(judge([of('beta'), later])).toBe(1);
+  expect(judge([of('gamma'), first])).toBe(1);
+  expect(judge(['b.conflict-gamma-20260101-000000-abcdef.txt', later])).toBe(1);
+});

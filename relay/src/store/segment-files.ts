@@ -21,6 +21,8 @@ import { join } from 'node:path';
 const segmentBytesMax = 256 * 1024 * 1024;
 /** Files held open for reading; the least recently opened goes first. */
 const readersOpenMax = 64;
+/** Where a segment file was is nothing, or something else. Other errors, too many open files among them, may be over soon. */
+const lostCodes: ReadonlySet<string> = new Set(['ENOENT', 'ENOTDIR', 'EISDIR']);
 
 export interface SegmentPlace {
   readonly segment: number;
@@ -29,8 +31,8 @@ export interface SegmentPlace {
 export interface SegmentFiles {
   /** Writes behind the mark. Not durable, and not counted, before `flush`. */
   append(bytes: Uint8Array): SegmentPlace;
-  /** Writes over bytes that no committed row names; durable by `flush`. False when the file is gone, or refuses. */
-  rewrite(place: SegmentPlace, bytes: Uint8Array): boolean;
+  /** Writes over bytes that no committed row names; durable by `flush`. `lost`: there is no such file; `refused`: not now. */
+  rewrite(place: SegmentPlace, bytes: Uint8Array): 'done' | 'lost' | 'refused';
   /** Flushes what was appended or rewritten, and returns the new marks for the transaction to store. */
   flush(): readonly { readonly segment: number; readonly bytes: number }[];
   /** After the commit of those marks. */
@@ -145,10 +147,11 @@ export function openSegmentFiles(directory: string, marks: ReadonlyMap<number, n
         rewritten.set(segment, file);
         for (let written = 0; written < bytes.length; )
           written += writeSync(file, bytes, written, bytes.length - written, at + written);
-        return true;
-      } catch {
+        return 'done';
+      } catch (error) {
         // Whatever is wrong with the whole disk, the caller hears of when it appends instead.
-        return false;
+        const isLost = error instanceof Error && 'code' in error && lostCodes.has(String(error.code));
+        return isLost ? 'lost' : 'refused';
       }
     },
     flush() {

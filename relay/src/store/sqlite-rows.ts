@@ -346,7 +346,9 @@ function sqliteRows(db: SqlDb, segments: SegmentFiles): RoomRows & { settled(): 
     unmerged = [];
     for (let free = fitting(sealed.length); free !== undefined; free = fitting(sealed.length)) {
       const { segment, at, bytes } = free;
-      if (!segments.rewrite(free, sealed)) {
+      const rewritten = segments.rewrite(free, sealed);
+      if (rewritten === 'refused') break;
+      if (rewritten === 'lost') {
         // With the file its free places are gone. When the append fails as well, the rollback brings them back.
         sql.dropFreePlaces.run(segment);
         continue;

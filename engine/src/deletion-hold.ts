@@ -179,7 +179,9 @@ export function createDeletionHold(
       return local?.kind === 'file' ? [{ path: step.toPath, digest: local.digest, isNew: true }] : [];
     }
     if (step.kind !== 'publish' || step.local?.kind !== 'file') return [];
-    return [{ path: step.path, digest: step.local.digest, isNew: rowOf(step.path)?.base == null }];
+    const row = rowOf(step.path);
+    // One whose deletion was declined was here all the time: nothing that goes elsewhere was moved to it.
+    return row?.declined === true ? [] : [{ path: step.path, digest: step.local.digest, isNew: row?.base == null }];
   }
 
   /** The whole burst is above the limit: of it goes only what somebody confirmed by name. */
@@ -345,7 +347,9 @@ export function createDeletionHold(
   /** As it was agreed on, and the room has it no more. */
   function isToGo(path: RelPath): boolean {
     const row = store.row(path);
-    return row !== undefined && isGoneThere(row) && !row.declined;
+    if (row === undefined || row.outOfScope !== null || row.hold !== null || row.declined) return false;
+    if (row.local?.kind !== 'file') return false;
+    return liveEntry(row.remote) === null && row.base?.kind === 'file' && row.base.content.digest === row.local.digest;
   }
 
   /** Names of the devices whose records removed these paths, as far as they are known. */
@@ -367,20 +371,21 @@ export function createDeletionHold(
   function endWhatIsOver(): void {
     const nowMs = clock.monotonicMs();
     // By what went, not by what is listed: an answer takes the list away.
-    const isOver = (guard: DeletionGuard, isOpen: (row: Row) => boolean): boolean =>
-      guard.isKept() &&
-      !guard.vanishedPaths(nowMs).some((path) => {
+    const isAllBack =
+      outgoing.isKept() &&
+      !outgoing.vanishedPaths(nowMs).some((path) => {
         const row = store.row(path);
         // It may be gone again, and not be looked at yet.
-        return row !== undefined && (isOpen(row) || !isSettled(path)) && !isOnHeldDisk(path);
+        return row !== undefined && (isGoneHere(row) || !isSettled(path)) && !isOnHeldDisk(path);
       });
-    backSinceMs = isOver(outgoing, isGoneHere) ? (backSinceMs ?? nowMs) : null;
+    backSinceMs = isAllBack ? (backSinceMs ?? nowMs) : null;
     if (backSinceMs !== null && (isHeld('deletions-outgoing') || nowMs - backSinceMs >= burstMs)) {
       outgoing.clear();
       wasOutgoingHeld = false;
       endOutgoing();
     }
-    if (isOver(incoming, isGoneThere)) {
+    // What was declined never went from here, so that nothing of it can go again.
+    if (incoming.isKept() && !incoming.vanishedPaths(nowMs).some(isToGo)) {
       incoming.clear();
       releaseIncoming([]);
     }
@@ -425,11 +430,3 @@ export function createDeletionHold(
 /** What was declined, and is not back yet, is gone as well. */
 const isGoneHere = ({ outOfScope, local, base }: Row): boolean =>
   outOfScope === null && local === null && base?.kind === 'file';
-/** Here as it was agreed on, and the room has it no more; declined or not. */
-const isGoneThere = ({ outOfScope, hold, local, base, remote }: Row): boolean =>
-  outOfScope === null &&
-  hold === null &&
-  local?.kind === 'file' &&
-  liveEntry(remote) === null &&
-  base?.kind === 'file' &&
-  base.content.digest === local.digest;

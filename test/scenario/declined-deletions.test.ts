@@ -246,19 +246,43 @@ test('beside an open conflict, too, the next deletion after the answer is one of
   }
 });
 
-test('… and so it is where the deletion arrived', async () => {
-  const [a, b] = await pair(true, 'ask');
-  for (const person of [a, b]) person.user.write('stays.txt', `by ${person.name}\n`);
-  await world.until('conflict', () => a.state()?.conflicts === 1 && b.state()?.conflicts === 1);
+test('… and so it is where the deletion arrived, also when the next one is there before the answer is acted on', async () => {
+  const [a, b] = await pair(true);
+  const before = a.user.tree();
   removeThem(a);
   await asks(b, 'mass-deletion-incoming');
-  await b.peer.decline();
-  await world.until('all is back', () => a.user.read('two/f79.txt') !== undefined);
-  await world.clock.advance(30_000);
-  a.user.remove('one/f0.txt');
-  await world.clock.advance(30_000);
-  expect(await b.peer.holds()).toEqual([]);
-  expect(b.user.read('one/f0.txt')).toBeUndefined();
+  await declineWhilePaused(b);
+  a.user.remove('stays.txt');
+  await world.until('sent', () => a.store.manifest.slot(rel('stays.txt'))?.kind === 'tombstone');
+  void b.peer.resume();
+  const { 'stays.txt': _gone, ...expected } = before;
+  await everythingIs(expected, a, b);
+});
+
+test('what was declined is sent again, and is no new place of what is deleted elsewhere', async () => {
+  const a = world.person('a', { allowMassDelete: true });
+  const b = world.person('b');
+  const copies = 205;
+  const files = 210;
+  for (let index = 0; index < files; index += 1) {
+    a.user.write(`one/f${index}.txt`, `${index}\n`);
+    if (index < copies) a.user.write(`copy/f${index}.txt`, `${index}\n`);
+  }
+  a.start();
+  await world.quiet();
+  b.start();
+  await world.quiet();
+  await world.clock.advance(700_000);
+  a.user.remove('one');
+  await asks(b, 'mass-deletion-incoming');
+  expect(await b.peer.decline()).toMatchObject({ ok: true });
+  await world.until('all is back', () => a.user.read(`one/f${files - 1}.txt`) !== undefined);
+  await world.clock.advance(60_000);
+  a.user.remove('copy');
+  for (let index = 0; index < 10; index += 1) a.user.remove(`one/f${index}.txt`);
+  await asks(b, 'mass-deletion-incoming');
+  expect(await b.peer.holds()).toMatchObject([{ count: copies + 10 }]);
+  expect(b.user.read('copy/f0.txt')).toBe('0\n');
 });
 
 /** Two open conflicts below one directory, one at a path that nobody had agreed on; and on whose disk their own sides lie. */

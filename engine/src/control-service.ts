@@ -505,9 +505,7 @@ export function createControl(parts: ControlParts, live: LiveParts): PeerControl
       );
     if (row.outOfScope !== null) return lines;
     if (row.declined)
-      lines.push(
-        `its deletion was declined here: it ${row.local === null ? 'comes back from the room' : 'is sent again'}`,
-      );
+      lines.push(`its deletion was declined here: it ${row.local === null ? 'comes back' : 'is sent again'}`);
     if (!isAsLooked(row.local, stat))
       return [...lines, `the disk has changed since it was looked at last${live.running ? '' : '; no peer runs'}`];
     if (lines.length > 0) return lines;

@@ -13,6 +13,7 @@ import {
   deletedFilesMax,
   type FileFact,
 } from './core/guards.ts';
+import type { WentUnasked } from './core/holds.ts';
 import { createDeletionBurst } from './core/pacing/deletion-burst.ts';
 import type { DiskStep, Plan, PublishStep } from './core/plan.ts';
 import type { Row } from './core/row.ts';
@@ -21,6 +22,7 @@ import { isAtOrBelow } from './core/tree-paths.ts';
 import type { GitWatch } from './git-watch.ts';
 import type { Holds } from './guards/holds.ts';
 import { createStandingHold } from './guards/standing-hold.ts';
+import { createUnaskedDeletions, type UnaskedDeletions } from './guards/unasked-deletions.ts';
 import type { PeerContext } from './peer-context.ts';
 
 /** A move that arrives as new files and later removals takes as long as its contents take on a slow link. */
@@ -46,6 +48,8 @@ export interface DeletionHold {
   judgeIncoming(plan: Plan, rowOf: RowOf): { readonly steps: readonly DiskStep[]; readonly waitMs: number };
   /** Files are gone here, and it is not known yet whether that is meant: nothing that is gone is its user's decision. */
   isOpen(): boolean;
+  /** What was sent of the burst that goes on here before anybody could be asked. */
+  wentUnasked(): readonly WentUnasked[];
   /** What was held and came back is held no more, and what was confirmed and came back is not confirmed for the next time. */
   endWhatIsOver(): void;
   /** Nothing is left to publish or to apply. */
@@ -77,6 +81,10 @@ export function createDeletionHold(
   const growing = createDeletionBurst();
   const growingIncoming = createDeletionBurst();
   const standing = createStandingHold(store, holds);
+  const earlierRun = (source: Source | 'root'): readonly WentUnasked[] =>
+    holds.of(source).flatMap(({ wentUnasked = [] }) => wentUnasked);
+  const sent = createUnaskedDeletions([...earlierRun('root'), ...earlierRun('deletions-outgoing')]);
+  const applied = createUnaskedDeletions(earlierRun('deletions-incoming'));
   const isHeld = (source: Source): boolean => holds.of(source).length > 0;
   const isShown = (source: Source): boolean => holds.of(source).some((held) => held.isGrowing !== true);
   let wasOutgoingHeld = isHeld('deletions-outgoing');
@@ -132,6 +140,7 @@ export function createDeletionHold(
     { inDoubt, isLookDue, rowOf }: { readonly inDoubt: number; readonly isLookDue: boolean; readonly rowOf: RowOf },
   ): ReturnType<DeletionHold['judge']> {
     const nowMs = clock.monotonicMs();
+    if (outgoing.vanishedPaths(nowMs).length === 0) sent.noBurst(nowMs);
     if (standing.stands('outgoing')) {
       outgoing.note({ vanished: [], appeared: steps.flatMap((step) => appearedHere(step, rowOf)) }, nowMs);
       return { steps, massDeletion: 'none', waitMs: 0 };
@@ -155,6 +164,7 @@ export function createDeletionHold(
     if (vanished.length === 0 && !outgoing.isKept()) {
       growing.released();
       outgoing.note({ vanished, appeared }, nowMs);
+      goUnasked(sent, steps.filter(isRemoval), rowOf);
       return { steps, massDeletion: 'none', waitMs: 0 };
     }
     outgoing.note({ vanished, appeared }, nowMs);
@@ -169,7 +179,15 @@ export function createDeletionHold(
     // What git explains does not wait.
     const waitMs = explained ? 0 : growing.waitMs(vanished.length + inDoubt, nowMs, { isLookDue });
     if (waitMs > 0) return { steps: steps.filter((step) => !isRemoval(step)), massDeletion: 'none', waitMs };
-    return release(steps, verdict.kind === 'git' ? 'git' : 'none');
+    if (verdict.kind === 'git') return release(steps, 'git');
+    goUnasked(sent, steps.filter(isRemoval), rowOf);
+    return release(steps, 'none');
+  }
+
+  /** Nothing of a larger deletion is known yet, or it is a small one. */
+  function goUnasked(to: UnaskedDeletions, removals: readonly (PublishStep | DiskStep)[], rowOf: RowOf): void {
+    const rows = removals.flatMap((step) => ('path' in step ? (rowOf(step.path) ?? []) : []));
+    to.go(rows, clock.monotonicMs());
   }
 
   /** What appears here by its user: what it holds, and whether its path is a new one. */
@@ -211,6 +229,7 @@ export function createDeletionHold(
         next: `to delete them everywhere: driftless confirm ${shellWord(parts.dir)}; to have them back here: driftless decline ${shellWord(parts.dir)}`,
         subjects: unconfirmed,
         wentEarlier: Math.max(0, files - stillGone.length),
+        wentUnasked: wentUnasked(),
         filesBefore,
         isGrowing,
       },
@@ -246,6 +265,8 @@ export function createDeletionHold(
     return { steps, massDeletion, waitMs: 0 };
   }
 
+  const wentUnasked = (): readonly WentUnasked[] => sent.went(outgoing.movedPaths(clock.monotonicMs()));
+
   function endOutgoing(): void {
     growing.released();
     outgoing.keep(false);
@@ -261,6 +282,7 @@ export function createDeletionHold(
 
   function judgeIncoming({ disk, publish }: Plan, rowOf: RowOf): ReturnType<DeletionHold['judgeIncoming']> {
     const nowMs = clock.monotonicMs();
+    if (incoming.vanishedPaths(nowMs).length === 0) applied.noBurst(nowMs);
     const removals = disk.flatMap((step): FileFact[] =>
       step.kind === 'apply' && step.to === null && step.row.local?.kind === 'file'
         ? [{ path: step.path, digest: step.row.local.digest }]
@@ -294,7 +316,11 @@ export function createDeletionHold(
     outgoing.note({ vanished: [], appeared: arriving }, nowMs);
     endConfirmedIncoming();
     const toGo = incoming.vanishedPaths(nowMs).filter(isToGo);
-    if (toGo.length === 0 || parts.allowMassDelete) return releaseIncoming(disk);
+    const goes = disk.filter((step) => step.kind === 'apply' && step.to === null);
+    if (toGo.length === 0 || parts.allowMassDelete) {
+      goUnasked(applied, goes, rowOf);
+      return releaseIncoming(disk);
+    }
     const verdict = incoming.judge({
       // Those that are to go are still here.
       filesNow: () => filesNow() - Math.max(removals.length, toGo.length),
@@ -303,6 +329,7 @@ export function createDeletionHold(
       explain: () => false,
     });
     const unconfirmed = toGo.filter((path) => !holds.isConfirmed('deletions-incoming', path));
+    if (verdict.kind !== 'held') goUnasked(applied, goes, rowOf);
     if (verdict.kind !== 'held' || unconfirmed.length === 0) return releaseIncoming(disk);
     const waitMs = isShown('deletions-incoming') ? 0 : growingIncoming.waitMs(toGo.length, nowMs, { isHeld: true });
     if (waitMs === 0) {
@@ -318,6 +345,7 @@ export function createDeletionHold(
         subjects: unconfirmed,
         author,
         wentEarlier: Math.max(0, verdict.files - toGo.length),
+        wentUnasked: applied.went(incoming.movedPaths(nowMs)),
         filesBefore: verdict.filesBefore,
         isGrowing: waitMs > 0,
       },
@@ -381,12 +409,14 @@ export function createDeletionHold(
     backSinceMs = isAllBack ? (backSinceMs ?? nowMs) : null;
     if (backSinceMs !== null && (isHeld('deletions-outgoing') || nowMs - backSinceMs >= burstMs)) {
       outgoing.clear();
+      sent.clear();
       wasOutgoingHeld = false;
       endOutgoing();
     }
     // What was declined never went from here, so that nothing of it can go again.
     if (incoming.isKept() && !incoming.vanishedPaths(nowMs).some(isToGo)) {
       incoming.clear();
+      applied.clear();
       releaseIncoming([]);
     }
     endConfirmedOutgoing();
@@ -402,6 +432,7 @@ export function createDeletionHold(
     wakes: standing.wakes,
     judge,
     judgeIncoming,
+    wentUnasked,
     // Whatever is not sent yet may still be held: with what else goes, or as all that was here.
     isOpen: () =>
       isHeld('deletions-outgoing') ||
@@ -412,11 +443,17 @@ export function createDeletionHold(
       rested();
       // The burst itself goes on being counted: a slow deletion has such moments. One that was held, and is confirmed and
       // done or came back, is over: but only now, since what went after the confirmation belongs to it.
-      if (wasOutgoingHeld) outgoing.clear();
+      if (wasOutgoingHeld) {
+        outgoing.clear();
+        sent.clear();
+      }
       wasOutgoingHeld = false;
       endOutgoing();
       endConfirmedOutgoing();
-      if (isHeld('deletions-incoming')) incoming.clear();
+      if (isHeld('deletions-incoming')) {
+        incoming.clear();
+        applied.clear();
+      }
       releaseIncoming([]);
       endConfirmedIncoming();
     },

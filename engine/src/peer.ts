@@ -41,7 +41,7 @@ import { type Apply, conflictWords, type DiskStep, type Plan, type PublishStep }
 import { reconcile } from './core/reconcile.ts';
 import { recordBatches, stepBytes, stepPath } from './core/record-batches.ts';
 import { firstRecordSize, nextRecordSize } from './core/record-pace.ts';
-import type { Row } from './core/row.ts';
+import { type Row, wantedEntry } from './core/row.ts';
 import { smallFirst } from './core/small-first.ts';
 import { parentPath } from './core/tree-paths.ts';
 import { createDeletionHold } from './deletion-hold.ts';
@@ -295,7 +295,8 @@ export function createPeer(given: PeerParts): Peer {
         fault.refused === undefined
           ? backoffDelayMs(attempts - 1, parts.random.fraction(), pathBackoff)
           : context.refusals.refusedPath(path, fault.refused.work, fault.refused.refusal);
-      const wanted = liveEntry(store.row(path)?.remote ?? null);
+      const row = store.row(path);
+      const wanted = row === undefined ? null : wantedEntry(row);
       if (fault.isLost === true && wanted?.kind === 'file') lost.ask(wanted.content.digest);
       if (store.row(path)?.problem?.reason !== reason) parts.onEvent({ event: 'problem', path, reason });
       store.setProblem(path, { reason, attempts, retryAtMs: clock.nowMs() + delayMs });
@@ -341,7 +342,7 @@ export function createPeer(given: PeerParts): Peer {
   const trash = createTrashKeeper(context);
   const git = createGitWatch(context);
   const mounts = createMounts({ ...parts, holds });
-  const rootGuard = createRootGuard(context, holds, mounts);
+  const rootGuard = createRootGuard(context, holds, mounts, () => deletions.wentUnasked());
   const deletions = createDeletionHold(context, {
     git,
     holds,
@@ -779,7 +780,7 @@ export function createPeer(given: PeerParts): Peer {
     const held = store.heldRows();
     const isUnwanted = (path: RelPath, digest: string): boolean => {
       const row = store.row(path);
-      const wanted = liveEntry(row?.remote ?? null);
+      const wanted = row === undefined ? null : wantedEntry(row);
       return (
         row?.outOfScope != null ||
         row?.hold != null ||

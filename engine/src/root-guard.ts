@@ -7,7 +7,7 @@
 import type { Digest, RelPath } from '@driftless/protocol';
 import { ownDirectoryEmptied } from './apply/replace-journal.ts';
 import { goneFiles, rootEmptied } from './core/guards.ts';
-import type { HoldDraft } from './core/holds.ts';
+import type { HoldDraft, WentUnasked } from './core/holds.ts';
 import { emptyRoot } from './core/page-tree.ts';
 import type { Halt } from './core/peer-state.ts';
 import type { Row } from './core/row.ts';
@@ -36,6 +36,8 @@ export function createRootGuard(
   holds: Holds,
   /** On a disk that is away, or not known to be the right one: said by its own hold. */
   { isHeld, around: diskAround }: Pick<Mounts, 'isHeld' | 'around'>,
+  /** Deletions of the same burst that are sent already. */
+  wentUnasked: () => readonly WentUnasked[],
 ): RootGuard {
   const { parts } = context;
   const { folder, store } = parts;
@@ -66,6 +68,7 @@ export function createRootGuard(
     reason,
     next: `to delete them on every machine: driftless confirm ${shellWord(parts.dir)}; to have them back here: driftless decline ${shellWord(parts.dir)}`,
     subjects,
+    wentUnasked: wentUnasked(),
   });
 
   function pathsOf(isOne: (row: Row) => boolean): readonly RelPath[] {

@@ -464,3 +464,96 @@ test('nothing else can be declined: it says what to do instead', async () => {
   expect(answer.message).toMatch(/only a held deletion can be declined; here: .*driftless confirm/);
   expect(await b.peer.holds()).toMatchObject([{ kind: 'scope', declinable: false }]);
 });
+
+/** The first files, a link, and a directory with all that is in it: each is sent before the next goes, so that nobody is asked. */
+async function removeSomeUnasked(a: Person, b: Person): Promise<void> {
+  for (const path of ['one/f1.txt', 'one/f2.txt', 'one/link', 'alone/deep']) {
+    a.user.remove(path);
+    await world.until(`${path} is gone there`, () => b.user.mode(path) === undefined, 5_000);
+  }
+}
+const withALoneFile = async (a: Person): Promise<void> => {
+  a.user.write('alone/deep/file.txt', 'alone\n');
+  a.user.write('moved.txt', 'is only moved\n');
+  await world.quiet();
+};
+
+test('what of the burst was sent before anybody was asked comes back as well, a file that was moved meanwhile does not', async () => {
+  const [a, b] = await pair();
+  await withALoneFile(a);
+  const before = a.user.tree();
+  await removeSomeUnasked(a, b);
+  a.user.write('elsewhere.txt', 'is only moved\n');
+  await world.quiet();
+  a.user.remove('moved.txt');
+  await world.until('it is gone there', () => b.user.mode('moved.txt') === undefined, 5_000);
+  removeThem(a);
+  await asks(a, 'mass-deletion-held');
+  expect(await a.peer.decline()).toMatchObject({ ok: true });
+  const { 'moved.txt': moved, ...others } = before;
+  await everythingIs({ ...others, 'elsewhere.txt': moved ?? '' }, a, b);
+  expect(a.user.mode('one/f1.txt')).toBe(0o600);
+  expect(a.user.mode('one/f2.txt')).toBe(0o755);
+});
+
+test('… also when the program ends before the answer', async () => {
+  const [a, b] = await pair();
+  await withALoneFile(a);
+  const before = a.user.tree();
+  await removeSomeUnasked(a, b);
+  removeThem(a);
+  await asks(a, 'mass-deletion-held');
+  a.kill();
+  declineStopped(a);
+  a.start();
+  await everythingIs(before, a, b);
+});
+
+test('… where it arrives, when its maker asks nobody', async () => {
+  const [a, b] = await pair(true);
+  await withALoneFile(a);
+  const before = a.user.tree();
+  await removeSomeUnasked(a, b);
+  removeThem(a);
+  await asks(b, 'mass-deletion-incoming');
+  expect(await b.peer.decline()).toMatchObject({ ok: true });
+  await everythingIs(before, a, b);
+});
+
+test('… and of a folder that is emptied', async () => {
+  const [a, b] = await pair();
+  await withALoneFile(a);
+  const before = a.user.tree();
+  await removeSomeUnasked(a, b);
+  for (const path of [...directories, 'alone', 'stays.txt', 'moved.txt']) a.user.remove(path);
+  await asks(a, 'root-emptied');
+  expect(await a.peer.decline()).toMatchObject({ ok: true });
+  await everythingIs(before, a, b);
+});
+
+test('… but for what is there again by its user, who is asked nothing and loses nothing', async () => {
+  const [a, b] = await pair();
+  const before = a.user.tree();
+  a.user.remove('one/f1.txt');
+  await world.until('it is gone there', () => b.user.mode('one/f1.txt') === undefined, 5_000);
+  removeThem(a);
+  await asks(a, 'mass-deletion-held');
+  await declineWhilePaused(a);
+  // As it was, byte for byte: nothing is agreed on there, and the room's deletion is none of it.
+  a.user.write('one/f1.txt', 'one 1\n');
+  b.user.write('one/f0.txt', 'edited meanwhile\n');
+  await a.peer.resume();
+  await everythingIs({ ...before, 'one/f0.txt': 'edited meanwhile\n' }, a, b);
+});
+
+test('what went in an earlier burst, and was meant, does not come back with a later one', async () => {
+  const [a, b] = await pair();
+  const { 'one/f1.txt': _file, 'one/link': _link, ...before } = a.user.tree();
+  for (const path of ['one/f1.txt', 'one/link']) a.user.remove(path);
+  await world.quiet();
+  await world.clock.advance(11_000);
+  removeThem(a);
+  await asks(a, 'mass-deletion-held');
+  expect(await a.peer.decline()).toMatchObject({ ok: true });
+  await everythingIs(before, a, b);
+});

@@ -140,6 +140,8 @@ export interface DeletionGuard {
   rested(): void;
   /** Paths that are gone in the burst: what is held back, or confirmed. */
   vanishedPaths(nowMs: number): readonly RelPath[];
+  /** Those of them whose contents came again under other paths: they are no loss. */
+  movedPaths(nowMs: number): ReadonlySet<RelPath>;
   /** While it is held, a burst does not end by itself: its rest would be too small to be asked about. */
   keep(isKept: boolean): void;
   isKept(): boolean;
@@ -271,6 +273,13 @@ export function createDeletionGuard({
     vanishedPaths(nowMs) {
       expire(nowMs);
       return [...vanished.keys()];
+    },
+    movedPaths(nowMs) {
+      expire(nowMs);
+      const moved = new Set(vanished.keys());
+      const gone = [...vanished].map(([path, { digest }]) => ({ path, digest }));
+      for (const { path } of goneFiles(gone, digestsOf(appeared))) moved.delete(path);
+      return moved;
     },
     keep: (kept) => {
       isKept = kept;

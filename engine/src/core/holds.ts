@@ -3,7 +3,7 @@
  * When the set grows or shrinks the id is another one, so that nobody confirms what was never shown.
  * Pure; which guard holds what, and what a confirmation sets free, is decided elsewhere.
  */
-import { bytesToHex, comparePaths, type RelPath } from '@driftless/protocol';
+import { bytesToHex, comparePaths, type Entry, type RelPath } from '@driftless/protocol';
 import type { ErrorCode, HoldChoice, HoldInfo, HoldKind } from '../control.ts';
 import type { Sha256 } from './sha256.ts';
 
@@ -25,8 +25,16 @@ export interface HoldDraft {
   readonly isGrowing?: boolean;
   /** Of deletions: files of the same burst that had gone for good before it was held. */
   readonly wentEarlier?: number;
+  /** Of deletions: what of the same burst went before anybody was asked. To decline brings it back as well. */
+  readonly wentUnasked?: readonly WentUnasked[];
   /** Of deletions: files that were there before the burst, for the next run, which finds more or fewer. */
   readonly filesBefore?: number;
+}
+
+/** `entry`: what was agreed on at that path. */
+export interface WentUnasked {
+  readonly path: string;
+  readonly entry: Entry;
 }
 
 export interface Held extends Omit<HoldDraft, 'paths'> {

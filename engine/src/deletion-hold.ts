@@ -179,9 +179,9 @@ export function createDeletionHold(
     // What git explains does not wait.
     const waitMs = explained ? 0 : growing.waitMs(vanished.length + inDoubt, nowMs, { isLookDue });
     if (waitMs > 0) return { steps: steps.filter((step) => !isRemoval(step)), massDeletion: 'none', waitMs };
-    if (verdict.kind === 'git') return release(steps, 'git');
-    goUnasked(sent, steps.filter(isRemoval), rowOf);
-    return release(steps, 'none');
+    // What git did is no part of a slip, however little it was.
+    if (!explained) goUnasked(sent, steps.filter(isRemoval), rowOf);
+    return release(steps, verdict.kind === 'git' ? 'git' : 'none');
   }
 
   /** Nothing of a larger deletion is known yet, or it is a small one. */

@@ -2,6 +2,7 @@
 import type { RelPath } from '@driftless/protocol';
 import { afterEach, beforeEach, expect, test } from 'vitest';
 import type { ConflictPolicy } from '../../engine/src/control.ts';
+import { gitIndexOf } from '../../engine/src/core/test-support/git-index-bytes.ts';
 import { keepWhatWouldGo } from '../../engine/src/guards/declined-deletion.ts';
 import { createHolds } from '../../engine/src/guards/holds.ts';
 import { nodeHashing } from '../../engine/src/node/node-hashing.ts';
@@ -544,6 +545,22 @@ test('… but for what is there again by its user, who is asked nothing and lose
   b.user.write('one/f0.txt', 'edited meanwhile\n');
   await a.peer.resume();
   await everythingIs({ ...before, 'one/f0.txt': 'edited meanwhile\n' }, a, b);
+});
+
+test('… nor what git took away a moment before: that was no slip', async () => {
+  const [a, b] = await pair();
+  a.user.write('tracked.txt', 'of one branch\n');
+  await world.quiet();
+  const { 'tracked.txt': _tracked, ...before } = a.user.tree();
+  a.user.write('.git/HEAD', 'ref: refs/heads/other\n');
+  a.user.write('.git/index', gitIndexOf(Object.keys(before)));
+  a.user.remove('tracked.txt');
+  await world.until('it is gone there', () => b.user.mode('tracked.txt') === undefined, 5_000);
+  removeThem(a);
+  await asks(a, 'mass-deletion-held');
+  expect(await a.peer.decline()).toMatchObject({ ok: true });
+  await world.quiet();
+  expect(b.user.tree()).toEqual(before);
 });
 
 test('what went in an earlier burst, and was meant, does not come back with a later one', async () => {

@@ -83,8 +83,11 @@ export function createDeletionHold(
   const standing = createStandingHold(store, holds);
   const earlierRun = (source: Source | 'root'): readonly WentUnasked[] =>
     holds.of(source).flatMap(({ wentUnasked = [] }) => wentUnasked);
-  const sent = createUnaskedDeletions([...earlierRun('root'), ...earlierRun('deletions-outgoing')]);
-  const applied = createUnaskedDeletions(earlierRun('deletions-incoming'));
+  const sent = {
+    guard: outgoing,
+    unasked: createUnaskedDeletions([...earlierRun('root'), ...earlierRun('deletions-outgoing')]),
+  };
+  const applied = { guard: incoming, unasked: createUnaskedDeletions(earlierRun('deletions-incoming')) };
   const isHeld = (source: Source): boolean => holds.of(source).length > 0;
   const isShown = (source: Source): boolean => holds.of(source).some((held) => held.isGrowing !== true);
   let wasOutgoingHeld = isHeld('deletions-outgoing');
@@ -140,7 +143,6 @@ export function createDeletionHold(
     { inDoubt, isLookDue, rowOf }: { readonly inDoubt: number; readonly isLookDue: boolean; readonly rowOf: RowOf },
   ): ReturnType<DeletionHold['judge']> {
     const nowMs = clock.monotonicMs();
-    if (outgoing.vanishedPaths(nowMs).length === 0) sent.noBurst(nowMs);
     if (standing.stands('outgoing')) {
       outgoing.note({ vanished: [], appeared: steps.flatMap((step) => appearedHere(step, rowOf)) }, nowMs);
       return { steps, massDeletion: 'none', waitMs: 0 };
@@ -173,6 +175,7 @@ export function createDeletionHold(
     const verdict = outgoing.judge({ filesNow, nowMs, isHere, explain: () => explained });
     if (verdict.kind === 'held')
       return holdBack(steps, verdict, {
+        gone: new Set([...outgoing.vanishedPaths(nowMs), ...vanished.map(({ path }) => path)]),
         nowMs,
         waitMs: () => growing.waitMs(vanished.length + inDoubt, nowMs, { isHeld: true, isLookDue }),
       });
@@ -185,9 +188,24 @@ export function createDeletionHold(
   }
 
   /** Nothing of a larger deletion is known yet, or it is a small one. */
-  function goUnasked(to: UnaskedDeletions, removals: readonly (PublishStep | DiskStep)[], rowOf: RowOf): void {
+  function goUnasked(
+    side: { readonly guard: DeletionGuard; readonly unasked: UnaskedDeletions },
+    removals: readonly (PublishStep | DiskStep)[],
+    rowOf: RowOf,
+  ): void {
+    const nowMs = clock.monotonicMs();
+    const inBurst = new Set(side.guard.vanishedPaths(nowMs));
     const rows = removals.flatMap((step) => ('path' in step ? (rowOf(step.path) ?? []) : []));
-    to.go(rows, clock.monotonicMs());
+    side.unasked.go(
+      // A file that came in the burst as well is no loss.
+      rows.filter(({ path, base }) => base?.kind !== 'file' || inBurst.has(path)),
+      { nowMs, sinceMs: side.guard.sinceMs(nowMs) },
+    );
+  }
+
+  function wentUnaskedOf({ guard, unasked }: Parameters<typeof goUnasked>[0]): readonly WentUnasked[] {
+    const nowMs = clock.monotonicMs();
+    return unasked.went({ sinceMs: guard.sinceMs(nowMs), moved: guard.movedPaths(nowMs) });
   }
 
   /** What appears here by its user: what it holds, and whether its path is a new one. */
@@ -206,11 +224,22 @@ export function createDeletionHold(
   function holdBack(
     steps: readonly PublishStep[],
     { files, filesBefore }: Extract<DeletionVerdict, { kind: 'held' }>,
-    { nowMs, waitMs }: { readonly nowMs: number; readonly waitMs: () => number },
+    {
+      gone,
+      nowMs,
+      waitMs,
+    }: {
+      /** Files that came in the burst and went again count for nothing; they are held with the rest, and so they are listed. */
+      readonly gone: ReadonlySet<RelPath>;
+      readonly nowMs: number;
+      readonly waitMs: () => number;
+    },
   ): Awaited<ReturnType<DeletionHold['judge']>> {
     const isConfirmed = (path: RelPath): boolean =>
       (['deletions-outgoing', 'root', 'disk'] as const).some((source) => holds.isConfirmed(source, path));
-    const stillGone = outgoing.vanishedPaths(nowMs).filter((path) => isStillGone(path) && !isOnHeldDisk(path));
+    const stillGone = [...gone].filter((path) => isStillGone(path) && !isOnHeldDisk(path));
+    const counted = new Set(outgoing.vanishedPaths(nowMs));
+    const stillCounted = stillGone.filter((path) => counted.has(path)).length;
     const unconfirmed = stillGone.filter((path) => !isConfirmed(path));
     wasOutgoingHeld = true;
     if (parts.allowMassDelete || unconfirmed.length === 0) return release(steps, 'confirmed');
@@ -228,8 +257,8 @@ export function createDeletionHold(
         reason,
         next: `to delete them everywhere: driftless confirm ${shellWord(parts.dir)}; to have them back here: driftless decline ${shellWord(parts.dir)}`,
         subjects: unconfirmed,
-        wentEarlier: Math.max(0, files - stillGone.length),
-        wentUnasked: wentUnasked(),
+        wentEarlier: Math.max(0, files - stillCounted),
+        wentUnasked: wentUnaskedOf(sent),
         filesBefore,
         isGrowing,
       },
@@ -265,8 +294,6 @@ export function createDeletionHold(
     return { steps, massDeletion, waitMs: 0 };
   }
 
-  const wentUnasked = (): readonly WentUnasked[] => sent.went(outgoing.movedPaths(clock.monotonicMs()));
-
   function endOutgoing(): void {
     growing.released();
     outgoing.keep(false);
@@ -282,7 +309,6 @@ export function createDeletionHold(
 
   function judgeIncoming({ disk, publish }: Plan, rowOf: RowOf): ReturnType<DeletionHold['judgeIncoming']> {
     const nowMs = clock.monotonicMs();
-    if (incoming.vanishedPaths(nowMs).length === 0) applied.noBurst(nowMs);
     const removals = disk.flatMap((step): FileFact[] =>
       step.kind === 'apply' && step.to === null && step.row.local?.kind === 'file'
         ? [{ path: step.path, digest: step.row.local.digest }]
@@ -315,7 +341,9 @@ export function createDeletionHold(
     // What arrives is no more a part of what was here before than what its user makes.
     outgoing.note({ vanished: [], appeared: arriving }, nowMs);
     endConfirmedIncoming();
-    const toGo = incoming.vanishedPaths(nowMs).filter(isToGo);
+    const counted = incoming.vanishedPaths(nowMs).filter(isToGo);
+    // What came in the burst is asked about with the rest.
+    const toGo = [...new Set([...counted, ...removals.map(({ path }) => path).filter(isToGo)])];
     const goes = disk.filter((step) => step.kind === 'apply' && step.to === null);
     if (toGo.length === 0 || parts.allowMassDelete) {
       goUnasked(applied, goes, rowOf);
@@ -344,8 +372,8 @@ export function createDeletionHold(
         next: `to delete them here too: driftless confirm ${shellWord(parts.dir)}; to bring them back everywhere: driftless decline ${shellWord(parts.dir)}`,
         subjects: unconfirmed,
         author,
-        wentEarlier: Math.max(0, verdict.files - toGo.length),
-        wentUnasked: applied.went(incoming.movedPaths(nowMs)),
+        wentEarlier: Math.max(0, verdict.files - counted.length),
+        wentUnasked: wentUnaskedOf(applied),
         filesBefore: verdict.filesBefore,
         isGrowing: waitMs > 0,
       },
@@ -409,14 +437,14 @@ export function createDeletionHold(
     backSinceMs = isAllBack ? (backSinceMs ?? nowMs) : null;
     if (backSinceMs !== null && (isHeld('deletions-outgoing') || nowMs - backSinceMs >= burstMs)) {
       outgoing.clear();
-      sent.clear();
+      sent.unasked.clear();
       wasOutgoingHeld = false;
       endOutgoing();
     }
     // What was declined never went from here, so that nothing of it can go again.
     if (incoming.isKept() && !incoming.vanishedPaths(nowMs).some(isToGo)) {
       incoming.clear();
-      applied.clear();
+      applied.unasked.clear();
       releaseIncoming([]);
     }
     endConfirmedOutgoing();
@@ -432,7 +460,7 @@ export function createDeletionHold(
     wakes: standing.wakes,
     judge,
     judgeIncoming,
-    wentUnasked,
+    wentUnasked: () => wentUnaskedOf(sent),
     // Whatever is not sent yet may still be held: with what else goes, or as all that was here.
     isOpen: () =>
       isHeld('deletions-outgoing') ||
@@ -445,14 +473,14 @@ export function createDeletionHold(
       // done or came back, is over: but only now, since what went after the confirmation belongs to it.
       if (wasOutgoingHeld) {
         outgoing.clear();
-        sent.clear();
+        sent.unasked.clear();
       }
       wasOutgoingHeld = false;
       endOutgoing();
       endConfirmedOutgoing();
       if (isHeld('deletions-incoming')) {
         incoming.clear();
-        applied.clear();
+        applied.unasked.clear();
       }
       releaseIncoming([]);
       endConfirmedIncoming();

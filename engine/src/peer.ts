@@ -12,6 +12,7 @@
  */
 import { clipText, limits, type MassDeletion, type RelPath } from '@driftless/protocol';
 import { createApplier } from './apply/apply.ts';
+import { createBringBack } from './apply/bring-back.ts';
 import { createReplaceJournal } from './apply/replace-journal.ts';
 import { createTrashKeeper } from './apply/trash-keeper.ts';
 import { createWholeRecords } from './apply/whole-records.ts';
@@ -41,9 +42,9 @@ import { type Apply, conflictWords, type DiskStep, type Plan, type PublishStep }
 import { reconcile } from './core/reconcile.ts';
 import { recordBatches, stepBytes, stepPath } from './core/record-batches.ts';
 import { firstRecordSize, nextRecordSize } from './core/record-pace.ts';
-import { type Row, wantedEntry } from './core/row.ts';
+import type { Row } from './core/row.ts';
 import { smallFirst } from './core/small-first.ts';
-import { parentPath } from './core/tree-paths.ts';
+import { ancestorsOf, parentPath } from './core/tree-paths.ts';
 import { createDeletionHold } from './deletion-hold.ts';
 import { createDownloads } from './downloads.ts';
 import { createGitWatch, indexLabel } from './git-watch.ts';
@@ -295,8 +296,7 @@ export function createPeer(given: PeerParts): Peer {
         fault.refused === undefined
           ? backoffDelayMs(attempts - 1, parts.random.fraction(), pathBackoff)
           : context.refusals.refusedPath(path, fault.refused.work, fault.refused.refusal);
-      const row = store.row(path);
-      const wanted = row === undefined ? null : wantedEntry(row);
+      const wanted = liveEntry(store.row(path)?.remote ?? null);
       if (fault.isLost === true && wanted?.kind === 'file') lost.ask(wanted.content.digest);
       if (store.row(path)?.problem?.reason !== reason) parts.onEvent({ event: 'problem', path, reason });
       store.setProblem(path, { reason, attempts, retryAtMs: clock.nowMs() + delayMs });
@@ -350,6 +350,12 @@ export function createPeer(given: PeerParts): Peer {
     isOnHeldDisk: (path) => isHeldOnDisk(path),
   });
   const conflicts = createConflictKeeper(context);
+  const bringBack = createBringBack(context, {
+    isIgnored: (path) =>
+      scanner.isIgnored(path, false) || [...ancestorsOf(path)].some((directory) => scanner.isIgnored(directory, true)),
+    isAway: (path) => isHeldOnDisk(path),
+    mayTouch: (path) => isSettled(path) && !unsaved.has(path),
+  });
   const lineEnds = createJoinLineEnds(context);
   const judgements = createJoinJudgements(store, parts.hashing.sha256);
   const large = createLargeReads({
@@ -457,7 +463,7 @@ export function createPeer(given: PeerParts): Peer {
         publisher.uploadsUnderWay > 0 ||
         untracks.hasAny() ||
         downloads.size > 0,
-      pending: counts.pending + settler.size + large.size,
+      pending: counts.pending + settler.size + large.size + bringBack.count(),
       conflicts: Math.max(counts.held, open.size),
       progress,
       unwatched: unwatchedPlaces(),
@@ -757,6 +763,7 @@ export function createPeer(given: PeerParts): Peer {
     unsaved.rebase((path) => isSettled(path) && !isHeldOnDisk(path));
     const ignoreFiles = arrivingRules.unknown([...arrivals.ignoreFiles, ...roomLog.takeTouchedRules()]);
     for (const path of arrivingRules.release()) hintRules(path);
+    if (await bringBack.resume()) isFruitful = true;
     const look: Look = {
       aimed: wantsWholePlan ? Number.POSITIVE_INFINITY : (parts.rowsPerPlan ?? rowsPerPlanAimed),
       nowMs: clock.nowMs(),
@@ -780,7 +787,7 @@ export function createPeer(given: PeerParts): Peer {
     const held = store.heldRows();
     const isUnwanted = (path: RelPath, digest: string): boolean => {
       const row = store.row(path);
-      const wanted = row === undefined ? null : wantedEntry(row);
+      const wanted = liveEntry(row?.remote ?? null);
       return (
         row?.outOfScope != null ||
         row?.hold != null ||

@@ -197,7 +197,9 @@ export function createRootGuard(
       count === filesBefore
         ? `all ${count} files in ${parts.dir} are gone`
         : `${count} of ${filesBefore} files in ${parts.dir} are gone`;
-    if (reason === draft.reason && missing.length === draft.subjects.length) return draft;
+    const isSame =
+      missing.length === draft.subjects.length && missing.every(({ path }, at) => path === draft.subjects[at]);
+    if (isSame && reason === draft.reason) return draft;
     return {
       ...emptiedDraft(
         reason,

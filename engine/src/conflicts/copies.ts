@@ -3,17 +3,14 @@
  * closes the conflict. The same bytes make one copy of a path, whoever makes it: a peer that lost with the bytes of another
  * finds that one's copy in the room.
  */
-import type { Entry, FileEntry, RelPath, Variant } from '@driftless/protocol';
-import type { Incoming, Outcome } from '../apply/replace-journal.ts';
-import { problemOf } from '../content/or-fail.ts';
+import type { Entry, RelPath, Variant } from '@driftless/protocol';
+import { createPlace, type Placement } from '../apply/place.ts';
 import { conflictName, conflictOriginal, copiesOf } from '../core/conflict-name.ts';
 import { liveEntry } from '../core/entry-encoding.ts';
-import { modeOf } from '../core/file-mode.ts';
 import { leafDigest } from '../core/leaf-digest.ts';
 import type { LocalEntry } from '../core/local-entry.ts';
 import type { PublishStep } from '../core/plan.ts';
 import type { Row } from '../core/row.ts';
-import { ancestorsOf } from '../core/tree-paths.ts';
 import type { PeerContext } from '../peer-context.ts';
 
 export interface ConflictCopies {
@@ -26,8 +23,9 @@ export interface ConflictCopies {
 }
 
 export function createConflictCopies(context: PeerContext): ConflictCopies {
-  const { parts, contents, journal } = context;
+  const { parts, journal } = context;
   const { folder, store, hashing } = parts;
+  const placeEntry = createPlace(context);
   const inRoom = (path: RelPath): Entry | null => liveEntry(store.manifest.slot(path));
   const localAt = (path: RelPath): LocalEntry | null => store.row(path)?.local ?? null;
 
@@ -82,77 +80,9 @@ export function createConflictCopies(context: PeerContext): ConflictCopies {
     return entry.kind === 'file' && room?.kind === 'file' && room.private ? { ...entry, private: true } : entry;
   }
 
-  /** Brings an entry's bytes to a path that must be as `before` says. What fails is a problem of the held path. */
-  async function place(options: {
-    readonly held: RelPath;
-    readonly path: RelPath;
-    readonly entry: Entry;
-    readonly before: LocalEntry | null;
-    readonly base: Entry | null;
-  }): Promise<LocalEntry | null> {
-    const { held, path, entry, before, base } = options;
-    const put = async (incoming: Incoming): Promise<LocalEntry | null> =>
-      (await hasDirectories(held, path))
-        ? placed(held, path, await journal.replace({ path, before, incoming, base, reason: 'replaced' }))
-        : null;
-    if (entry.kind === 'directory') return null;
-    if (entry.kind === 'symlink') return put(entry);
-    const stagedName = await stageOne(held, path, entry);
-    if (stagedName === null) return null;
-    try {
-      return await put({ kind: 'file', stagedName, digest: entry.content.digest, mode: modeOf(entry) });
-    } finally {
-      // Nothing when it is in its place. A replace that was cut is settled by what is staged.
-      if (!journal.isCut) await folder.discardStaged(stagedName);
-    }
-  }
-
-  /** Both sides may have deleted them, and no plan brings them back: a path that is held asks for none. */
-  async function hasDirectories(held: RelPath, path: RelPath): Promise<boolean> {
-    for (const directory of [...ancestorsOf(path)].reverse()) {
-      const above = store.row(directory);
-      const isLeftOut = above?.outOfScope === 'directory-of-out-of-scope';
-      if (above?.outOfScope === null && above.local?.kind === 'directory') continue;
-      if (above !== undefined && !isLeftOut && (above.outOfScope !== null || above.local !== null)) {
-        context.fail(
-          held,
-          `${directory} is no folder here: move or rename what is there, and this file can be put in place`,
-        );
-        return false;
-      }
-      if (isLeftOut) store.setOutOfScope(directory, null);
-      const made = await journal.replace({
-        path: directory,
-        before: null,
-        incoming: { kind: 'directory' },
-        // Made here: the room gets it, or has it as well.
-        base: null,
-        reason: 'replaced',
-      });
-      if (placed(held, directory, made) === null) return false;
-    }
-    return true;
-  }
-
-  async function stageOne(held: RelPath, path: RelPath, entry: FileEntry): Promise<string | null> {
-    let stagedName: string | null = null;
-    await contents.stage([{ path, content: entry.content }], context.session(), {
-      flush: true,
-      signal: context.signal,
-      onStaged: (staged) => {
-        stagedName = staged.stagedName;
-      },
-      onProgress: () => {},
-      onFailed: (_path, problem) => context.fail(held, problemOf(problem)),
-    });
-    return stagedName;
-  }
-
-  function placed(held: RelPath, path: RelPath, outcome: Outcome): LocalEntry | null {
-    if (outcome.kind === 'done') return outcome.local;
-    if (outcome.kind === 'problem') context.fail(held, outcome);
-    context.markDirty(path, false);
-    return null;
+  async function place(placement: Placement): Promise<LocalEntry | null> {
+    const placed = await placeEntry(placement);
+    return typeof placed === 'string' ? null : placed;
   }
 
   return { write, take, bringBack };

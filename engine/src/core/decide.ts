@@ -9,7 +9,7 @@ import type { FolderTraits } from './folder-traits.ts';
 import { isIgnoreFileName } from './ignore-rules.ts';
 import type { LocalEntry } from './local-entry.ts';
 import type { ConflictReason } from './plan.ts';
-import { type Row, wantedEntry } from './row.ts';
+import type { Row } from './row.ts';
 
 export type Decision =
   | { readonly kind: 'none' }
@@ -42,7 +42,6 @@ export function decide(row: Row, { traits, mergeable, superseded = () => false }
   const remoteChanged = !sameEntry(remote, base) || behind;
 
   if (!localChanged && !remoteChanged) return { kind: 'none' };
-  if (row.declined && local === null && remote === null) return { kind: 'apply', to: wantedEntry(row) };
   // At least one side changed. Equal changes on both sides only move the base: never a conflict (C3, C6, C22).
   if (sameLocal(local, remote, traits)) return { kind: 'agree' };
   // The sides differ. If only one changed, it wins whole.

@@ -140,6 +140,8 @@ export interface DeletionGuard {
   rested(): void;
   /** Paths that are gone in the burst: what is held back, or confirmed. */
   vanishedPaths(nowMs: number): readonly RelPath[];
+  /** From when on what went belongs to the burst: some of it, such as links, goes before its first file. */
+  sinceMs(nowMs: number): number;
   /** Those of them whose contents came again under other paths: they are no loss. */
   movedPaths(nowMs: number): ReadonlySet<RelPath>;
   /** While it is held, a burst does not end by itself: its rest would be too small to be asked about. */
@@ -273,6 +275,10 @@ export function createDeletionGuard({
     vanishedPaths(nowMs) {
       expire(nowMs);
       return [...vanished.keys()];
+    },
+    sinceMs(nowMs) {
+      expire(nowMs);
+      return Math.min(firstVanishedMs, nowMs) - burstMs;
     },
     movedPaths(nowMs) {
       expire(nowMs);

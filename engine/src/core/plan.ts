@@ -24,8 +24,7 @@ export interface ScopeStep {
 }
 /**
  * Bring the disk to `to`; null = delete. Disk must still be `row.local`, of whatever kind. Afterwards base := the room's
- * entry. `to` is the room's entry, except for a mode that was changed here and is published by the next round, and for what comes back
- * although it is gone on both sides (`wantedEntry`): that is new to the room then.
+ * entry. `to` is the room's entry, except for a mode that was changed here and is published by the next round.
  * A directory that shall go, and that the disk finds not empty with nothing in scope in it: deleted in the room, it leaves the
  * scope, and its base stays until it is gone here too; replaced there, it is a problem until the place is free (in-the-way.ts).
  */

@@ -406,7 +406,7 @@ function roomParents(path: RelPath, { input, operations, scope, enteringRoom, re
   return true;
 }
 
-/** The room holds the path, or it comes back with its parents: the disk may lack some of them. */
+/** The room holds the path: so it holds its parents, as directories. The disk may lack some. */
 function diskParents(path: RelPath, { input, operations, scope, readyOnDisk }: Round): boolean {
   const missing: RelPath[] = [];
   const found: RelPath[] = [];
@@ -423,8 +423,8 @@ function diskParents(path: RelPath, { input, operations, scope, readyOnDisk }: R
     }
     if (row.outOfScope !== null) return false;
     if (row.local?.kind === 'directory') break;
-    if (operation?.kind === 'apply' && operation.to?.kind === 'directory') continue;
     if (liveEntry(row.remote)?.kind !== 'directory') return false;
+    if (operation?.kind === 'apply' && operation.to?.kind === 'directory') continue;
     // A file is held here by an open conflict, and the room has made a directory of the path: both are kept.
     if (row.hold !== null && row.local !== null) operations.set(parent, { kind: 'moveAside' });
     if (row.local !== null || row.hold !== null || operation !== undefined) return false;

@@ -3,7 +3,6 @@
  * rows and nothing else.
  */
 import type { Entry, RelPath, Slot, Variant, VariantId } from '@driftless/protocol';
-import { liveEntry } from './entry-encoding.ts';
 import type { LocalEntry } from './local-entry.ts';
 
 /** Why a path takes no part in sync on this machine (rule IG1). */
@@ -62,18 +61,8 @@ export interface Row {
   readonly outOfScope: OutOfScopeReason | null;
   readonly hold: Hold | null;
   readonly problem: RowProblem | null;
-  /**
-   * Its deletion, here or in the room, was held and declined: it is undone. Ends when the path changes here, when the other side deletes
-   * it as well, or when it is at rest. A marked path that is gone on both sides went before anybody could be asked: `base` is what
-   * comes back, and once something is there nothing is agreed on.
-   */
+  /** Its deletion, here or in the room, was held and declined: it is undone. Ends when the path changes here, or is at rest. */
   readonly declined: boolean;
-}
-
-/** What the disk is to have there. */
-export function wantedEntry({ declined, base, local, remote }: Row): Entry | null {
-  const entry = liveEntry(remote);
-  return declined && local === null && entry === null ? base : entry;
 }
 
 /** Read-only view of rows for the pure core. Paths are in bytewise order of their UTF-8 form. */

@@ -274,10 +274,9 @@ function isNewOnBoth(row: Row, here: NewNames, there: NewNames): boolean {
   return (hasLeft(row) && here.files.has(row.path) && there.files.has(row.path)) || isRenameable(row);
 }
 
-/** In scope and not held, agreed on once, and gone on both sides for good. */
-function isGone({ base, local, remote, outOfScope, hold, declined }: Row): boolean {
-  const isTakingPart = outOfScope === null && hold === null && !declined;
-  return isTakingPart && base !== null && local === null && liveEntry(remote) === null;
+/** In scope and not held, agreed on once, and gone on both sides. */
+function isGone({ base, local, remote, outOfScope, hold }: Row): boolean {
+  return base !== null && local === null && liveEntry(remote) === null && outOfScope === null && hold === null;
 }
 
 /** Nothing was agreed on there, and what a side has there is of the kind of what was renamed. */

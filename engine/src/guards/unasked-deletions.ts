@@ -1,42 +1,48 @@
 /**
  * A burst of deletions is known for one only once it is large: its first ones went already, and nobody was asked about them. They
  * belong to the same act, so that whoever declines the rest has them back as well. This remembers what went like that, each with what
- * was agreed on there, for as long as its burst lasts; a hold takes the list along, for days and over restarts.
+ * was agreed on there, no longer than its burst lasts; a hold takes the list along, for days and over restarts.
  *
- * Leaves to others what a burst is (core/guards.ts), and how it comes back (declined-deletion.ts).
+ * Leaves to others what a burst is (core/guards.ts), and how it comes back (apply/bring-back.ts).
  */
 import type { Entry, RelPath } from '@driftless/protocol';
-import { burstMs } from '../core/guards.ts';
 import type { WentUnasked } from '../core/holds.ts';
 import type { Row } from '../core/row.ts';
 
 export interface UnaskedDeletions {
-  /** These go now, without a question. */
-  go(rows: readonly Row[], nowMs: number): void;
-  /** No file went lately, or those that did are back. */
-  noBurst(nowMs: number): void;
-  /** What went. `moved`: files that came again under other paths, which are no loss. */
-  went(moved: ReadonlySet<RelPath>): readonly WentUnasked[];
+  /** These go now, without a question. What went before `sinceMs` belongs to no burst any more. */
+  go(rows: readonly Row[], times: { readonly nowMs: number; readonly sinceMs: number }): void;
+  /** What went since then. `moved`: files that came again under other paths, which are no loss. */
+  went(burst: { readonly sinceMs: number; readonly moved: ReadonlySet<RelPath> }): readonly WentUnasked[];
   clear(): void;
 }
 
+/** A hold is written down with its list; of more than this only the first come back. */
+const entriesMax = 10_000;
+
 export function createUnaskedDeletions(earlierRun: readonly WentUnasked[]): UnaskedDeletions {
-  const gone = new Map<RelPath, Entry>(earlierRun.map(({ path, entry }) => [path as RelPath, entry]));
-  let lastMs = Number.NEGATIVE_INFINITY;
+  const gone = new Map<RelPath, { readonly entry: Entry; readonly atMs: number }>();
+  // Of a hold that stands: its burst is what it was.
+  for (const { path, entry } of earlierRun) gone.set(path as RelPath, { entry, atMs: Number.POSITIVE_INFINITY });
+
+  function forgetBefore(sinceMs: number): void {
+    for (const [path, { atMs }] of gone) if (atMs < sinceMs) gone.delete(path);
+  }
 
   return {
-    go(rows, nowMs) {
+    go(rows, { nowMs, sinceMs }) {
+      forgetBefore(sinceMs);
       for (const { path, base } of rows) {
-        if (base === null) continue;
-        gone.set(path, base);
-        lastMs = nowMs;
+        gone.delete(path);
+        // Directories are made again for what lies in them.
+        if (base !== null && base.kind !== 'directory' && gone.size < entriesMax)
+          gone.set(path, { entry: base, atMs: nowMs });
       }
     },
-    noBurst(nowMs) {
-      // Links and directories make no burst, and may be how one begins.
-      if (nowMs - lastMs > burstMs) gone.clear();
+    went({ sinceMs, moved }) {
+      forgetBefore(sinceMs);
+      return [...gone].flatMap(([path, { entry }]) => (moved.has(path) ? [] : [{ path, entry }]));
     },
-    went: (moved) => [...gone].flatMap(([path, entry]) => (moved.has(path) ? [] : [{ path, entry }])),
     clear: () => gone.clear(),
   };
 }

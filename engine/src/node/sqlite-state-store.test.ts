@@ -4,15 +4,7 @@ import { existsSync, mkdtempSync, readFileSync, rmSync, statSync, truncateSync, 
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { DatabaseSync } from 'node:sqlite';
-import {
-  noRecordId,
-  type RecordId,
-  type RelPath,
-  type SealedRecord,
-  type Slot,
-  type Variant,
-  type VariantId,
-} from '@driftless/protocol';
+import { noRecordId, type RecordId, type SealedRecord, type Variant, type VariantId } from '@driftless/protocol';
 import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest';
 import type { Fingerprint, LocalEntry } from '../core/local-entry.ts';
 import { deviceOf, digestOf, directory, file, rel } from '../core/test-support/entries.ts';
@@ -62,18 +54,11 @@ const variant: Variant = {
 function commit(
   store: StateStore,
   text: string,
-  {
-    opened = [],
-    closed = [],
-    updates = [{ path: rel('a'), slot: file(text) }],
-  }: {
-    readonly opened?: readonly Variant[];
-    readonly closed?: readonly Variant[];
-    readonly updates?: readonly { readonly path: RelPath; readonly slot: Slot | null }[];
-  } = {},
+  variants: { readonly opened?: readonly Variant[]; readonly closed?: readonly Variant[] } = {},
 ): void {
   const height = (store.head()?.height ?? 0) + 1;
-  const change = { updates, variantsOpened: opened, variantsClosed: closed };
+  const { opened = [], closed = [] } = variants;
+  const change = { updates: [{ path: rel('a'), slot: file(text) }], variantsOpened: opened, variantsClosed: closed };
   const head = { height, id: recordId(height) };
   const prev = store.head()?.id ?? noRecordId;
   const meta = {
@@ -607,28 +592,6 @@ test('what is parked waits outside of every look, until it changes or all is ask
   expect([looks(store), store.parked()]).toEqual([['b', 'c'], 1]);
   store.unpark();
   expect([looks(store), store.parked(), store.isParkedContent(digestOf('a'))]).toEqual([['a', 'b', 'c'], 0, false]);
-  store.close();
-});
-
-test('a deletion that both sides know already is declined with what was agreed on, until something is there', () => {
-  const store = open();
-  const isDeclined = (path: string): boolean => store.row(rel(path))?.declined === true;
-  const put = (path: string, slot: Slot): void => commit(store, path, { updates: [{ path: rel(path), slot }] });
-  const gone = ['back', 'there', 'left-out'];
-  for (const path of gone) {
-    put(path, { kind: 'tombstone', height: 1, digest: null });
-    store.setBase(rel(path), file(path));
-    store.decline([rel(path)]);
-  }
-  expect(gone.map(isDeclined)).toEqual([true, true, true]);
-  store.setLocal(rel('back'), localFile('back'));
-  store.setOutOfScope(rel('left-out'), 'unreadable');
-  put('there', file('there'));
-  expect(gone.map(isDeclined)).toEqual([false, true, false]);
-  expect(gone.map((path) => store.row(rel(path))?.base ?? null)).toEqual([null, file('there'), null]);
-  // From here on it is a deletion like others: when the room deletes it too, nothing is left to bring back.
-  put('there', { kind: 'tombstone', height: 5, digest: null });
-  expect([isDeclined('there'), store.row(rel('there'))?.base]).toEqual([false, file('there')]);
   store.close();
 });
 

@@ -144,16 +144,14 @@ export function sameState(
   b: Uint8Array | null,
   options: { readonly holdsModes: boolean },
 ): boolean {
-  if (a === null || b === null || isAbsent(a) || isAbsent(b)) return isAbsent(a) === isAbsent(b);
+  const absentA = a === null || a[0] === tagTombstone;
+  const absentB = b === null || b[0] === tagTombstone;
+  if (absentA || absentB) return absentA === absentB;
   const fileA = isStoredFile(a);
   if (fileA !== isStoredFile(b)) return false;
   if (!fileA) return Buffer.compare(a, b) === 0;
   if (options.holdsModes && a[0] !== b[0]) return false;
   return asBuffer(a).compare(b, 1, fileIdentityBytes, 1, fileIdentityBytes) === 0;
-}
-
-export function isAbsent(stored: Uint8Array | null): boolean {
-  return stored === null || stored[0] === tagTombstone;
 }
 
 export function isStoredFile(stored: Uint8Array): boolean {

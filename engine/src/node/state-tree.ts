@@ -20,7 +20,6 @@ import {
   decodeStoredSlot,
   encodeLocal,
   encodeStoredSlot,
-  isAbsent,
   isStoredFile,
   parseJson,
   sameState,
@@ -320,12 +319,7 @@ export function createStateTree(db: SqlDb, transactions: Transactions, options: 
   function withDeclined(before: RowContent, after: RowContent): RowContent {
     if (before.declined === 0) return after;
     const isSame = sameState(before.local, after.local, options) && sameBytes(before.base, after.base);
-    // The other side deleted it as well, which is another deletion. A conflict is open whatever the room does.
-    const isDeletedThere = after.hold === null && !isAbsent(before.remote) && isAbsent(after.remote);
-    if (isSame && !isDeletedThere && mayBeDeclined(after)) return after;
-    // Gone on both sides until now: whatever is there from here on is new.
-    const wasToComeBack = before.local === null && isAbsent(before.remote);
-    return { ...after, declined: 0, ...(wasToComeBack ? { base: null } : {}) };
+    return isSame && mayBeDeclined(after) ? after : { ...after, declined: 0 };
   }
 
   /** An open conflict waits as well, and may be gone here. */

@@ -1,0 +1,109 @@
+/**
+ * What a declined deletion had taken before anybody was asked comes back: both sides have carried it out, so that nothing is agreed on
+ * there any more, and it is a new file. The wishes are kept until the files are in their places; whatever is at a path again by then,
+ * here or in the room, is its user's, and ends the wish.
+ *
+ * Leaves to others what is wished for (guards/unasked-deletions.ts, guards/declined-deletion.ts).
+ */
+import type { RelPath } from '@driftless/protocol';
+import { isRetryDue } from '../core/backoff.ts';
+import { liveEntry } from '../core/entry-encoding.ts';
+import type { WentUnasked } from '../core/holds.ts';
+import type { PeerContext } from '../peer-context.ts';
+import type { StateStore } from '../ports/state-store.ts';
+import { createPlace } from './place.ts';
+
+export interface BringBack {
+  /** Puts in place what can be put there now. Returns whether anything changed. */
+  resume(): Promise<boolean>;
+  /** Files that are still to come, but for those of a disk that is away. */
+  count(): number;
+}
+
+/** Setting: the wishes, as JSON. */
+const wishesSetting = 'bring-back';
+/** Then it is said, and given up: its content is nowhere, or something is in its way. */
+const attemptsMax = 10;
+/** A turn is no longer than this takes. */
+const filesPerTurn = 100;
+
+type Settings = Pick<StateStore, 'setting' | 'setSetting'>;
+
+const wishesIn = (store: Settings): readonly WentUnasked[] =>
+  JSON.parse(store.setting(wishesSetting) ?? '[]') as readonly WentUnasked[];
+
+function setWishes(store: Settings, wishes: readonly WentUnasked[]): void {
+  store.setSetting(wishesSetting, wishes.length === 0 ? null : JSON.stringify(wishes));
+}
+
+export function wishBack(store: Settings, wishes: readonly WentUnasked[]): void {
+  const paths = new Set(wishes.map(({ path }) => path));
+  setWishes(store, [...wishesIn(store).filter(({ path }) => !paths.has(path)), ...wishes]);
+}
+
+export function createBringBack(
+  context: PeerContext,
+  {
+    isIgnored,
+    isAway,
+    mayTouch,
+  }: {
+    /** By the rules in force, the directories above it too. */
+    readonly isIgnored: (path: RelPath) => boolean;
+    /** Its disk is away, or is not known to be the right one. */
+    readonly isAway: (path: RelPath) => boolean;
+    /** It has settled, and no editor has it open with unsaved edits. */
+    readonly mayTouch: (path: RelPath) => boolean;
+  },
+): BringBack {
+  const { store, clock, onEvent } = context.parts;
+  const place = createPlace(context);
+  let waiting = wishesIn(store).length;
+
+  async function resume(): Promise<boolean> {
+    const wishes = wishesIn(store);
+    let tries = filesPerTurn;
+    const left: WentUnasked[] = [];
+    let away = 0;
+    for (const wish of wishes) {
+      const outcome = tries > 0 ? await bringOne(wish) : 'waits';
+      if (outcome !== 'ended') left.push(wish);
+      if (outcome === 'away') away += 1;
+      if (outcome === 'failed' || outcome === 'ended') tries -= 1;
+    }
+    waiting = left.length - away;
+    const isChanged = left.length !== wishes.length;
+    if (isChanged) setWishes(store, left);
+    return isChanged;
+  }
+
+  /** `waits` and `away`: nothing was tried. */
+  async function bringOne({ path: text, entry }: WentUnasked): Promise<'ended' | 'failed' | 'waits' | 'away'> {
+    const path = text as RelPath;
+    if (isAway(path)) return 'away';
+    const row = store.row(path);
+    if (row !== undefined && (row.outOfScope !== null || row.hold !== null || row.local !== null)) return 'ended';
+    if (isIgnored(path)) return ended(path, 'it is ignored by now');
+    // Its deletion is not known to both sides yet, or came back: the next turn shows which.
+    if (row?.base != null || !mayTouch(path)) return 'waits';
+    if (row !== undefined && liveEntry(row.remote) !== null) return 'ended';
+    const { problem } = row ?? {};
+    if (problem != null && problem.attempts >= attemptsMax) return ended(path, problem.reason);
+    if (problem != null && !isRetryDue(problem, clock.nowMs())) return 'waits';
+    const placed = await place({ held: path, path, entry, before: null, base: null });
+    await context.pause();
+    if (placed === 'failed') return 'failed';
+    if (placed === 'changed') return ended(path, 'something else is there');
+    store.setProblem(path, null);
+    onEvent({ event: 'applied', path });
+    return 'ended';
+  }
+
+  function ended(path: RelPath, reason: string): 'ended' {
+    store.setProblem(path, null);
+    onEvent({ event: 'note', path, note: `its deletion was declined, and it was not brought back: ${reason}` });
+    return 'ended';
+  }
+
+  return { resume, count: () => waiting };
+}

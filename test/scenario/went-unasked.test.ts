@@ -1,0 +1,315 @@
+/** A deletion whose first files went before it was known for a large one, or that took new files along (rule LOG6; D6). */
+import { afterEach, beforeEach, expect, test } from 'vitest';
+import { keepWhatWouldGo } from '../../engine/src/guards/declined-deletion.ts';
+import { createHolds } from '../../engine/src/guards/holds.ts';
+import { nodeHashing } from '../../engine/src/node/node-hashing.ts';
+import { createSmallWorld, type Person, type SmallWorld } from './small-world.ts';
+
+let world: SmallWorld;
+beforeEach(() => {
+  world = createSmallWorld();
+});
+afterEach(() => world.close());
+
+const directories = ['one', 'two', 'three'];
+async function pair(allowMassDelete = false): Promise<readonly [Person, Person]> {
+  const a = world.person('a', { allowMassDelete });
+  const b = world.person('b');
+  for (const directory of directories)
+    for (let index = 0; index < 80; index += 1) a.user.write(`${directory}/f${index}.txt`, `${directory} ${index}\n`);
+  a.user.write('stays.txt', 'stays\n');
+  a.start();
+  await world.quiet();
+  b.start();
+  await world.quiet();
+  return [a, b];
+}
+const removeThem = ({ user }: Person): void => {
+  for (const directory of directories) user.remove(directory);
+};
+const asks = (person: Person, code: string): Promise<void> =>
+  world.until(`${person.name} asks`, () => person.state()?.code === code);
+const isGone = (person: Person, path: string): Promise<void> =>
+  world.until(`${path} is gone at ${person.name}`, () => person.user.mode(path) === undefined, 5_000);
+const has = (person: Person, path: string, text: string): Promise<void> =>
+  world.until(`${path} at ${person.name}`, () => person.user.read(path) === text, 5_000);
+async function decline({ peer }: Person): Promise<void> {
+  expect(await peer.decline()).toMatchObject({ ok: true });
+  await world.quiet();
+}
+async function declineWhilePaused({ peer }: Person): Promise<void> {
+  const done = Promise.all([peer.pause(), peer.decline()]);
+  await world.clock.advance(100);
+  expect((await done)[1]).toMatchObject({ ok: true });
+}
+function declineStopped({ store }: Person): void {
+  const holds = createHolds({ store, hashing: nodeHashing, clock: world.clock });
+  expect(holds.decline({}, (held) => keepWhatWouldGo(held, store, () => false))).toMatchObject({ ok: true });
+}
+const contents = ({ user }: Person): readonly string[] =>
+  Object.entries(user.tree())
+    .flatMap(([path, text]) => (path.endsWith('/') ? [] : [text]))
+    .sort();
+
+// ── what comes back, and what does not ───────────────────────────────────────────────────────────────────────────────
+
+test('a file that was deleted an hour before the folder is emptied stays deleted', async () => {
+  const [a, b] = await pair();
+  a.user.remove('one/f1.txt');
+  await world.quiet();
+  await world.clock.advance(3_600_000);
+  removeThem(a);
+  a.user.remove('stays.txt');
+  await asks(a, 'root-emptied');
+  await decline(a);
+  expect(b.user.read('one/f2.txt')).toBe('one 2\n');
+  for (const { user } of [a, b]) expect(user.read('one/f1.txt')).toBeUndefined();
+});
+
+test('nor is it brought back because links came and went since', async () => {
+  const [a, b] = await pair();
+  a.user.remove('one/f1.txt');
+  await world.quiet();
+  for (let round = 0; round < 8; round += 1) {
+    a.user.symlink('lock', 'stays.txt');
+    await world.clock.advance(3_000);
+    a.user.remove('lock');
+    await world.clock.advance(3_000);
+  }
+  removeThem(a);
+  await asks(a, 'mass-deletion-held');
+  await decline(a);
+  for (const { user } of [a, b]) expect(user.read('one/f1.txt')).toBeUndefined();
+});
+
+test('what its user made and deleted within the burst does not come back', async () => {
+  const [a, b] = await pair();
+  a.user.remove('one/f1.txt');
+  await isGone(b, 'one/f1.txt');
+  a.user.write('scratch.tmp', 'scratch\n');
+  await has(b, 'scratch.tmp', 'scratch\n');
+  a.user.remove('scratch.tmp');
+  await isGone(b, 'scratch.tmp');
+  removeThem(a);
+  await asks(a, 'mass-deletion-held');
+  await decline(a);
+  expect(b.user.read('scratch.tmp')).toBeUndefined();
+  expect(b.user.read('one/f1.txt')).toBe('one 1\n');
+});
+
+test('what is ignored by now is neither written here nor sent', async () => {
+  const [a, b] = await pair();
+  a.user.write('dist/out.js', 'built\n');
+  await world.quiet();
+  a.user.remove('dist');
+  await isGone(b, 'dist');
+  a.user.write('.gitignore', 'dist/\n');
+  await has(b, '.gitignore', 'dist/\n');
+  removeThem(a);
+  await asks(a, 'mass-deletion-held');
+  await decline(a);
+  for (const { user } of [a, b]) expect(user.mode('dist')).toBeUndefined();
+  expect(a.events).toContainEqual(expect.objectContaining({ event: 'note', path: 'dist/out.js' }));
+});
+
+test('what lies in its place by now stays, and it is said', async () => {
+  const [a, b] = await pair();
+  a.user.write('alone/file.txt', 'alone\n');
+  await world.quiet();
+  a.user.remove('alone');
+  await isGone(b, 'alone');
+  a.user.write('alone', 'a file by now\n');
+  await has(b, 'alone', 'a file by now\n');
+  removeThem(a);
+  await asks(a, 'mass-deletion-held');
+  expect(await a.peer.decline()).toMatchObject({ ok: true });
+  await has(b, 'three/f79.txt', 'three 79\n');
+  const isSaid = (): boolean => a.events.some((event) => event.event === 'note' && event.path === 'alone/file.txt');
+  await world.until('it is said', isSaid, 900_000);
+  await world.quiet();
+  expect(a.user.read('alone')).toBe('a file by now\n');
+  // Nothing of it is left: the next deletion is one of its own.
+  a.user.remove('two/f5.txt');
+  await isGone(b, 'two/f5.txt');
+});
+
+test('on a disk that takes two names for one, the newer one stays', async () => {
+  const [, b] = await pair();
+  const c = world.person('c', { disk: { foldsCase: true } });
+  c.start();
+  await world.quiet();
+  c.user.write('Readme.txt', 'old\n');
+  await world.quiet();
+  c.user.remove('Readme.txt');
+  await isGone(b, 'Readme.txt');
+  c.user.write('readme.txt', 'new\n');
+  await has(b, 'readme.txt', 'new\n');
+  removeThem(c);
+  await asks(c, 'mass-deletion-held');
+  await decline(c);
+  const before = c.changes;
+  await world.clock.advance(10_000);
+  expect(c.changes).toBe(before);
+  expect(c.user.read('readme.txt')).toBe('new\n');
+});
+
+test('of a disk inside that is away at the answer, once it is there', async () => {
+  const a = world.person('a');
+  const b = world.person('b');
+  for (const directory of directories)
+    for (let index = 0; index < 80; index += 1) a.user.write(`${directory}/f${index}.txt`, `${directory} ${index}\n`);
+  for (let index = 0; index < 5; index += 1) a.user.write(`data/p${index}.txt`, `photo ${index}\n`);
+  a.user.write('stays.txt', 'stays\n');
+  a.memory.disk.mount('/folder/data');
+  a.start();
+  await world.quiet();
+  b.start();
+  await world.quiet();
+  a.user.remove('data/p1.txt');
+  await isGone(b, 'data/p1.txt');
+  const mountAgain = a.memory.disk.unmount('/folder/data');
+  removeThem(a);
+  const heldOf = async (): Promise<string | undefined> =>
+    (await a.peer.holds()).find(({ kind }) => kind === 'deletions')?.id;
+  await world.until('asks', () => (a.store.setting('holds') ?? '').includes('mass-deletion-held'));
+  await world.clock.advance(5_000);
+  expect(await a.peer.decline({ id: (await heldOf()) ?? '' })).toMatchObject({ ok: true });
+  await has(a, 'three/f79.txt', 'three 79\n');
+  await world.clock.advance(30_000);
+  mountAgain();
+  await world.clock.advance(60_000);
+  await world.quiet();
+  for (const { user } of [a, b]) expect(user.read('data/p1.txt')).toBe('photo 1\n');
+});
+
+test('one whose deletion the relay had not acknowledged before the folder was emptied', async () => {
+  const [a, b] = await pair();
+  const before = a.user.tree();
+  world.relay.isSilent = true;
+  a.user.remove('one/f1.txt');
+  await world.clock.advance(300);
+  world.relay.goesAway();
+  world.relay.isSilent = false;
+  await world.clock.advance(2_000);
+  removeThem(a);
+  a.user.remove('stays.txt');
+  await asks(a, 'root-emptied');
+  expect(await a.peer.decline()).toMatchObject({ ok: true });
+  await world.clock.advance(5_000);
+  world.relay.returns();
+  await world.quiet();
+  for (const { user } of [a, b]) expect(user.tree()).toEqual(before);
+});
+
+// ── beside what others do meanwhile ──────────────────────────────────────────────────────────────────────────────────
+
+test.each(['there', 'here'])('its directory is renamed %s before it is back', async (where) => {
+  const [a, b] = await pair();
+  for (let index = 0; index < 6; index += 1) a.user.write(`dir/g${index}.txt`, `g ${index}\n`);
+  await world.quiet();
+  const before = contents(a);
+  a.user.remove('dir/g1.txt');
+  await isGone(b, 'dir/g1.txt');
+  removeThem(a);
+  await asks(a, 'mass-deletion-held');
+  await declineWhilePaused(a);
+  (where === 'there' ? b : a).user.rename('dir', 'moved');
+  await world.clock.advance(3_000);
+  await a.peer.resume();
+  await world.quiet();
+  expect(contents(a)).toEqual(before);
+  expect(a.user.tree()).toEqual(b.user.tree());
+});
+
+test.each(['paused', 'stopped'])(
+  'a directory is renamed there before what is declined while %s is back',
+  async (how) => {
+    const [a, b] = await pair();
+    const before = contents(a);
+    for (const directory of directories)
+      for (let index = 1; index < 80; index += 1) a.user.remove(`${directory}/f${index}.txt`);
+    await asks(a, 'mass-deletion-held');
+    if (how === 'stopped') await a.stop();
+    else {
+      await declineWhilePaused(a);
+      a.kill();
+    }
+    b.user.rename('one', 'uno');
+    await world.clock.advance(3_000);
+    if (how === 'stopped') declineStopped(a);
+    a.start();
+    if (how === 'paused') await a.peer.resume();
+    await world.quiet();
+    for (const person of [a, b]) expect(contents(person)).toEqual(before);
+  },
+);
+
+// ── new files that go with the rest ──────────────────────────────────────────────────────────────────────────────────
+
+test.each([
+  ['made', 'where it was made', false],
+  ['made', 'where it arrives', true],
+  ['moved into it', 'where it was made', false],
+])('a file that was %s a moment before is listed and kept with the rest, %s', async (how, _where, allowMassDelete) => {
+  const [a, b] = await pair(allowMassDelete);
+  a.user.remove('one/f1.txt');
+  await isGone(b, 'one/f1.txt');
+  if (how === 'made') a.user.write('one/notes.md', 'my work\n');
+  else a.user.rename('stays.txt', 'one/notes.md');
+  const text = how === 'made' ? 'my work\n' : 'stays\n';
+  await has(b, 'one/notes.md', text);
+  a.user.write('else.txt', 'else\n');
+  removeThem(a);
+  const asked = allowMassDelete ? b : a;
+  await asks(asked, allowMassDelete ? 'mass-deletion-incoming' : 'mass-deletion-held');
+  expect((await asked.peer.holds())[0]?.paths).toContain('one/notes.md');
+  expect(b.user.read('one/notes.md')).toBe(text);
+  await decline(asked);
+  for (const { user } of [a, b])
+    expect([user.read('one/notes.md'), user.read('one/f2.txt')]).toEqual([text, 'one 2\n']);
+});
+
+test.each([
+  ['where they are deleted', false],
+  ['where they arrive', true],
+])(
+  'files that were made while the question stands, and go, are asked about as well, %s',
+  async (_where, allowMassDelete) => {
+    const [a, b] = await pair(allowMassDelete);
+    const asked = allowMassDelete ? b : a;
+    removeThem(a);
+    await asks(asked, allowMassDelete ? 'mass-deletion-incoming' : 'mass-deletion-held');
+    await world.clock.advance(600_000);
+    for (let index = 0; index < 60; index += 1) a.user.write(`new/f${index}.txt`, `new ${index}\n`);
+    await has(b, 'new/f59.txt', 'new 59\n');
+    await world.clock.advance(60_000);
+    a.user.remove('new');
+    await world.clock.advance(90_000);
+    expect((await asked.peer.holds())[0]?.paths).toContain('new/f0.txt');
+    await decline(asked);
+    for (const { user } of [a, b])
+      expect([user.read('new/f0.txt'), user.read('one/f2.txt')]).toEqual(['new 0\n', 'one 2\n']);
+  },
+);
+
+test('of an emptied folder one file comes back, and goes again as another comes: the list is of what is gone', async () => {
+  const a = world.person('a');
+  const b = world.person('b');
+  for (let index = 0; index < 12; index += 1) a.user.write(`d/f${index}.txt`, `${index}\n`);
+  a.start();
+  await world.quiet();
+  b.start();
+  await world.quiet();
+  const before = a.user.tree();
+  a.user.remove('d');
+  await asks(a, 'root-emptied');
+  a.user.write('d/f1.txt', '1\n');
+  await world.clock.advance(20_000);
+  expect(await a.peer.holds()).toMatchObject([{ count: 11 }]);
+  a.user.remove('d/f1.txt');
+  a.user.write('d/f2.txt', '2\n');
+  await world.clock.advance(30_000);
+  expect((await a.peer.holds())[0]?.paths).toContain('d/f1.txt');
+  await decline(a);
+  expect(b.user.tree()).toEqual(before);
+});

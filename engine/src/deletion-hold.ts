@@ -426,6 +426,8 @@ export function createDeletionHold(
 
   function endWhatIsOver(): void {
     const nowMs = clock.monotonicMs();
+    if (!isHeld('deletions-outgoing') && holds.of('root').length === 0) sent.unasked.forgetEarlierRun();
+    if (!isHeld('deletions-incoming')) applied.unasked.forgetEarlierRun();
     // By what went, not by what is listed: an answer takes the list away.
     const isAllBack =
       outgoing.isKept() &&

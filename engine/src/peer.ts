@@ -296,7 +296,7 @@ export function createPeer(given: PeerParts): Peer {
         fault.refused === undefined
           ? backoffDelayMs(attempts - 1, parts.random.fraction(), pathBackoff)
           : context.refusals.refusedPath(path, fault.refused.work, fault.refused.refusal);
-      const wanted = liveEntry(store.row(path)?.remote ?? null);
+      const wanted = liveEntry(store.row(path)?.remote ?? null) ?? bringBack.wished(path);
       if (fault.isLost === true && wanted?.kind === 'file') lost.ask(wanted.content.digest);
       if (store.row(path)?.problem?.reason !== reason) parts.onEvent({ event: 'problem', path, reason });
       store.setProblem(path, { reason, attempts, retryAtMs: clock.nowMs() + delayMs });

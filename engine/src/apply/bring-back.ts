@@ -5,10 +5,11 @@
  *
  * Leaves to others what is wished for (guards/unasked-deletions.ts, guards/declined-deletion.ts).
  */
-import type { RelPath } from '@driftless/protocol';
+import type { Entry, RelPath, Slot } from '@driftless/protocol';
 import { isRetryDue } from '../core/backoff.ts';
 import { liveEntry } from '../core/entry-encoding.ts';
 import type { WentUnasked } from '../core/holds.ts';
+import { leafDigest } from '../core/leaf-digest.ts';
 import type { PeerContext } from '../peer-context.ts';
 import type { StateStore } from '../ports/state-store.ts';
 import { createPlace } from './place.ts';
@@ -18,26 +19,35 @@ export interface BringBack {
   resume(): Promise<boolean>;
   /** Files that are still to come, but for those of a disk that is away. */
   count(): number;
+  /** What is to come back to a path. */
+  wished(path: RelPath): Entry | null;
 }
 
 /** Setting: the wishes, as JSON. */
 const wishesSetting = 'bring-back';
-/** Then it is said, and given up: its content is nowhere, or something is in its way. */
-const attemptsMax = 10;
 /** A turn is no longer than this takes. */
 const filesPerTurn = 100;
 
 type Settings = Pick<StateStore, 'setting' | 'setSetting'>;
 
-const wishesIn = (store: Settings): readonly WentUnasked[] =>
-  JSON.parse(store.setting(wishesSetting) ?? '[]') as readonly WentUnasked[];
+/** `height`: of the record that deleted it, as far as that is known: a later deletion is another one. */
+interface Wish extends WentUnasked {
+  readonly height: number | null;
+}
 
-function setWishes(store: Settings, wishes: readonly WentUnasked[]): void {
+const wishesIn = (store: Settings): readonly Wish[] =>
+  JSON.parse(store.setting(wishesSetting) ?? '[]') as readonly Wish[];
+
+function setWishes(store: Settings, wishes: readonly Wish[]): void {
   store.setSetting(wishesSetting, wishes.length === 0 ? null : JSON.stringify(wishes));
 }
 
-export function wishBack(store: Settings, wishes: readonly WentUnasked[]): void {
-  const paths = new Set(wishes.map(({ path }) => path));
+export function wishBack(store: Settings & Pick<StateStore, 'row'>, went: readonly WentUnasked[]): void {
+  const paths = new Set(went.map(({ path }) => path));
+  const wishes = went.map(({ path, entry }): Wish => {
+    const remote = store.row(path as RelPath)?.remote;
+    return { path, entry, height: remote?.kind === 'tombstone' ? remote.height : null };
+  });
   setWishes(store, [...wishesIn(store).filter(({ path }) => !paths.has(path)), ...wishes]);
 }
 
@@ -63,7 +73,7 @@ export function createBringBack(
   async function resume(): Promise<boolean> {
     const wishes = wishesIn(store);
     let tries = filesPerTurn;
-    const left: WentUnasked[] = [];
+    const left: Wish[] = [];
     let away = 0;
     for (const wish of wishes) {
       const outcome = tries > 0 ? await bringOne(wish) : 'waits';
@@ -78,7 +88,7 @@ export function createBringBack(
   }
 
   /** `waits` and `away`: nothing was tried. */
-  async function bringOne({ path: text, entry }: WentUnasked): Promise<'ended' | 'failed' | 'waits' | 'away'> {
+  async function bringOne({ path: text, entry, height }: Wish): Promise<'ended' | 'failed' | 'waits' | 'away'> {
     const path = text as RelPath;
     if (isAway(path)) return 'away';
     const row = store.row(path);
@@ -86,17 +96,24 @@ export function createBringBack(
     if (isIgnored(path)) return ended(path, 'it is ignored by now');
     // Its deletion is not known to both sides yet, or came back: the next turn shows which.
     if (row?.base != null || !mayTouch(path)) return 'waits';
-    if (row !== undefined && liveEntry(row.remote) !== null) return 'ended';
+    if (row !== undefined && (liveEntry(row.remote) !== null || isAnother(row.remote, { entry, height })))
+      return 'ended';
     const { problem } = row ?? {};
-    if (problem != null && problem.attempts >= attemptsMax) return ended(path, problem.reason);
     if (problem != null && !isRetryDue(problem, clock.nowMs())) return 'waits';
     const placed = await place({ held: path, path, entry, before: null, base: null });
     await context.pause();
     if (placed === 'failed') return 'failed';
-    if (placed === 'changed') return ended(path, 'something else is there');
+    if (placed === 'changed' || placed === 'blocked') return ended(path, 'something else is in its place');
     store.setProblem(path, null);
     onEvent({ event: 'applied', path });
     return 'ended';
+  }
+
+  /** Something was made there since, and is deleted as well. */
+  function isAnother(remote: Slot | null, { entry, height }: Pick<Wish, 'entry' | 'height'>): boolean {
+    if (remote?.kind !== 'tombstone') return false;
+    const isLater = height !== null && remote.height > height;
+    return isLater || (remote.digest !== null && remote.digest !== leafDigest(entry, context.parts.hashing.sha256));
   }
 
   function ended(path: RelPath, reason: string): 'ended' {
@@ -105,5 +122,9 @@ export function createBringBack(
     return 'ended';
   }
 
-  return { resume, count: () => waiting };
+  return {
+    resume,
+    count: () => waiting,
+    wished: (path) => wishesIn(store).find((wish) => wish.path === path)?.entry ?? null,
+  };
 }

@@ -20,8 +20,8 @@ export interface Placement {
   readonly base: Entry | null;
 }
 
-/** `changed`: it is not as `before` says, and is looked at again. `failed`: reported. */
-export type Placed = LocalEntry | 'changed' | 'failed';
+/** `changed`: it is not as `before` says, and is looked at again. `blocked`: a place above it is no directory. `blocked` and `failed` are reported. */
+export type Placed = LocalEntry | 'changed' | 'blocked' | 'failed';
 
 export type Place = (placement: Placement) => Promise<Placed>;
 
@@ -30,10 +30,11 @@ export function createPlace(context: PeerContext): Place {
   const { folder, store } = parts;
 
   const place: Place = async ({ held, path, entry, before, base }) => {
-    const put = async (incoming: Incoming): Promise<Placed> =>
-      (await hasDirectories(held, path))
-        ? placed(held, path, await journal.replace({ path, before, incoming, base, reason: 'replaced' }))
-        : 'failed';
+    const put = async (incoming: Incoming): Promise<Placed> => {
+      const missing = await makeDirectories(held, path);
+      if (missing !== null) return missing;
+      return placed(held, path, await journal.replace({ path, before, incoming, base, reason: 'replaced' }));
+    };
     if (entry.kind === 'directory') return 'failed';
     if (entry.kind === 'symlink') return put(entry);
     const stagedName = await stageOne(held, path, entry);
@@ -46,8 +47,8 @@ export function createPlace(context: PeerContext): Place {
     }
   };
 
-  /** Both sides may have deleted them, and no plan brings them back. */
-  async function hasDirectories(held: RelPath, path: RelPath): Promise<boolean> {
+  /** Both sides may have deleted them, and no plan brings them back. null: all are there. */
+  async function makeDirectories(held: RelPath, path: RelPath): Promise<'blocked' | 'failed' | null> {
     for (const directory of [...ancestorsOf(path)].reverse()) {
       const above = store.row(directory);
       const isLeftOut = above?.outOfScope === 'directory-of-out-of-scope';
@@ -57,7 +58,7 @@ export function createPlace(context: PeerContext): Place {
           held,
           `${directory} is no folder here: move or rename what is there, and this file can be put in place`,
         );
-        return false;
+        return 'blocked';
       }
       if (isLeftOut) store.setOutOfScope(directory, null);
       const made = await journal.replace({
@@ -68,9 +69,9 @@ export function createPlace(context: PeerContext): Place {
         base: null,
         reason: 'replaced',
       });
-      if (typeof placed(held, directory, made) === 'string') return false;
+      if (typeof placed(held, directory, made) === 'string') return 'failed';
     }
-    return true;
+    return null;
   }
 
   async function stageOne(held: RelPath, path: RelPath, entry: FileEntry): Promise<string | null> {

@@ -18,7 +18,7 @@ export function keepWhatWouldGo(
   held: Held,
   store: Pick<
     StateStore,
-    'goneRows' | 'heldRows' | 'rowsFrom' | 'setLocal' | 'decline' | 'unpark' | 'setting' | 'setSetting'
+    'row' | 'goneRows' | 'heldRows' | 'rowsFrom' | 'setLocal' | 'decline' | 'unpark' | 'setting' | 'setSetting'
   >,
   isOnHeldDisk: (path: RelPath) => boolean,
 ): void {

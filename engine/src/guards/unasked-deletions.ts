@@ -14,6 +14,8 @@ export interface UnaskedDeletions {
   go(rows: readonly Row[], times: { readonly nowMs: number; readonly sinceMs: number }): void;
   /** What went since then. `moved`: files that came again under other paths, which are no loss. */
   went(burst: { readonly sinceMs: number; readonly moved: ReadonlySet<RelPath> }): readonly WentUnasked[];
+  /** The hold that an earlier run left is answered, or over. */
+  forgetEarlierRun(): void;
   clear(): void;
 }
 
@@ -42,6 +44,9 @@ export function createUnaskedDeletions(earlierRun: readonly WentUnasked[]): Unas
     went({ sinceMs, moved }) {
       forgetBefore(sinceMs);
       return [...gone].flatMap(([path, { entry }]) => (moved.has(path) ? [] : [{ path, entry }]));
+    },
+    forgetEarlierRun() {
+      for (const [path, { atMs }] of gone) if (atMs === Number.POSITIVE_INFINITY) gone.delete(path);
     },
     clear: () => gone.clear(),
   };

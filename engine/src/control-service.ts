@@ -108,7 +108,7 @@ export interface LiveParts {
   onAnswered(): void;
   /** The content may differ from what the stamps say: it is read again. */
   readAgain(path: RelPath): void;
-  onTrustRelay(): boolean;
+  onTrustRelay(key: string): boolean;
 }
 
 const keptOf = (keep: Keep): string => (keep === 'both' ? 'both are kept' : `${keep} is kept`);
@@ -599,15 +599,19 @@ export function createControl(parts: ControlParts, live: LiveParts): PeerControl
     confirm: (choice = {}) => confirm(choice),
     decline: (choice = {}) => decline(choice),
     untrack,
-    invite: async () => ({ invite: parts.makeInvite() }),
-    trustRelay: async () =>
-      live.onTrustRelay()
-        ? answer(
-            live.running
-              ? "the relay's new identity is trusted"
-              : "the relay's new identity will be trusted when sync runs",
-          )
-        : answer('the relay did not show another identity than the known one', false),
+    invite: async () => parts.makeInvite(),
+    trustRelay: async (key) => {
+      if (!/^[0-9a-f]{64}$/.test(key))
+        return answer(
+          'the identity of a relay has 64 hexadecimal digits: "driftless relay --show-key" shows it there',
+          false,
+        );
+      return answer(
+        live.onTrustRelay(key)
+          ? "the relay's new identity is trusted"
+          : `this identity is trusted when the relay shows it${live.running ? '' : ' and sync runs'}`,
+      );
+    },
     holdUnsaved: async (window, edits) => {
       live.unsaved.hold(
         window,

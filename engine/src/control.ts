@@ -32,6 +32,8 @@ export interface PeerState {
   readonly reason?: string;
   /** What to do next, e.g. a command line. */
   readonly next?: string;
+  /** With code `relay-key-changed`: the identity that the relay shows, 64 hexadecimal digits. */
+  readonly relayKey?: string;
   /** This peer has ended over a fault of its own and tries nothing again: only a start anew may help. */
   readonly stopped?: true;
   readonly pending: number;
@@ -110,6 +112,13 @@ export interface HoldInfo {
   readonly author: string | null;
   /** It would delete files, and the other answer is that they stay. */
   readonly declinable: boolean;
+}
+
+export interface InviteText {
+  /** Carries the room's secret. */
+  readonly invite: string;
+  /** It names the relay's identity; else whoever joins with it trusts the relay that it meets first. */
+  readonly pinsRelay: boolean;
 }
 
 /** Which hold is confirmed or declined; without either, the only one. */
@@ -225,9 +234,9 @@ export interface PeerControl {
   /** The other answer to a held deletion: what is gone here comes back from the room, what is gone there is sent again. */
   decline(choice?: HoldChoice): Promise<ConfirmAnswer>;
   untrack(path: string): Promise<ControlAnswer>;
-  invite(): Promise<{ readonly invite: string }>;
-  /** Accepts a relay's new identity key after `relay-key-changed`. */
-  trustRelay(): Promise<ControlAnswer>;
+  invite(): Promise<InviteText>;
+  /** Accepts exactly this identity key of the relay, 64 hexadecimal digits: at once if it is what the relay shows (`relayKey`), else when it does. */
+  trustRelay(key: string): Promise<ControlAnswer>;
   /**
    * This window has these unsaved edits and no others: as long as it says so, the files on disk stay as they are. Holds
    * when this returns. Over the control socket a window is its connection, whatever its name, and the first 20,000 files count.

@@ -2,7 +2,7 @@
  * Linked folders on this machine: where their state and keys lie, who owns them, how to run them. Built by `createFolderHost`
  * (engine/src/node/folder-host.ts) and used by the command line and by the extension's engine process.
  */
-import type { ConflictPolicy, PeerControl, PeerEvent, UnsavedEdit } from './control.ts';
+import type { ConflictPolicy, InviteText, PeerControl, PeerEvent, UnsavedEdit } from './control.ts';
 import type { Log } from './ports/log.ts';
 
 /** Non-secret facts of one link, kept as JSON (0600) below the home. */
@@ -71,7 +71,7 @@ export interface FolderHost {
     readonly name: string;
     readonly policy: ConflictPolicy;
     readonly allowPlain?: boolean;
-  }): Promise<{ readonly link: Link; readonly invite: string }>;
+  }): Promise<{ readonly link: Link } & InviteText>;
   /** Makes a missing dir. */
   join(options: {
     readonly invite: string;
@@ -85,7 +85,7 @@ export interface FolderHost {
    * failure the link is still there and the call can be repeated.
    */
   unlink(dir: string): Promise<void>;
-  invite(dir: string): Promise<string>;
+  invite(dir: string): Promise<InviteText>;
   /** Runs the peer: takes the lock, serves the control socket. Fails with HostError 'owned' naming the owner. */
   open(dir: string, options: OpenOptions): Promise<RunningFolder>;
   /** The running owner's control through its socket, else one over the stored state. */

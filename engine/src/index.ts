@@ -10,6 +10,7 @@ export type {
   HoldChoice,
   HoldInfo,
   HoldKind,
+  InviteText,
   Keep,
   PeerControl,
   PeerEvent,

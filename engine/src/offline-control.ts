@@ -14,6 +14,7 @@ import { createMounts } from './guards/mounts.ts';
 import { createPause } from './pause.ts';
 import { createSteadyTime } from './peer/steady-time.ts';
 import type { Random } from './ports/random.ts';
+import { trustedRelayKey } from './relay-feed.ts';
 import { createScanner } from './scan.ts';
 
 export function createOfflineControl(
@@ -100,9 +101,9 @@ export function createOfflineControl(
     isOnHeldDisk: mounts.isHeld,
     onAnswered: () => {},
     readAgain: () => {},
-    onTrustRelay: () => {
-      store.setSetting('trust-next', 'yes');
-      return true;
+    onTrustRelay: (key) => {
+      store.setSetting(trustedRelayKey, key);
+      return false;
     },
   });
 }

@@ -2,7 +2,7 @@
  * How a composition root runs a linked folder: everything that differs between the command line, the extension's engine
  * process, the simulator and the tests is given here.
  */
-import type { ConflictPolicy, PeerControl, PeerEvent } from './control.ts';
+import type { ConflictPolicy, InviteText, PeerControl, PeerEvent } from './control.ts';
 import type { Clock } from './ports/clock.ts';
 import type { Folder } from './ports/folder.ts';
 import type { Hashing } from './ports/hashing.ts';
@@ -32,7 +32,7 @@ export interface PeerParts {
   readonly policy: ConflictPolicy;
   readonly allowMassDelete: boolean;
   /** Encodes this room's invite with the relay key known by now. */
-  readonly makeInvite: () => string;
+  readonly makeInvite: () => InviteText;
   /** First contact with a relay whose key was not pinned, or the user's trust in a new one: pin it in the link. */
   readonly onRelayKey: (relayKey: Uint8Array) => void;
   /** The root's marker that this link wrote; another one on disk means that the root was replaced. */

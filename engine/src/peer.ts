@@ -80,7 +80,7 @@ import { createPresenceBoard } from './presence.ts';
 import { createWaitingCheckout } from './publish/waiting-checkout.ts';
 import { createPublisher } from './publish.ts';
 import { createRecovery, youngerLog } from './recover.ts';
-import { createRelayFeed } from './relay-feed.ts';
+import { createRelayFeed, trustedRelayKey } from './relay-feed.ts';
 import { createLostContents } from './room/lost-contents.ts';
 import { createOtherRoots } from './room/other-roots.ts';
 import { createRefusals, type RefusableWork, type RelayTrouble } from './room/refusals.ts';
@@ -1354,9 +1354,10 @@ export function createPeer(given: PeerParts): Peer {
 
   /** What was asked for while no peer ran. */
   function recall(): void {
-    if (store.setting('trust-next') !== undefined) {
-      store.setSetting('trust-next', null);
-      feed.trustNextKey();
+    const relayKey = store.setting(trustedRelayKey);
+    if (relayKey !== undefined) {
+      store.setSetting(trustedRelayKey, null);
+      feed.trust(relayKey);
     }
     rememberHowItJoins(store, parts);
     judgements.forgetSettled();
@@ -1494,7 +1495,7 @@ export function createPeer(given: PeerParts): Peer {
       lookAtAll();
       schedule.input('root', nowMs());
     },
-    onTrustRelay: () => feed.trustRefusedKey(),
+    onTrustRelay: feed.trust,
   });
 
   return {

@@ -2,11 +2,14 @@
  * What comes from the relay between two turns of the loop: the session, pushed records, presences, and why there is none
  * (rules LOG4, ADM1, W6). Callbacks only remember here; what is done with it belongs to the loop, which takes it.
  */
-import type { SealedChunk, SealedRecord } from '@driftless/protocol';
+import { hexToBytes, type SealedChunk, type SealedRecord } from '@driftless/protocol';
 import type { Halt } from './core/peer-state.ts';
 import { shellWord } from './core/shell-word.ts';
 import type { PeerParts } from './peer-api.ts';
 import type { RoomLink, RoomSession } from './ports/room-session.ts';
+
+/** Setting: an identity of the relay that was trusted while no peer ran. */
+export const trustedRelayKey = 'trusted-relay-key';
 
 /** Bytes of pushed records waiting for their turn; beyond, they are fetched again. */
 const pushedBytesMax = 8 * 1024 * 1024;
@@ -45,10 +48,8 @@ export interface RelayFeed {
   takePushed(): { readonly records: readonly PushedRecord[]; readonly bytes: number };
   takePresences(): readonly Uint8Array[];
 
-  /** Pins the identity that was refused, and connects again. False: none was. */
-  trustRefusedKey(): boolean;
-  /** As `trustRefusedKey`, asked for while no peer ran: for the key that the relay shows first. */
-  trustNextKey(): void;
+  /** This identity, in hexadecimal digits, is the relay's. Returns whether the relay shows it now; else it is trusted as soon as it does. */
+  trust(key: string): boolean;
 }
 
 export interface RelayFeedOptions {
@@ -64,7 +65,11 @@ export interface RelayFeedOptions {
   readonly command: (work: () => Promise<void>) => void;
 }
 
-export function createRelayFeed(parts: PeerParts, options: RelayFeedOptions): RelayFeed {
+type FeedParts = Pick<PeerParts, 'dir' | 'urls' | 'relayKey' | 'cipher' | 'relay' | 'onRelayKey'> & {
+  readonly store: Pick<PeerParts['store'], 'head'>;
+};
+
+export function createRelayFeed(parts: FeedParts, options: RelayFeedOptions): RelayFeed {
   const { onNews } = options;
   let link: RoomLink | null = null;
   let session: RoomSession | null = null;
@@ -72,9 +77,11 @@ export function createRelayFeed(parts: PeerParts, options: RelayFeedOptions): Re
   let responsive = false;
   let offlineReason = 'not connected yet';
   let refusal: Halt | null = null;
-  let refusedKey: Uint8Array | null = null;
+  /** What the relay shows now, and is not pinned. */
+  let refusedKey: string | null = null;
+  /** What somebody said is the relay's: it may not be shown yet. */
+  let wantedKey: string | null = null;
   let trustedKey: Uint8Array | null = null;
-  let trustsNext = false;
   let pushed: PushedRecord[] = [];
   let pushedBytes = 0;
   const presences: Uint8Array[] = [];
@@ -89,7 +96,9 @@ export function createRelayFeed(parts: PeerParts, options: RelayFeedOptions): Re
           session = options.asTurnsSeeIt(next);
           responsive = true;
           refusal = null;
-          trustsNext = false;
+          // Another key was offered, and is gone: nobody trusts it any more by saying so.
+          refusedKey = null;
+          wantedKey = null;
           pushed = [];
           pushedBytes = 0;
           feed.caughtUp = false;
@@ -135,23 +144,28 @@ export function createRelayFeed(parts: PeerParts, options: RelayFeedOptions): Re
             refused.code === 'relay-key-changed'
               ? {
                   ...refused,
-                  next: `if you know why the relay has a new identity: driftless trust-relay ${shellWord(parts.dir)}`,
+                  next: `if the relay has a new identity, and "driftless relay --show-key" shows it there: driftless trust-relay ${shellWord(parts.dir)} ${refused.relayKey}`,
                 }
               : refused;
           refusedKey = refused.relayKey ?? null;
-          if (trustsNext && refusedKey !== null) options.command(async () => void trustRefusedKey());
+          if (refusedKey !== null && refusedKey === wantedKey) options.command(async () => void trustShown());
           onNews();
         },
       },
     );
   }
 
-  function trustRefusedKey(): boolean {
-    if (refusedKey === null) return false;
-    trustsNext = false;
-    trustedKey = refusedKey;
-    parts.onRelayKey(refusedKey);
+  function trust(key: string): boolean {
+    wantedKey = key;
+    return trustShown();
+  }
+
+  function trustShown(): boolean {
+    if (refusedKey === null || refusedKey !== wantedKey) return false;
+    trustedKey = hexToBytes(refusedKey);
+    parts.onRelayKey(trustedKey);
     refusedKey = null;
+    wantedKey = null;
     refusal = null;
     link?.close();
     open();
@@ -189,10 +203,7 @@ export function createRelayFeed(parts: PeerParts, options: RelayFeedOptions): Re
       return taken;
     },
     takePresences: () => presences.splice(0),
-    trustRefusedKey,
-    trustNextKey: () => {
-      trustsNext = true;
-    },
+    trust,
   };
   return feed;
 }

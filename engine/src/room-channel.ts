@@ -98,8 +98,9 @@ export function createRoomChannel(options: RoomChannelOptions): ConnectedRoom {
     if (pinnedKey !== null && !equalBytes(pinnedKey, challenge.relayKey)) {
       connection.send(channel, { kind: 'leave' });
       rest(refusedPause);
-      const reason = `the relay's identity is not the one this room was linked to (${bytesToHex(challenge.relayKey).slice(0, 16)}…)`;
-      handlers.onRefused({ code: 'relay-key-changed', reason, next: '', relayKey: challenge.relayKey });
+      const relayKey = bytesToHex(challenge.relayKey);
+      const reason = `the relay's identity is ${relayKey}, and not ${bytesToHex(pinnedKey)}, which this folder is linked to`;
+      handlers.onRefused({ code: 'relay-key-changed', reason, next: '', relayKey });
       return;
     }
     if (challenge.version !== protocolVersion) {

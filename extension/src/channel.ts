@@ -12,6 +12,7 @@ import type {
   ControlAnswer,
   HoldInfo,
   HostErrorCode,
+  InviteText,
   Keep,
   PeerEvent,
   Status,
@@ -85,12 +86,10 @@ export const linkOfRequest = new RequestType<{ readonly dir: string }, LinkFacts
 export const openRequest = new RequestType<OpenParams, LinkFacts, RefusalData>('open');
 /** Stops the peer of a folder; the link stays. */
 export const closeRequest = new RequestType<{ readonly dir: string }, null, void>('close');
-export const shareRequest = new RequestType<ShareParams, { readonly invite: string }, RefusalData>('share');
+export const shareRequest = new RequestType<ShareParams, LinkFacts, RefusalData>('share');
 export const joinRequest = new RequestType<JoinParams, LinkFacts, RefusalData>('join');
 export const unlinkRequest = new RequestType<{ readonly dir: string }, null, RefusalData>('unlink');
-export const inviteRequest = new RequestType<{ readonly dir: string }, { readonly invite: string }, RefusalData>(
-  'invite',
-);
+export const inviteRequest = new RequestType<{ readonly dir: string }, InviteText, RefusalData>('invite');
 export const previewInviteRequest = new RequestType<{ readonly text: string }, InvitePreview, void>('previewInvite');
 
 export const statusRequest = new RequestType<{ readonly dir: string }, Status, RefusalData>('status');
@@ -138,12 +137,17 @@ export const savedMergedRequest = new RequestType<
   null,
   RefusalData
 >('savedMerged');
-export type PlainAction = 'pause' | 'resume' | 'trustRelay';
+export type PlainAction = 'pause' | 'resume';
 export const actionRequest = new RequestType<
   { readonly dir: string; readonly action: PlainAction },
   ControlAnswer,
   RefusalData
 >('action');
+export const trustRelayRequest = new RequestType<
+  { readonly dir: string; readonly key: string },
+  ControlAnswer,
+  RefusalData
+>('trustRelay');
 
 // The engine asks.
 export const secretGetRequest = new RequestType<{ readonly linkId: string }, SecretText | null, void>('secret/get');

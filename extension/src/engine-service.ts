@@ -47,6 +47,7 @@ import {
   secretSetRequest,
   shareRequest,
   statusRequest,
+  trustRelayRequest,
   unlinkRequest,
   verifyRequest,
 } from './channel.ts';
@@ -163,9 +164,9 @@ export function serveEngine({ connection, openHost, log, after, previewInvite }:
   );
   connection.onRequest(shareRequest, (params, token) =>
     answer(async () => {
-      const { invite } = await (await host()).share(params);
+      const { link } = await (await host()).share(params);
       await openOrUndo(params, token);
-      return { invite };
+      return linkFacts(link);
     }),
   );
   connection.onRequest(joinRequest, (params, token) =>
@@ -178,9 +179,7 @@ export function serveEngine({ connection, openHost, log, after, previewInvite }:
   connection.onRequest(unlinkRequest, ({ dir }) => answer(() => unlink(dir)));
   // The running peer's invite carries the relay's key, which may have become known since the link was made.
   connection.onRequest(inviteRequest, ({ dir }) =>
-    answer(async () =>
-      folders.has(dir) ? (await control(dir)).invite() : { invite: await (await host()).invite(dir) },
-    ),
+    answer(async () => (folders.has(dir) ? (await control(dir)).invite() : (await host()).invite(dir))),
   );
   connection.onRequest(previewInviteRequest, ({ text }) => previewInvite(text));
   connection.onRequest(statusRequest, ({ dir }) => answer(async () => (await control(dir)).status()));
@@ -203,6 +202,7 @@ export function serveEngine({ connection, openHost, log, after, previewInvite }:
   connection.onRequest(savedMergedRequest, ({ dir, path, version }) =>
     answer(async () => (await control(dir)).savedMerged(path, version)),
   );
+  connection.onRequest(trustRelayRequest, ({ dir, key }) => answer(async () => (await control(dir)).trustRelay(key)));
   connection.onRequest(actionRequest, ({ dir, action }) => answer(async () => (await control(dir))[action]()));
 
   return {

@@ -44,7 +44,7 @@ function createWorld(linked: readonly string[] = ['/a'], parts: Partial<FoldersP
   const answers = new Map<string, unknown>([
     [openRequest.method, {}],
     [closeRequest.method, null],
-    [shareRequest.method, { invite: 'driftless1-x' }],
+    [shareRequest.method, {}],
     [joinRequest.method, {}],
     [unlinkRequest.method, null],
     [statusRequest.method, status()],
@@ -224,9 +224,7 @@ describe('folders of a window', () => {
   it('shares, and the folder is open then', async () => {
     const world = createWorld([]);
     world.folders.update([a]);
-    expect(
-      await world.folders.share({ dir: '/a', urls: ['ws://127.0.0.1:1'], allowPlain: false }, notCancelled),
-    ).toEqual({ invite: 'driftless1-x' });
+    await world.folders.share({ dir: '/a', urls: ['ws://127.0.0.1:1'], allowPlain: false }, notCancelled);
     await settled();
     expect(world.view()).toBe('running idle');
     expect(world.remembered.get('/a')).toBe(true);

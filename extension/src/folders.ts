@@ -44,7 +44,7 @@ export interface Folders extends Disposable {
   share(
     options: { readonly dir: string; readonly urls: readonly string[]; readonly allowPlain: boolean },
     token: CancellationToken,
-  ): Promise<{ readonly invite: string }>;
+  ): Promise<void>;
   join(
     options: { readonly dir: string; readonly invite: string; readonly allowPlain: boolean },
     token: CancellationToken,
@@ -276,10 +276,11 @@ export function createFolders(parts: FoldersParts): Folders {
       host.restartNow();
       if (record.view.kind !== 'running' && record.view.kind !== 'engine-down') void open(begin(dir));
     },
-    share: ({ dir, urls, allowPlain }, token) =>
-      connect(dir, () =>
+    async share({ dir, urls, allowPlain }, token) {
+      await connect(dir, () =>
         host.request(shareRequest, { ...openParams(dir), urls, allowPlain, name: parts.deviceName() }, token),
-      ),
+      );
+    },
     async join({ dir, invite, allowPlain }, token) {
       await connect(dir, () =>
         host.request(joinRequest, { ...openParams(dir), invite, allowPlain, name: parts.deviceName() }, token),

@@ -112,12 +112,15 @@ describe('two folders in sync', () => {
     await writeFile(world.path('a', 'x'), 'x');
     const { peer: a, invite } = await share(url);
     await a.event(inState('offline'));
+    expect((await world.run(['invite', world.path('a')])).stderr).toContain("does not name the relay's identity yet");
     await startRelay(port);
     await a.event(inState('idle'));
     const b = join2(invite);
     await b.event(about('applied', 'x'));
     // By now the invite names the relay's key, too.
-    const pinned = (await world.run(['invite', world.path('a')])).stdout.trim();
+    const shown = await world.run(['invite', world.path('a')]);
+    expect(shown.stderr).not.toContain('identity');
+    const pinned = shown.stdout.trim();
     expect(pinned).not.toBe(invite);
     expect(pinned.length).toBeGreaterThan(invite.length);
   });

@@ -216,8 +216,9 @@ test("a relay's new key that is trusted while no peer runs is taken at the next 
   await world.startRelay();
   await a.start();
   await halted(a, 'relay-key-changed');
+  const key = a.state()?.relayKey ?? '';
   await a.stop();
-  await whileStopped(a, (control) => control.trustRelay());
+  await whileStopped(a, (control) => control.trustRelay(key));
   await a.start();
   await world.settled(a);
   expect(treeOf(a.dir)).toEqual(before);

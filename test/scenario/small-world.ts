@@ -318,7 +318,7 @@ export function createSmallWorld(): SmallWorld {
           log,
           policy: options.policy ?? 'keep-both',
           allowMassDelete: options.allowMassDelete ?? false,
-          makeInvite: () => '',
+          makeInvite: () => ({ invite: '', pinsRelay: false }),
           onRelayKey: () => {},
           marker: `marker of ${name}`,
           rejoin: isRejoin,

@@ -118,7 +118,8 @@ const letGo = (question: Question, answerOf: (control: PeerControl) => Promise<C
     ],
     (answer) => answer.ok,
   );
-export const askTrustRelay = (question: Question): Promise<number> => act(question, (control) => control.trustRelay());
+export const askTrustRelay = (question: Question, key: string): Promise<number> =>
+  act(question, (control) => control.trustRelay(key.toLowerCase()));
 
 /** Paths are relative to the folder, and may be copied from what was shown; an absolute one below it is taken as well, as shells complete them. */
 function pathInRoom({ dir }: Question, path: string): string {

@@ -4,6 +4,7 @@
  */
 import { shownText } from '@driftless/protocol';
 import { CommanderError } from 'commander';
+import { shellWord } from '../core/shell-word.ts';
 import type { FolderHost } from '../host-api.ts';
 import { parseInvite } from '../invite-code.ts';
 import { keepMemoryOutOfCoreDumps } from '../node/core-dumps.ts';
@@ -57,6 +58,9 @@ async function withHost(flags: AskFlags, work: (host: FolderHost, output: Output
   }
 }
 
+const unpinnedWarning = (dir: string): string =>
+  `It does not name the relay's identity yet: whoever joins with it trusts the relay that it meets first. Once the relay has answered here, one that does is shown by: driftless invite ${shellWord(dir)}`;
+
 const asking =
   (question: (question: Question) => Promise<number>) =>
   (dir: string, flags: AskFlags): Promise<number> =>
@@ -91,18 +95,19 @@ const actions: Actions = {
     const host = await openHost(flags, output);
     const existing = await host.linkOf(dir);
     const urls = flags.relay.length > 0 ? flags.relay : (existing?.urls ?? []);
-    const { link, invite } = await host.share({
+    const { link, invite, pinsRelay } = await host.share({
       dir,
       urls,
       name: flags.name,
       policy: flags.onConflict ?? 'keep-both',
       allowPlain: flags.allowPlain || flags.relay.length === 0,
     });
-    output.object({ event: 'invite', invite, dir: link.dir, time: new Date().toISOString() });
+    output.object({ event: 'invite', invite, pinsRelay, dir: link.dir, time: new Date().toISOString() });
     if (!output.json) {
       output.line("Invite (it carries the room's secret: give it to your own machines only, by paste or in a file):");
       output.line(invite);
       output.line('There, run: driftless join - DIR, and paste it.');
+      if (!pinsRelay) output.line(unpinnedWarning(link.dir));
     }
     return keepInSync(flags, output, { host, stop, dirs: [dir] });
   },
@@ -146,9 +151,10 @@ const actions: Actions = {
     }),
   invite: (dir, flags) =>
     withHost(flags, async (host, output) => {
-      const invite = await host.invite(dir);
-      output.object({ event: 'invite', invite, dir });
+      const { invite, pinsRelay } = await host.invite(dir);
+      output.object({ event: 'invite', invite, pinsRelay, dir });
       if (!output.json) output.line(invite);
+      if (!output.json && !pinsRelay) output.warn(unpinnedWarning(dir));
       return exitCodes.ok;
     }),
   status: asking(askStatus),
@@ -158,7 +164,7 @@ const actions: Actions = {
   resume: asking(askResume),
   confirm: (dir, flags, choice) => withHost(flags, (host, output) => askConfirm({ host, dir, output }, choice)),
   decline: (dir, flags, choice) => withHost(flags, (host, output) => askDecline({ host, dir, output }, choice)),
-  trustRelay: asking(askTrustRelay),
+  trustRelay: (dir, key, flags) => withHost(flags, (host, output) => askTrustRelay({ host, dir, output }, key)),
   explain: (dir, path, flags) => withHost(flags, (host, output) => askExplain({ host, dir, output }, path)),
   untrack: (dir, path, flags) => withHost(flags, (host, output) => askUntrack({ host, dir, output }, path)),
   resolve: (dir, path, flags) => withHost(flags, (host, output) => askResolve({ host, dir, output }, path, flags.keep)),

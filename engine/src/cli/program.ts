@@ -52,7 +52,7 @@ export interface Actions {
   confirm(dir: string, flags: AskFlags, choice: HoldChoice): Promise<number>;
   decline(dir: string, flags: AskFlags, choice: HoldChoice): Promise<number>;
   untrack(dir: string, path: string, flags: AskFlags): Promise<number>;
-  trustRelay(dir: string, flags: AskFlags): Promise<number>;
+  trustRelay(dir: string, key: string, flags: AskFlags): Promise<number>;
   completion(script: string): Promise<number>;
 }
 
@@ -227,7 +227,8 @@ Examples:
     .action(async (dir: string, path: string, flags: AskFlags) => onExit(await actions.untrack(dir, path, flags)));
   asking('trust-relay', "accept a relay's new identity key")
     .argument('<dir>')
-    .action(async (dir: string, flags: AskFlags) => onExit(await actions.trustRelay(dir, flags)));
+    .argument('<key>', 'as "driftless relay --show-key" prints it on the machine of the relay')
+    .action(async (dir: string, key: string, flags: AskFlags) => onExit(await actions.trustRelay(dir, key, flags)));
 
   program
     .command('completion')

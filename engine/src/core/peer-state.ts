@@ -7,6 +7,8 @@ export interface Halt {
   readonly reason: string;
   /** What to do next, e.g. a command line. */
   readonly next: string;
+  /** As PeerState.relayKey. */
+  readonly relayKey?: string;
   /** Over a fault of ours, until somebody starts the peer again; everything else is tried again, or waits for an answer. */
   readonly stopped?: true;
 }
@@ -63,11 +65,13 @@ export const errorOf = ({
   code,
   reason,
   next,
+  relayKey,
   stopped,
-}: Halt): Pick<PeerState, 'code' | 'reason' | 'next' | 'stopped'> => ({
+}: Halt): Pick<PeerState, 'code' | 'reason' | 'next' | 'relayKey' | 'stopped'> => ({
   code,
   reason,
   next,
+  ...(relayKey === undefined ? {} : { relayKey }),
   ...(stopped === undefined ? {} : { stopped }),
 });
 

@@ -51,7 +51,7 @@ function fakeControl(calls: unknown[][]): PeerControl {
     confirm: noted('confirm', { ...done, holds: [] }),
     decline: noted('decline', { ...done, holds: [] }),
     untrack: noted('untrack', done),
-    invite: noted('invite', { invite: 'x' }),
+    invite: noted('invite', { invite: 'x', pinsRelay: true }),
     trustRelay: noted('trustRelay', done),
     holdUnsaved: noted('holdUnsaved', null),
     windowLost: noted('windowLost', null),
@@ -106,8 +106,9 @@ describe('the control socket', () => {
     expect(await control.resolve('a b', 'both')).toEqual(done);
     expect(await control.explain('x')).toEqual({ lines: ['because'] });
     expect(await control.conflictSides('x')).toEqual({ base: null, mine: 'YQ==', theirs: null });
-    expect(await control.invite()).toEqual({ invite: 'x' });
-    for (const name of ['verify', 'pause', 'resume', 'holds', 'confirm', 'trustRelay'] as const) await control[name]();
+    expect(await control.invite()).toEqual({ invite: 'x', pinsRelay: true });
+    for (const name of ['verify', 'pause', 'resume', 'holds', 'confirm'] as const) await control[name]();
+    await control.trustRelay('ab'.repeat(32));
     await control.confirm({ id: '0123abcd', kind: 'root' });
     await control.decline({ id: '0123abcd' });
     expect(calls).toEqual([
@@ -121,7 +122,7 @@ describe('the control socket', () => {
       ['resume'],
       ['holds'],
       ['confirm', {}],
-      ['trustRelay'],
+      ['trustRelay', 'ab'.repeat(32)],
       ['confirm', { id: '0123abcd', kind: 'root' }],
       ['decline', { id: '0123abcd' }],
     ]);
@@ -209,7 +210,7 @@ describe('the control socket', () => {
     socket.end('GET / HTTP/1.1\r\nContent-Length: nonsense\r\n\r\n{]');
     await closed;
     const control = await connected(server.path);
-    expect(await control.invite()).toEqual({ invite: 'x' });
+    expect(await control.invite()).toEqual({ invite: 'x', pinsRelay: true });
     await control.close();
   });
 

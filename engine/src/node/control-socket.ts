@@ -82,7 +82,7 @@ const methods: {
   decline: (control, [choice]) => control.decline(choiceSchema.parse(choice ?? {})),
   untrack: (control, [path]) => control.untrack(pathSchema.parse(path)),
   invite: (control) => control.invite(),
-  trustRelay: (control) => control.trustRelay(),
+  trustRelay: (control, [key]) => control.trustRelay(z.string().max(64).parse(key)),
   holdUnsaved: (control, [window, edits]) => control.holdUnsaved(windowSchema.parse(window), editsSchema.parse(edits)),
   windowLost: (control, [window]) => control.windowLost(windowSchema.parse(window)),
   mergeUnsaved: (control, [path, text, merged]) =>
@@ -252,7 +252,7 @@ export async function connectControl(path: string): Promise<RemoteControl | unde
     decline: (choice = {}) => call('decline', choice),
     untrack: (untracked) => call('untrack', untracked),
     invite: () => call('invite'),
-    trustRelay: () => call('trustRelay'),
+    trustRelay: (key) => call('trustRelay', key),
     holdUnsaved: (window, paths) => call('holdUnsaved', window, paths),
     windowLost: (window) => call('windowLost', window),
     mergeUnsaved: (path, text, merged) => call('mergeUnsaved', path, text, merged),

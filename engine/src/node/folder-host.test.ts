@@ -3,7 +3,9 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
 import type { PeerEvent } from '../control.ts';
-import type { FolderHost } from '../host-api.ts';
+import type { FolderHost, Link } from '../host-api.ts';
+import type { Invite } from '../invite.ts';
+import { encodeInvite, parseInvite } from '../invite-code.ts';
 import type { Log } from '../ports/log.ts';
 import { createFileSecrets } from './file-secrets.ts';
 import { createFolderHost, type FolderHostOptions } from './folder-host.ts';
@@ -54,7 +56,7 @@ describe('share', () => {
   it('on a linked folder gives that link, with the address that it was given now', async () => {
     const host = await hostAt();
     const { link, invite } = await share(host);
-    expect(await share(host)).toEqual({ link, invite });
+    expect(await share(host)).toEqual({ link, invite, pinsRelay: false });
     const moved = await host.share({ dir: path('a'), urls: ['ws://127.0.0.1:10'], ...device });
     expect(moved.link).toEqual({ ...link, urls: ['ws://127.0.0.1:10'] });
     expect(await host.links()).toEqual([moved.link]);
@@ -125,6 +127,22 @@ describe('join', () => {
     await expect(host.join({ invite: other.invite, dir: path('b'), ...device })).rejects.toMatchObject({
       code: 'linked',
     });
+  });
+
+  it('of a linked folder changes its relay only by an invite with the secret, and no pin at all', async () => {
+    const host = await hostAt();
+    const { link, invite } = await share(host);
+    const parsed = parseInvite(invite);
+    if (!parsed.ok) throw new Error(parsed.error);
+    const elsewhere = { ...parsed.value, urls: ['ws://127.0.0.1:6666'] };
+    const [one, other] = [1, 2].map((byte) => new Uint8Array(32).fill(byte)) as [Uint8Array, Uint8Array];
+    const joinWith = (given: Invite): Promise<Link> =>
+      host.join({ invite: encodeInvite(given), dir: path('a'), ...device });
+    await expect(joinWith({ ...elsewhere, secret: one })).rejects.toMatchObject({ code: 'bad-invite' });
+    expect(await host.links()).toEqual([link]);
+    const pinned = await joinWith({ ...elsewhere, relayKey: one });
+    expect(pinned).toMatchObject({ urls: elsewhere.urls, relayKey: '01'.repeat(32) });
+    expect(await joinWith({ ...elsewhere, relayKey: other })).toEqual(pinned);
   });
 
   it('of a folder that was in the room before is a re-join', async () => {

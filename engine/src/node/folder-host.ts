@@ -11,7 +11,7 @@ import { lstat, mkdir, readdir, readFile, realpath, rm, rmdir, stat, writeFile }
 import { basename, dirname, join, resolve } from 'node:path';
 import type { RoomId } from '@driftless/protocol';
 import { limits } from '@driftless/protocol';
-import type { PeerControl } from '../control.ts';
+import type { InviteText, PeerControl } from '../control.ts';
 import { racyWindowMs } from '../core/fingerprint.ts';
 import { rememberHowItJoins } from '../core/first-join.ts';
 import { shellWord } from '../core/shell-word.ts';
@@ -135,15 +135,17 @@ export function createFolderHost(options: FolderHostOptions): FolderHost {
   };
   const roomOf = (roomSecret: Uint8Array): RoomId =>
     cipherOf({ roomSecret, deviceSeed: nodeRandom.bytes(32) }).cipher.room;
-  const inviteOf = (link: Link, keys: LinkSecrets): string =>
-    encodeInvite({
+  const inviteOf = (link: Link, keys: LinkSecrets): InviteText => ({
+    invite: encodeInvite({
       from: link.name,
       urls: link.urls,
       relayKey: link.relayKey === null ? null : bytesOf(link.relayKey),
       room: link.room as RoomId,
       epoch,
       secret: keys.roomSecret,
-    });
+    }),
+    pinsRelay: link.relayKey !== null,
+  });
 
   /** Links a folder that has no link: the caller holds the home's lock. Refused or failed, it leaves everything as it was. */
   const makeLink = async (
@@ -283,7 +285,7 @@ export function createFolderHost(options: FolderHostOptions): FolderHost {
         if (existing !== undefined) {
           const keys = await requireSecrets(existing);
           const link = await update(existing, { urls });
-          return { link, invite: inviteOf(link, keys) };
+          return { link, ...inviteOf(link, keys) };
         }
         await assertMayLink(path);
         const { link, keys } = await makeLink(path, {
@@ -293,7 +295,7 @@ export function createFolderHost(options: FolderHostOptions): FolderHost {
           policy,
           roomSecret: nodeRandom.bytes(32),
         });
-        return { link, invite: inviteOf(link, keys) };
+        return { link, ...inviteOf(link, keys) };
       });
     },
 
@@ -306,6 +308,9 @@ export function createFolderHost(options: FolderHostOptions): FolderHost {
           'bad-invite',
           'This invite was made by a newer Driftless. Update Driftless on this machine.',
         );
+      // Also for a folder that is linked already: whoever knows its room alone must not say where its relay is.
+      if (roomOf(invite.secret) !== invite.room)
+        throw new HostError('bad-invite', 'The invite does not make sense. Make a new one.');
       checkRelayUrls(invite.urls, allowPlain ?? false);
       const relayKey = invite.relayKey === null ? null : hexOf(invite.relayKey);
       return withHomeLock(home, async () => {
@@ -321,8 +326,6 @@ export function createFolderHost(options: FolderHostOptions): FolderHost {
         }
         await assertMayLink(path);
         const facts = { urls: invite.urls, relayKey, name, policy, roomSecret: invite.secret };
-        if (roomOf(invite.secret) !== invite.room)
-          throw new HostError('bad-invite', 'The invite does not make sense. Make a new one.');
         const undoDirectory = await makeDirectory(path);
         try {
           return (await makeLink(await existingDirectory(dir), facts)).link;

@@ -68,7 +68,7 @@ export interface RoomSessionHandlers {
   /** Answering again on the same connection after onOffline. */
   onResponsive(): void;
   /** The relay answers and does not let this room in, or not on: wrong key, another relay key, version, a store that failed. */
-  onRefused(refusal: Halt & { readonly relayKey?: Uint8Array }): void;
+  onRefused(refusal: Halt): void;
   /** The newest (height, id) that this peer knows, for the hello. */
   known(): Head | null;
 }

@@ -64,11 +64,11 @@ async function share(context: CommandContext, folder: NamedFolder): Promise<void
   if (choice === undefined) return;
   const shared = await withPlainAgreed(choice.plainAgreed, (allowPlain) =>
     withProgress({ title: `Sharing ${folder.name}`, cancellable: true }, (token) =>
-      context.folders.share({ dir: folder.dir, urls: choice.urls, allowPlain }, token),
+      context.folders.share({ dir: folder.dir, urls: choice.urls, allowPlain }, token).then(() => true),
     ),
   );
   if (shared === undefined) return;
-  offerInvite(context, folder, { invite: shared.invite, note: choice.note });
+  offerInvite(context, folder, { note: choice.note });
   await followFirstSync(context, folder.dir);
 }
 

@@ -17,23 +17,24 @@ export async function copyInvite(context: CommandContext): Promise<void> {
     nothing: messages.noConnectedFolder,
   });
   if (folder === undefined) return;
-  const { invite } = await context.host.request(inviteRequest, { dir: folder.dir });
-  await copy(invite);
+  await copy(context, folder);
 }
 
 /** Returns at once; the message stays until it is closed. */
 export function offerInvite(
-  { log }: CommandContext,
+  context: CommandContext,
   folder: NamedFolder,
-  { invite, note }: { readonly invite: string; readonly note: string | undefined },
+  { note }: { readonly note: string | undefined },
 ): void {
   const text = [messages.shared(folder.name), note].filter((part) => part !== undefined).join(' ');
   tell('info', text, 'Copy Invite').then((answer) => {
-    if (answer !== undefined) copy(invite).catch(log.failed);
-  }, log.failed);
+    if (answer !== undefined) copy(context, folder).catch(context.log.failed);
+  }, context.log.failed);
 }
 
-async function copy(invite: string): Promise<void> {
+/** As it is now: from the moment on that the relay has answered it names the relay's identity. */
+async function copy({ host }: CommandContext, folder: NamedFolder): Promise<void> {
+  const { invite, pinsRelay } = await host.request(inviteRequest, { dir: folder.dir });
   await vscode.env.clipboard.writeText(invite);
-  void tell('info', messages.inviteCopied);
+  void tell(pinsRelay ? 'info' : 'warning', messages.inviteCopied(pinsRelay));
 }

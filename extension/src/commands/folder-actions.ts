@@ -1,6 +1,6 @@
 /** The commands that ask one thing of one folder's peer: pause, resume, confirm, trust, explain, disconnect. */
 import path from 'node:path';
-import type { HoldInfo } from '@driftless/engine';
+import type { ControlAnswer, HoldInfo } from '@driftless/engine';
 import * as vscode from 'vscode';
 import {
   actionRequest,
@@ -9,11 +9,13 @@ import {
   explainRequest,
   holdsRequest,
   type PlainAction,
+  trustRelayRequest,
 } from '../channel.ts';
 import type { CommandContext } from '../context.ts';
 import type { NamedFolder } from '../present/folder-view.ts';
 import { presentHold } from '../present/hold.ts';
 import { messages } from '../present/messages.ts';
+import { trustQuestion } from '../present/trust-relay.ts';
 import { ask, pick, tell, tellBriefly } from '../window.ts';
 import { isConnected, isRunning, pickFolder } from './pick-folder.ts';
 
@@ -68,24 +70,16 @@ async function pickHold(title: string, holds: readonly HoldInfo[]): Promise<Hold
 }
 
 export async function trustRelay(context: CommandContext): Promise<void> {
-  const changed = ({ view }: NamedFolder): boolean =>
-    view.kind === 'running' && view.state.code === 'relay-key-changed';
   const folder = await pickFolder(context, {
     title: 'Sync: Trust Relay',
-    fits: changed,
+    fits: (named) => trustQuestion(named) !== undefined,
     nothing: 'No relay has changed its key.',
   });
-  if (folder === undefined) return;
-  const go = await ask({
-    text: `Trust the new key of the relay of ${folder.name}?`,
-    detail: [
-      reasonOf(folder),
-      '',
-      'A relay gets a new key when it is set up anew. If nobody did that, another machine may be posing as it: it could delay what you send, but not read it.',
-    ],
-    answers: ['Trust the New Key'],
-  });
-  if (go === 'Trust the New Key') await act(context, folder, 'trustRelay');
+  const question = folder === undefined ? undefined : trustQuestion(folder);
+  if (folder === undefined || question === undefined) return;
+  const { text, detail, key } = question;
+  const go = await ask({ text, detail, answers: ['Trust the New Key'] });
+  if (go === 'Trust the New Key') tellAnswer(await context.folders.ask(trustRelayRequest, { dir: folder.dir, key }));
 }
 
 export async function disconnectFolder(context: CommandContext): Promise<void> {
@@ -127,11 +121,10 @@ function folderOf({ folders }: CommandContext, uri: vscode.Uri): NamedFolder | u
 }
 
 async function act({ folders }: CommandContext, folder: NamedFolder, action: PlainAction): Promise<void> {
-  const { ok, message } = await folders.ask(actionRequest, { dir: folder.dir, action });
-  if (ok) tellBriefly(message);
-  else void tell('warning', message);
+  tellAnswer(await folders.ask(actionRequest, { dir: folder.dir, action }));
 }
 
-function reasonOf({ view }: NamedFolder): string {
-  return view.kind === 'running' ? (view.state.reason ?? '') : '';
+function tellAnswer({ ok, message }: ControlAnswer): void {
+  if (ok) tellBriefly(message);
+  else void tell('warning', message);
 }

@@ -15,8 +15,8 @@ export const messages = {
     `${name} is connected already. Run "Sync: Copy Invite" to add another machine, or "Sync: Disconnect Folder" first.`,
   shared: (name: string) =>
     `${name} is shared. Another machine joins with its invite, which is as secret as a password: whoever has it can read and write this folder.`,
-  inviteCopied:
-    'The invite is on the clipboard. On the other machine run "Sync: Connect Peer", "Join with an invite", and paste it. Whoever has it can read and write this folder: send it privately, and copy something else afterwards.',
+  inviteCopied: (pinsRelay: boolean) =>
+    `The invite is on the clipboard. On the other machine run "Sync: Connect Peer", "Join with an invite", and paste it. Whoever has it can read and write this folder: send it privately, and copy something else afterwards.${pinsRelay ? '' : " It does not name the relay's identity yet: copy it again once the relay has answered, or the other machine trusts the relay that it meets first."}`,
   joined: (name: string) => `${name} is connected.`,
   runnableCame: (name: string, count: number) =>
     `${name} has joined, with ${plural(count, 'file')} that can run code here: the log names them.`,

@@ -70,16 +70,11 @@ describe('activation', () => {
 });
 
 describe('a shared folder', () => {
-  let invite = '';
   const cancellation = new vscode.CancellationTokenSource();
 
   it('is shared by an engine in a process of its own, with no relay up, and says offline', async () => {
     const api = await activated();
-    ({ invite } = await api.folders.share(
-      { dir: workspaceDir(), urls: [deadRelay], allowPlain: false },
-      cancellation.token,
-    ));
-    assert.match(invite, /^driftless1-/);
+    await api.folders.share({ dir: workspaceDir(), urls: [deadRelay], allowPlain: false }, cancellation.token);
     const pid = await eventually(api, 'engine running', () =>
       api.host.state.kind === 'running' ? api.host.state.pid : undefined,
     );

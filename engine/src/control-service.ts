@@ -563,7 +563,14 @@ export function createControl(parts: ControlParts, live: LiveParts): PeerControl
 
   const confirm = (choice: HoldChoice): Promise<ConfirmAnswer> => letGo(choice, live.holds.confirm);
   const decline = (choice: HoldChoice): Promise<ConfirmAnswer> =>
-    letGo(choice, (one) => live.holds.decline(one, (held) => keepWhatWouldGo(held, store, live.isOnHeldDisk)));
+    letGo(choice, (one) =>
+      live.holds.decline(one, (held) =>
+        keepWhatWouldGo(held, store, {
+          isOnHeldDisk: live.isOnHeldDisk,
+          isConfirmed: (path) => live.holds.isConfirmed(held.source, path),
+        }),
+      ),
+    );
 
   async function letGo(choice: HoldChoice, answerOf: (choice: HoldChoice) => ConfirmAnswer): Promise<ConfirmAnswer> {
     // Chosen by what is held now, and let go between two turns only if it still is exactly that.

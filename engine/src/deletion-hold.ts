@@ -240,7 +240,10 @@ export function createDeletionHold(
     const stillGone = [...gone].filter((path) => isStillGone(path) && !isOnHeldDisk(path));
     const counted = new Set(outgoing.vanishedPaths(nowMs));
     const stillCounted = stillGone.filter((path) => counted.has(path)).length;
-    const unconfirmed = stillGone.filter((path) => !isConfirmed(path));
+    const unconfirmed = toList('deletions-outgoing', {
+      counted: stillGone.filter((path) => counted.has(path)),
+      others: stillGone.filter((path) => !counted.has(path)),
+    }).filter((path) => !isConfirmed(path));
     wasOutgoingHeld = true;
     if (parts.allowMassDelete || unconfirmed.length === 0) return release(steps, 'confirmed');
     const reason = `${files} of ${filesBefore} files are gone here; deleting them on every machine is held`;
@@ -342,8 +345,10 @@ export function createDeletionHold(
     outgoing.note({ vanished: [], appeared: arriving }, nowMs);
     endConfirmedIncoming();
     const counted = incoming.vanishedPaths(nowMs).filter(isToGo);
-    // What came in the burst is asked about with the rest.
-    const toGo = [...new Set([...counted, ...removals.map(({ path }) => path).filter(isToGo)])];
+    const isCounted = new Set(counted);
+    // What came in the burst goes with the rest, or stays with it.
+    const others = removals.map(({ path }) => path).filter((path) => !isCounted.has(path) && isToGo(path));
+    const toGo = [...counted, ...others];
     const goes = disk.filter((step) => step.kind === 'apply' && step.to === null);
     if (toGo.length === 0 || parts.allowMassDelete) {
       goUnasked(applied, goes, rowOf);
@@ -356,7 +361,8 @@ export function createDeletionHold(
       isHere,
       explain: () => false,
     });
-    const unconfirmed = toGo.filter((path) => !holds.isConfirmed('deletions-incoming', path));
+    const isConfirmed = (path: RelPath): boolean => holds.isConfirmed('deletions-incoming', path);
+    const unconfirmed = toList('deletions-incoming', { counted, others }).filter((path) => !isConfirmed(path));
     if (verdict.kind !== 'held') goUnasked(applied, goes, rowOf);
     if (verdict.kind !== 'held' || unconfirmed.length === 0) return releaseIncoming(disk);
     const waitMs = isShown('deletions-incoming') ? 0 : growingIncoming.waitMs(toGo.length, nowMs, { isHeld: true });
@@ -378,7 +384,7 @@ export function createDeletionHold(
         isGrowing: waitMs > 0,
       },
     ]);
-    const kept = new Set(unconfirmed);
+    const kept = new Set(toGo.filter((path) => !isConfirmed(path)));
     const steps = disk.filter(
       (step) =>
         !(step.kind === 'apply' && step.to === null && (step.row.local?.kind !== 'file' || kept.has(step.path))),
@@ -391,6 +397,19 @@ export function createDeletionHold(
       );
     }
     return { steps, waitMs };
+  }
+
+  /**
+   * New files of the burst that go as well are held back and kept with the rest. Listed are those that went before somebody was asked, or
+   * very many: a program that makes and removes files must not change a question while it is read.
+   */
+  function toList(
+    source: Source,
+    { counted, others }: { readonly counted: readonly RelPath[]; readonly others: readonly RelPath[] },
+  ): readonly RelPath[] {
+    if (!isShown(source) || others.length > deletedFilesMax) return [...counted, ...others];
+    const listed = new Set(holds.of(source).flatMap(({ subjects }) => subjects));
+    return [...counted, ...others.filter((path) => listed.has(path))];
   }
 
   function releaseIncoming(steps: readonly DiskStep[]): ReturnType<DeletionHold['judgeIncoming']> {

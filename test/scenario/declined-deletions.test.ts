@@ -58,7 +58,9 @@ async function declineWhilePaused({ peer }: Person): Promise<void> {
 }
 function declineStopped({ store }: Person): void {
   const holds = createHolds({ store, hashing: nodeHashing, clock: world.clock });
-  expect(holds.decline({}, (held) => keepWhatWouldGo(held, store, () => false))).toMatchObject({ ok: true });
+  expect(
+    holds.decline({}, (held) => keepWhatWouldGo(held, store, { isOnHeldDisk: () => false, isConfirmed: () => false })),
+  ).toMatchObject({ ok: true });
 }
 
 test('where it was made: what is gone comes back from the room, and was never gone elsewhere', async () => {

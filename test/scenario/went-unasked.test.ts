@@ -45,7 +45,9 @@ async function declineWhilePaused({ peer }: Person): Promise<void> {
 }
 function declineStopped({ store }: Person): void {
   const holds = createHolds({ store, hashing: nodeHashing, clock: world.clock });
-  expect(holds.decline({}, (held) => keepWhatWouldGo(held, store, () => false))).toMatchObject({ ok: true });
+  expect(
+    holds.decline({}, (held) => keepWhatWouldGo(held, store, { isOnHeldDisk: () => false, isConfirmed: () => false })),
+  ).toMatchObject({ ok: true });
 }
 const contents = ({ user }: Person): readonly string[] =>
   Object.entries(user.tree())
@@ -355,15 +357,15 @@ test.each([
   ['where they are deleted', false],
   ['where they arrive', true],
 ])(
-  'files that were made while the question stands, and go, are asked about as well, %s',
+  'very many files that were made while the question stands, and go, are asked about as well, %s',
   async (_where, allowMassDelete) => {
     const [a, b] = await pair(allowMassDelete);
     const asked = allowMassDelete ? b : a;
     removeThem(a);
     await asks(asked, allowMassDelete ? 'mass-deletion-incoming' : 'mass-deletion-held');
     await world.clock.advance(600_000);
-    for (let index = 0; index < 60; index += 1) a.user.write(`new/f${index}.txt`, `new ${index}\n`);
-    await has(b, 'new/f59.txt', 'new 59\n');
+    for (let index = 0; index < 210; index += 1) a.user.write(`new/f${index}.txt`, `new ${index}\n`);
+    await has(b, 'new/f209.txt', 'new 209\n');
     await world.clock.advance(60_000);
     a.user.remove('new');
     await world.clock.advance(90_000);
@@ -396,20 +398,33 @@ test('of an emptied folder one file comes back, and goes again as another comes:
   expect(b.user.tree()).toEqual(before);
 });
 
-test('a question is answered as it was listed, while a program makes and removes files of its own', async () => {
-  const [a, b] = await pair();
-  removeThem(a);
-  await asks(a, 'mass-deletion-held');
-  const [hold] = await a.peer.holds();
-  for (const name of ['one.pid', 'two.pid']) {
-    a.user.write(name, `${name}\n`);
-    await has(b, name, `${name}\n`);
-    a.user.remove(name);
-    await world.clock.advance(2_000);
-  }
-  expect((await a.peer.holds())[0]?.id).not.toBe(hold?.id);
-  expect(await a.peer.confirm({ id: hold?.id ?? '' })).toMatchObject({ ok: true, holds: [{ count: 240 }] });
-  await asks(b, 'mass-deletion-incoming');
-  expect(await b.peer.confirm()).toMatchObject({ ok: true });
-  await isGone(b, 'one/f1.txt');
-});
+test.each(['confirmed', 'declined'])(
+  'a question stays as it is while a program makes and removes files of its own, and is %s',
+  async (answer) => {
+    const [a, b] = await pair();
+    removeThem(a);
+    await asks(a, 'mass-deletion-held');
+    const [hold] = await a.peer.holds();
+    const names = ['one.pid', 'two.pid'];
+    for (const name of names) {
+      a.user.write(name, `${name}\n`);
+      await has(b, name, `${name}\n`);
+      a.user.remove(name);
+      await world.clock.advance(2_000);
+    }
+    expect((await a.peer.holds())[0]?.id).toBe(hold?.id);
+    const id = hold?.id ?? '';
+    if (answer === 'declined') {
+      expect(await a.peer.decline({ id })).toMatchObject({ ok: true });
+      await world.quiet();
+      // They were held back with the rest.
+      for (const { user } of [a, b]) expect(names.map((name) => user.read(name))).toEqual(['one.pid\n', 'two.pid\n']);
+      return;
+    }
+    expect(await a.peer.confirm({ id })).toMatchObject({ ok: true, holds: [{ count: 240 }] });
+    await asks(b, 'mass-deletion-incoming');
+    expect(await b.peer.confirm()).toMatchObject({ ok: true });
+    await isGone(b, 'one/f1.txt');
+    for (const name of names) await isGone(b, name);
+  },
+);

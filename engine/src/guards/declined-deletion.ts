@@ -14,21 +14,27 @@ import type { StateStore } from '../ports/state-store.ts';
 
 const rowsPerPage = 1_000;
 
+interface KeepWays {
+  readonly isOnHeldDisk: (path: RelPath) => boolean;
+  /** An earlier answer let it go, and it is not gone everywhere yet. */
+  readonly isConfirmed: (path: RelPath) => boolean;
+}
+
 export function keepWhatWouldGo(
   held: Held,
   store: Pick<
     StateStore,
     'row' | 'goneRows' | 'heldRows' | 'rowsFrom' | 'setLocal' | 'decline' | 'unpark' | 'setting' | 'setSetting'
   >,
-  isOnHeldDisk: (path: RelPath) => boolean,
+  { isOnHeldDisk, isConfirmed }: KeepWays,
 ): void {
-  // What was held back beside the listed files, links and directories, is not listed, and is kept as well.
+  // What was held back beside the listed files is kept as well: links, directories, and what its user had only made a moment before.
   store.unpark();
   const listed = new Set<string>(held.subjects);
   const rows = rowsOf(held, store).filter(
     ({ path, base, outOfScope, hold }) =>
       // Open conflicts too, whatever was agreed on there.
-      (hold !== null || (base !== null && (listed.has(path) || base.kind !== 'file'))) &&
+      (hold !== null || (base !== null && (listed.has(path) || !isConfirmed(path)))) &&
       outOfScope === null &&
       !isOnHeldDisk(path),
   );

@@ -70,7 +70,6 @@ export function createHolds(parts: {
     parse<Partial<Record<HoldSource, readonly string[]>>>(store.setting(confirmedSetting), {}),
   ))
     confirmed.set(source as HoldSource, new Set(subjects));
-  const listings = new Map<HoldSource, Listings>();
   let answers = 0;
   let writtenMs = Number.NEGATIVE_INFINITY;
   let written = idsOf(all());
@@ -103,21 +102,11 @@ export function createHolds(parts: {
   function set(source: HoldSource, drafts: readonly HoldDraft[]): void {
     const before = held.get(source) ?? [];
     if (before.length === 0 && drafts.length === 0) return;
-    const next = drafts.map((draft) => holdOf(source, draft, hashing.sha256));
-    held.set(source, next);
-    listings.set(source, nextListings(listings.get(source), next));
+    held.set(
+      source,
+      drafts.map((draft) => holdOf(source, draft, hashing.sha256)),
+    );
     write(before.length !== drafts.length);
-  }
-
-  /** Or, by its id, as it was listed a while ago: what came onto the list since stays held. */
-  function picked(choice: HoldChoice): HoldPick {
-    const now = pickHold(shown(), choice);
-    if (now.kind === 'one' || choice.id === undefined) return now;
-    for (const one of shown()) {
-      const subjects = listedAs(choice.id.toLowerCase(), one, listings.get(one.source));
-      if (subjects.length > 0) return { kind: 'one', held: { ...one, id: choice.id.toLowerCase(), subjects } };
-    }
-    return now;
   }
 
   const answerOf = (picked: HoldPick): ConfirmAnswer =>
@@ -126,9 +115,9 @@ export function createHolds(parts: {
       : { ok: false, message: picked.reason, holds: picked.holds.map(holdInfo) };
 
   function decline(choice: HoldChoice, keep: (held: Held) => void): ConfirmAnswer {
-    const pick = picked(choice);
-    if (pick.kind === 'refused') return answerOf(pick);
-    const { held: one } = pick;
+    const picked = pickHold(shown(), choice);
+    if (picked.kind === 'refused') return answerOf(picked);
+    const { held: one } = picked;
     if (!isDeclinable(one))
       return { ok: false, message: `only a held deletion can be declined; here: ${one.next}`, holds: [holdInfo(one)] };
     store.transaction(() => {
@@ -137,13 +126,13 @@ export function createHolds(parts: {
       if (one.source === 'root') letGo(one);
       else drop(one);
     });
-    return { ...answerOf(pick), message: 'declined: what would have gone is kept' };
+    return { ...answerOf(picked), message: 'declined: what would have gone is kept' };
   }
 
   function confirm(choice: HoldChoice): ConfirmAnswer {
-    const pick = picked(choice);
-    if (pick.kind === 'one') letGo(pick.held);
-    return answerOf(pick);
+    const picked = pickHold(shown(), choice);
+    if (picked.kind === 'one') letGo(picked.held);
+    return answerOf(picked);
   }
 
   function letGo(one: Held): void {
@@ -192,42 +181,10 @@ export function createHolds(parts: {
       const { code, reason, next } = first;
       return { code, reason: others.length === 0 ? reason : `${reason} (and ${others.length} more held)`, next };
     },
-    pick: (choice) => answerOf(picked(choice)),
+    pick: (choice) => answerOf(pickHold(shown(), choice)),
     confirm,
     decline,
   };
-}
-
-/** What of a source was listed, and under which ids: programs that make and remove files change a list while somebody reads it. */
-interface Listings {
-  readonly last: number;
-  readonly ids: ReadonlyMap<string, number>;
-  /** From which listing on a subject has been on the list without a break. */
-  readonly since: ReadonlyMap<string, number>;
-}
-
-const listingsMax = 1_000;
-
-function nextListings(before: Listings | undefined, holds: readonly Held[]): Listings {
-  const last = (before?.last ?? 0) + 1;
-  const ids = new Map(before?.ids);
-  const since = new Map<string, number>();
-  for (const { id, subjects, isGrowing } of holds) {
-    for (const subject of subjects) since.set(subject, before?.since.get(subject) ?? last);
-    if (isGrowing !== true) ids.set(id, last);
-  }
-  for (const oldest of ids.keys()) {
-    if (ids.size <= listingsMax) break;
-    ids.delete(oldest);
-  }
-  return { last, ids, since };
-}
-
-/** Of what is held now, what that id stood for. */
-function listedAs(id: string, { subjects }: Held, listings: Listings | undefined): readonly string[] {
-  const at = listings?.ids.get(id);
-  if (listings === undefined || at === undefined) return [];
-  return subjects.filter((subject) => (listings.since.get(subject) ?? Number.POSITIVE_INFINITY) <= at);
 }
 
 const idsOf = (holds: readonly Held[]): string => holds.map(({ id }) => id).join(' ');

@@ -714,9 +714,9 @@ export function createDiskFolder(options: DiskFolderOptions): Folder {
       }
     },
 
-    freeBytes: async () => {
+    space: async () => {
       try {
-        return await disk.freeBytes(root);
+        return await disk.space(root);
       } catch (error) {
         throw asFolderError(error, 'read the free space of the disk');
       }

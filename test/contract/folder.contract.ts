@@ -945,7 +945,9 @@ export function describeFolderContract(name: string, createWorld: () => Promise<
       });
 
       test('free space is a number', async () => {
-        expect(await folder.freeBytes()).toBeGreaterThan(0);
+        const { freeBytes, totalBytes } = await folder.space();
+        expect(freeBytes).toBeGreaterThan(0);
+        expect(totalBytes).toBeGreaterThanOrEqual(freeBytes);
       });
     });
   });

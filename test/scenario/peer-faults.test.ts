@@ -460,6 +460,30 @@ describe('disk', () => {
     expect(await b.folder.stagedNames()).toEqual([]);
   });
 
+  test('what the room holds never fills the disk: some room stays, small files go on, and it comes when there is more', async () => {
+    const [a, b] = await pair({ 'small.txt': 'old' });
+    b.memory.disk.setFreeBytes(4_000_000, 20_000_000);
+    write(a, {
+      'big.bin': big(4),
+      'one.bin': big(5, 900_000),
+      'two.bin': big(6, 900_000),
+      'three.bin': big(7, 900_000),
+      'four.bin': big(8, 900_000),
+    });
+    await world.until('almost full', () => b.state()?.code === 'disk-full');
+    write(a, { 'small.txt': 'new' });
+    await world.until('small one', () => b.user.read('small.txt') === 'new');
+    await world.clock.advance(60_000);
+    expect((await b.folder.space()).freeBytes).toBeGreaterThanOrEqual(1_000_000);
+    const problems = b.store.problemRows(10).map(({ problem }) => problem?.reason);
+    expect(problems).toContainEqual(expect.stringContaining('the disk would be almost full'));
+    b.memory.disk.setFreeBytes(null);
+    await world.quiet();
+    equal(a, b);
+    expect(b.store.problemRows(10)).toEqual([]);
+    expect(await b.folder.stagedNames()).toEqual([]);
+  });
+
   test('a full disk, and the file that needed room is deleted: the error ends', async () => {
     const [a, b] = await pair({ 'small.txt': 'old' });
     b.memory.disk.setFreeBytes(10_000);

@@ -3,6 +3,7 @@ import { bytesToHex, type RelPath } from '@driftless/protocol';
 import { FolderError } from '../ports/folder.ts';
 import { ContentDamaged, type ContentsParts, type StagedContent, type StageRequest } from './content-types.ts';
 import type { DownloadPart } from './download-parts.ts';
+import { createFreeSpace } from './free-space.ts';
 
 export interface WriteOptions {
   readonly flush: boolean;
@@ -13,9 +14,25 @@ export interface WriteOptions {
 export type StagedFileWriter = ReturnType<typeof createStagedFileWriter>;
 
 export function createStagedFileWriter({ folder, hashing, random }: ContentsParts) {
+  const freeSpace = createFreeSpace({ folder });
   const newName = (): string => bytesToHex(random.bytes(8));
 
-  async function write(
+  const write = (
+    request: StageRequest,
+    options: WriteOptions,
+    fill: (put: (bytes: Uint8Array) => Promise<void>) => Promise<void>,
+    onStaged: (staged: StagedContent) => void,
+  ): Promise<void> =>
+    freeSpace.within(request.path, request.content.size - (options.part?.bytes ?? 0), (wrote) => {
+      const told: typeof fill = (put) =>
+        fill(async (bytes) => {
+          await put(bytes);
+          wrote(bytes.length);
+        });
+      return writeFitting(request, options, told, onStaged);
+    });
+
+  async function writeFitting(
     request: StageRequest,
     { flush, part }: WriteOptions,
     fill: (put: (bytes: Uint8Array) => Promise<void>) => Promise<void>,

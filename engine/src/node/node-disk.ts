@@ -96,9 +96,9 @@ export const nodeDisk: Disk = {
       closeSync(descriptor);
     }
   },
-  freeBytes: async (path) => {
-    const { bavail, bsize } = await statfsAsync(path);
-    return bavail * bsize;
+  space: async (path) => {
+    const { bavail, blocks, bsize } = await statfsAsync(path);
+    return { freeBytes: bavail * bsize, totalBytes: blocks * bsize };
   },
   mountPoints: createMountPoints(),
   openForWriting: async (paths) => (process.platform === 'linux' ? openForWriting(paths) : new Set()),

@@ -21,6 +21,12 @@ export interface DiskStat {
   readonly mode: number;
 }
 
+export interface DiskSpace {
+  /** For this user. */
+  readonly freeBytes: number;
+  readonly totalBytes: number;
+}
+
 export interface DiskFile {
   stat(): DiskStat;
   /** Fills `into` from the present position; the number of bytes, 0 at the end. Large reads are promises, small ones are done at once. */
@@ -61,7 +67,7 @@ export interface Disk {
   setModificationTime(path: string, atMs: number): void;
   setMode(path: string, mode: number): void;
   flushDirectory(path: string): Promise<void>;
-  freeBytes(path: string): Promise<number>;
+  space(path: string): Promise<DiskSpace>;
   /** Absolute paths at which something is mounted, where the system lists them: a bind mount has its parent's device. */
   mountPoints(): readonly string[];
   /** Which of these files another program holds open for writing, as far as the system tells; none where it does not. */

@@ -9,6 +9,7 @@
 import type { Digest, FileMode, RelPath } from '@driftless/protocol';
 import type { FolderTraits } from '../core/folder-traits.ts';
 import type { Fingerprint } from '../core/local-entry.ts';
+import type { DiskSpace } from './disk.ts';
 
 export type NodeKind = 'file' | 'directory' | 'symlink' | 'other';
 
@@ -134,7 +135,8 @@ export interface Folder {
   readOwn(name: string): Promise<string | null>;
   /** Replaces it durably. Rejects with FolderError. */
   writeOwn(name: string, text: string): Promise<void>;
-  freeBytes(): Promise<number>;
+  /** Of the disk that the root lies on. Rejects with FolderError. */
+  space(): Promise<DiskSpace>;
 
   /** Below the root, as far as the system lists them; a disk of another device is found without. */
   mountPoints(): Promise<ReadonlySet<RelPath>>;

@@ -82,7 +82,7 @@ export function hookDisk(disk: Disk, before: (call: DiskCall) => void): Disk {
       before({ operation: 'flushDirectory', path });
       await disk.flushDirectory(path);
     },
-    freeBytes: one('freeBytes', (path) => disk.freeBytes(path)),
+    space: one('space', (path) => disk.space(path)),
     mountPoints: () => disk.mountPoints(),
     openForWriting: (paths) => disk.openForWriting(paths),
   };

@@ -39,7 +39,7 @@ export interface MemoryDisk extends Disk {
   /** Takes the disk away that is mounted there: an empty directory of the disk below shows. Returns what mounts it again, under another number. Makes no event. */
   unmount(path: string): () => void;
   /** Bytes that can still be written; null = no limit. */
-  setFreeBytes(bytes: number | null): void;
+  setFreeBytes(bytes: number | null, totalBytes?: number): void;
   /** In place, as an editor does that does not rename; makes the file when it is absent. Durable at once. */
   userWrite(path: string, bytes: Uint8Array): void;
   readWhole(path: string): Uint8Array | undefined;
@@ -87,6 +87,7 @@ export function createMemoryDisk(options: MemoryDiskOptions): MemoryDisk {
   let lastDevice = 1n;
   let lastStampNs = 0n;
   let freeBytes: number | null = null;
+  let totalBytes = Number.MAX_SAFE_INTEGER;
   let undo: (() => void)[] = [];
   /** Open by another program. */
   const held = new Set<Node>();
@@ -387,7 +388,7 @@ export function createMemoryDisk(options: MemoryDiskOptions): MemoryDisk {
       existing(path, true);
       flushNames();
     },
-    freeBytes: async () => freeBytes ?? Number.MAX_SAFE_INTEGER,
+    space: async () => ({ freeBytes: freeBytes ?? Number.MAX_SAFE_INTEGER, totalBytes }),
     openForWriting: async (paths) =>
       new Set(paths.filter((path) => disk.lstat(path) !== undefined && held.has(existing(path)))),
 
@@ -446,8 +447,9 @@ export function createMemoryDisk(options: MemoryDiskOptions): MemoryDisk {
         else disk.mount(path);
       };
     },
-    setFreeBytes: (bytes) => {
+    setFreeBytes: (bytes, ofBytes = bytes ?? Number.MAX_SAFE_INTEGER) => {
       freeBytes = bytes;
+      totalBytes = ofBytes;
     },
     userWrite: (path, bytes) => {
       const place = resolve(path, true);

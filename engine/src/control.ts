@@ -20,6 +20,7 @@ export type ErrorCode =
   | 'relay-busy'
   | 'relay-failed'
   | 'relay-damaged'
+  | 'checkpoint-unconfirmed'
   | 'update-needed'
   | 'cloned'
   | 'internal';

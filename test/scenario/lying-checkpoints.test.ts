@@ -369,7 +369,7 @@ test('nor does it wait for ever when its link was cut while it looked who wrote 
   }
 });
 
-test('a damaged record that nobody has any more, and two devices: the one goes on from the checkpoint of the other', async () => {
+test('a damaged record that everybody lost, and two devices: the one goes on from the checkpoint of the other', async () => {
   const b = world.person('b', { inviter: a });
   b.start();
   await world.quiet();

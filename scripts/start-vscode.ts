@@ -115,7 +115,6 @@ function inviteOf({ secret: hex }: Kept, relay: RunningRelay): string {
   });
   return encodeInvite({
     from: 'npm run start:vscode',
-    device: null,
     urls: [relay.url],
     relayKey: relay.publicKey,
     room,

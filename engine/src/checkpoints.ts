@@ -12,8 +12,6 @@ import {
   type Head,
   hexToBytes,
   limits,
-  type RecordBody,
-  type RecordId,
   recordIdOf,
   type SealedCheckpoint,
   type SealedChunk,
@@ -36,7 +34,6 @@ import {
   type IndexedPage,
   parseCheckpointIndex,
 } from './room/checkpoint-index.ts';
-import { type CheckpointWord, createCheckpointWord, type DoubtedCheckpoint } from './room/checkpoint-word.ts';
 import { heldContent } from './room/held-content.ts';
 
 /** Rule CP3. */
@@ -46,17 +43,12 @@ const checkpointRecordsMax = 5_000;
 const checkpointsTriedMax = 8;
 /** The manifest may move on while pages are read; what changed is read again, this often. */
 const collectRoundsMax = 20;
-const fetchBytes = 512 * 1024;
 
 export interface Checkpoints {
-  /** Whether the one that was loaded is believed. */
-  readonly word: CheckpointWord;
-  /** Nobody but its author and this device wrote any record that is left and can be read, so that there is nobody to ask. */
-  isAllBy(checkpoint: DoubtedCheckpoint, floor: number, session: RoomSession): Promise<boolean>;
   /** By the author of the append that makes it due. Resolves false when nothing was due. */
   makeIfDue(session: RoomSession): Promise<boolean>;
-  /** Fills the remote tree from the newest checkpoint that is valid, at `atMost` or below. `unreadable`: the relay has some, and none of them is. */
-  loadNewest(session: RoomSession, atMost?: number): Promise<'loaded' | 'none' | 'unreadable'>;
+  /** Fills the remote tree from the newest checkpoint that is valid. `unreadable`: the relay has some, and none of them is. */
+  loadNewest(session: RoomSession): Promise<'loaded' | 'none' | 'unreadable'>;
   /**
    * Starts the room's log again at a relay that has lost it, from what this peer knows. `stale`: another peer was faster.
    * `incomplete`: neither this peer nor the relay holds all that the room references; what this one has, the relay has now.
@@ -78,9 +70,6 @@ interface Collected {
 export function createCheckpoints(context: PeerContext): Checkpoints {
   const { parts, contents } = context;
   const { store, cipher, hashing } = parts;
-  const word = createCheckpointWord(parts, forgetBasesWithoutTombstone);
-  /** A doubted checkpoint's record in whose log others wrote as well: that is read once. */
-  let notAlone: RecordId | null = null;
 
   async function makeIfDue(session: RoomSession): Promise<boolean> {
     const since = store.bytesSinceCheckpoint();
@@ -200,9 +189,9 @@ export function createCheckpoints(context: PeerContext): Checkpoints {
     return { head, checkpoint, bytes };
   }
 
-  const loadNewest: Checkpoints['loadNewest'] = async (session, below = 0) => {
+  const loadNewest: Checkpoints['loadNewest'] = async (session) => {
     let found = 0;
-    for (let atMost = below; found < checkpointsTriedMax; found += 1) {
+    for (let atMost = 0; found < checkpointsTriedMax; found += 1) {
       const checkpoint = await session.getCheckpoint(atMost);
       if (checkpoint === null || checkpoint.height <= (store.head()?.height ?? 0)) break;
       if (atMost > 0 && checkpoint.height > atMost) break;
@@ -224,8 +213,7 @@ export function createCheckpoints(context: PeerContext): Checkpoints {
 
   async function load(checkpoint: SealedCheckpoint, session: RoomSession): Promise<boolean> {
     const body = cipher.openCheckpoint(checkpoint);
-    if (body === undefined || body.height <= (store.head()?.height ?? 0) || word.isRejected(body.recordId))
-      return false;
+    if (body === undefined || body.height <= (store.head()?.height ?? 0)) return false;
     const slots: SlotUpdate[] = [];
     const variants: Variant[] = [];
     const hashes: Uint8Array[] = [];
@@ -244,17 +232,18 @@ export function createCheckpoints(context: PeerContext): Checkpoints {
       hashes.push(hash);
       await context.pause();
     }
-    // Its pages give its root, and that is its record's: whether the record holds is another device's to say.
+    // Rule CP2: valid only if its root is that record's root, and its pages give that root.
     if (rootOfHashes(hashes, hashing.sha256) !== body.root) return false;
     const record = await recordAt(session, body.height);
     if (record === null || recordIdOf(record.header) !== body.recordId) return false;
-    const recordBody = await openedAt(session, record);
-    if (recordBody === null || recordBody.root !== body.root) return false;
+    const signed = cipher.verifyRecord(record);
+    const opened = signed.ok ? cipher.openRecord(signed.value, await piecesOf(session, record)) : signed;
+    if (!opened.ok || opened.value.body.root !== body.root) return false;
     store.transaction(() => {
       const held = store.heldRows().map(({ path }) => path);
       const head = { height: body.height, id: body.recordId };
       agreeOnClosed(context, held, () => store.loadManifest({ head, root: body.root, slots, variants }));
-      word.given(body, recordBody.device);
+      forgetBasesWithoutTombstone();
       keepHeadRecord(record);
       store.noteCheckpoint({ height: body.height, bytes: slots.length * 128 });
     });
@@ -274,30 +263,6 @@ export function createCheckpoints(context: PeerContext): Checkpoints {
       if (last === undefined || rows.length < 1_000) return;
       from = `${last.path}\u0000` as Row['path'];
     }
-  }
-
-  const isAllBy: Checkpoints['isAllBy'] = async ({ device, height, recordId }, floor, session) => {
-    if (notAlone === recordId) return false;
-    const isOther = (by: string | undefined): boolean =>
-      by !== undefined && by !== device && by !== parts.device.device;
-    for (let at = floor; at <= height; ) {
-      const { records } = await session.fetchRecords(at - 1, fetchBytes);
-      if (records.length === 0) return false;
-      for (const record of records.slice(0, height - at + 1))
-        if (isOther((await openedAt(session, record))?.device)) {
-          notAlone = recordId;
-          return false;
-        }
-      at += records.length;
-    }
-    return true;
-  };
-
-  async function openedAt(session: RoomSession, record: SealedRecord): Promise<RecordBody | null> {
-    const signed = cipher.verifyRecord(record);
-    if (!signed.ok) return null;
-    const opened = cipher.openRecord(signed.value, await piecesOf(session, record));
-    return opened.ok ? opened.value.body : null;
   }
 
   async function recordAt(session: RoomSession, height: number): Promise<SealedRecord | null> {
@@ -403,5 +368,5 @@ export function createCheckpoints(context: PeerContext): Checkpoints {
     await send();
   }
 
-  return { word, isAllBy, makeIfDue, loadNewest, seed, refill };
+  return { makeIfDue, loadNewest, seed, refill };
 }

@@ -20,7 +20,6 @@ export type ErrorCode =
   | 'relay-busy'
   | 'relay-failed'
   | 'relay-damaged'
-  | 'checkpoint-unconfirmed'
   | 'update-needed'
   | 'cloned'
   | 'internal';

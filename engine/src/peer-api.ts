@@ -2,7 +2,6 @@
  * How a composition root runs a linked folder: everything that differs between the command line, the extension's engine
  * process, the simulator and the tests is given here.
  */
-import type { DeviceId } from '@driftless/protocol';
 import type { ConflictPolicy, InviteText, PeerControl, PeerEvent } from './control.ts';
 import type { Clock } from './ports/clock.ts';
 import type { Folder } from './ports/folder.ts';
@@ -22,8 +21,6 @@ export interface PeerParts {
   readonly relayKey: Uint8Array | null;
   readonly cipher: RoomCipher;
   readonly device: DeviceKey;
-  /** Who gave the invite that this folder joined with: its word for what the room holds is enough (rule CP2). null: this device began it. */
-  readonly inviter: DeviceId | null;
   readonly folder: Folder;
   readonly store: StateStore;
   readonly watcher: Watcher;

@@ -81,7 +81,6 @@ import { createWaitingCheckout } from './publish/waiting-checkout.ts';
 import { createPublisher } from './publish.ts';
 import { createRecovery, youngerLog } from './recover.ts';
 import { createRelayFeed, trustedRelayKey } from './relay-feed.ts';
-import { CheckpointUnconfirmed } from './room/checkpoint-word.ts';
 import { createLostContents } from './room/lost-contents.ts';
 import { createOtherRoots } from './room/other-roots.ts';
 import { createRefusals, type RefusableWork, type RelayTrouble } from './room/refusals.ts';
@@ -119,8 +118,6 @@ const rescanPauses = 4;
 const looksForLossesMax = 10;
 const rootCheckEveryMs = 2_000;
 const settleEveryMs = 10_000;
-/** Whether somebody has said what this peer waits to hear. */
-const doubtLookMs = 1_000;
 /** The trash is looked through when something may go, but never in every turn. */
 const trashEveryMsMin = 5_000;
 const trashEveryMsMax = 60_000;
@@ -316,9 +313,7 @@ export function createPeer(given: PeerParts): Peer {
     onDistrusted: (path) => settler.hint(path, false),
   });
   const holds = createHolds(parts);
-  const roomLog = createRoomLog(context, createSkippedRecords(parts, { holds, pause }), (device, height) =>
-    checkpoints.word.recordBy(device, height),
-  );
+  const roomLog = createRoomLog(context, createSkippedRecords(parts, { holds, pause }));
   const publisher = createPublisher(context, roomLog, planAgain);
   const downloads = createDownloads(context, {
     runBeside,
@@ -331,7 +326,7 @@ export function createPeer(given: PeerParts): Peer {
   const wholeRecords = createWholeRecords();
   const waitingCheckout = createWaitingCheckout((path) => liveEntry(store.manifest.slot(path))?.kind === 'directory');
   const checkpoints = createCheckpoints(context);
-  const recovery = createRecovery(context, roomLog, checkpoints, () => presence.here());
+  const recovery = createRecovery(context, roomLog, checkpoints);
   const lost = createLostContents(context, runBeside);
   const otherRoots = createOtherRoots(context, {
     runBeside,
@@ -727,17 +722,13 @@ export function createPeer(given: PeerParts): Peer {
     if (!feed.caughtUp) {
       working = true;
       tellState();
-      const reached = await recovery.catchUp(current, (phase, done, total) => {
+      await recovery.catchUp(current, (phase, done, total) => {
         progress = { phase, done, total, unit: 'records' };
         tellProgress();
       });
       progress = null;
       // A session that began meanwhile begins anew.
       if (feed.session !== current) return;
-      if (reached === 'in-doubt') {
-        planAfter(doubtLookMs);
-        return;
-      }
       arrivingRules.lookAgain();
       await previewFirstJoin(current);
       if (feed.session !== current) return;
@@ -1399,7 +1390,7 @@ export function createPeer(given: PeerParts): Peer {
   /** Returns how many turns in a row have failed. */
   function onTurnFailed(error: unknown, failuresBefore: number): number {
     if (closing.signal.aborted) return failuresBefore;
-    if (isTrouble(error)) {
+    if (error instanceof RequestRefused || error instanceof RecordUnreadable || error instanceof RecordNotUnderstood) {
       // The journal and pushed records may have been cut short by it; the disk goes on being looked at.
       isJournalSettled = false;
       feed.headMoved = true;
@@ -1546,12 +1537,6 @@ export function createPeer(given: PeerParts): Peer {
     },
   };
 }
-
-const isTrouble = (error: unknown): error is RelayTrouble =>
-  error instanceof RequestRefused ||
-  error instanceof RecordUnreadable ||
-  error instanceof RecordNotUnderstood ||
-  error instanceof CheckpointUnconfirmed;
 
 /** As the plan at hand sees it. */
 type RowOf = (path: RelPath) => Row | undefined;

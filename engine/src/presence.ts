@@ -12,7 +12,6 @@ import type { PeerInfo } from './control.ts';
 import type { PeerParts } from './peer-api.ts';
 import type { RoomSession } from './ports/room-session.ts';
 import type { StateStore } from './ports/state-store.ts';
-import { isRoomKnown } from './room/checkpoint-word.ts';
 import type { LostContents } from './room/lost-contents.ts';
 import type { SaidRoot } from './room/other-roots.ts';
 
@@ -57,8 +56,6 @@ export interface PresenceBoard {
   reset(): void;
   take(sealed: Uint8Array): void;
   peers(): readonly PeerInfo[];
-  /** What the devices that are here say of the room. */
-  here(): readonly SaidRoot[];
   /** Another live process uses this device's identity (rule CLONE). */
   readonly cloned: boolean;
 }
@@ -97,7 +94,7 @@ export function createPresenceBoard(
 
   function announce(state: string): number {
     const session = context.session();
-    const head = isRoomKnown(store) ? store.head() : null;
+    const head = store.head();
     const asks = lost.asks();
     const asksText = asks.join(' ');
     const text = `${state} ${head?.id ?? ''} ${asksText}`;
@@ -200,7 +197,6 @@ export function createPresenceBoard(
     },
     take,
     peers,
-    here: () => [...seen.values()].filter(isHere),
     get cloned() {
       return isRecent(twinAnsweredMs);
     },

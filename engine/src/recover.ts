@@ -15,8 +15,6 @@ import { leafDigest } from './core/leaf-digest.ts';
 import { emptyRoot } from './core/page-tree.ts';
 import type { PeerContext } from './peer-context.ts';
 import type { RoomSession } from './ports/room-session.ts';
-import { CheckpointUnconfirmed, type DoubtedCheckpoint } from './room/checkpoint-word.ts';
-import type { SaidRoot } from './room/other-roots.ts';
 import { RecordUnreadable } from './room/unreadable.ts';
 import type { RoomLog } from './room-log.ts';
 
@@ -36,33 +34,18 @@ const rejoinWords = {
   'own-tree': 'what this machine kept of the room was damaged',
 } as const;
 
-/** In which whoever is here has answered a presence, but for very slow links. */
-const answersWithinMs = 10_000;
-const readAgainMsMin = 30_000;
-const readAgainMsMax = 10 * 60_000;
-
 export type PullProgress = (phase: string, done: number, total: number) => void;
 
 export interface Recovery {
-  /**
-   * Brings the remote tree to the relay's head. `in-doubt`: what it stands on is one device's word, and others may answer in a moment.
-   * Errors: CheckpointUnconfirmed, RecordUnreadable, those of the session.
-   */
-  catchUp(session: RoomSession, onProgress: PullProgress): Promise<'caught-up' | 'in-doubt'>;
+  /** Brings the remote tree to the relay's head. */
+  catchUp(session: RoomSession, onProgress: PullProgress): Promise<void>;
   /** What this peer keeps of the room is damaged: the next time it is taken from the relay anew. */
   distrustOwnTree(): void;
 }
 
-export function createRecovery(
-  context: PeerContext,
-  log: RoomLog,
-  checkpoints: Checkpoints,
-  /** What devices that are here say of the room. */
-  here: () => readonly SaidRoot[],
-): Recovery {
+export function createRecovery(context: PeerContext, log: RoomLog, checkpoints: Checkpoints): Recovery {
   const { parts } = context;
-  const { store, hashing, clock } = parts;
-  const { word } = checkpoints;
+  const { store, hashing } = parts;
 
   /** In a row, without all contents being found. */
   let seedsTried = 0;
@@ -70,15 +53,8 @@ export function createRecovery(
   const welcomed = new WeakSet<RoomSession>();
 
   let isOwnTreeDamaged = false;
-  /** `readAgainMs`: when the room may be read from elsewhere again, after so many `reads`. */
-  let doubtedSince = { record: noRecordId, ms: 0, readAgainMs: 0, reads: 0 };
 
-  async function catchUp(session: RoomSession, onProgress: PullProgress): ReturnType<Recovery['catchUp']> {
-    await reachHead(session, onProgress);
-    return (await isBelieved(session, onProgress)) ? 'caught-up' : 'in-doubt';
-  }
-
-  async function reachHead(session: RoomSession, onProgress: PullProgress): Promise<void> {
+  async function catchUp(session: RoomSession, onProgress: PullProgress): Promise<void> {
     if (isOwnTreeDamaged) {
       isOwnTreeDamaged = false;
       await rejoin(session, onProgress, 'own-tree');
@@ -92,115 +68,9 @@ export function createRecovery(
     welcomed.add(session);
   }
 
-  /** What was loaded from a checkpoint is the room's only when a second device says so, or there is none (rule CP2). False: soon, perhaps. */
-  async function isBelieved(session: RoomSession, onProgress: PullProgress): Promise<boolean> {
-    const doubted = word.doubted();
-    if (doubted === undefined) return true;
-    if (doubtedSince.record !== doubted.recordId)
-      doubtedSince = { record: doubted.recordId, ms: clock.monotonicMs(), readAgainMs: 0, reads: 0 };
-    if (isConfirmedByAnother(doubted)) return true;
-    const said = saidOfHead(doubted);
-    // Whoever is here has not answered yet.
-    if (said.length === 0 && clock.monotonicMs() - doubtedSince.ms < answersWithinMs) return false;
-    if (said.length > 0 && word.reject())
-      note(`a checkpoint of device ${doubted.device.slice(0, 12)} is not what the room holds, and is passed over`);
-    const { floor } = await session.fetchRecords(0, 1);
-    const isJoining = store.setting('join') !== undefined;
-    if (isJoining && (await readsOtherwise(doubted, { isWhole: floor === 1, session, onProgress }))) return true;
-    if (said.length === 0 && (await checkpoints.isAllBy(doubted, floor, session))) {
-      word.confirm();
-      return true;
-    }
-    if (said.length === 0 || isJoining) throw new CheckpointUnconfirmed(doubted);
-    // What was agreed on with a room that this is not: nothing may follow from it.
-    await rejoin(session, onProgress, 'other-history');
-    return isBelieved(session, onProgress);
-  }
-
-  /** What others that are here say of the head that this peer has reached. */
-  function saidOfHead({ device: author }: DoubtedCheckpoint): readonly SaidRoot[] {
-    const head = store.head()?.id;
-    return here().filter(({ device, recordId }) => device !== author && recordId === head);
-  }
-
-  function isConfirmedByAnother(doubted: DoubtedCheckpoint | undefined): boolean {
-    if (doubted === undefined) return true;
-    const isConfirmed =
-      word.isRecordOfAnother(doubted) || saidOfHead(doubted).some(({ root }) => root === store.root());
-    if (isConfirmed) word.confirm();
-    return isConfirmed;
-  }
-
-  /**
-   * Nothing is agreed on yet, so that the room may be read from anywhere: its whole log needs nobody's word, and on top of an older
-   * checkpoint there may be a record of another device. Not each time: all of it is fetched again.
-   */
-  async function readsOtherwise(
-    doubted: DoubtedCheckpoint,
-    {
-      isWhole,
-      session,
-      onProgress,
-    }: { readonly isWhole: boolean; readonly session: RoomSession; readonly onProgress: PullProgress },
-  ): Promise<boolean> {
-    const nowMs = clock.monotonicMs();
-    if (nowMs < doubtedSince.readAgainMs) return false;
-    const { reads } = doubtedSince;
-    doubtedSince = {
-      ...doubtedSince,
-      reads: reads + 1,
-      readAgainMs: nowMs + Math.min(readAgainMsMax, readAgainMsMin * 2 ** reads),
-    };
-    const reachesIt = async (): Promise<boolean> =>
-      (await log.pull(session, (height, of) => onProgress('reading the log', height, of))) === 'caught-up' &&
-      store.recordMeta(doubted.height)?.head.id === doubted.recordId;
-    let unreadable: RecordUnreadable | undefined;
-    try {
-      if (isWhole) {
-        forgetRoom();
-        if (await reachesIt()) return true;
-      }
-      for (let atMost = doubted.height - 1; atMost > 0; ) {
-        forgetRoom();
-        if ((await checkpoints.loadNewest(session, atMost)) !== 'loaded') break;
-        atMost = (store.head()?.height ?? 0) - 1;
-        if ((await reachesIt()) && isConfirmedByAnother(word.doubted())) return true;
-      }
-    } catch (error) {
-      if (!(error instanceof RecordUnreadable)) throw error;
-      unreadable = error;
-    }
-    // As it was: another device may still say that it is so. Whoever said otherwise may have been the one that lied.
-    word.pardon();
-    forgetRoom();
-    await checkpoints.loadNewest(session);
-    await log.pull(session, () => {});
-    doubtedSince = { ...doubtedSince, record: word.doubted()?.recordId ?? doubted.recordId };
-    // A record that is only damaged for now is asked for, and tried again on another connection.
-    if (unreadable !== undefined && !unreadable.isLasting) throw unreadable;
-    return word.doubted() === undefined;
-  }
-
-  function forgetRoom(): void {
-    store.transaction(() => {
-      word.forget();
-      store.loadManifest({
-        head: { height: 0, id: noRecordId },
-        root: emptyRoot(hashing.sha256),
-        slots: [],
-        variants: [],
-      });
-    });
-  }
-
   async function greet(session: RoomSession, onProgress: PullProgress): Promise<void> {
-    const { welcome } = session;
-    // What is doubted is given back to no relay: it would be believed there.
-    if (word.doubted() !== undefined && !welcome.holdsKnown) {
-      if (store.setting('join') === undefined) return rejoin(session, onProgress, 'other-history');
-      forgetRoom();
-    }
     const head = store.head();
+    const { welcome } = session;
     const storeId = Buffer.from(welcome.storeId).toString('hex');
     const knownStore = store.setting('relay-store');
     if (welcome.head === null) {
@@ -353,7 +223,12 @@ export function createRecovery(
     store.transaction(() => {
       forgetBases(known);
       for (const sent of store.allSent()) store.deleteSent(sent.id);
-      forgetRoom();
+      store.loadManifest({
+        head: { height: 0, id: noRecordId },
+        root: emptyRoot(hashing.sha256),
+        slots: [],
+        variants: [],
+      });
       store.setSetting('join', 'rejoin');
       if (why === 'other-history') store.setSetting(youngerLog, 'yes');
     });

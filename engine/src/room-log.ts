@@ -6,7 +6,6 @@
 import {
   type ChunkId,
   clearChunkIdOf,
-  type DeviceId,
   decodeRecordHeader,
   limits,
   noRecordId,
@@ -67,12 +66,7 @@ export interface RoomLog {
   }): void;
 }
 
-export function createRoomLog(
-  context: PeerContext,
-  skips: SkippedRecords,
-  /** A record of that device was valid, and is taken in; in that transaction. */
-  onTaken: (device: DeviceId, height: number) => void,
-): RoomLog {
+export function createRoomLog(context: PeerContext, skips: SkippedRecords): RoomLog {
   const { parts } = context;
   const { store, cipher, hashing } = parts;
   const authors = new Map<RelPath, string>();
@@ -168,7 +162,6 @@ export function createRoomLog(
       if (sent === undefined) noteAuthor(body, applied.value.touched);
       if (sent !== undefined) acknowledge(sent, applied.value.variantsOpened);
       dropOvertaken(header.height);
-      onTaken(body.device, header.height);
     });
     lookAtLeftOut(applied.value.touched);
     if (sent === undefined)

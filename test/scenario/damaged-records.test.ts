@@ -21,8 +21,7 @@ const toldOf = (person: Person, words: string): boolean =>
 
 /** Both have version 1; version 2 is written while b is away. */
 async function twoVersions(): Promise<{ a: Person; b: Person }> {
-  const a = world.person('a');
-  const b = world.person('b', { inviter: a });
+  const [a, b] = [world.person('a'), world.person('b')];
   a.user.write('contract.txt', 'version 1');
   a.start();
   b.start();

@@ -4,7 +4,6 @@
  * again with what was left. The same world runs the same way twice.
  */
 import { existsSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
-import type { DeviceId } from '@driftless/protocol';
 import type { ConflictPolicy, PeerEvent, PeerState } from '../../engine/src/control.ts';
 import { createDeviceKey } from '../../engine/src/crypto/device-key.ts';
 import { createRoomCipher } from '../../engine/src/crypto/room-cipher.ts';
@@ -33,7 +32,6 @@ export type Ending = 'kill' | 'power-cut' | 'disk-ahead';
 
 export interface Person {
   readonly name: string;
-  readonly device: DeviceId;
   readonly user: FolderUser;
   readonly memory: MemoryFolder;
   readonly watcher: ManualWatcher;
@@ -65,8 +63,6 @@ export interface Person {
 }
 
 export interface PersonOptions {
-  /** Who gave the invite. */
-  readonly inviter?: Person;
   readonly policy?: ConflictPolicy;
   readonly allowMassDelete?: boolean;
   readonly stateFile?: string;
@@ -238,7 +234,6 @@ export function createSmallWorld(): SmallWorld {
     const deviceKey = createDeviceKey(new Uint8Array(32).fill(name.charCodeAt(0)));
     const self: Person = {
       name,
-      device: deviceKey.device,
       user: memory.user,
       memory,
       watcher,
@@ -310,7 +305,6 @@ export function createSmallWorld(): SmallWorld {
           relayKey: null,
           cipher,
           device: deviceKey,
-          inviter: options.inviter?.device ?? null,
           folder,
           store: storeFor(run),
           watcher,

@@ -9,7 +9,7 @@
 import { existsSync } from 'node:fs';
 import { lstat, mkdir, readdir, readFile, realpath, rm, rmdir, stat, writeFile } from 'node:fs/promises';
 import { basename, dirname, join, resolve } from 'node:path';
-import type { DeviceId, RoomId } from '@driftless/protocol';
+import type { RoomId } from '@driftless/protocol';
 import { limits } from '@driftless/protocol';
 import type { InviteText, PeerControl } from '../control.ts';
 import { racyWindowMs } from '../core/fingerprint.ts';
@@ -138,7 +138,6 @@ export function createFolderHost(options: FolderHostOptions): FolderHost {
   const inviteOf = (link: Link, keys: LinkSecrets): InviteText => ({
     invite: encodeInvite({
       from: link.name,
-      device: createDeviceKey(keys.deviceSeed).device,
       urls: link.urls,
       relayKey: link.relayKey === null ? null : bytesOf(link.relayKey),
       room: link.room as RoomId,
@@ -151,7 +150,7 @@ export function createFolderHost(options: FolderHostOptions): FolderHost {
   /** Links a folder that has no link: the caller holds the home's lock. Refused or failed, it leaves everything as it was. */
   const makeLink = async (
     path: string,
-    facts: Pick<Link, 'urls' | 'relayKey' | 'inviter' | 'name' | 'policy'> & { readonly roomSecret: Uint8Array },
+    facts: Pick<Link, 'urls' | 'relayKey' | 'name' | 'policy'> & { readonly roomSecret: Uint8Array },
   ): Promise<{ readonly link: Link; readonly keys: LinkSecrets }> => {
     const keys = { roomSecret: facts.roomSecret, deviceSeed: nodeRandom.bytes(32) };
     const room = cipherOf(keys).cipher.room;
@@ -161,7 +160,6 @@ export function createFolderHost(options: FolderHostOptions): FolderHost {
       room,
       urls: facts.urls,
       relayKey: facts.relayKey,
-      inviter: facts.inviter,
       name: facts.name,
       policy: facts.policy,
       marker: hexOf(nodeRandom.bytes(16)),
@@ -293,7 +291,6 @@ export function createFolderHost(options: FolderHostOptions): FolderHost {
         const { link, keys } = await makeLink(path, {
           urls,
           relayKey: null,
-          inviter: null,
           name,
           policy,
           roomSecret: nodeRandom.bytes(32),
@@ -328,7 +325,7 @@ export function createFolderHost(options: FolderHostOptions): FolderHost {
           return update(existing, { urls: invite.urls, relayKey: existing.relayKey ?? relayKey });
         }
         await assertMayLink(path);
-        const facts = { urls: invite.urls, relayKey, inviter: invite.device, name, policy, roomSecret: invite.secret };
+        const facts = { urls: invite.urls, relayKey, name, policy, roomSecret: invite.secret };
         const undoDirectory = await makeDirectory(path);
         try {
           return (await makeLink(await existingDirectory(dir), facts)).link;
@@ -431,7 +428,6 @@ export function createFolderHost(options: FolderHostOptions): FolderHost {
       relayKey: link.relayKey === null ? null : bytesOf(link.relayKey),
       cipher,
       device,
-      inviter: link.inviter as DeviceId | null,
       folder,
       store: state,
       watcher: createNodeWatcher({ rootPath: link.dir, clock: nodeClock, log: options.log }),

@@ -23,7 +23,6 @@ const linkSchema = z.object({
   room: hex(64),
   urls: z.array(z.string()).min(1).max(16),
   relayKey: hex(64).nullable(),
-  inviter: hex(64).nullable().default(null),
   name: z.string().min(1),
   policy: z.enum(['ask', 'keep-both', 'newest']),
   marker: z.string().min(1),

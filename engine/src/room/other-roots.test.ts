@@ -57,7 +57,6 @@ beforeEach(() => {
         log: { debug() {}, info() {}, warn() {}, error() {} },
         onEvent: (event) => events.push(event),
         store: {
-          setting: () => undefined,
           head: () => ({ height, id: head(height) }),
           root: () => ours,
           pages: { pages: () => pages, pageAt: () => undefined },

@@ -8,7 +8,6 @@ import type { ProblemInfo } from '../control.ts';
 import { pageBytes, pageEntriesOf, pageHash, rootOf } from '../core/page-tree.ts';
 import type { PeerContext } from '../peer-context.ts';
 import { StateStoreError } from '../ports/state-store.ts';
-import { isRoomKnown } from './checkpoint-word.ts';
 
 /** All pages are read for it: a device that differs at one head after the other makes nobody do that all day. */
 const restMsMin = 60_000;
@@ -33,7 +32,7 @@ export interface OtherRoots {
 
 type OtherRootsContext = Pick<PeerContext, 'pause'> & {
   readonly parts: Pick<PeerContext['parts'], 'clock' | 'hashing' | 'log' | 'onEvent'> & {
-    readonly store: Pick<PeerContext['parts']['store'], 'head' | 'root' | 'pages' | 'manifest' | 'setting'>;
+    readonly store: Pick<PeerContext['parts']['store'], 'head' | 'root' | 'pages' | 'manifest'>;
   };
 };
 
@@ -53,7 +52,7 @@ export function createOtherRoots(
   let lookAgainMs = Number.NEGATIVE_INFINITY;
 
   function compare(said: SaidRoot): void {
-    const head = isRoomKnown(store) ? store.head() : null;
+    const head = store.head();
     if (head === null || said.recordId !== head.id) return;
     if (said.root === store.root()) differing.delete(said.device);
     else if (lookedAt === head.id) tell(said);

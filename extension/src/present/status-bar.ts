@@ -183,8 +183,6 @@ function errorLabel(state: PeerState): string {
       return 'disk full';
     case 'update-needed':
       return 'update needed';
-    case 'checkpoint-unconfirmed':
-      return 'waiting for another device';
     default:
       return 'needs attention';
   }

@@ -229,7 +229,7 @@ export function createDeletionHold(
       nowMs,
       waitMs,
     }: {
-      /** Files that came in the burst and went again count for nothing; they are held with the rest, and so they are listed. */
+      /** Also files that came in the burst and went again: they count for nothing, and are held with the rest. */
       readonly gone: ReadonlySet<RelPath>;
       readonly nowMs: number;
       readonly waitMs: () => number;

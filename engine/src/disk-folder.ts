@@ -462,6 +462,17 @@ export function createDiskFolder(options: DiskFolderOptions): Folder {
 
   const isOnRootDevice = (directory: string): boolean => disk.lstat(directory)?.device === disk.lstat(root)?.device;
 
+  /** The directory of another disk in which a file near this path is staged; null: it is staged on the root's own. */
+  const mountedBeside = (near: RelPath): string | null => {
+    const parent = nearestDirectory(disk, root, near);
+    return isOnRootDevice(parent) ? null : parent;
+  };
+
+  const placeToStage = (name: string, near: RelPath): string => {
+    const beside = mountedBeside(near);
+    return beside === null ? own.locate('stage', name) : own.locateBeside('stage', name, beside);
+  };
+
   /** The staged file by a path on the disk of `parent`; copied there when it was staged before the mount, or on a bind mount. */
   const copyBeside = async (stagedName: string, parent: string): Promise<string> => {
     const from = own.locate('stage', stagedName);
@@ -714,9 +725,10 @@ export function createDiskFolder(options: DiskFolderOptions): Folder {
       }
     },
 
-    space: async () => {
+    space: async (near) => {
       try {
-        return await disk.space(root);
+        const directory = mountedBeside(near) ?? root;
+        return { ...(await disk.space(directory)), device: disk.lstat(directory)?.device ?? 0n };
       } catch (error) {
         throw asFolderError(error, 'read the free space of the disk');
       }
@@ -790,10 +802,8 @@ export function createDiskFolder(options: DiskFolderOptions): Folder {
       if (refused !== undefined) throw new FolderError(refused);
       try {
         own.ensure();
-        const parent = nearestDirectory(disk, root, near);
         const isNew = continueAt === undefined;
-        const path =
-          isNew && !isOnRootDevice(parent) ? own.locateBeside('stage', name, parent) : own.locate('stage', name);
+        const path = isNew ? placeToStage(name, near) : own.locate('stage', name);
         return createStagedWriter({
           disk,
           name,
@@ -813,8 +823,7 @@ export function createDiskFolder(options: DiskFolderOptions): Folder {
         own.ensure();
         const from = absolute(path);
         if (parentHindrance(path) !== undefined || disk.lstat(from)?.kind !== 'file') return absent;
-        const parent = nearestDirectory(disk, root, near);
-        const to = isOnRootDevice(parent) ? own.locate('stage', name) : own.locateBeside('stage', name, parent);
+        const to = placeToStage(name, near);
         return { kind: 'copied', digest: await copyFile(disk, hashing, { from, to, mode: 0o600 }) };
       } catch (error) {
         own.remove('stage', name);

@@ -72,7 +72,7 @@ import {
 import { runnableFiles } from './peer/runnable-files.ts';
 import { createSchedule, type Situation, type Work } from './peer/schedule.ts';
 import { createSteadyTime } from './peer/steady-time.ts';
-import { diskFullHalt, failureOf } from './peer/turn-failure.ts';
+import { failureOf, noRoomHalt } from './peer/turn-failure.ts';
 import type { Peer, PeerParts } from './peer-api.ts';
 import type { PeerContext } from './peer-context.ts';
 import { RequestRefused, type RoomSession } from './ports/room-session.ts';
@@ -142,7 +142,7 @@ export function createPeer(given: PeerParts): Peer {
   /** What is shown while failed turns are tried again. */
   let backOffHalt: Halt | null = null;
   /** Paths that failed for want of room, and have not been tried with success since. */
-  const withoutRoom = new Set<RelPath>();
+  const withoutRoom = new Map<RelPath, string>();
   let scanning = false;
   let working = false;
   let progress: PeerState['progress'] | null = null;
@@ -289,7 +289,7 @@ export function createPeer(given: PeerParts): Peer {
       if (store.row(path)?.outOfScope != null) return;
       const { reason, ...fault }: PathFault =
         typeof problem === 'string' ? { reason: problem, diskFull: false } : problem;
-      if (fault.diskFull) withoutRoom.add(path);
+      if (fault.diskFull) withoutRoom.set(path, reason);
       else withoutRoom.delete(path);
       const attempts = (store.row(path)?.problem?.attempts ?? 0) + 1;
       const delayMs =
@@ -449,7 +449,7 @@ export function createPeer(given: PeerParts): Peer {
         context.refusals.halt() ??
         holds.halt() ??
         backOffHalt ??
-        (isDiskFull() ? diskFullHalt : null) ??
+        noRoom() ??
         (presence.cloned ? clonedHalt : null),
       paused: isPaused(),
       online: feed.answering() !== null,
@@ -486,9 +486,10 @@ export function createPeer(given: PeerParts): Peer {
     for (const problem of places.values()) return { directories: places.size, ...problem };
     return null;
   }
-  function isDiskFull(): boolean {
-    for (const path of withoutRoom) if (store.row(path)?.problem == null) withoutRoom.delete(path);
-    return withoutRoom.size > 0;
+  function noRoom(): Halt | null {
+    for (const path of withoutRoom.keys()) if (store.row(path)?.problem == null) withoutRoom.delete(path);
+    const [reason] = withoutRoom.values();
+    return reason === undefined ? null : noRoomHalt(reason);
   }
   const isPaused = (): boolean => store.setting('paused') === 'yes';
 

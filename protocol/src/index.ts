@@ -14,4 +14,5 @@ export * from './rel-path.ts';
 export * from './result.ts';
 export * from './sealed-bodies.ts';
 export * from './shown-text.ts';
+export * from './size-text.ts';
 export * from './version.ts';

@@ -945,9 +945,10 @@ export function describeFolderContract(name: string, createWorld: () => Promise<
       });
 
       test('free space is a number', async () => {
-        const { freeBytes, totalBytes } = await folder.space();
+        const { device, freeBytes, totalBytes } = await folder.space(relPath('not/there/yet'));
         expect(freeBytes).toBeGreaterThan(0);
         expect(totalBytes).toBeGreaterThanOrEqual(freeBytes);
+        expect(await folder.root()).toMatchObject({ device: String(device) });
       });
     });
   });

@@ -277,6 +277,18 @@ describe('memory folder in other worlds', () => {
     expect(await folder.trashItems()).toEqual([]);
   });
 
+  test('free space is that of the disk on which the file is staged', async () => {
+    memory.user.write('mnt/file', 'old');
+    memory.disk.mount('/folder/mnt');
+    memory.disk.space = async (path) =>
+      path.startsWith('/folder/mnt') ? { freeBytes: 1, totalBytes: 2 } : { freeBytes: 3, totalBytes: 4 };
+    const inner = await folder.space(relPath('mnt/new/file'));
+    const root = await folder.space(relPath('beside/file'));
+    expect(inner).toMatchObject({ freeBytes: 1, totalBytes: 2 });
+    expect(root).toMatchObject({ freeBytes: 3, totalBytes: 4 });
+    expect(inner.device).not.toBe(root.device);
+  });
+
   test('a mount that came after staging: the staged file is carried over', async () => {
     memory.user.write('mnt/file', 'old');
     const stat = await folder.stat(relPath('mnt/file'));

@@ -469,19 +469,58 @@ describe('disk', () => {
       'two.bin': big(6, 900_000),
       'three.bin': big(7, 900_000),
       'four.bin': big(8, 900_000),
+      'five.bin': big(9, 900_000),
     });
     await world.until('almost full', () => b.state()?.code === 'disk-full');
     write(a, { 'small.txt': 'new' });
     await world.until('small one', () => b.user.read('small.txt') === 'new');
     await world.clock.advance(60_000);
-    expect((await b.folder.space()).freeBytes).toBeGreaterThanOrEqual(1_000_000);
+    expect((await b.folder.space('small.txt' as RelPath)).freeBytes).toBeGreaterThanOrEqual(62_500);
     const problems = b.store.problemRows(10).map(({ problem }) => problem?.reason);
-    expect(problems).toContainEqual(expect.stringContaining('the disk would be almost full'));
+    expect(problems).toHaveLength(2);
+    expect(problems).toContainEqual(expect.stringMatching(/^Cannot receive "big.bin" .* leaves 976\.6 KiB free\.$/));
+    expect(problems).toContain(b.state()?.reason);
     b.memory.disk.setFreeBytes(null);
     await world.quiet();
     equal(a, b);
     expect(b.store.problemRows(10)).toEqual([]);
     expect(await b.folder.stagedNames()).toEqual([]);
+  });
+
+  test('on a disk that is almost full saves arrive, and only what is large waits', async () => {
+    const [a, b] = await pair({ 'small.txt': 'old' });
+    b.memory.disk.setFreeBytes(900_000, 20_000_000);
+    write(a, { 'big.bin': big(4), 'small.txt': 'new', 'empty.txt': '' });
+    await world.until('small ones', () => b.user.read('small.txt') === 'new' && b.user.read('empty.txt') === '');
+    await world.until('said', () => b.state()?.code === 'disk-full');
+    expect(b.state()?.reason).toMatch(
+      /^Cannot receive "big.bin" \(3\.0 MiB\): its disk has 878\.\d KiB free, and Driftless leaves 976\.6 KiB free\.$/,
+    );
+    b.memory.disk.setFreeBytes(null);
+    await world.quiet();
+    equal(a, b);
+  });
+
+  test('what does not fit is not fetched, however often it is tried', async () => {
+    const [a, b] = await pair({ 'small.txt': 'old' });
+    await b.stop();
+    b.memory.disk.setFreeBytes(60_000, 20_000_000);
+    for (let index = 0; index < 40; index += 1) write(a, { [`${index}.bin`]: big(index, 200_000) });
+    write(a, { 'big.bin': big(50) });
+    await world.clock.advance(10_000);
+    let fetched = 0;
+    world.relay.refuses = (request, ids) => {
+      if (request === 'get') fetched += ids.length;
+      return undefined;
+    };
+    b.start();
+    await world.until('disk full', () => b.state()?.code === 'disk-full');
+    await world.clock.advance(600_000);
+    expect(b.store.problemRows(100)).toHaveLength(41);
+    expect(fetched).toBe(0);
+    b.memory.disk.setFreeBytes(null);
+    await world.quiet();
+    equal(a, b);
   });
 
   test('a full disk, and the file that needed room is deleted: the error ends', async () => {

@@ -7,6 +7,7 @@ import { bytesToHex, type ChunkId, type Content, type Digest } from '@driftless/
 import { createChunker } from '../core/chunker.ts';
 import { fingerprintOf } from '../core/fingerprint.ts';
 import type { Fingerprint } from '../core/local-entry.ts';
+import type { Stat } from '../ports/folder.ts';
 import type { Sha256Stream } from '../ports/hashing.ts';
 import { type ContentsParts, readBytes } from './content-types.ts';
 
@@ -37,6 +38,15 @@ export function createDownloadParts({ folder, store, cipher, hashing, random, pa
 
   const known = new Map<Digest, KnownPart>();
 
+  /** The size of the longest file that `begin` may go on with. What of it turns out to be of no use goes, and makes that much room. */
+  async function bytesOf({ digest }: Content): Promise<number> {
+    let longest = 0;
+    for (const name of await folder.stagedNames())
+      if (!inUse.has(name) && nameShape.exec(name)?.[1] === digest)
+        longest = Math.max(longest, (await statOfStaged(name))?.size ?? 0);
+    return longest;
+  }
+
   /** What is to be written: on with what lies there, or from the beginning (`bytes` is 0). */
   async function begin(content: Content, leaves: readonly ChunkId[]): Promise<DownloadPart> {
     const { digest } = content;
@@ -62,10 +72,15 @@ export function createDownloadParts({ folder, store, cipher, hashing, random, pa
   }
 
   async function fingerprintOfStaged(name: string): Promise<Fingerprint | undefined> {
+    const stat = await statOfStaged(name);
+    return stat === undefined ? undefined : fingerprintOf(stat);
+  }
+
+  async function statOfStaged(name: string): Promise<Stat | undefined> {
     const handle = await folder.openStaged(name);
     if ('kind' in handle) return undefined;
     try {
-      return fingerprintOf(await handle.stat());
+      return await handle.stat();
     } finally {
       await handle.close();
     }
@@ -133,5 +148,5 @@ export function createDownloadParts({ folder, store, cipher, hashing, random, pa
     }
   }
 
-  return { begin, release, discardUnwanted };
+  return { bytesOf, begin, release, discardUnwanted };
 }

@@ -1,61 +1,88 @@
 /**
  * What is received leaves room on the disk for everything else that works there: a record of a few hundred bytes may stand for files
- * of any size, and any number of them. What does not fit is pending, shown, and tried again like on a full disk (D1).
+ * of any size, and any number of them. Of that room small files may take most: they are what people work on, and a disk that is
+ * almost full stops no save. What does not fit is not fetched: it is pending, shown, and tried again like on a full disk (D1).
  */
-import type { RelPath } from '@driftless/protocol';
-import { type Folder, FolderError } from '../ports/folder.ts';
+import { type RelPath, sizeText } from '@driftless/protocol';
+import { type Folder, FolderError, type StagingSpace } from '../ports/folder.ts';
+import { largeContentBytesMin } from './content-types.ts';
 
 /** A gibibyte, on a small disk a twentieth of it: what a system needs to go on working. */
 const keptBytesMax = 1024 ** 3;
-const keptShare = 0.05;
+const keptShare = 1 / 20;
+/** Of that, what small files leave as well: 64 MiB. */
+const keptFromSmallShare = 1 / 16;
+
+/** Room for one file, counted until its bytes are written or it ends. */
+export interface Reservation {
+  /** So many more bytes are on the disk, and no longer free there. */
+  wrote(bytes: number): void;
+  /** What was not written is not needed. */
+  end(): void;
+}
 
 export interface FreeSpace {
-  /**
-   * Carries out the writing of a file of the room, if so many bytes fit; `wrote` is told as they are written. Errors: those of `write`;
-   * FolderError, a problem of the path.
-   */
-  within(path: RelPath, bytes: number, write: (wrote: (bytes: number) => void) => Promise<void>): Promise<void>;
+  /** For so many bytes of a file of the room. Errors: FolderError, a problem of the path. */
+  reserve(path: RelPath, bytes: number): Promise<Reservation>;
 }
 
 export function createFreeSpace({ folder }: { readonly folder: Pick<Folder, 'space'> }): FreeSpace {
-  /** About to be written, and still free. */
-  let underWayBytes = 0;
+  /** By device: reserved, and not written yet. */
+  const underWay = new Map<bigint, number>();
+  const underWayOn = (device: bigint): number => underWay.get(device) ?? 0;
 
-  /** Beyond what is kept and what is under way. Asked anew for each file: others fill the disk too. */
-  async function usableBytes(): Promise<number> {
+  /** Asked anew for each file: others fill the disk too. null: the disk does not tell, and says itself when it is full. */
+  async function spaceFor(path: RelPath): Promise<StagingSpace | null> {
     try {
-      const { freeBytes, totalBytes } = await folder.space();
+      const space = await folder.space(path);
       // Some disks answer, and know nothing.
-      if (totalBytes === 0) return Number.POSITIVE_INFINITY;
-      return freeBytes - Math.min(keptBytesMax, totalBytes * keptShare) - underWayBytes;
+      return space.totalBytes === 0 ? null : space;
     } catch (error) {
-      // A disk that does not tell says so when it is full.
       if (!(error instanceof FolderError)) throw error;
-      return Number.POSITIVE_INFINITY;
+      return null;
     }
   }
 
   return {
-    within: async (path, bytes, write) => {
-      // Counted before it is asked: several are written at once.
-      let left = Math.max(0, bytes);
-      underWayBytes += left;
-      try {
-        if ((await usableBytes()) < 0)
-          throw new FolderError({
-            kind: 'problem',
-            code: 'ENOSPC',
-            reason: `Cannot receive "${path}" (${bytes} bytes): the disk would be almost full. It is tried again; make room.`,
-            diskFull: true,
-          });
-        await write((written) => {
-          const counted = Math.min(written, left);
-          left -= counted;
-          underWayBytes -= counted;
+    reserve: async (path, bytes) => {
+      const space = await spaceFor(path);
+      // From here on without a pause: several ask at once, and none may count that is refused, or be overlooked that is not.
+      if (space === null) return { wrote: () => {}, end: () => {} };
+      const { device, freeBytes } = space;
+      const kept = keptBytes(space, bytes);
+      if (freeBytes - underWayOn(device) - kept < bytes)
+        throw new FolderError({
+          kind: 'problem',
+          code: 'almost-full',
+          reason: refusal({ path, bytes, freeBytes, underWayBytes: underWayOn(device), keptBytes: kept }),
+          diskFull: true,
         });
-      } finally {
-        underWayBytes -= left;
-      }
+      let left = 0;
+      const count = (more: number): void => {
+        left += more;
+        underWay.set(device, underWayOn(device) + more);
+      };
+      count(bytes);
+      return { wrote: (written) => count(-Math.min(written, left)), end: () => count(-left) };
     },
   };
+}
+
+function keptBytes({ totalBytes }: StagingSpace, bytes: number): number {
+  const kept = Math.min(keptBytesMax, totalBytes * keptShare);
+  return bytes > largeContentBytesMin ? kept : kept * keptFromSmallShare;
+}
+
+function refusal(of: {
+  readonly path: RelPath;
+  readonly bytes: number;
+  readonly freeBytes: number;
+  readonly underWayBytes: number;
+  readonly keptBytes: number;
+}): string {
+  const taken = of.underWayBytes === 0 ? '' : ` (${sizeText(of.underWayBytes)} of it for files on their way)`;
+  return (
+    `Cannot receive "${of.path}" (${sizeText(of.bytes)}): its disk has ${sizeText(of.freeBytes)} free${taken}, ` +
+    `and Driftless leaves ${sizeText(of.keptBytes)} free.`
+  );
 }

@@ -7,6 +7,7 @@ import type { RoomSession } from '../ports/room-session.ts';
 import type { ChunkSource } from './chunk-source.ts';
 import type { ContentsParts, StageOptions, StageRequest } from './content-types.ts';
 import type { DownloadParts } from './download-parts.ts';
+import type { Reservation } from './free-space.ts';
 import { createLocalChunkFinder, type LocalChunks } from './local-chunks.ts';
 import type { StagedFileWriter } from './staged-writer.ts';
 
@@ -16,13 +17,28 @@ const fetchWindowChunks = 64;
 export function createLargeStager(
   contentsParts: ContentsParts,
   { load, leavesOf }: ChunkSource,
-  { write }: StagedFileWriter,
+  { reserve, write }: StagedFileWriter,
   parts: DownloadParts,
 ) {
   const { folder, store, pause } = contentsParts;
   const { indexChunks, fromSources } = createLocalChunkFinder(contentsParts);
 
   async function stageLarge(request: StageRequest, session: RoomSession | null, options: StageOptions): Promise<void> {
+    const thereBytes = await parts.bytesOf(request.content);
+    const room = await reserve(request.path, Math.max(0, request.content.size - thereBytes));
+    try {
+      await stageFitting(request, room, session, options);
+    } finally {
+      room.end();
+    }
+  }
+
+  async function stageFitting(
+    request: StageRequest,
+    room: Reservation,
+    session: RoomSession | null,
+    options: StageOptions,
+  ): Promise<void> {
     const leaves = await leavesOf(request.content, session);
     const part = await parts.begin(request.content, leaves);
     const sources: LocalChunks[] = [];
@@ -32,7 +48,7 @@ export function createLargeStager(
       options.onProgress(part.bytes);
       await write(
         request,
-        { flush: options.flush, part },
+        { flush: options.flush, room, part },
         (put) =>
           copy(left, sources, session, options, async (bytes) => {
             await put(bytes);

@@ -3,6 +3,7 @@ import { type ChunkId, concatBytes } from '@driftless/protocol';
 import { RequestRefused, type RoomSession } from '../ports/room-session.ts';
 import type { ChunkSource } from './chunk-source.ts';
 import { ChunksMissing, type ContentsParts, type StageOptions, type StageRequest } from './content-types.ts';
+import type { Reservation } from './free-space.ts';
 import { orFail } from './or-fail.ts';
 import type { VerifiedReader } from './read-verified.ts';
 import type { StagedFileWriter } from './staged-writer.ts';
@@ -10,21 +11,44 @@ import type { StagedFileWriter } from './staged-writer.ts';
 /** Staged files whose flushes are under way together. */
 const flushesAtOnceMax = 8;
 
+type SmallStageOptions = StageOptions & { readonly keepsBases: boolean };
+
 export function createSmallStager(
   { store, clock, pause }: ContentsParts,
   { readWhole }: VerifiedReader,
   { load, leavesOf }: ChunkSource,
-  { write }: StagedFileWriter,
+  { reserve, write }: StagedFileWriter,
 ) {
   async function stageSmall(
     requests: readonly StageRequest[],
     session: RoomSession | null,
-    options: StageOptions & { readonly keepsBases: boolean },
+    options: SmallStageOptions,
   ): Promise<void> {
-    if (requests.length === 0) return;
+    const rooms = new Map<StageRequest, Reservation>();
+    try {
+      // Before anything is fetched, and all at once: each would wait behind the flushes of another group.
+      await allOf(
+        requests.map((request) =>
+          orFail(request.path, options.onFailed, async () => {
+            rooms.set(request, await reserve(request.path, request.content.size));
+          }),
+        ),
+      );
+      await stageFitting(rooms, session, options);
+    } finally {
+      for (const room of rooms.values()) room.end();
+    }
+  }
+
+  async function stageFitting(
+    rooms: ReadonlyMap<StageRequest, Reservation>,
+    session: RoomSession | null,
+    options: SmallStageOptions,
+  ): Promise<void> {
+    if (rooms.size === 0) return;
     const leaves = new Map<StageRequest, readonly ChunkId[]>();
     const wanted: ChunkId[] = [];
-    for (const request of requests) {
+    for (const request of rooms.keys()) {
       if (request.content.size === 0) leaves.set(request, []);
       // A file here holds the same bytes (a rename or a copy made elsewhere): nothing need be fetched.
       else if (store.localFilesByDigest(request.content.digest, 1).length > 0) continue;
@@ -45,11 +69,11 @@ export function createSmallStager(
       const loaded = await load(wantedNow, session, options.signal);
       return wantedNow.map((id) => loaded.get(id) ?? new Uint8Array(0));
     };
-    const stageOne = async (request: StageRequest): Promise<void> => {
+    const stageOne = async (request: StageRequest, room: Reservation): Promise<void> => {
       const pieces = await piecesOf(request);
       await write(
         request,
-        { flush: options.flush },
+        { flush: options.flush, room },
         async (put) => {
           for (const piece of pieces) await put(piece);
         },
@@ -59,16 +83,15 @@ export function createSmallStager(
       options.onProgress(request.content.size);
     };
     // Flushes wait for the disk, not for the processor: several at a time share one commit of the file system's journal.
-    const queue = [...requests];
+    const queue = rooms.entries();
     const work = async (): Promise<void> => {
-      for (let request = queue.shift(); request !== undefined; request = queue.shift()) {
-        const current = request;
-        await orFail(current.path, options.onFailed, () => stageOne(current));
+      // One iterator for all: each takes the next.
+      for (const [request, room] of queue) {
+        await orFail(request.path, options.onFailed, () => stageOne(request, room));
         await pause();
       }
     };
-    const outcomes = await Promise.allSettled(Array.from({ length: flushesAtOnceMax }, work));
-    for (const outcome of outcomes) if (outcome.status === 'rejected') throw outcome.reason;
+    await allOf(Array.from({ length: flushesAtOnceMax }, work));
   }
 
   async function loadWhatIsThere(
@@ -99,4 +122,9 @@ export function createSmallStager(
   }
 
   return stageSmall;
+}
+
+/** Throws what one of them failed for when all have ended. */
+async function allOf(works: readonly Promise<void>[]): Promise<void> {
+  for (const outcome of await Promise.allSettled(works)) if (outcome.status === 'rejected') throw outcome.reason;
 }

@@ -1,12 +1,13 @@
-/** Writes a staged file whose size and digest must come out as the room says (rule DISK1). */
+/** Writes a staged file, for which room was asked before, whose size and digest must come out as the room says (rule DISK1). */
 import { bytesToHex, type RelPath } from '@driftless/protocol';
 import { FolderError } from '../ports/folder.ts';
 import { ContentDamaged, type ContentsParts, type StagedContent, type StageRequest } from './content-types.ts';
 import type { DownloadPart } from './download-parts.ts';
-import { createFreeSpace } from './free-space.ts';
+import { createFreeSpace, type Reservation } from './free-space.ts';
 
 export interface WriteOptions {
   readonly flush: boolean;
+  readonly room: Reservation;
   /** A large content: it goes on with what there is, and keeps what was written when it is cut. */
   readonly part?: DownloadPart;
 }
@@ -17,24 +18,9 @@ export function createStagedFileWriter({ folder, hashing, random }: ContentsPart
   const freeSpace = createFreeSpace({ folder });
   const newName = (): string => bytesToHex(random.bytes(8));
 
-  const write = (
+  async function write(
     request: StageRequest,
-    options: WriteOptions,
-    fill: (put: (bytes: Uint8Array) => Promise<void>) => Promise<void>,
-    onStaged: (staged: StagedContent) => void,
-  ): Promise<void> =>
-    freeSpace.within(request.path, request.content.size - (options.part?.bytes ?? 0), (wrote) => {
-      const told: typeof fill = (put) =>
-        fill(async (bytes) => {
-          await put(bytes);
-          wrote(bytes.length);
-        });
-      return writeFitting(request, options, told, onStaged);
-    });
-
-  async function writeFitting(
-    request: StageRequest,
-    { flush, part }: WriteOptions,
+    { flush, room, part }: WriteOptions,
     fill: (put: (bytes: Uint8Array) => Promise<void>) => Promise<void>,
     onStaged: (staged: StagedContent) => void,
   ): Promise<void> {
@@ -47,6 +33,7 @@ export function createStagedFileWriter({ folder, hashing, random }: ContentsPart
     try {
       await fill(async (bytes) => {
         await writer.write(bytes);
+        room.wrote(bytes.length);
         written.hash.update(bytes);
         written.bytes += bytes.length;
       });
@@ -74,5 +61,5 @@ export function createStagedFileWriter({ folder, hashing, random }: ContentsPart
     return writer.name;
   }
 
-  return { write, stageBytes };
+  return { reserve: freeSpace.reserve, write, stageBytes };
 }

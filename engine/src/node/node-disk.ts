@@ -21,6 +21,7 @@ import {
   realpathSync,
   renameSync,
   rmdirSync,
+  type StatsFs,
   statfs,
   symlinkSync,
   truncateSync,
@@ -31,7 +32,7 @@ import {
 } from 'node:fs';
 import { setTimeout as delay } from 'node:timers/promises';
 import { promisify } from 'node:util';
-import { type Disk, type DiskFile, type DiskStat, diskErrorCode } from '../ports/disk.ts';
+import { type Disk, type DiskFile, type DiskSpace, type DiskStat, diskErrorCode } from '../ports/disk.ts';
 import type { NodeKind } from '../ports/folder.ts';
 import { createMountPoints } from './mount-points.ts';
 import { openForWriting } from './open-files.ts';
@@ -96,13 +97,20 @@ export const nodeDisk: Disk = {
       closeSync(descriptor);
     }
   },
-  space: async (path) => {
-    const { bavail, blocks, bsize } = await statfsAsync(path);
-    return { freeBytes: bavail * bsize, totalBytes: blocks * bsize };
-  },
+  space: async (path) => spaceOf(await statfsAsync(path)),
   mountPoints: createMountPoints(),
   openForWriting: async (paths) => (process.platform === 'linux' ? openForWriting(paths) : new Set()),
 };
+
+/** The blocks are of `frsize`. `bsize`, all that older versions of Node tell, is what is best read at a time: on FUSE and virtiofs far more. */
+export function spaceOf({
+  bavail,
+  blocks,
+  bsize,
+  frsize = bsize,
+}: Pick<StatsFs, 'bavail' | 'blocks' | 'bsize'> & Partial<Pick<StatsFs, 'frsize'>>): DiskSpace {
+  return { freeBytes: bavail * frsize, totalBytes: blocks * frsize };
+}
 
 /** Linux's flag for a descriptor that only names a place: nothing is opened, no permission to read is needed. */
 const pathOnly = 0o10000000;

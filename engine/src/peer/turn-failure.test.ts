@@ -4,9 +4,11 @@ import { FolderError } from '../ports/folder.ts';
 import { SessionEnded } from '../ports/room-session.ts';
 import { StateStoreError } from '../ports/state-store.ts';
 import { GaveWay } from './giving-way.ts';
-import { failureOf } from './turn-failure.ts';
+import { failureOf, noRoomHalt } from './turn-failure.ts';
 
 const fullFolder = new FolderError({ kind: 'problem', code: 'ENOSPC', reason: 'no room', diskFull: true });
+const usedUp = 'Cannot write "a": the disk quota is used up.';
+const quota = new FolderError({ kind: 'problem', code: 'EDQUOT', reason: usedUp, diskFull: true });
 
 describe('what a failed turn leads to', () => {
   const table: readonly (readonly [string, unknown, Partial<ReturnType<typeof failureOf>>])[] = [
@@ -31,10 +33,11 @@ describe('what a failed turn leads to', () => {
       },
     ],
     ['the disk is full', fullFolder, { kind: 'disk-full', backOffMs: 5_000, settlesJournal: true, asksLogAgain: true }],
+    ['a quota is used up', quota, { kind: 'disk-full', halt: noRoomHalt(usedUp) }],
     [
       'the state store’s disk is full',
-      new StateStoreError('disk-full', 'full'),
-      { kind: 'disk-full', backOffMs: 5_000 },
+      new StateStoreError('disk-full', 'no room for the state'),
+      { kind: 'disk-full', backOffMs: 5_000, halt: noRoomHalt('no room for the state') },
     ],
     ['the state store is damaged', new StateStoreError('damaged', 'noise'), { kind: 'internal', settlesJournal: true }],
     ['a fault of its own', new Error('oops'), { kind: 'internal', backOffMs: 400, halt: null, asksLogAgain: true }],

@@ -35,11 +35,12 @@ const backOffMsMax = 30_000;
 /** One failure may be a moment's; the second in a row lasts. */
 const failuresShownMin = 2;
 
-export const diskFullHalt: Halt = {
+/** `reason` tells whether the disk is full, a quota used up, or what is kept free would be taken. */
+export const noRoomHalt = (reason: string): Halt => ({
   code: 'disk-full',
-  reason: 'the disk is full',
-  next: 'make room; what is missing is tried again by itself',
-};
+  reason,
+  next: 'make room on that disk; what is missing is tried again by itself',
+});
 
 /** `failures`: turns in a row that failed, this one included. */
 export function failureOf(error: unknown, failures: number): Failure {
@@ -65,7 +66,7 @@ export function failureOf(error: unknown, failures: number): Failure {
         kind,
         reason,
         backOffMs: diskFullBackOffMs,
-        halt: diskFullHalt,
+        halt: noRoomHalt(reason),
         isFinal: false,
         settlesJournal: true,
         asksLogAgain: true,

@@ -34,7 +34,12 @@ export interface PathProblem {
   /** system error code such as EACCES, EIO, ENOSPC, ENAMETOOLONG, or a word of ours */
   readonly code: string;
   readonly reason: string;
+  /** For want of room on the disk: it heals when there is more. */
   readonly diskFull: boolean;
+}
+
+export interface StagingSpace extends DiskSpace {
+  readonly device: bigint;
 }
 
 export interface ListedEntry {
@@ -135,8 +140,8 @@ export interface Folder {
   readOwn(name: string): Promise<string | null>;
   /** Replaces it durably. Rejects with FolderError. */
   writeOwn(name: string, text: string): Promise<void>;
-  /** Of the disk that the root lies on. Rejects with FolderError. */
-  space(): Promise<DiskSpace>;
+  /** Of the disk on which a file near this path is staged. Rejects with FolderError. */
+  space(near: RelPath): Promise<StagingSpace>;
 
   /** Below the root, as far as the system lists them; a disk of another device is found without. */
   mountPoints(): Promise<ReadonlySet<RelPath>>;

@@ -120,7 +120,7 @@ export function createFaultyFolder(inner: Folder): FaultyFolder {
     initialise: (marker) => failing({ operation: 'initialise', path: '' }, () => inner.initialise(marker)),
     readOwn: (name) => failing({ operation: 'readOwn', path: '' }, () => inner.readOwn(name)),
     writeOwn: (name, text) => failing({ operation: 'writeOwn', path: '' }, () => inner.writeOwn(name, text)),
-    space: () => failing({ operation: 'space', path: '' }, () => inner.space()),
+    space: (near) => failing({ operation: 'space', path: near }, () => inner.space(near)),
     mountPoints: () => inner.mountPoints(),
     list: (path, onEntry) => failing({ operation: 'list', path }, () => inner.list(path, onEntry)),
     stat: (path) => failing({ operation: 'stat', path }, () => inner.stat(path)),

@@ -1,6 +1,7 @@
 /** Conflicts as rows of a quick pick, and as titles of diff editors. */
 import type { ConflictInfo } from '@driftless/engine';
-import { agoText, sizeText } from './text.ts';
+import { sizeText } from '@driftless/protocol';
+import { agoText } from './text.ts';
 
 export interface ConflictRow {
   readonly dir: string;

@@ -10,7 +10,7 @@ import { presentJoin, presentJoinByLink } from './join.ts';
 import { presentActions } from './messages.ts';
 import { parseRelayAddress } from './relay-address.ts';
 import { presentRunnable } from './runnable.ts';
-import { agoText, sizeText } from './text.ts';
+import { agoText } from './text.ts';
 
 const nowMs = Date.parse('2026-01-01T12:00:00Z');
 
@@ -187,15 +187,5 @@ describe('text', () => {
     ['nonsense', 'at an unknown time'],
   ])('%s is %s', (time, text) => {
     expect(agoText(time, nowMs)).toBe(text);
-  });
-
-  it.each([
-    [0, '0 bytes'],
-    [1, '1 byte'],
-    [1_023, '1023 bytes'],
-    [1_536, '1.5 KiB'],
-    [3 * 1_024 ** 2, '3.0 MiB'],
-  ])('%i bytes', (bytes, text) => {
-    expect(sizeText(bytes)).toBe(text);
   });
 });

@@ -180,7 +180,7 @@ function errorLabel(state: PeerState): string {
     case 'relay-key-changed':
       return 'relay key changed';
     case 'disk-full':
-      return 'disk full';
+      return 'low disk space';
     case 'update-needed':
       return 'update needed';
     default:

@@ -13,9 +13,3 @@ export function agoText(isoTime: string, nowMs: number): string {
   if (seconds < 86_400) return `${Math.floor(seconds / 3_600)} h ago`;
   return `${Math.floor(seconds / 86_400)} d ago`;
 }
-
-export function sizeText(bytes: number): string {
-  if (bytes < 1_024) return plural(bytes, 'byte');
-  if (bytes < 1_024 ** 2) return `${(bytes / 1_024).toFixed(1)} KiB`;
-  return `${(bytes / 1_024 ** 2).toFixed(1)} MiB`;
-}

@@ -114,6 +114,11 @@ export function createDeletionHold(
     const row = store.row(path);
     return row?.local?.kind === 'file' && row.base?.kind === 'file';
   }
+  function isFileHere(path: RelPath): boolean {
+    const row = store.row(path);
+    return row?.outOfScope === null && row.local?.kind === 'file';
+  }
+  const isInRoom = (path: RelPath): boolean => liveEntry(store.row(path)?.remote ?? null)?.kind === 'file';
 
   /** A plan takes in so many rows; a burst is what it is, however many there are. */
   function lostBeyond(
@@ -172,7 +177,7 @@ export function createDeletionHold(
     outgoing.note({ vanished, appeared }, nowMs);
     // What is held already git did not do: what it is told later, such as a commit of what is left, is no confirmation.
     const explained = !outgoing.isKept() && (await git.explains(outgoing.vanishedPaths(nowMs)));
-    const verdict = outgoing.judge({ filesNow, nowMs, isHere, explain: () => explained });
+    const verdict = outgoing.judge({ filesNow, nowMs, isHere, isThere: isFileHere, explain: () => explained });
     if (verdict.kind === 'held')
       return holdBack(steps, verdict, {
         gone: new Set([...outgoing.vanishedPaths(nowMs), ...vanished.map(({ path }) => path)]),
@@ -205,14 +210,17 @@ export function createDeletionHold(
 
   function wentUnaskedOf({ guard, unasked }: Parameters<typeof goUnasked>[0]): readonly WentUnasked[] {
     const nowMs = clock.monotonicMs();
-    return unasked.went({ sinceMs: guard.sinceMs(nowMs), moved: guard.movedPaths(nowMs) });
+    // Also one that is held back at its new path: the same answer keeps it there.
+    const moved = guard.movedPaths(nowMs, (path) => isFileHere(path) || isInRoom(path));
+    return unasked.went({ sinceMs: guard.sinceMs(nowMs), moved });
   }
 
   /** What appears here by its user: what it holds, and whether its path is a new one. */
   function appearedHere(step: PublishStep, rowOf: RowOf): FileFact[] {
     if (step.kind === 'publishMove') {
+      // As old as it was under its old name.
       const local = rowOf(step.toPath)?.local;
-      return local?.kind === 'file' ? [{ path: step.toPath, digest: local.digest, isNew: true }] : [];
+      return local?.kind === 'file' ? [{ path: step.toPath, digest: local.digest, isNew: false }] : [];
     }
     if (step.kind !== 'publish' || step.local?.kind !== 'file') return [];
     const row = rowOf(step.path);
@@ -359,6 +367,7 @@ export function createDeletionHold(
       filesNow: () => filesNow() - Math.max(removals.length, toGo.length),
       nowMs,
       isHere,
+      isThere: (path) => isInRoom(path) || (isFileHere(path) && !isToGo(path)),
       explain: () => false,
     });
     const isConfirmed = (path: RelPath): boolean => holds.isConfirmed('deletions-incoming', path);

@@ -63,12 +63,12 @@ export function createRootGuard(
     return subjects.every((subject) => holds.isConfirmed('root', subject) || holds.isConfirmed('disk', subject));
   }
 
-  const emptiedDraft = (reason: string, subjects: readonly RelPath[]): HoldDraft => ({
+  const emptiedDraft = (reason: string, subjects: readonly RelPath[], unasked = wentUnasked()): HoldDraft => ({
     code: 'root-emptied',
     reason,
     next: `to delete them on every machine: driftless confirm ${shellWord(parts.dir)}; to have them back here: driftless decline ${shellWord(parts.dir)}`,
     subjects,
-    wentUnasked: wentUnasked(),
+    wentUnasked: unasked,
   });
 
   function pathsOf(isOne: (row: Row) => boolean): readonly RelPath[] {
@@ -204,6 +204,8 @@ export function createRootGuard(
       ...emptiedDraft(
         reason,
         missing.map(({ path }) => path),
+        // Nothing is judged while the folder is held: their burst is long over.
+        draft.wentUnasked,
       ),
       filesBefore,
     };

@@ -3,9 +3,7 @@ import type { RelPath } from '@driftless/protocol';
 import { afterEach, beforeEach, expect, test } from 'vitest';
 import type { ConflictPolicy } from '../../engine/src/control.ts';
 import { gitIndexOf } from '../../engine/src/core/test-support/git-index-bytes.ts';
-import { keepWhatWouldGo } from '../../engine/src/guards/declined-deletion.ts';
-import { createHolds } from '../../engine/src/guards/holds.ts';
-import { nodeHashing } from '../../engine/src/node/node-hashing.ts';
+import { asks, declineStopped, declineWhilePaused, directories, removeThem, writeThem } from './mass-deletions.ts';
 import { createSmallWorld, type Person, type SmallWorld } from './small-world.ts';
 
 let world: SmallWorld;
@@ -17,14 +15,13 @@ afterEach(async () => {
 });
 
 const rel = (path: string): RelPath => path as RelPath;
-const directories = ['one', 'two', 'three'];
 
 /** Two machines with the same three directories of eighty files, a link, an empty directory, and a file of its own. */
 async function pair(allowMassDelete = false, policy: ConflictPolicy = 'keep-both'): Promise<readonly [Person, Person]> {
   const a = world.person('a', { allowMassDelete, policy });
   const b = world.person('b', { policy });
+  writeThem(a);
   for (const directory of directories) {
-    for (let index = 0; index < 80; index += 1) a.user.write(`${directory}/f${index}.txt`, `${directory} ${index}\n`);
     a.user.symlink(`${directory}/link`, 'f0.txt');
     a.user.makeDirectory(`${directory}/empty`);
   }
@@ -37,11 +34,6 @@ async function pair(allowMassDelete = false, policy: ConflictPolicy = 'keep-both
   await world.quiet();
   return [a, b];
 }
-const removeThem = (person: Person): void => {
-  for (const directory of directories) person.user.remove(directory);
-};
-const asks = (person: Person, code: string): Promise<void> =>
-  world.until(`${person.name} asks`, () => person.state()?.code === code);
 async function everythingIs(tree: Readonly<Record<string, string>>, ...persons: readonly Person[]): Promise<void> {
   await world.quiet();
   for (const person of persons) {
@@ -51,23 +43,12 @@ async function everythingIs(tree: Readonly<Record<string, string>>, ...persons: 
     expect(await person.peer.verify()).toMatchObject({ ok: true });
   }
 }
-async function declineWhilePaused({ peer }: Person): Promise<void> {
-  const done = Promise.all([peer.pause(), peer.decline()]);
-  await world.clock.advance(100);
-  expect((await done)[1]).toMatchObject({ ok: true });
-}
-function declineStopped({ store }: Person): void {
-  const holds = createHolds({ store, hashing: nodeHashing, clock: world.clock });
-  expect(
-    holds.decline({}, (held) => keepWhatWouldGo(held, store, { isOnHeldDisk: () => false, isConfirmed: () => false })),
-  ).toMatchObject({ ok: true });
-}
 
 test('where it was made: what is gone comes back from the room, and was never gone elsewhere', async () => {
   const [a, b] = await pair();
   const before = a.user.tree();
   removeThem(a);
-  await asks(a, 'mass-deletion-held');
+  await asks(world, a, 'mass-deletion-held');
   const [hold] = await a.peer.holds();
   expect(hold).toMatchObject({ declinable: true, count: 240 });
   const height = a.store.head()?.height;
@@ -82,7 +63,7 @@ test('where it arrived: what is gone in the room is sent again, and comes back t
   const [a, b] = await pair(true);
   const before = a.user.tree();
   removeThem(a);
-  await asks(b, 'mass-deletion-incoming');
+  await asks(world, b, 'mass-deletion-incoming');
   expect(await b.peer.decline()).toMatchObject({ ok: true });
   await everythingIs(before, a, b);
   expect(a.user.mode('one/f1.txt')).toBe(0o600);
@@ -100,7 +81,7 @@ test('a folder that was emptied, our own directory too, is as it was', async () 
     removeThem(a);
     a.user.remove('stays.txt');
     if (isWiped) a.start();
-    await asks(a, 'root-emptied');
+    await asks(world, a, 'root-emptied');
     expect(await a.peer.decline()).toMatchObject({ ok: true });
     await everythingIs(before, a, b);
     await world.close();
@@ -122,7 +103,7 @@ test('a wiped folder with a disk inside that is away: the disk is held, and is a
   const mountAgain = a.memory.disk.unmount('/folder/data');
   for (const path of ['.driftless', 'top', 'data']) a.user.remove(path);
   a.start();
-  await asks(a, 'root-emptied');
+  await asks(world, a, 'root-emptied');
   expect(await a.peer.holds()).toMatchObject([{ kind: 'root', count: 15 }]);
   expect(await a.peer.decline()).toMatchObject({ ok: true });
   await world.until('top is back', () => a.user.read('top/f14.txt') !== undefined);
@@ -146,18 +127,18 @@ test('while no peer runs, for the next run', async () => {
   const [a, b] = await pair();
   const before = b.user.tree();
   removeThem(a);
-  await asks(a, 'mass-deletion-held');
+  await asks(world, a, 'mass-deletion-held');
   await a.stop();
-  declineStopped(a);
+  declineStopped(world, a);
   a.start();
   await everythingIs(before, a, b);
 
   removeThem(b);
-  await asks(b, 'mass-deletion-held');
+  await asks(world, b, 'mass-deletion-held');
   await b.peer.confirm();
-  await asks(a, 'mass-deletion-incoming');
+  await asks(world, a, 'mass-deletion-incoming');
   await a.stop();
-  declineStopped(a);
+  declineStopped(world, a);
   a.start();
   await everythingIs(before, a, b);
 });
@@ -165,7 +146,7 @@ test('while no peer runs, for the next run', async () => {
 test('what its user made or changed meanwhile is no part of the answer', async () => {
   const [a, b] = await pair(true);
   removeThem(a);
-  await asks(b, 'mass-deletion-incoming');
+  await asks(world, b, 'mass-deletion-incoming');
   b.user.write('one/f3.txt', 'edited on b\n');
   b.user.remove('two/f4.txt');
   a.user.write('three/f5.txt', 'made anew on a\n');
@@ -185,8 +166,8 @@ test.each(['keep-both', 'newest'] as const)(
     const [a, b] = await pair(true, policy);
     const before = a.user.tree();
     removeThem(a);
-    await asks(b, 'mass-deletion-incoming');
-    await declineWhilePaused(b);
+    await asks(world, b, 'mass-deletion-incoming');
+    await declineWhilePaused(world, b);
     expect((await b.peer.explain('one/f0.txt')).lines).toContain('its deletion was declined here: it is sent again');
     a.user.write('one/f1.txt', 'new on a, with an old stamp\n');
     a.user.setModificationTime('one/f1.txt', 1_000);
@@ -195,8 +176,8 @@ test.each(['keep-both', 'newest'] as const)(
     await everythingIs({ ...before, 'one/f1.txt': 'new on a, with an old stamp\n' }, a, b);
 
     removeThem(b);
-    await asks(b, 'mass-deletion-held');
-    await declineWhilePaused(b);
+    await asks(world, b, 'mass-deletion-held');
+    await declineWhilePaused(world, b);
     b.user.write('two/f2.txt', 'new on b, with an old stamp\n');
     b.user.setModificationTime('two/f2.txt', 1_000);
     a.user.write('two/f3.txt', 'edited on a\n');
@@ -217,14 +198,14 @@ test.each(['keep-both', 'newest'] as const)(
 test('after the answer the next deletion is one of its own', async () => {
   const [a, b] = await pair();
   removeThem(a);
-  await asks(a, 'mass-deletion-held');
+  await asks(world, a, 'mass-deletion-held');
   await a.peer.decline();
   await world.quiet();
   a.user.remove('one/f0.txt');
   await world.quiet();
   expect(b.user.read('one/f0.txt')).toBeUndefined();
   removeThem(a);
-  await asks(a, 'mass-deletion-held');
+  await asks(world, a, 'mass-deletion-held');
   expect(await a.peer.holds()).toMatchObject([{ count: 239 }]);
 });
 
@@ -238,7 +219,7 @@ test('beside an open conflict, too, the next deletion after the answer is one of
     [b, a, 'two/f0.txt'],
   ] as const) {
     removeThem(one);
-    await asks(one, 'mass-deletion-held');
+    await asks(world, one, 'mass-deletion-held');
     await one.peer.decline();
     await world.until('all is back', () => one.user.read('two/f79.txt') !== undefined);
     await world.clock.advance(30_000);
@@ -253,8 +234,8 @@ test('… and so it is where the deletion arrived, also when the next one is the
   const [a, b] = await pair(true);
   const before = a.user.tree();
   removeThem(a);
-  await asks(b, 'mass-deletion-incoming');
-  await declineWhilePaused(b);
+  await asks(world, b, 'mass-deletion-incoming');
+  await declineWhilePaused(world, b);
   a.user.remove('stays.txt');
   await world.until('sent', () => a.store.manifest.slot(rel('stays.txt'))?.kind === 'tombstone');
   void b.peer.resume();
@@ -277,13 +258,13 @@ test('what was declined is sent again, and is no new place of what is deleted el
   await world.quiet();
   await world.clock.advance(700_000);
   a.user.remove('one');
-  await asks(b, 'mass-deletion-incoming');
+  await asks(world, b, 'mass-deletion-incoming');
   expect(await b.peer.decline()).toMatchObject({ ok: true });
   await world.until('all is back', () => a.user.read(`one/f${files - 1}.txt`) !== undefined);
   await world.clock.advance(60_000);
   a.user.remove('copy');
   for (let index = 0; index < 10; index += 1) a.user.remove(`one/f${index}.txt`);
-  await asks(b, 'mass-deletion-incoming');
+  await asks(world, b, 'mass-deletion-incoming');
   expect(await b.peer.holds()).toMatchObject([{ count: copies + 10 }]);
   expect(b.user.read('copy/f0.txt')).toBe('0\n');
 });
@@ -315,7 +296,7 @@ test.each(['a part', 'everything', 'everything, and our own directory'])(
     removeThem(loser);
     if (what !== 'a part') loser.user.remove('stays.txt');
     if (what.endsWith('directory')) loser.start();
-    await asks(loser, what === 'a part' ? 'mass-deletion-held' : 'root-emptied');
+    await asks(world, loser, what === 'a part' ? 'mass-deletion-held' : 'root-emptied');
     await world.clock.advance(5_000);
     expect(Object.keys(await conflictsOf(other))).toEqual(Object.keys(own));
     expect(await loser.peer.decline()).toMatchObject({ ok: true });
@@ -334,9 +315,9 @@ test.each(['a part', 'everything', 'everything, and our own directory'])(
 test('an open conflict that went as well is decided by the answer that lets all of it go', async () => {
   const { loser, other } = await withConflicts();
   removeThem(loser);
-  await asks(loser, 'mass-deletion-held');
+  await asks(world, loser, 'mass-deletion-held');
   expect(await loser.peer.confirm()).toMatchObject({ ok: true });
-  await asks(other, 'mass-deletion-incoming');
+  await asks(world, other, 'mass-deletion-incoming');
   expect(await other.peer.confirm()).toMatchObject({ ok: true });
   const theirs = (path: string): string => `${path} by ${other.name}\n`;
   await everythingIs(
@@ -362,7 +343,7 @@ test.each([
   await world.clock.advance(5_000);
   const [loser, other] = a.store.heldRows().length > 0 ? [a, b] : [b, a];
   removeThem(loser);
-  await asks(loser, 'mass-deletion-held');
+  await asks(world, loser, 'mass-deletion-held');
   expect(await loser.peer.resolve('one/new.txt', keep)).toMatchObject({ ok: true });
   await world.until('it is decided', () => other.state()?.conflicts === 0);
   const text = `by ${(winner === 'the loser' ? loser : other).name}\n`;
@@ -381,7 +362,7 @@ test.each(['before the answer', 'after it'])(
     await world.clock.advance(5_000);
     const [loser, other] = a.store.heldRows().length > 0 ? [a, b] : [b, a];
     removeThem(loser);
-    await asks(loser, 'mass-deletion-held');
+    await asks(world, loser, 'mass-deletion-held');
     if (when === 'before the answer') {
       other.user.remove('one');
       await world.clock.advance(20_000);
@@ -438,7 +419,7 @@ test('what is deleted again while it comes back is asked about again', async () 
   const [a, b] = await pair();
   const before = b.user.tree();
   removeThem(a);
-  await asks(a, 'mass-deletion-held');
+  await asks(world, a, 'mass-deletion-held');
   // The first half is back when its user deletes all of it again.
   let placed = 0;
   a.folder.before = ({ operation }) => {
@@ -461,7 +442,7 @@ test('nothing else can be declined: it says what to do instead', async () => {
   b.user.write('.env', 'SECRET=1\n');
   await world.quiet();
   a.user.write('.driftlessignore', '!.env\n');
-  await asks(b, 'scope-held');
+  await asks(world, b, 'scope-held');
   const answer = await b.peer.decline();
   expect(answer.ok).toBe(false);
   expect(answer.message).toMatch(/only a held deletion can be declined; here: .*driftless confirm/);
@@ -491,7 +472,7 @@ test('what of the burst was sent before anybody was asked comes back as well, a 
   a.user.remove('moved.txt');
   await world.until('it is gone there', () => b.user.mode('moved.txt') === undefined, 5_000);
   removeThem(a);
-  await asks(a, 'mass-deletion-held');
+  await asks(world, a, 'mass-deletion-held');
   expect(await a.peer.decline()).toMatchObject({ ok: true });
   const { 'moved.txt': moved, ...others } = before;
   await everythingIs({ ...others, 'elsewhere.txt': moved ?? '' }, a, b);
@@ -505,9 +486,9 @@ test('… also when the program ends before the answer', async () => {
   const before = a.user.tree();
   await removeSomeUnasked(a, b);
   removeThem(a);
-  await asks(a, 'mass-deletion-held');
+  await asks(world, a, 'mass-deletion-held');
   a.kill();
-  declineStopped(a);
+  declineStopped(world, a);
   a.start();
   await everythingIs(before, a, b);
 });
@@ -518,7 +499,7 @@ test('… where it arrives, when its maker asks nobody', async () => {
   const before = a.user.tree();
   await removeSomeUnasked(a, b);
   removeThem(a);
-  await asks(b, 'mass-deletion-incoming');
+  await asks(world, b, 'mass-deletion-incoming');
   expect(await b.peer.decline()).toMatchObject({ ok: true });
   await everythingIs(before, a, b);
 });
@@ -529,7 +510,7 @@ test('… and of a folder that is emptied', async () => {
   const before = a.user.tree();
   await removeSomeUnasked(a, b);
   for (const path of [...directories, 'alone', 'stays.txt', 'moved.txt']) a.user.remove(path);
-  await asks(a, 'root-emptied');
+  await asks(world, a, 'root-emptied');
   expect(await a.peer.decline()).toMatchObject({ ok: true });
   await everythingIs(before, a, b);
 });
@@ -540,8 +521,8 @@ test('… but for what is there again by its user, who is asked nothing and lose
   a.user.remove('one/f1.txt');
   await world.until('it is gone there', () => b.user.mode('one/f1.txt') === undefined, 5_000);
   removeThem(a);
-  await asks(a, 'mass-deletion-held');
-  await declineWhilePaused(a);
+  await asks(world, a, 'mass-deletion-held');
+  await declineWhilePaused(world, a);
   // As it was, byte for byte: nothing is agreed on there, and the room's deletion is none of it.
   a.user.write('one/f1.txt', 'one 1\n');
   b.user.write('one/f0.txt', 'edited meanwhile\n');
@@ -559,7 +540,7 @@ test('… nor what git took away a moment before: that was no slip', async () =>
   a.user.remove('tracked.txt');
   await world.until('it is gone there', () => b.user.mode('tracked.txt') === undefined, 5_000);
   removeThem(a);
-  await asks(a, 'mass-deletion-held');
+  await asks(world, a, 'mass-deletion-held');
   expect(await a.peer.decline()).toMatchObject({ ok: true });
   await world.quiet();
   expect(b.user.tree()).toEqual(before);
@@ -572,7 +553,7 @@ test('what went in an earlier burst, and was meant, does not come back with a la
   await world.quiet();
   await world.clock.advance(11_000);
   removeThem(a);
-  await asks(a, 'mass-deletion-held');
+  await asks(world, a, 'mass-deletion-held');
   expect(await a.peer.decline()).toMatchObject({ ok: true });
   await everythingIs(before, a, b);
 });

@@ -1,9 +1,18 @@
 /** A deletion whose first files went before it was known for a large one, or that took new files along (rule LOG6; D6). */
 import { afterEach, beforeEach, expect, test } from 'vitest';
-import { keepWhatWouldGo } from '../../engine/src/guards/declined-deletion.ts';
-import { createHolds } from '../../engine/src/guards/holds.ts';
-import { nodeHashing } from '../../engine/src/node/node-hashing.ts';
 import { createSeededRandom } from '../../engine/src/testing/seeded-random.ts';
+import {
+  asks,
+  decline,
+  declineStopped,
+  declineWhilePaused,
+  directories,
+  has,
+  isGone,
+  pairWithThem,
+  removeThem,
+  writeThem,
+} from './mass-deletions.ts';
 import { createSmallWorld, type Person, type SmallWorld } from './small-world.ts';
 
 let world: SmallWorld;
@@ -12,43 +21,7 @@ beforeEach(() => {
 });
 afterEach(() => world.close());
 
-const directories = ['one', 'two', 'three'];
-async function pair(allowMassDelete = false): Promise<readonly [Person, Person]> {
-  const a = world.person('a', { allowMassDelete });
-  const b = world.person('b');
-  for (const directory of directories)
-    for (let index = 0; index < 80; index += 1) a.user.write(`${directory}/f${index}.txt`, `${directory} ${index}\n`);
-  a.user.write('stays.txt', 'stays\n');
-  a.start();
-  await world.quiet();
-  b.start();
-  await world.quiet();
-  return [a, b];
-}
-const removeThem = ({ user }: Person): void => {
-  for (const directory of directories) user.remove(directory);
-};
-const asks = (person: Person, code: string): Promise<void> =>
-  world.until(`${person.name} asks`, () => person.state()?.code === code);
-const isGone = (person: Person, path: string): Promise<void> =>
-  world.until(`${path} is gone at ${person.name}`, () => person.user.mode(path) === undefined, 5_000);
-const has = (person: Person, path: string, text: string): Promise<void> =>
-  world.until(`${path} at ${person.name}`, () => person.user.read(path) === text, 5_000);
-async function decline({ peer }: Person): Promise<void> {
-  expect(await peer.decline()).toMatchObject({ ok: true });
-  await world.quiet();
-}
-async function declineWhilePaused({ peer }: Person): Promise<void> {
-  const done = Promise.all([peer.pause(), peer.decline()]);
-  await world.clock.advance(100);
-  expect((await done)[1]).toMatchObject({ ok: true });
-}
-function declineStopped({ store }: Person): void {
-  const holds = createHolds({ store, hashing: nodeHashing, clock: world.clock });
-  expect(
-    holds.decline({}, (held) => keepWhatWouldGo(held, store, { isOnHeldDisk: () => false, isConfirmed: () => false })),
-  ).toMatchObject({ ok: true });
-}
+const pair = (isAllowed = false): Promise<readonly [Person, Person]> => pairWithThem(world, { a: isAllowed });
 const contents = ({ user }: Person): readonly string[] =>
   Object.entries(user.tree())
     .flatMap(([path, text]) => (path.endsWith('/') ? [] : [text]))
@@ -63,10 +36,26 @@ test('a file that was deleted an hour before the folder is emptied stays deleted
   await world.clock.advance(3_600_000);
   removeThem(a);
   a.user.remove('stays.txt');
-  await asks(a, 'root-emptied');
-  await decline(a);
+  await asks(world, a, 'root-emptied');
+  await decline(world, a);
   expect(b.user.read('one/f2.txt')).toBe('one 2\n');
   for (const { user } of [a, b]) expect(user.read('one/f1.txt')).toBeUndefined();
+});
+
+test('of an emptied folder the first file is one of it, however the list changes while it is held', async () => {
+  const [a, b] = await pair();
+  const before = a.user.tree();
+  a.user.remove('one/f1.txt');
+  await isGone(world, b, 'one/f1.txt');
+  removeThem(a);
+  a.user.remove('stays.txt');
+  await asks(world, a, 'root-emptied');
+  await world.clock.advance(20_000);
+  a.user.write('stays.txt', 'stays\n');
+  await world.clock.advance(20_000);
+  expect(await a.peer.holds()).toMatchObject([{ code: 'root-emptied', count: 239 }]);
+  await decline(world, a);
+  for (const { user } of [a, b]) expect(user.tree()).toEqual(before);
 });
 
 test('nor is it brought back because links came and went since', async () => {
@@ -80,22 +69,22 @@ test('nor is it brought back because links came and went since', async () => {
     await world.clock.advance(3_000);
   }
   removeThem(a);
-  await asks(a, 'mass-deletion-held');
-  await decline(a);
+  await asks(world, a, 'mass-deletion-held');
+  await decline(world, a);
   for (const { user } of [a, b]) expect(user.read('one/f1.txt')).toBeUndefined();
 });
 
 test('what its user made and deleted within the burst does not come back', async () => {
   const [a, b] = await pair();
   a.user.remove('one/f1.txt');
-  await isGone(b, 'one/f1.txt');
+  await isGone(world, b, 'one/f1.txt');
   a.user.write('scratch.tmp', 'scratch\n');
-  await has(b, 'scratch.tmp', 'scratch\n');
+  await has(world, b, 'scratch.tmp', 'scratch\n');
   a.user.remove('scratch.tmp');
-  await isGone(b, 'scratch.tmp');
+  await isGone(world, b, 'scratch.tmp');
   removeThem(a);
-  await asks(a, 'mass-deletion-held');
-  await decline(a);
+  await asks(world, a, 'mass-deletion-held');
+  await decline(world, a);
   expect(b.user.read('scratch.tmp')).toBeUndefined();
   expect(b.user.read('one/f1.txt')).toBe('one 1\n');
 });
@@ -105,12 +94,12 @@ test('what is ignored by now is neither written here nor sent', async () => {
   a.user.write('dist/out.js', 'built\n');
   await world.quiet();
   a.user.remove('dist');
-  await isGone(b, 'dist');
+  await isGone(world, b, 'dist');
   a.user.write('.gitignore', 'dist/\n');
-  await has(b, '.gitignore', 'dist/\n');
+  await has(world, b, '.gitignore', 'dist/\n');
   removeThem(a);
-  await asks(a, 'mass-deletion-held');
-  await decline(a);
+  await asks(world, a, 'mass-deletion-held');
+  await decline(world, a);
   for (const { user } of [a, b]) expect(user.mode('dist')).toBeUndefined();
   expect(a.events).toContainEqual(expect.objectContaining({ event: 'note', path: 'dist/out.js' }));
 });
@@ -120,20 +109,20 @@ test('what lies in its place by now stays, and it is said', async () => {
   a.user.write('alone/file.txt', 'alone\n');
   await world.quiet();
   a.user.remove('alone');
-  await isGone(b, 'alone');
+  await isGone(world, b, 'alone');
   a.user.write('alone', 'a file by now\n');
-  await has(b, 'alone', 'a file by now\n');
+  await has(world, b, 'alone', 'a file by now\n');
   removeThem(a);
-  await asks(a, 'mass-deletion-held');
+  await asks(world, a, 'mass-deletion-held');
   expect(await a.peer.decline()).toMatchObject({ ok: true });
-  await has(b, 'three/f79.txt', 'three 79\n');
+  await has(world, b, 'three/f79.txt', 'three 79\n');
   const isSaid = (): boolean => a.events.some((event) => event.event === 'note' && event.path === 'alone/file.txt');
   await world.until('it is said', isSaid);
   await world.quiet();
   expect(a.user.read('alone')).toBe('a file by now\n');
   // Nothing of it is left: the next deletion is one of its own.
   a.user.remove('two/f5.txt');
-  await isGone(b, 'two/f5.txt');
+  await isGone(world, b, 'two/f5.txt');
 });
 
 test('on a disk that takes two names for one, the newer one stays', async () => {
@@ -144,12 +133,12 @@ test('on a disk that takes two names for one, the newer one stays', async () => 
   c.user.write('Readme.txt', 'old\n');
   await world.quiet();
   c.user.remove('Readme.txt');
-  await isGone(b, 'Readme.txt');
+  await isGone(world, b, 'Readme.txt');
   c.user.write('readme.txt', 'new\n');
-  await has(b, 'readme.txt', 'new\n');
+  await has(world, b, 'readme.txt', 'new\n');
   removeThem(c);
-  await asks(c, 'mass-deletion-held');
-  await decline(c);
+  await asks(world, c, 'mass-deletion-held');
+  await decline(world, c);
   const before = c.changes;
   await world.clock.advance(10_000);
   expect(c.changes).toBe(before);
@@ -159,8 +148,7 @@ test('on a disk that takes two names for one, the newer one stays', async () => 
 test('of a disk inside that is away at the answer, once it is there', async () => {
   const a = world.person('a');
   const b = world.person('b');
-  for (const directory of directories)
-    for (let index = 0; index < 80; index += 1) a.user.write(`${directory}/f${index}.txt`, `${directory} ${index}\n`);
+  writeThem(a);
   for (let index = 0; index < 5; index += 1) a.user.write(`data/p${index}.txt`, `photo ${index}\n`);
   a.user.write('stays.txt', 'stays\n');
   a.memory.disk.mount('/folder/data');
@@ -169,7 +157,7 @@ test('of a disk inside that is away at the answer, once it is there', async () =
   b.start();
   await world.quiet();
   a.user.remove('data/p1.txt');
-  await isGone(b, 'data/p1.txt');
+  await isGone(world, b, 'data/p1.txt');
   const mountAgain = a.memory.disk.unmount('/folder/data');
   removeThem(a);
   const heldOf = async (): Promise<string | undefined> =>
@@ -177,7 +165,7 @@ test('of a disk inside that is away at the answer, once it is there', async () =
   await world.until('asks', () => (a.store.setting('holds') ?? '').includes('mass-deletion-held'));
   await world.clock.advance(5_000);
   expect(await a.peer.decline({ id: (await heldOf()) ?? '' })).toMatchObject({ ok: true });
-  await has(a, 'three/f79.txt', 'three 79\n');
+  await has(world, a, 'three/f79.txt', 'three 79\n');
   await world.clock.advance(30_000);
   mountAgain();
   await world.clock.advance(60_000);
@@ -196,7 +184,7 @@ test('one whose deletion the relay had not acknowledged before the folder was em
   await world.clock.advance(2_000);
   removeThem(a);
   a.user.remove('stays.txt');
-  await asks(a, 'root-emptied');
+  await asks(world, a, 'root-emptied');
   expect(await a.peer.decline()).toMatchObject({ ok: true });
   await world.clock.advance(5_000);
   world.relay.returns();
@@ -216,9 +204,9 @@ test.each([
   a.user.write('two/other.bin', other);
   await world.quiet();
   a.user.remove('one/first.bin');
-  await isGone(b, 'one/first.bin');
+  await isGone(world, b, 'one/first.bin');
   removeThem(a);
-  await asks(a, 'mass-deletion-held');
+  await asks(world, a, 'mass-deletion-held');
   // The small files fit.
   if (where === 'disk') a.memory.disk.setFreeBytes(500_000);
   else world.relay.losesChunks = true;
@@ -241,25 +229,25 @@ test.each([
     const [a, b] = await pair(code === 'mass-deletion-incoming');
     const asked = code === 'mass-deletion-incoming' ? b : a;
     a.user.remove('one/f1.txt');
-    await isGone(b, 'one/f1.txt');
+    await isGone(world, b, 'one/f1.txt');
     removeThem(a);
     if (code === 'root-emptied') a.user.remove('stays.txt');
-    await asks(asked, code);
+    await asks(world, asked, code);
     await asked.stop();
     asked.start();
-    await asks(asked, code);
+    await asks(world, asked, code);
     expect(await asked.peer.confirm()).toMatchObject({ ok: true });
     if (asked === a && b.state()?.code === undefined) await world.until('b asks', () => b.state()?.code !== undefined);
     if (asked === a) expect(await b.peer.confirm()).toMatchObject({ ok: true });
-    await isGone(b, 'one/f2.txt');
+    await isGone(world, b, 'one/f2.txt');
     await world.quiet();
     await world.clock.advance(3_600_000);
     for (let index = 0; index < 240; index += 1) a.user.write(`p/f${index}.txt`, `p ${index}\n`);
     await world.quiet();
     await world.clock.advance(3_600_000);
     a.user.remove('p');
-    await asks(asked, code);
-    await decline(asked);
+    await asks(world, asked, code);
+    await decline(world, asked);
     for (const { user } of [a, b])
       expect([user.read('p/f5.txt'), user.read('one/f1.txt'), user.read('one/f2.txt')]).toEqual([
         'p 5\n',
@@ -272,10 +260,10 @@ test.each([
 test('nor one that another machine made again meanwhile, and deleted', async () => {
   const [a, b] = await pair();
   a.user.remove('one/f1.txt');
-  await isGone(b, 'one/f1.txt');
+  await isGone(world, b, 'one/f1.txt');
   removeThem(a);
-  await asks(a, 'mass-deletion-held');
-  await declineWhilePaused(a);
+  await asks(world, a, 'mass-deletion-held');
+  await declineWhilePaused(world, a);
   b.user.write('one/f1.txt', 'made again by b\n');
   await world.clock.advance(60_000);
   b.user.remove('one/f1.txt');
@@ -293,10 +281,10 @@ test.each(['there', 'here'])('its directory is renamed %s before it is back', as
   await world.quiet();
   const before = contents(a);
   a.user.remove('dir/g1.txt');
-  await isGone(b, 'dir/g1.txt');
+  await isGone(world, b, 'dir/g1.txt');
   removeThem(a);
-  await asks(a, 'mass-deletion-held');
-  await declineWhilePaused(a);
+  await asks(world, a, 'mass-deletion-held');
+  await declineWhilePaused(world, a);
   (where === 'there' ? b : a).user.rename('dir', 'moved');
   await world.clock.advance(3_000);
   await a.peer.resume();
@@ -312,15 +300,15 @@ test.each(['paused', 'stopped'])(
     const before = contents(a);
     for (const directory of directories)
       for (let index = 1; index < 80; index += 1) a.user.remove(`${directory}/f${index}.txt`);
-    await asks(a, 'mass-deletion-held');
+    await asks(world, a, 'mass-deletion-held');
     if (how === 'stopped') await a.stop();
     else {
-      await declineWhilePaused(a);
+      await declineWhilePaused(world, a);
       a.kill();
     }
     b.user.rename('one', 'uno');
     await world.clock.advance(3_000);
-    if (how === 'stopped') declineStopped(a);
+    if (how === 'stopped') declineStopped(world, a);
     a.start();
     if (how === 'paused') await a.peer.resume();
     await world.quiet();
@@ -337,18 +325,18 @@ test.each([
 ])('a file that was %s a moment before is listed and kept with the rest, %s', async (how, _where, allowMassDelete) => {
   const [a, b] = await pair(allowMassDelete);
   a.user.remove('one/f1.txt');
-  await isGone(b, 'one/f1.txt');
+  await isGone(world, b, 'one/f1.txt');
   if (how === 'made') a.user.write('one/notes.md', 'my work\n');
   else a.user.rename('stays.txt', 'one/notes.md');
   const text = how === 'made' ? 'my work\n' : 'stays\n';
-  await has(b, 'one/notes.md', text);
+  await has(world, b, 'one/notes.md', text);
   a.user.write('else.txt', 'else\n');
   removeThem(a);
   const asked = allowMassDelete ? b : a;
-  await asks(asked, allowMassDelete ? 'mass-deletion-incoming' : 'mass-deletion-held');
+  await asks(world, asked, allowMassDelete ? 'mass-deletion-incoming' : 'mass-deletion-held');
   expect((await asked.peer.holds())[0]?.paths).toContain('one/notes.md');
   expect(b.user.read('one/notes.md')).toBe(text);
-  await decline(asked);
+  await decline(world, asked);
   for (const { user } of [a, b])
     expect([user.read('one/notes.md'), user.read('one/f2.txt')]).toEqual([text, 'one 2\n']);
 });
@@ -362,15 +350,15 @@ test.each([
     const [a, b] = await pair(allowMassDelete);
     const asked = allowMassDelete ? b : a;
     removeThem(a);
-    await asks(asked, allowMassDelete ? 'mass-deletion-incoming' : 'mass-deletion-held');
+    await asks(world, asked, allowMassDelete ? 'mass-deletion-incoming' : 'mass-deletion-held');
     await world.clock.advance(600_000);
     for (let index = 0; index < 210; index += 1) a.user.write(`new/f${index}.txt`, `new ${index}\n`);
-    await has(b, 'new/f209.txt', 'new 209\n');
+    await has(world, b, 'new/f209.txt', 'new 209\n');
     await world.clock.advance(60_000);
     a.user.remove('new');
     await world.clock.advance(90_000);
     expect((await asked.peer.holds())[0]?.paths).toContain('new/f0.txt');
-    await decline(asked);
+    await decline(world, asked);
     for (const { user } of [a, b])
       expect([user.read('new/f0.txt'), user.read('one/f2.txt')]).toEqual(['new 0\n', 'one 2\n']);
   },
@@ -386,7 +374,7 @@ test('of an emptied folder one file comes back, and goes again as another comes:
   await world.quiet();
   const before = a.user.tree();
   a.user.remove('d');
-  await asks(a, 'root-emptied');
+  await asks(world, a, 'root-emptied');
   a.user.write('d/f1.txt', '1\n');
   await world.clock.advance(20_000);
   expect(await a.peer.holds()).toMatchObject([{ count: 11 }]);
@@ -394,7 +382,7 @@ test('of an emptied folder one file comes back, and goes again as another comes:
   a.user.write('d/f2.txt', '2\n');
   await world.clock.advance(30_000);
   expect((await a.peer.holds())[0]?.paths).toContain('d/f1.txt');
-  await decline(a);
+  await decline(world, a);
   expect(b.user.tree()).toEqual(before);
 });
 
@@ -403,12 +391,12 @@ test.each(['confirmed', 'declined'])(
   async (answer) => {
     const [a, b] = await pair();
     removeThem(a);
-    await asks(a, 'mass-deletion-held');
+    await asks(world, a, 'mass-deletion-held');
     const [hold] = await a.peer.holds();
     const names = ['one.pid', 'two.pid'];
     for (const name of names) {
       a.user.write(name, `${name}\n`);
-      await has(b, name, `${name}\n`);
+      await has(world, b, name, `${name}\n`);
       a.user.remove(name);
       await world.clock.advance(2_000);
     }
@@ -422,9 +410,9 @@ test.each(['confirmed', 'declined'])(
       return;
     }
     expect(await a.peer.confirm({ id })).toMatchObject({ ok: true, holds: [{ count: 240 }] });
-    await asks(b, 'mass-deletion-incoming');
+    await asks(world, b, 'mass-deletion-incoming');
     expect(await b.peer.confirm()).toMatchObject({ ok: true });
-    await isGone(b, 'one/f1.txt');
-    for (const name of names) await isGone(b, name);
+    await isGone(world, b, 'one/f1.txt');
+    for (const name of names) await isGone(world, b, name);
   },
 );

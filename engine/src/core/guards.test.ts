@@ -79,7 +79,7 @@ describe('an emptied root', () => {
 describe('a burst', () => {
   const note = { vanished: [] as Gone[], appeared: [] as Gone[] };
   const judgeAt = (guard: ReturnType<typeof createDeletionGuard>, nowMs: number, filesNow: number, git = false) =>
-    guard.judge({ filesNow: () => filesNow, nowMs, isHere: () => true, explain: () => git });
+    guard.judge({ filesNow: () => filesNow, nowMs, isHere: () => true, isThere: () => true, explain: () => git });
 
   it('a slow deletion is one burst while it goes on', () => {
     const guard = createDeletionGuard();

@@ -129,11 +129,15 @@ export interface ScanOutcome {
 export interface DeletionGuard {
   /** Takes in what one scan, or one step of it, saw. */
   note(outcome: ScanOutcome, nowMs: number): void;
-  /** What the burst amounts to. `filesNow`: agreed files in scope that exist, asked when it matters; `isHere`: whether a path is one of them. */
+  /**
+   * What the burst amounts to. `filesNow`: agreed files in scope that exist, asked when it matters; `isHere`: whether a path is one
+   * of them; `isThere`: whether what appeared at a path is there still, agreed on or not.
+   */
   judge(facts: {
     readonly filesNow: () => number;
     readonly nowMs: number;
     readonly isHere: (path: RelPath) => boolean;
+    readonly isThere: (path: RelPath) => boolean;
     readonly explain: (vanished: readonly RelPath[]) => boolean;
   }): DeletionVerdict;
   /** Nothing is left to do: what appeared until now is a part of the folder that a later burst shrinks. */
@@ -142,8 +146,8 @@ export interface DeletionGuard {
   vanishedPaths(nowMs: number): readonly RelPath[];
   /** From when on what went belongs to the burst: some of it, such as links, goes before its first file. */
   sinceMs(nowMs: number): number;
-  /** Those of them whose contents came again under other paths: they are no loss. */
-  movedPaths(nowMs: number): ReadonlySet<RelPath>;
+  /** Those of them whose contents came again under other paths, and are there still: they are no loss. */
+  movedPaths(nowMs: number, isThere: (path: RelPath) => boolean): ReadonlySet<RelPath>;
   /** While it is held, a burst does not end by itself: its rest would be too small to be asked about. */
   keep(isKept: boolean): void;
   isKept(): boolean;
@@ -242,8 +246,14 @@ export function createDeletionGuard({
     });
   }
 
-  function stillAsked(filesBefore: number): DeletionVerdict {
-    const goneNow = goneFiles(vanished.values(), digestsOf(appeared)).length;
+  /** What came again may have gone again, or further: then it explains nothing. */
+  function reappeared(isThere: (path: RelPath) => boolean): readonly Digest[] {
+    const wanted = new Set([...vanished.values()].map(({ digest }) => digest));
+    return [...appeared].flatMap(([path, { digest }]) => (wanted.has(digest) && isThere(path) ? [digest] : []));
+  }
+
+  function stillAsked(filesBefore: number, isThere: (path: RelPath) => boolean): DeletionVerdict {
+    const goneNow = goneFiles(vanished.values(), reappeared(isThere)).length;
     const files = goneNow + wentEarlier;
     return goneNow === 0 ? { kind: 'ok' } : { kind: 'held', files, filesBefore: Math.max(filesBefore, files) };
   }
@@ -255,12 +265,12 @@ export function createDeletionGuard({
       for (const fact of outcome.appeared) noteAppeared(fact, nowMs);
       forgetOldest(appeared);
     },
-    judge({ filesNow, nowMs, isHere, explain }) {
+    judge({ filesNow, nowMs, isHere, isThere, explain }) {
       expire(nowMs);
-      if (filesAskedOf !== null) return stillAsked(filesAskedOf);
+      if (filesAskedOf !== null) return stillAsked(filesAskedOf, isThere);
       // Looked into only where it can matter.
       if (vanished.size + wentEarlier <= deletedFilesMax) return { kind: 'ok' };
-      const reappearedDigests = digestsOf(appeared);
+      const reappearedDigests = reappeared(isThere);
       let worst: DeletionVerdict = { kind: 'ok' };
       for (const moment of moments(filesNow(), isHere)) {
         const verdict = judgeDeletions({ ...moment, reappearedDigests, gitExplains: false });
@@ -280,11 +290,11 @@ export function createDeletionGuard({
       expire(nowMs);
       return Math.min(firstVanishedMs, nowMs) - burstMs;
     },
-    movedPaths(nowMs) {
+    movedPaths(nowMs, isThere) {
       expire(nowMs);
       const moved = new Set(vanished.keys());
       const gone = [...vanished].map(([path, { digest }]) => ({ path, digest }));
-      for (const { path } of goneFiles(gone, digestsOf(appeared))) moved.delete(path);
+      for (const { path } of goneFiles(gone, reappeared(isThere))) moved.delete(path);
       return moved;
     },
     keep: (kept) => {
@@ -311,9 +321,6 @@ interface Appearance {
   /** How many rests there were before it. */
   readonly bornIn: number;
 }
-
-const digestsOf = (facts: ReadonlyMap<RelPath, { readonly digest: Digest }>): readonly Digest[] =>
-  [...facts.values()].map(({ digest }) => digest);
 
 function forgetOldest(paths: Map<RelPath, unknown>): void {
   for (const path of paths.keys()) {

@@ -67,9 +67,9 @@ export function createContents(parts: ContentsParts): Contents {
   const source = createChunkSource(parts);
   const sealer = createContentSealer(parts, reader, source);
   const uploader = createUploader(parts, reader, sealer);
-  const writer = createStagedFileWriter(parts);
-  const stageSmall = createSmallStager(parts, reader, source, writer);
   const downloads = createDownloadParts(parts);
+  const writer = createStagedFileWriter(parts, downloads);
+  const stageSmall = createSmallStager(parts, reader, source, writer);
   const stageLarge = createLargeStager(parts, source, writer, downloads);
 
   const stage: Contents['stage'] = async (requests, session, options) => {

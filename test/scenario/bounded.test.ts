@@ -1,6 +1,6 @@
 /** What is held for a transfer is bounded by bytes, whatever its size: in the stage, and in a peer's hands (rules DISK1, LOG5). */
 import type { RelPath } from '@driftless/protocol';
-import { afterEach, beforeEach, expect, test } from 'vitest';
+import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import { createSmallWorld, type Person, type SmallWorld } from './small-world.ts';
 
 let world: SmallWorld;
@@ -60,6 +60,69 @@ test('a large download that is cut again and again goes on in one place, and fet
   expect(stagedBytes(b)).toEqual([]);
   // A window that was cut is asked for again, no more.
   expect(Math.max(...chunks.values())).toBeLessThan(5);
+});
+
+describe('what is left of a cut download, on a disk that is almost full', () => {
+  const size = 6_000_000;
+  const totalBytes = 20_000_000;
+  const keptBytes = totalBytes / 20;
+
+  /** Downloads of so many files are cut when some of each is there; what `freeBytes` says is free from then on. */
+  async function cutDownloads(count: number, freeBytes: (partBytes: number) => number): Promise<[Person, Person]> {
+    const [a, b] = [world.person('a'), world.person('b')];
+    a.user.write('small.txt', 'old');
+    a.start();
+    b.start();
+    await world.quiet();
+    let isCut = false;
+    world.relay.refuses = () => {
+      const parts = stagedBytes(b).filter((bytes) => bytes > 0);
+      if (isCut || parts.length < count) return undefined;
+      isCut = true;
+      b.memory.disk.setFreeBytes(freeBytes(Math.max(...parts)), totalBytes);
+      world.relay.cut();
+      return undefined;
+    };
+    for (let index = 0; index < count; index += 1) a.user.write(`${index}.bin`, noise(70 + index, size));
+    await world.until('the cut', () => isCut);
+    return [a, b];
+  }
+  const endsWell = async (a: Person, b: Person): Promise<void> => {
+    b.memory.disk.setFreeBytes(null);
+    await world.quiet();
+    expect(b.user.tree()).toEqual(a.user.tree());
+    expect(stagedBytes(b)).toEqual([]);
+  };
+
+  test('it is there already: only the rest needs room', async () => {
+    const [, b] = await cutDownloads(1, (partBytes) => keptBytes + size - partBytes);
+    await world.until('the file', () => b.user.read('0.bin') !== undefined);
+  });
+
+  test('of two that cannot be finished, one gets the room of the other', async () => {
+    const [a, b] = await cutDownloads(2, (partBytes) => keptBytes + size - partBytes - 100_000);
+    await world.until('one', () => b.user.read('0.bin') !== undefined || b.user.read('1.bin') !== undefined);
+    expect(b.user.read('0.bin') !== undefined && b.user.read('1.bin') !== undefined).toBe(false);
+    await endsWell(a, b);
+  });
+
+  test('it makes room for a save', async () => {
+    const [a, b] = await cutDownloads(1, () => 0);
+    await world.until('it waits', () => b.state()?.code === 'disk-full');
+    expect(stagedBytes(b)).toHaveLength(1);
+    a.user.write('small.txt', 'new');
+    await world.until('the save', () => b.user.read('small.txt') === 'new');
+    await endsWell(a, b);
+  });
+
+  test('it stays where that would not be enough, and makes no room for its own file', async () => {
+    const [a, b] = await cutDownloads(1, (partBytes) => keptBytes + size - partBytes - 100_000);
+    a.user.write('other.bin', noise(80, size));
+    await world.until('both wait', () => b.store.problemRows(10).length === 2);
+    await world.clock.advance(60_000);
+    expect(stagedBytes(b)).toHaveLength(1);
+    await endsWell(a, b);
+  });
 });
 
 test('a copy of a large file that the room knows is read beside the loop: a save does not wait for it', async () => {

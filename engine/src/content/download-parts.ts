@@ -1,7 +1,7 @@
 /**
  * What is left of a large download that was cut: one staged file a content, which the next try goes on with where it ends. It
  * holds a beginning of the content, verified chunk by chunk, and goes when the content is wanted no more, so that the stage
- * never holds more than the files that are to come (rule DISK1).
+ * never holds more than the files that are to come, or when its room is needed for one that can come now (rule DISK1).
  */
 import { bytesToHex, type ChunkId, type Content, type Digest } from '@driftless/protocol';
 import { createChunker } from '../core/chunker.ts';
@@ -9,7 +9,8 @@ import { fingerprintOf } from '../core/fingerprint.ts';
 import type { Fingerprint } from '../core/local-entry.ts';
 import type { Stat } from '../ports/folder.ts';
 import type { Sha256Stream } from '../ports/hashing.ts';
-import { type ContentsParts, readBytes } from './content-types.ts';
+import { type ContentsParts, readBytes, type StageRequest } from './content-types.ts';
+import type { NoRoom } from './free-space.ts';
 
 /** Staged names of large contents begin so; the digest follows, and some digits that make the name unique. */
 export const downloadPrefix = 'dl-';
@@ -36,15 +37,45 @@ export function createDownloadParts({ folder, store, cipher, hashing, random, pa
   /** Being written, or whole and waiting for their place: two paths may need one content. */
   const inUse = new Set<string>();
 
+  /** They ask for room, or are under way: what is left of their contents is theirs. */
+  const claims = new Set<StageRequest>();
   const known = new Map<Digest, KnownPart>();
 
-  /** The size of the longest file that `begin` may go on with. What of it turns out to be of no use goes, and makes that much room. */
-  async function bytesOf({ digest }: Content): Promise<number> {
+  /**
+   * Until it is disclaimed, what is left of this content makes room for nothing else. Returns the size of the longest file that `begin`
+   * may go on with; what of it turns out to be of no use goes, and makes that much room.
+   */
+  async function claim(request: StageRequest): Promise<number> {
+    const { digest } = request.content;
+    claims.add(request);
     let longest = 0;
     for (const name of await folder.stagedNames())
       if (!inUse.has(name) && nameShape.exec(name)?.[1] === digest)
         longest = Math.max(longest, (await statOfStaged(name))?.size ?? 0);
     return longest;
+  }
+
+  const isIdle = (name: string): boolean => {
+    const digest = nameShape.exec(name)?.[1];
+    return digest !== undefined && !inUse.has(name) && ![...claims].some(({ content }) => content.digest === digest);
+  };
+
+  /** Gives up what nobody goes on with at the moment, as little as does; nothing, and false, where all of it is not enough. */
+  async function makeRoom({ device, missingBytes }: NoRoom): Promise<boolean> {
+    const idle: { readonly name: string; readonly size: number }[] = [];
+    for (const name of await folder.stagedNames()) {
+      const stat = isIdle(name) ? await statOfStaged(name) : undefined;
+      if (stat?.device === device) idle.push({ name, size: stat.size });
+    }
+    let left = missingBytes;
+    if (idle.reduce((sum, { size }) => sum + size, 0) < left) return false;
+    for (const { name, size } of idle.sort((one, other) => other.size - one.size)) {
+      if (left <= 0) break;
+      if (!isIdle(name)) continue;
+      await folder.discardStaged(name);
+      left -= size;
+    }
+    return left <= 0;
   }
 
   /** What is to be written: on with what lies there, or from the beginning (`bytes` is 0). */
@@ -148,5 +179,12 @@ export function createDownloadParts({ folder, store, cipher, hashing, random, pa
     }
   }
 
-  return { bytesOf, begin, release, discardUnwanted };
+  return {
+    claim,
+    disclaim: (request: StageRequest): void => void claims.delete(request),
+    makeRoom,
+    begin,
+    release,
+    discardUnwanted,
+  };
 }

@@ -21,8 +21,19 @@ export interface Reservation {
   end(): void;
 }
 
+/** A problem of the path: it does not fit on this disk by so many bytes. */
+export class NoRoom extends FolderError {
+  readonly device: bigint;
+  readonly missingBytes: number;
+  constructor(reason: string, { device, missingBytes }: { readonly device: bigint; readonly missingBytes: number }) {
+    super({ kind: 'problem', code: 'almost-full', reason, diskFull: true });
+    this.device = device;
+    this.missingBytes = missingBytes;
+  }
+}
+
 export interface FreeSpace {
-  /** For so many bytes of a file of the room. Errors: FolderError, a problem of the path. */
+  /** For so many bytes of a file of the room. Errors: NoRoom. */
   reserve(path: RelPath, bytes: number): Promise<Reservation>;
 }
 
@@ -50,13 +61,11 @@ export function createFreeSpace({ folder }: { readonly folder: Pick<Folder, 'spa
       if (space === null) return { wrote: () => {}, end: () => {} };
       const { device, freeBytes } = space;
       const kept = keptBytes(space, bytes);
-      if (freeBytes - underWayOn(device) - kept < bytes)
-        throw new FolderError({
-          kind: 'problem',
-          code: 'almost-full',
-          reason: refusal({ path, bytes, freeBytes, underWayBytes: underWayOn(device), keptBytes: kept }),
-          diskFull: true,
-        });
+      const missingBytes = bytes - (freeBytes - underWayOn(device) - kept);
+      if (missingBytes > 0) {
+        const reason = refusal({ path, bytes, freeBytes, underWayBytes: underWayOn(device), keptBytes: kept });
+        throw new NoRoom(reason, { device, missingBytes });
+      }
       let left = 0;
       const count = (more: number): void => {
         left += more;

@@ -24,12 +24,14 @@ export function createLargeStager(
   const { indexChunks, fromSources } = createLocalChunkFinder(contentsParts);
 
   async function stageLarge(request: StageRequest, session: RoomSession | null, options: StageOptions): Promise<void> {
-    const thereBytes = await parts.bytesOf(request.content);
-    const room = await reserve(request.path, Math.max(0, request.content.size - thereBytes));
+    let room: Reservation | undefined;
     try {
+      const thereBytes = await parts.claim(request);
+      room = await reserve(request.path, Math.max(0, request.content.size - thereBytes));
       await stageFitting(request, room, session, options);
     } finally {
-      room.end();
+      room?.end();
+      parts.disclaim(request);
     }
   }
 

@@ -2,8 +2,8 @@
 import { bytesToHex, type RelPath } from '@driftless/protocol';
 import { FolderError } from '../ports/folder.ts';
 import { ContentDamaged, type ContentsParts, type StagedContent, type StageRequest } from './content-types.ts';
-import type { DownloadPart } from './download-parts.ts';
-import { createFreeSpace, type Reservation } from './free-space.ts';
+import type { DownloadPart, DownloadParts } from './download-parts.ts';
+import { createFreeSpace, NoRoom, type Reservation } from './free-space.ts';
 
 export interface WriteOptions {
   readonly flush: boolean;
@@ -14,9 +14,22 @@ export interface WriteOptions {
 
 export type StagedFileWriter = ReturnType<typeof createStagedFileWriter>;
 
-export function createStagedFileWriter({ folder, hashing, random }: ContentsParts) {
+export function createStagedFileWriter({ folder, hashing, random }: ContentsParts, parts: DownloadParts) {
   const freeSpace = createFreeSpace({ folder });
   const newName = (): string => bytesToHex(random.bytes(8));
+
+  /**
+   * Room for so many bytes of a file. What is left of downloads that wait makes room: two that fit one after the other would wait
+   * for each other for ever, and saves for both. Errors: FolderError, a problem of the path.
+   */
+  async function reserve(path: RelPath, bytes: number): Promise<Reservation> {
+    try {
+      return await freeSpace.reserve(path, bytes);
+    } catch (error) {
+      if (!(error instanceof NoRoom) || !(await parts.makeRoom(error))) throw error;
+      return freeSpace.reserve(path, bytes);
+    }
+  }
 
   async function write(
     request: StageRequest,
@@ -61,5 +74,5 @@ export function createStagedFileWriter({ folder, hashing, random }: ContentsPart
     return writer.name;
   }
 
-  return { reserve: freeSpace.reserve, write, stageBytes };
+  return { reserve, write, stageBytes };
 }

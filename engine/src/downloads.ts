@@ -3,10 +3,9 @@
  * lies staged until the loop puts it in its place; one that nobody waits for any more is dropped.
  */
 import type { RelPath } from '@driftless/protocol';
-import type { StagedContent } from './content/content-types.ts';
+import type { StagedContent, StageRequest } from './content/content-types.ts';
 import { problemOf } from './content/or-fail.ts';
 import type { PeerState } from './control.ts';
-import type { Apply } from './core/plan.ts';
 import type { PeerContext } from './peer-context.ts';
 import { SessionEnded } from './ports/room-session.ts';
 
@@ -14,8 +13,8 @@ const atOnceMax = 2;
 
 export interface Downloads {
   readonly size: number;
-  /** What this step needs, if it lies staged; else its download is started, or waits for its turn. */
-  stagedFor(step: Apply): StagedContent | undefined;
+  /** The content of this path, if it lies staged; else its download is started, or waits for its turn. */
+  stagedFor(request: StageRequest): StagedContent | undefined;
   /** The staged file was used, or could not be: a later need starts anew. */
   used(path: RelPath): void;
   /** Ends those that nobody waits for any more, and removes what they staged. */
@@ -44,19 +43,15 @@ export function createDownloads(
 
   const underWay = (): number => [...downloads.values()].filter(({ stagedName }) => stagedName === null).length;
 
-  function stagedFor(step: Apply): StagedContent | undefined {
-    if (step.to?.kind !== 'file') return undefined;
-    const known = downloads.get(step.path);
-    if (known?.digest === step.to.content.digest)
-      return known.stagedName === null ? undefined : { path: step.path, stagedName: known.stagedName };
-    if (underWay() < atOnceMax) start(step);
+  function stagedFor({ path, content }: StageRequest): StagedContent | undefined {
+    const known = downloads.get(path);
+    if (known?.digest === content.digest)
+      return known.stagedName === null ? undefined : { path, stagedName: known.stagedName };
+    if (underWay() < atOnceMax) start({ path, content });
     return undefined;
   }
 
-  function start(step: Apply): void {
-    if (step.to?.kind !== 'file') return;
-    const { path } = step;
-    const { content } = step.to;
+  function start({ path, content }: StageRequest): void {
     const download: Download = { digest: content.digest, abort: new AbortController(), stagedName: null };
     const isCurrent = (): boolean => downloads.get(path) === download;
     downloads.set(path, download);

@@ -10,7 +10,7 @@
  * peer/turn-failure.ts; this file only orders them and turns outcomes into one honest state
  * (rules RB1, DISK2, FAST1, FAST2, FAST5, PR4, W6).
  */
-import { clipText, limits, type MassDeletion, type RelPath } from '@driftless/protocol';
+import { clipText, type Entry, limits, type MassDeletion, type RelPath } from '@driftless/protocol';
 import { createApplier } from './apply/apply.ts';
 import { createBringBack } from './apply/bring-back.ts';
 import { createReplaceJournal } from './apply/replace-journal.ts';
@@ -296,7 +296,7 @@ export function createPeer(given: PeerParts): Peer {
         fault.refused === undefined
           ? backoffDelayMs(attempts - 1, parts.random.fraction(), pathBackoff)
           : context.refusals.refusedPath(path, fault.refused.work, fault.refused.refusal);
-      const wanted = liveEntry(store.row(path)?.remote ?? null) ?? bringBack.wished(path);
+      const wanted = wantedAt(path);
       if (fault.isLost === true && wanted?.kind === 'file') lost.ask(wanted.content.digest);
       if (store.row(path)?.problem?.reason !== reason) parts.onEvent({ event: 'problem', path, reason });
       store.setProblem(path, { reason, attempts, retryAtMs: clock.nowMs() + delayMs });
@@ -350,12 +350,19 @@ export function createPeer(given: PeerParts): Peer {
     isOnHeldDisk: (path) => isHeldOnDisk(path),
   });
   const conflicts = createConflictKeeper(context);
+  /** By a save, or a command: a turn that can stop between two steps does. */
+  const isWaitedFor = (): boolean => settler.due() || commands.waiting > 0;
   const bringBack = createBringBack(context, {
     isIgnored: (path) =>
       scanner.isIgnored(path, false) || [...ancestorsOf(path)].some((directory) => scanner.isIgnored(directory, true)),
     isAway: (path) => isHeldOnDisk(path),
     mayTouch: (path) => isSettled(path) && !unsaved.has(path),
+    downloads,
+    givesWay: isWaitedFor,
   });
+  /** What the room has at a path, or what is to come back to it. */
+  const wantedAt = (path: RelPath): Entry | null =>
+    liveEntry(store.row(path)?.remote ?? null) ?? bringBack.wished(path);
   const lineEnds = createJoinLineEnds(context);
   const judgements = createJoinJudgements(store, parts.hashing.sha256);
   const large = createLargeReads({
@@ -788,7 +795,7 @@ export function createPeer(given: PeerParts): Peer {
     const held = store.heldRows();
     const isUnwanted = (path: RelPath, digest: string): boolean => {
       const row = store.row(path);
-      const wanted = liveEntry(row?.remote ?? null);
+      const wanted = wantedAt(path);
       return (
         row?.outOfScope != null ||
         row?.hold != null ||
@@ -954,7 +961,7 @@ export function createPeer(given: PeerParts): Peer {
     const staged = new Map<RelPath, StagedContent>();
     for (const step of steps) {
       if (step.kind !== 'apply' || step.to?.kind !== 'file' || step.to.content.size <= largeContentBytesMin) continue;
-      const beside = downloads.stagedFor(step);
+      const beside = downloads.stagedFor({ path: step.path, content: step.to.content });
       if (beside === undefined) lacks.add(step);
       else staged.set(step.path, beside);
     }
@@ -994,7 +1001,7 @@ export function createPeer(given: PeerParts): Peer {
         noteLastChange(lastApplied.path, roomLog.authorOf(lastApplied.path) ?? '');
       }
       clashes.push(...result.conflicts);
-      if (settler.due() || commands.waiting > 0 || context.session() === null) {
+      if (isWaitedFor() || context.session() === null) {
         planAgain();
         break;
       }
@@ -1107,7 +1114,7 @@ export function createPeer(given: PeerParts): Peer {
       if (!whole && batch.length > 1 && batch.length <= recordSize.files)
         recordSize = nextRecordSize(recordSize, lastRecordMs - startMs);
       // Saves made meanwhile overtake the rest of a first share.
-      if (sent.size < sendable.length && (settler.due() || commands.waiting > 0 || feed.hasPushed)) {
+      if (sent.size < sendable.length && (isWaitedFor() || feed.hasPushed)) {
         planAgain();
         return;
       }

@@ -6,13 +6,15 @@
  * Leaves to others what is wished for (guards/unasked-deletions.ts, guards/declined-deletion.ts).
  */
 import type { Entry, RelPath, Slot } from '@driftless/protocol';
+import { largeContentBytesMin } from '../content/content-types.ts';
 import { isRetryDue } from '../core/backoff.ts';
 import { liveEntry } from '../core/entry-encoding.ts';
 import type { WentUnasked } from '../core/holds.ts';
 import { leafDigest } from '../core/leaf-digest.ts';
+import type { Downloads } from '../downloads.ts';
 import type { PeerContext } from '../peer-context.ts';
 import type { StateStore } from '../ports/state-store.ts';
-import { createPlace } from './place.ts';
+import { createPlace, hindranceAbove, isUnseen, type Placed } from './place.ts';
 
 export interface BringBack {
   /** Puts in place what can be put there now. Returns whether anything changed. */
@@ -27,6 +29,7 @@ export interface BringBack {
 const wishesSetting = 'bring-back';
 /** A turn is no longer than this takes. */
 const filesPerTurn = 100;
+const somethingElse = 'something else is in its place';
 
 type Settings = Pick<StateStore, 'setting' | 'setSetting'>;
 
@@ -57,6 +60,8 @@ export function createBringBack(
     isIgnored,
     isAway,
     mayTouch,
+    downloads,
+    givesWay,
   }: {
     /** By the rules in force, the directories above it too. */
     readonly isIgnored: (path: RelPath) => boolean;
@@ -64,6 +69,10 @@ export function createBringBack(
     readonly isAway: (path: RelPath) => boolean;
     /** It has settled, and no editor has it open with unsaved edits. */
     readonly mayTouch: (path: RelPath) => boolean;
+    /** Large contents are fetched beside the loop. */
+    readonly downloads: Pick<Downloads, 'stagedFor' | 'used'>;
+    /** Somebody waits for the turn: a save, or a command. */
+    readonly givesWay: () => boolean;
   },
 ): BringBack {
   const { store, clock, onEvent } = context.parts;
@@ -72,19 +81,24 @@ export function createBringBack(
 
   async function resume(): Promise<boolean> {
     const wishes = wishesIn(store);
+    const ended = new Set<Wish>();
     let tries = filesPerTurn;
-    const left: Wish[] = [];
     let away = 0;
+    let isCutShort = false;
     for (const wish of wishes) {
-      const outcome = tries > 0 ? await bringOne(wish) : 'waits';
-      if (outcome !== 'ended') left.push(wish);
+      if (tries === 0) break;
+      const outcome = await bringOne(wish);
+      if (outcome === 'ended') ended.add(wish);
       if (outcome === 'away') away += 1;
-      if (outcome === 'failed' || outcome === 'ended') tries -= 1;
+      if (outcome !== 'failed' && outcome !== 'ended') continue;
+      tries -= 1;
+      isCutShort = givesWay();
+      if (isCutShort) break;
     }
+    const left = wishes.filter((wish) => !ended.has(wish));
+    if (ended.size > 0) setWishes(store, left);
     waiting = left.length - away;
-    const isChanged = left.length !== wishes.length;
-    if (isChanged) setWishes(store, left);
-    return isChanged;
+    return ended.size > 0 || isCutShort;
   }
 
   /** `waits` and `away`: nothing was tried. */
@@ -92,18 +106,35 @@ export function createBringBack(
     const path = text as RelPath;
     if (isAway(path)) return 'away';
     const row = store.row(path);
-    if (row !== undefined && (row.outOfScope !== null || row.hold !== null || row.local !== null)) return 'ended';
+    if (row !== undefined && isUnseen(row)) return 'waits';
     if (isIgnored(path)) return ended(path, 'it is ignored by now');
+    if (row !== undefined && row.outOfScope !== null) return ended(path, somethingElse);
+    if (row !== undefined && (row.hold !== null || row.local !== null)) return 'ended';
     // Its deletion is not known to both sides yet, or came back: the next turn shows which.
     if (row?.base != null || !mayTouch(path)) return 'waits';
     if (row !== undefined && (liveEntry(row.remote) !== null || isAnother(row.remote, { entry, height })))
       return 'ended';
     const { problem } = row ?? {};
     if (problem != null && !isRetryDue(problem, clock.nowMs())) return 'waits';
-    const placed = await place({ held: path, path, entry, before: null, base: null });
+    const hindrance = hindranceAbove(store, path);
+    if (hindrance?.kind === 'blocked') return ended(path, somethingElse);
+    if (hindrance !== null) {
+      context.fail(path, hindrance.reason);
+      return 'failed';
+    }
+    const placement = { held: path, path, entry, before: null, base: null };
+    let placed: Placed;
+    if (entry.kind === 'file' && entry.content.size > largeContentBytesMin) {
+      const staged = downloads.stagedFor({ path, content: entry.content });
+      if (staged === undefined) return 'waits';
+      placed = await place({ ...placement, stagedName: staged.stagedName });
+      downloads.used(path);
+    } else placed = await place(placement);
     await context.pause();
     if (placed === 'failed') return 'failed';
-    if (placed === 'changed' || placed === 'blocked') return ended(path, 'something else is in its place');
+    // An edit began meanwhile, and lies nowhere yet.
+    if (placed === 'changed' && context.unsaved.has(path)) return 'waits';
+    if (placed === 'changed') return ended(path, somethingElse);
     store.setProblem(path, null);
     onEvent({ event: 'applied', path });
     return 'ended';

@@ -6,8 +6,10 @@ import type { Entry, FileEntry, RelPath } from '@driftless/protocol';
 import { problemOf } from '../content/or-fail.ts';
 import { modeOf } from '../core/file-mode.ts';
 import type { LocalEntry } from '../core/local-entry.ts';
+import type { Row } from '../core/row.ts';
 import { ancestorsOf } from '../core/tree-paths.ts';
 import type { PeerContext } from '../peer-context.ts';
+import type { StateStore } from '../ports/state-store.ts';
 import type { Incoming, Outcome } from './replace-journal.ts';
 
 export interface Placement {
@@ -18,10 +20,12 @@ export interface Placement {
   readonly before: LocalEntry | null;
   /** What is agreed on there afterwards. */
   readonly base: Entry | null;
+  /** Its bytes, where they were fetched before. */
+  readonly stagedName?: string;
 }
 
-/** `changed`: it is not as `before` says, and is looked at again. `blocked`: a place above it is no directory. `blocked` and `failed` are reported. */
-export type Placed = LocalEntry | 'changed' | 'blocked' | 'failed';
+/** `changed`: it is not as `before` says, and is looked at again. `failed` is reported. */
+export type Placed = LocalEntry | 'changed' | 'failed';
 
 export type Place = (placement: Placement) => Promise<Placed>;
 
@@ -29,15 +33,19 @@ export function createPlace(context: PeerContext): Place {
   const { parts, contents, journal } = context;
   const { folder, store } = parts;
 
-  const place: Place = async ({ held, path, entry, before, base }) => {
+  const place: Place = async ({ held, path, entry, before, base, stagedName: fetched }) => {
     const put = async (incoming: Incoming): Promise<Placed> => {
-      const missing = await makeDirectories(held, path);
-      if (missing !== null) return missing;
+      if (!(await makeDirectories(held, path))) return 'failed';
       return placed(held, path, await journal.replace({ path, before, incoming, base, reason: 'replaced' }));
     };
     if (entry.kind === 'directory') return 'failed';
+    const hindrance = hindranceAbove(store, path);
+    if (hindrance !== null) {
+      context.fail(held, hindrance.reason);
+      return 'failed';
+    }
     if (entry.kind === 'symlink') return put(entry);
-    const stagedName = await stageOne(held, path, entry);
+    const stagedName = fetched ?? (await stageOne(held, path, entry));
     if (stagedName === null) return 'failed';
     try {
       return await put({ kind: 'file', stagedName, digest: entry.content.digest, mode: modeOf(entry) });
@@ -47,20 +55,12 @@ export function createPlace(context: PeerContext): Place {
     }
   };
 
-  /** Both sides may have deleted them, and no plan brings them back. null: all are there. */
-  async function makeDirectories(held: RelPath, path: RelPath): Promise<'blocked' | 'failed' | null> {
+  /** Both sides may have deleted them, and no plan brings them back. Whether all are there. */
+  async function makeDirectories(held: RelPath, path: RelPath): Promise<boolean> {
     for (const directory of [...ancestorsOf(path)].reverse()) {
       const above = store.row(directory);
-      const isLeftOut = above?.outOfScope === 'directory-of-out-of-scope';
-      if (above?.outOfScope === null && above.local?.kind === 'directory') continue;
-      if (above !== undefined && !isLeftOut && (above.outOfScope !== null || above.local !== null)) {
-        context.fail(
-          held,
-          `${directory} is no folder here: move or rename what is there, and this file can be put in place`,
-        );
-        return 'blocked';
-      }
-      if (isLeftOut) store.setOutOfScope(directory, null);
+      if (above !== undefined && isDirectory(above)) continue;
+      if (above !== undefined && isLeftOut(above)) store.setOutOfScope(directory, null);
       const made = await journal.replace({
         path: directory,
         before: null,
@@ -69,9 +69,9 @@ export function createPlace(context: PeerContext): Place {
         base: null,
         reason: 'replaced',
       });
-      if (typeof placed(held, directory, made) === 'string') return 'failed';
+      if (typeof placed(held, directory, made) === 'string') return false;
     }
-    return null;
+    return true;
   }
 
   async function stageOne(held: RelPath, path: RelPath, entry: FileEntry): Promise<string | null> {
@@ -98,3 +98,25 @@ export function createPlace(context: PeerContext): Place {
 
   return place;
 }
+
+/** Why the directories above a path can be neither used nor made: something else lies there, or it cannot be seen for now. */
+export function hindranceAbove(
+  store: Pick<StateStore, 'row'>,
+  path: RelPath,
+): { readonly kind: 'blocked' | 'unseen'; readonly reason: string } | null {
+  for (const directory of ancestorsOf(path)) {
+    const row = store.row(directory);
+    if (row === undefined || isDirectory(row) || isLeftOut(row)) continue;
+    if (isUnseen(row))
+      return { kind: 'unseen', reason: `${directory} cannot be read: once it can, this file is put in place` };
+    if (row.outOfScope === null && row.local === null) continue;
+    const next = 'move or rename what is there, and this file can be put in place';
+    return { kind: 'blocked', reason: `${directory} is no folder here: ${next}` };
+  }
+  return null;
+}
+
+export const isUnseen = ({ outOfScope }: Row): boolean => outOfScope === 'unreadable' || outOfScope === 'unmounted';
+
+const isDirectory = ({ outOfScope, local }: Row): boolean => outOfScope === null && local?.kind === 'directory';
+const isLeftOut = ({ outOfScope }: Row): boolean => outOfScope === 'directory-of-out-of-scope';

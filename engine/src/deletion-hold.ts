@@ -416,7 +416,10 @@ export function createDeletionHold(
     source: Source,
     { counted, others }: { readonly counted: readonly RelPath[]; readonly others: readonly RelPath[] },
   ): readonly RelPath[] {
-    if (!isShown(source) || others.length > deletedFilesMax) return [...counted, ...others];
+    if (others.length > deletedFilesMax) return [...counted, ...others];
+    // Answered, and only not gone yet: what else goes is no part of that question any more.
+    const isAnswered = counted.length > 0 && counted.every((path) => holds.isConfirmed(source, path));
+    if (!isShown(source) && !isAnswered) return [...counted, ...others];
     const listed = new Set(holds.of(source).flatMap(({ subjects }) => subjects));
     return [...counted, ...others.filter((path) => listed.has(path))];
   }

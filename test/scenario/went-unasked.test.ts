@@ -416,3 +416,24 @@ test.each(['confirmed', 'declined'])(
     for (const name of names) await isGone(world, b, name);
   },
 );
+
+test('an answer holds for as long as one of its files cannot go: what a program makes and removes is no new question', async () => {
+  const [a, b] = await pair(true);
+  await world.clock.advance(60_000);
+  removeThem(a);
+  await asks(world, b, 'mass-deletion-incoming');
+  a.user.write('one.pid', 'pid\n');
+  await has(world, b, 'one.pid', 'pid\n');
+  a.user.remove('one.pid');
+  await world.clock.advance(5_000);
+  b.folder.addFault({ operation: 'removeFile', path: 'one/f3.txt', code: 'EACCES', times: Number.POSITIVE_INFINITY });
+  expect(await b.peer.confirm()).toMatchObject({ ok: true, holds: [{ count: 240 }] });
+  await isGone(world, b, 'one/f4.txt');
+  await world.clock.advance(120_000);
+  expect(await b.peer.holds()).toEqual([]);
+  expect(b.user.read('one.pid')).toBeUndefined();
+  b.folder.clearFaults();
+  await world.clock.advance(120_000);
+  await world.quiet();
+  expect(b.user.read('one/f3.txt')).toBeUndefined();
+});

@@ -1390,9 +1390,10 @@ export function createPeer(given: PeerParts): Peer {
     });
     // Closed meanwhile: a link opened now would outlive the store.
     if (closing.signal.aborted) return;
+    for (const work of ['root', 'all', 'trash'] as const) schedule.input(work, nowMs());
+    // After the scan was asked for: until that one watches the directories, a sweep has nothing to look at.
     runBeside(sweep.run());
     feed.open();
-    for (const work of ['root', 'all', 'trash'] as const) schedule.input(work, nowMs());
   }
 
   /** Returns how many turns in a row have failed. */

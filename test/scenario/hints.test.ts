@@ -99,6 +99,18 @@ describe('what nothing told of', () => {
     expect(sent(before)).toEqual([path]);
   });
 
+  test('after a start it is found within the first period', async () => {
+    for (let index = 0; index < 1_000; index += 1) a.user.write(`many/${index}.txt`, 'one of many\n');
+    a.user.write('z/last.txt', 'last\n');
+    await world.quiet();
+    await a.stop();
+    a.start();
+    await world.quiet();
+    const { sweepPeriodMs = 0 } = await a.peer.status();
+    unheard(() => a.user.write('z/last.txt', 'edited\n'));
+    await world.until('sent', () => b.user.read('z/last.txt') === 'edited\n', 1.5 * sweepPeriodMs);
+  });
+
   test('a folder at rest is looked at, and nothing follows: no scan, no event', async () => {
     // What changed lately is read once more.
     await world.clock.advance(60_000);

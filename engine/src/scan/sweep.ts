@@ -21,8 +21,8 @@ import type { StateStore } from '../ports/state-store.ts';
 import type { Watcher } from '../ports/watcher.ts';
 import type { RecordedFile, ScanSights } from '../scan.ts';
 
-/** Work is done for at least this long ahead, then slept: about 100 files. */
-const tickMs = 2_000;
+/** Work is done for at least this long ahead, then slept: each wake finds cold caches, and costs the processor more than 400 files do. */
+const tickMs = 10_000;
 /** While it may not run: what it would find has waited for longer. */
 const mayNotRunMs = 10_000;
 /**
@@ -393,7 +393,7 @@ export function createSweep(parts: SweepParts): Sweep {
       entry() {
         done += 1;
         if (done % entriesPerLook !== 0) return undefined;
-        return aheadMs() < tickMs ? parts.pause() : rest();
+        return aheadMs() < tickMs && parts.mayRun() ? parts.pause() : rest();
       },
       done: () => done,
       untilMayRun,

@@ -177,7 +177,12 @@ export interface Status extends Omit<PeerState, 'conflicts' | 'progress'> {
   readonly outOfScopePaths: readonly ProblemInfo[];
   readonly relay: string;
   readonly running: boolean;
-  readonly lastChange: { readonly path: string; readonly by: string; readonly time: string } | null;
+  readonly lastChange: {
+    readonly path: string;
+    /** null: nobody that is known, as of what was brought back. */
+    readonly by: string | null;
+    readonly time: string;
+  } | null;
 }
 
 export interface VerifyResult {

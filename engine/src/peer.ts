@@ -998,7 +998,7 @@ export function createPeer(given: PeerParts): Peer {
         isUnderWay = true;
         rootGuard.noteBrought(batch.flatMap((step) => (makesFile(step) ? [step.path] : [])));
         for (const step of batch) if (step.kind === 'applyMove') sweep.moved(step.fromPath, step.toPath);
-        noteLastChange(lastApplied.path, roomLog.authorOf(lastApplied.path) ?? '');
+        noteLastChange(lastApplied.path, roomLog.authorOf(lastApplied.path) ?? null);
       }
       clashes.push(...result.conflicts);
       if (isWaitedFor() || context.session() === null) {
@@ -1012,7 +1012,7 @@ export function createPeer(given: PeerParts): Peer {
     return clashes;
   }
 
-  function noteLastChange(path: string, by: string): void {
+  function noteLastChange(path: string, by: string | null): void {
     store.setSetting('last-change', JSON.stringify({ path, by, time: new Date(clock.nowMs()).toISOString() }));
   }
 

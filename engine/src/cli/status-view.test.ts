@@ -50,6 +50,13 @@ test('what needs somebody stands above the state, which does not hide it', () =>
   ]);
 });
 
+test.each([
+  ['laptop', '  last      a.txt by laptop, 2026-01-01T11:00:00Z'],
+  [null, '  last      a.txt, 2026-01-01T11:00:00Z'],
+])('the last change, by %s', (by, line) => {
+  expect(lines({ lastChange: { path: 'a.txt', by, time: '2026-01-01T11:00:00Z' } })).toContain(line);
+});
+
 test('what is left out is counted by reason', () => {
   expect(lines({ outOfScope: 8, outOfScopeByReason: { ignored: 7, 'too-large': 1 } })).toContain(
     '  files     12; left out: 7 by ignore rules, 1 too large',

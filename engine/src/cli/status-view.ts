@@ -37,9 +37,7 @@ export function statusLines(status: Status, dir: string): readonly string[] {
     `  head      ${status.head === null ? 'none yet' : `${status.head.height}, root ${status.root.slice(0, 16)}`}`,
     `  relay     ${status.relay}`,
     `  peers     ${peers.length === 0 ? 'none seen' : peers.join(', ')}`,
-    ...(status.lastChange === null
-      ? []
-      : [`  last      ${status.lastChange.path} by ${status.lastChange.by}, ${status.lastChange.time}`]),
+    ...(status.lastChange === null ? [] : [`  last      ${lastChangeLine(status.lastChange)}`]),
   ];
 }
 
@@ -93,4 +91,8 @@ export function holdLines(hold: HoldInfo, dir: string, { isOpen }: { readonly is
 export function listed(word: string, lines: readonly string[], count: number = lines.length): readonly string[] {
   const shown = lines.slice(0, shownMax).map((line) => `  ${word.padEnd(9)} ${line}`);
   return count > shown.length ? [...shown, `  … and ${count - shown.length} more`] : shown;
+}
+
+function lastChangeLine({ path, by, time }: NonNullable<Status['lastChange']>): string {
+  return `${path}${by === null ? '' : ` by ${by}`}, ${time}`;
 }

@@ -197,4 +197,13 @@ describe('status bar', () => {
       },
     ]);
   });
+
+  it('tells the last change of nobody that is known, as of a file that was brought back', () => {
+    const view: FolderView = {
+      kind: 'running',
+      state: peerState(),
+      status: status({ lastChange: { path: 'src/a.ts', by: null, time: '2026-01-01T11:00:00Z' } }),
+    };
+    expect(present(folder(view))?.tooltips[0]?.lines).toContain('Last change: src/a.ts, 1 h ago');
+  });
 });

@@ -256,7 +256,7 @@ function statusLines(status: Status, nowMs: number): readonly TooltipLine[] {
   lines.push(peers.length === 0 ? 'No other peer seen yet.' : { text: 'Peers:', list: peers });
   if (status.lastChange !== null) {
     const { path, by, time } = status.lastChange;
-    lines.push(`Last change: ${path} by ${by}, ${agoText(time, nowMs)}`);
+    lines.push(`Last change: ${path}${by === null ? '' : ` by ${by}`}, ${agoText(time, nowMs)}`);
   }
   if (status.head !== null)
     lines.push(

@@ -1,6 +1,7 @@
 /** What is held for a transfer is bounded by bytes, whatever its size: in the stage, and in a peer's hands (rules DISK1, LOG5). */
 import type { RelPath } from '@driftless/protocol';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
+import { noise, stagedBytes } from './large-contents.ts';
 import { createSmallWorld, type Person, type SmallWorld } from './small-world.ts';
 
 let world: SmallWorld;
@@ -10,23 +11,6 @@ beforeEach(() => {
 afterEach(async () => {
   await world.close();
 });
-
-/** Hard to compress. */
-const noise = (seed: number, bytes: number): string => {
-  let state = seed * 7_919 + 1;
-  const parts: string[] = [];
-  for (let length = 0; length < bytes; length += 6) {
-    state ^= state << 13;
-    state ^= state >>> 17;
-    state ^= state << 5;
-    parts.push((state >>> 0).toString(36).padStart(7, '0').slice(-6));
-  }
-  return parts.join('');
-};
-const stagedBytes = (person: Person): number[] =>
-  person.memory.disk
-    .list('/folder/.driftless/stage')
-    .map((name) => person.memory.disk.lstat(`/folder/.driftless/stage/${new TextDecoder().decode(name)}`)?.size ?? 0);
 
 test('a large download that is cut again and again goes on in one place, and fetches nothing twice', async () => {
   const [a, b] = [world.person('a'), world.person('b')];

@@ -7,7 +7,7 @@ import { bytesToHex, type ChunkId, type Content, type Digest } from '@driftless/
 import { createChunker } from '../core/chunker.ts';
 import { fingerprintOf } from '../core/fingerprint.ts';
 import type { Fingerprint } from '../core/local-entry.ts';
-import type { Stat } from '../ports/folder.ts';
+import { FolderError, type Stat } from '../ports/folder.ts';
 import type { Sha256Stream } from '../ports/hashing.ts';
 import { type ContentsParts, readBytes, type StageRequest } from './content-types.ts';
 import type { NoRoom } from './free-space.ts';
@@ -34,8 +34,13 @@ const knownPartsMax = 16;
 export type DownloadParts = ReturnType<typeof createDownloadParts>;
 
 export function createDownloadParts({ folder, store, cipher, hashing, random, pause }: ContentsParts) {
-  /** Being written, or whole and waiting for their place: two paths may need one content. */
-  const inUse = new Set<string>();
+  /**
+   * Whose they are: one writer's, from before they are made, or a place's, for which they wait whole. Two paths may need one content, and
+   * with two writers the bytes of a file would not be those that either of them has verified.
+   */
+  const written = new Set<string>();
+  const whole = new Set<string>();
+  const isTaken = (name: string): boolean => written.has(name) || whole.has(name);
 
   /** They ask for room, or are under way: what is left of their contents is theirs. */
   const claims = new Set<StageRequest>();
@@ -50,14 +55,14 @@ export function createDownloadParts({ folder, store, cipher, hashing, random, pa
     claims.add(request);
     let longest = 0;
     for (const name of await folder.stagedNames())
-      if (!inUse.has(name) && nameShape.exec(name)?.[1] === digest)
+      if (!isTaken(name) && nameShape.exec(name)?.[1] === digest)
         longest = Math.max(longest, (await statOfStaged(name))?.size ?? 0);
     return longest;
   }
 
   const isIdle = (name: string): boolean => {
     const digest = nameShape.exec(name)?.[1];
-    return digest !== undefined && !inUse.has(name) && ![...claims].some(({ content }) => content.digest === digest);
+    return digest !== undefined && !isTaken(name) && ![...claims].some(({ content }) => content.digest === digest);
   };
 
   /** Gives up what nobody goes on with at the moment, as little as does; nothing, and false, where all of it is not enough. */
@@ -83,21 +88,30 @@ export function createDownloadParts({ folder, store, cipher, hashing, random, pa
     const { digest } = content;
     const cut = known.get(digest);
     known.delete(digest);
-    if (cut !== undefined && (await fingerprintOfStaged(cut.part.name)) === cut.fingerprint) {
-      inUse.add(cut.part.name);
-      return cut.part;
+    if (cut !== undefined) {
+      // Before anything is waited for: whoever needs the same content finds it taken.
+      written.add(cut.part.name);
+      if ((await fingerprintOfStaged(cut.part.name)) === cut.fingerprint) return cut.part;
+      written.delete(cut.part.name);
     }
     const found = await find(content, leaves);
     if (found !== null) return found;
     const name = `${downloadPrefix}${digest}-${bytesToHex(random.bytes(8))}`;
-    inUse.add(name);
+    written.add(name);
     return { name, chunks: 0, bytes: 0, hash: hashing.createSha256() };
+  }
+
+  /** It is what the room says, and waits for its place. */
+  function finish({ name }: DownloadPart): void {
+    written.delete(name);
+    whole.add(name);
   }
 
   /** It was cut: the next try may go on with it. */
   async function release({ digest }: Content, part: DownloadPart): Promise<void> {
-    inUse.delete(part.name);
     const fingerprint = await fingerprintOfStaged(part.name);
+    // At once from here on: what is known is nobody's.
+    written.delete(part.name);
     if (fingerprint === undefined || part.bytes === 0 || known.size >= knownPartsMax) return;
     known.set(digest, { part, fingerprint });
   }
@@ -119,20 +133,25 @@ export function createDownloadParts({ folder, store, cipher, hashing, random, pa
 
   /** The longest beginning that lies staged; null when there is none. Shorter ones go. */
   async function find(content: Content, leaves: readonly ChunkId[]): Promise<DownloadPart | null> {
+    const waited = [...whole];
     const names = await folder.stagedNames();
-    for (const name of inUse) if (!names.includes(name)) inUse.delete(name);
+    // In its place, or dropped. One that is written may not be there yet.
+    for (const name of waited) if (!names.includes(name)) whole.delete(name);
     let best: DownloadPart | null = null;
     for (const name of names) {
-      if (inUse.has(name) || nameShape.exec(name)?.[1] !== content.digest) continue;
-      inUse.add(name);
+      if (isTaken(name) || nameShape.exec(name)?.[1] !== content.digest) continue;
+      written.add(name);
       const part = await read(name, leaves);
       const worse = part === null || (best !== null && part.bytes <= best.bytes) ? name : best?.name;
       if (part !== null && worse !== name) best = part;
-      if (worse !== undefined) await folder.discardStaged(worse);
+      if (worse === undefined) continue;
+      await folder.discardStaged(worse);
+      written.delete(worse);
     }
     return best;
   }
 
+  /** null: it holds nothing of use, or cannot be read. */
   async function read(name: string, leaves: readonly ChunkId[]): Promise<DownloadPart | null> {
     const handle = await folder.openStaged(name);
     if ('kind' in handle) return null;
@@ -161,6 +180,9 @@ export function createDownloadParts({ folder, store, cipher, hashing, random, pa
         if (!take(cutter.push(next))) break;
         await pause();
       }
+    } catch (error) {
+      if (error instanceof FolderError) return null;
+      throw error;
     } finally {
       await handle.close();
     }
@@ -173,7 +195,7 @@ export function createDownloadParts({ folder, store, cipher, hashing, random, pa
 
   async function discardUnwanted(): Promise<void> {
     for (const name of await folder.stagedNames()) {
-      if (!name.startsWith(downloadPrefix) || inUse.has(name)) continue;
+      if (!name.startsWith(downloadPrefix) || isTaken(name)) continue;
       const digest = nameShape.exec(name)?.[1] as Digest | undefined;
       if (digest === undefined || !isWanted(digest)) await folder.discardStaged(name);
     }
@@ -184,6 +206,7 @@ export function createDownloadParts({ folder, store, cipher, hashing, random, pa
     disclaim: (request: StageRequest): void => void claims.delete(request),
     makeRoom,
     begin,
+    finish,
     release,
     discardUnwanted,
   };

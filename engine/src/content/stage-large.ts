@@ -58,6 +58,7 @@ export function createLargeStager(
           }),
         options.onStaged,
       );
+      parts.finish(part);
     } catch (error) {
       await parts.release(request.content, part);
       throw error;

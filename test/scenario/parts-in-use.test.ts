@@ -1,0 +1,97 @@
+/** A staged file of a large content belongs to whoever works with it, from before it is made until it is in its place (rule DISK1). */
+import { afterEach, beforeEach, expect, test } from 'vitest';
+import { noise, stagedBytes } from './large-contents.ts';
+import { createSmallWorld, type Person, type SmallWorld } from './small-world.ts';
+
+let world: SmallWorld;
+beforeEach(() => {
+  world = createSmallWorld();
+});
+afterEach(() => world.close());
+
+/** Both have them. */
+async function pairWith(files: Readonly<Record<string, string>>): Promise<readonly [Person, Person]> {
+  const [a, b] = [world.person('a'), world.person('b')];
+  for (const [path, text] of Object.entries(files)) a.user.write(path, text);
+  a.start();
+  b.start();
+  await world.quiet();
+  return [a, b];
+}
+
+/** The edit of x.bin has its name, and reads the old version before it makes its file, while another large file comes and goes. */
+async function markedBeforeItIsMade(): Promise<{ readonly a: Person; readonly b: Person; readonly goOn: () => void }> {
+  const [a, b] = await pairWith({ 'x.bin': noise(1, 3_000_000), 'small.txt': 'old' });
+  const { promise: gate, resolve: goOn } = Promise.withResolvers<void>();
+  const { openFile } = b.folder;
+  let isReading = false;
+  b.folder.openFile = async (path) => {
+    if (path === 'x.bin') {
+      isReading = true;
+      await gate;
+    }
+    return openFile(path);
+  };
+  a.user.write('x.bin', noise(2, 3_000_000));
+  await world.until('the old version is read', () => isReading);
+  a.user.write('y.bin', noise(3, 1_500_000));
+  await world.until('the other file', () => b.user.read('y.bin') !== undefined);
+  return { a, b, goOn };
+}
+
+test('no two write one staged file, also when one content is needed at a second path meanwhile', async () => {
+  const { a, b, goOn } = await markedBeforeItIsMade();
+  const open = new Set<string>();
+  const openedTwice: string[] = [];
+  const { promise: gate, resolve: writeOn } = Promise.withResolvers<void>();
+  let writes = 0;
+  const { stage } = b.folder;
+  b.folder.stage = async (options) => {
+    const writer = await stage(options);
+    if (open.has(options.name)) openedTwice.push(options.near);
+    open.add(options.name);
+    return {
+      ...writer,
+      write: async (bytes) => {
+        if (options.near === 'x.bin') {
+          writes += 1;
+          if (writes === 6) await gate;
+        }
+        await writer.write(bytes);
+      },
+      commit: async (how) => {
+        open.delete(options.name);
+        await writer.commit(how);
+      },
+      abort: async () => {
+        open.delete(options.name);
+        await writer.abort();
+      },
+    };
+  };
+  goOn();
+  await world.until('it is written', () => writes === 6);
+  a.user.write('z.bin', a.user.read('x.bin') ?? '');
+  await world.until('the second path', () => b.user.read('z.bin') !== undefined);
+  writeOn();
+  await world.quiet();
+  expect(openedTwice).toEqual([]);
+  for (const path of ['x.bin', 'z.bin']) expect(b.user.read(path) === noise(2, 3_000_000)).toBe(true);
+  expect(stagedBytes(b)).toEqual([]);
+});
+
+test('what is whole and waits for its place makes no room', async () => {
+  const { a, b, goOn } = await markedBeforeItIsMade();
+  await b.peer.holdUnsaved('window', [{ path: 'x.bin', loaded: null, merged: null }]);
+  goOn();
+  await world.until('it waits', () => stagedBytes(b)[0] === 3_000_000);
+  b.memory.disk.setFreeBytes(0, 20_000_000);
+  a.user.write('small.txt', 'new');
+  await world.clock.advance(10_000);
+  expect(b.store.problemRows(9)).toMatchObject([{ path: 'small.txt' }]);
+  expect(stagedBytes(b)).toEqual([3_000_000]);
+  b.memory.disk.setFreeBytes(null);
+  await b.peer.holdUnsaved('window', []);
+  await world.quiet();
+  expect(b.user.tree()).toEqual(a.user.tree());
+});

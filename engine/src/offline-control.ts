@@ -32,6 +32,8 @@ export function createOfflineControl(
     pause,
     // The next run begins with a scan.
     onDistrusted: () => {},
+    // It fetches nothing.
+    isWished: () => false,
   });
   const holds = createHolds(parts);
   const state = (): PeerState => ({

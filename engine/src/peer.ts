@@ -311,6 +311,7 @@ export function createPeer(given: PeerParts): Peer {
     clock,
     pause,
     onDistrusted: (path) => settler.hint(path, false),
+    isWished: (digest) => bringBack.isWished(digest),
   });
   const holds = createHolds(parts);
   const roomLog = createRoomLog(context, createSkippedRecords(parts, { holds, pause }));

@@ -1,6 +1,7 @@
 /** What a declined deletion had taken unasked comes back whatever hinders it for a while, and holds up nothing (rule LOG6; D6). */
 import { afterEach, beforeEach, expect, test } from 'vitest';
 import { createSeededRandom } from '../../engine/src/testing/seeded-random.ts';
+import { noise, stagedBytes } from './large-contents.ts';
 import { asks, has, isGone, pairWithThem, removeThem } from './mass-deletions.ts';
 import { createSmallWorld, type Person, type SmallWorld } from './small-world.ts';
 
@@ -82,3 +83,37 @@ test('a save goes out while a large file comes back', async () => {
   await world.quiet();
   for (const { user } of [a, b]) expect(user.read('large.bin')).toBe(large);
 });
+
+test.each(['goes on running', 'ends in between'])(
+  'over a link that is cut again and again a large file that comes back is fetched once: its peer %s',
+  async (what) => {
+    const large = noise(1, 3_000_000);
+    const [a, b] = await askedAfter(['large.bin'], { 'large.bin': large });
+    const chunks = new Map<string, number>();
+    let gets = 0;
+    let cuts = 0;
+    world.relay.refuses = (request, ids) => {
+      if (request !== 'get') return undefined;
+      gets += 1;
+      for (const id of ids) chunks.set(id, (chunks.get(id) ?? 0) + 1);
+      // One window comes through, the next is cut.
+      if (gets % 2 === 0 && cuts < 8) {
+        cuts += 1;
+        world.relay.cut();
+      }
+      return undefined;
+    };
+    expect(await a.peer.decline()).toMatchObject({ ok: true });
+    if (what === 'ends in between') {
+      await world.until('the first cut', () => cuts === 1 && (stagedBytes(a)[0] ?? 0) > 0);
+      await a.stop();
+      a.start();
+    }
+    await world.quiet();
+    for (const { user } of [a, b]) expect(user.read('large.bin') === large).toBe(true);
+    expect(cuts).toBeGreaterThan(0);
+    expect(stagedBytes(a)).toEqual([]);
+    // A window that was cut is asked for again, no more.
+    expect(Math.max(...chunks.values())).toBeLessThan(5);
+  },
+);

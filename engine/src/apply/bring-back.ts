@@ -5,7 +5,7 @@
  *
  * Leaves to others what is wished for (guards/unasked-deletions.ts, guards/declined-deletion.ts).
  */
-import type { Entry, RelPath, Slot } from '@driftless/protocol';
+import type { Digest, Entry, RelPath, Slot } from '@driftless/protocol';
 import { largeContentBytesMin } from '../content/content-types.ts';
 import { isRetryDue } from '../core/backoff.ts';
 import { liveEntry } from '../core/entry-encoding.ts';
@@ -23,6 +23,8 @@ export interface BringBack {
   count(): number;
   /** What is to come back to a path. */
   wished(path: RelPath): Entry | null;
+  /** A file with this content is to come back. */
+  isWished(digest: Digest): boolean;
 }
 
 /** Setting: the wishes, as JSON. */
@@ -156,6 +158,7 @@ export function createBringBack(
   return {
     resume,
     count: () => waiting,
+    isWished: (digest) => wishesIn(store).some(({ entry }) => entry.kind === 'file' && entry.content.digest === digest),
     wished: (path) => wishesIn(store).find((wish) => wish.path === path)?.entry ?? null,
   };
 }

@@ -1,5 +1,5 @@
 /** What the modules of this folder, and those who use contents, have in common: sizes, requests, outcomes and failures. */
-import type { ChunkId, Content, RelPath, SealedChunk } from '@driftless/protocol';
+import type { ChunkId, Content, Digest, RelPath, SealedChunk } from '@driftless/protocol';
 import type { LocalEntry } from '../core/local-entry.ts';
 import type { Pause } from '../pause.ts';
 import type { Clock } from '../ports/clock.ts';
@@ -89,6 +89,8 @@ export interface ContentsParts {
   readonly pause: Pause;
   /** The bytes of a file were not those that its row says although its stamps were: it is to be scanned again. */
   readonly onDistrusted: (path: RelPath) => void;
+  /** It is to come back although the room has it no more. */
+  readonly isWished: (digest: Digest) => boolean;
 }
 
 export const isProblem = (value: object): value is PathProblem => 'kind' in value && value.kind === 'problem';

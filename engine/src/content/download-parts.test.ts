@@ -1,9 +1,19 @@
-import { bytesToHex, type ChunkId, type Content, type Digest, type RelPath } from '@driftless/protocol';
+import {
+  bytesToHex,
+  type ChunkId,
+  type Content,
+  type DeviceId,
+  type Digest,
+  type RelPath,
+  type Variant,
+  type VariantId,
+} from '@driftless/protocol';
 import { beforeEach, expect, test } from 'vitest';
 import { createDeviceKey } from '../crypto/device-key.ts';
 import { createRoomCipher } from '../crypto/room-cipher.ts';
 import { nodeHashing } from '../node/node-hashing.ts';
 import { openStateStore } from '../node/sqlite-state-store.ts';
+import type { StateStore } from '../ports/state-store.ts';
 import { createFakeClock } from '../testing/fake-clock.ts';
 import { createFaultyFolder, type FaultyFolder } from '../testing/faulty-folder.ts';
 import { createMemoryFolder } from '../testing/memory-folder.ts';
@@ -29,20 +39,26 @@ const content: Content = {
 const leaves: readonly ChunkId[] = [leaf];
 
 let folder: FaultyFolder;
+let store: StateStore;
+/** Of open conflicts. */
+let variants: readonly Variant[];
 let parts: DownloadParts;
 beforeEach(async () => {
   folder = createFaultyFolder(createMemoryFolder().folder);
   await folder.initialise('marker');
   const clock = createFakeClock();
+  variants = [];
+  store = openStateStore({ file: ':memory:', holdsModes: true });
   parts = createDownloadParts({
     folder,
-    store: openStateStore({ file: ':memory:', holdsModes: true }),
+    store: { ...store, manifest: { ...store.manifest, variantsBetween: () => variants } },
     cipher,
     hashing: nodeHashing,
     random,
     clock,
     pause: async () => {},
     onDistrusted: () => {},
+    isWished: () => false,
   });
 });
 
@@ -88,4 +104,40 @@ test('what is given back while another begins goes to one of them', async () => 
   goOn();
   await released;
   expect((await parts.begin(content, leaves)).name).not.toBe(one.name);
+});
+
+test('what is left of a content that an open conflict keeps stays, until the conflict is closed', async () => {
+  variants = [
+    {
+      id: 'v' as VariantId,
+      path,
+      entry: { kind: 'file', content, executable: false, private: false },
+      device: 'd' as DeviceId,
+      deviceName: 'd',
+      timeMs: 0,
+      mtimeMs: 0,
+      baseDigest: null,
+    },
+  ];
+  const part = await parts.begin(content, leaves);
+  await write(part);
+  await parts.release(content, part);
+  await parts.discardUnwanted();
+  expect(await folder.stagedNames()).toEqual([part.name]);
+  variants = [];
+  await parts.discardUnwanted();
+  expect(await folder.stagedNames()).toEqual([]);
+});
+
+test('what somebody has room for, and is about to go on with, stays', async () => {
+  const part = await parts.begin(content, leaves);
+  await write(part);
+  await parts.release(content, part);
+  const request = { path, content };
+  expect(await parts.claim(request)).toBe(bytes.length);
+  await parts.discardUnwanted();
+  expect(await folder.stagedNames()).toEqual([part.name]);
+  parts.disclaim(request);
+  await parts.discardUnwanted();
+  expect(await folder.stagedNames()).toEqual([]);
 });

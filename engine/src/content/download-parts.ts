@@ -33,7 +33,7 @@ const knownPartsMax = 16;
 
 export type DownloadParts = ReturnType<typeof createDownloadParts>;
 
-export function createDownloadParts({ folder, store, cipher, hashing, random, pause }: ContentsParts) {
+export function createDownloadParts({ folder, store, cipher, hashing, random, pause, isWished }: ContentsParts) {
   /**
    * Whose they are: one writer's, from before they are made, or a place's, for which they wait whole. Two paths may need one content, and
    * with two writers the bytes of a file would not be those that either of them has verified.
@@ -60,9 +60,10 @@ export function createDownloadParts({ folder, store, cipher, hashing, random, pa
     return longest;
   }
 
+  const isClaimed = (digest: Digest): boolean => [...claims].some(({ content }) => content.digest === digest);
   const isIdle = (name: string): boolean => {
-    const digest = nameShape.exec(name)?.[1];
-    return digest !== undefined && !isTaken(name) && ![...claims].some(({ content }) => content.digest === digest);
+    const digest = nameShape.exec(name)?.[1] as Digest | undefined;
+    return digest !== undefined && !isTaken(name) && !isClaimed(digest);
   };
 
   /** Gives up what nobody goes on with at the moment, as little as does; nothing, and false, where all of it is not enough. */
@@ -189,9 +190,16 @@ export function createDownloadParts({ folder, store, cipher, hashing, random, pa
     return chunks === 0 ? null : { name, chunks, bytes, hash };
   }
 
-  /** The room holds it, and no file here does. */
+  /** Somebody is about to go on with it, or no file here holds what the room has, an open conflict keeps, or is to come back. */
   const isWanted = (digest: Digest): boolean =>
-    store.contentByDigest(digest) !== undefined && store.localFilesByDigest(digest, 1).length === 0;
+    isClaimed(digest) ||
+    (store.localFilesByDigest(digest, 1).length === 0 &&
+      (store.contentByDigest(digest) !== undefined || isWished(digest) || isOfConflict(digest)));
+
+  const isOfConflict = (digest: Digest): boolean =>
+    [...store.manifest.variantsBetween(null, null)].some(
+      ({ entry }) => entry.kind === 'file' && entry.content.digest === digest,
+    );
 
   async function discardUnwanted(): Promise<void> {
     for (const name of await folder.stagedNames()) {

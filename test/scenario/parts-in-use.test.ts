@@ -95,3 +95,27 @@ test('what is whole and waits for its place makes no room', async () => {
   await world.quiet();
   expect(b.user.tree()).toEqual(a.user.tree());
 });
+
+test('what a replace that cannot be settled would place makes no room: its user writes there, and neither version is lost', async () => {
+  const [a, b] = await pairWith({ 'small.txt': 'old' });
+  const large = noise(4, 1_500_000);
+  b.folder.before = ({ operation, path }) => {
+    if (operation === 'swapIn' && path === 'p.bin') b.killBefore(1, 'kill');
+  };
+  a.user.write('p.bin', large);
+  await world.until('it dies', () => b.isDead);
+  expect(b.store.intents()).toHaveLength(1);
+  b.start();
+  b.folder.addFault({ operation: 'settleSwap', code: 'EACCES', times: Number.POSITIVE_INFINITY });
+  b.memory.disk.setFreeBytes(0, 20_000_000);
+  a.user.write('small.txt', 'new');
+  await world.clock.advance(20_000);
+  b.memory.disk.setFreeBytes(null);
+  b.user.write('p.bin', 'mine');
+  b.folder.clearFaults();
+  await world.quiet();
+  expect(Object.keys(b.user.tree())).toEqual(Object.keys(a.user.tree()));
+  const texts = Object.values(a.user.tree());
+  for (const text of [large, 'mine', 'new']) expect(texts.includes(text)).toBe(true);
+  expect(stagedBytes(b)).toEqual([]);
+});

@@ -141,3 +141,22 @@ test('what somebody has room for, and is about to go on with, stays', async () =
   await parts.discardUnwanted();
   expect(await folder.stagedNames()).toEqual([]);
 });
+
+test("what a replace of an earlier run would still place is nobody else's", async () => {
+  const part = await parts.begin(content, leaves);
+  await write(part);
+  await parts.release(content, part);
+  store.putIntent({
+    path,
+    before: null,
+    places: { kind: 'nothing' },
+    base: null,
+    reason: 'replaced',
+    stagedName: part.name,
+    asideName: 'aside',
+  });
+  await parts.discardUnwanted();
+  expect(await parts.claim({ path, content })).toBe(0);
+  expect((await parts.begin(content, leaves)).name).not.toBe(part.name);
+  expect(await folder.stagedNames()).toEqual([part.name]);
+});

@@ -36,11 +36,13 @@ export type DownloadParts = ReturnType<typeof createDownloadParts>;
 export function createDownloadParts({ folder, store, cipher, hashing, random, pause, isWished }: ContentsParts) {
   /**
    * Whose they are: one writer's, from before they are made, or a place's, for which they wait whole. Two paths may need one content, and
-   * with two writers the bytes of a file would not be those that either of them has verified.
+   * with two writers the bytes of a file would not be those that either of them has verified. What a replace that was cut would place is
+   * that one's for as long as it cannot be settled, over a restart too: without it the replace would be taken for done.
    */
   const written = new Set<string>();
   const whole = new Set<string>();
-  const isTaken = (name: string): boolean => written.has(name) || whole.has(name);
+  const isTaken = (name: string): boolean =>
+    written.has(name) || whole.has(name) || store.intents().some(({ stagedName }) => stagedName === name);
 
   /** They ask for room, or are under way: what is left of their contents is theirs. */
   const claims = new Set<StageRequest>();
@@ -89,7 +91,7 @@ export function createDownloadParts({ folder, store, cipher, hashing, random, pa
     const { digest } = content;
     const cut = known.get(digest);
     known.delete(digest);
-    if (cut !== undefined) {
+    if (cut !== undefined && !isTaken(cut.part.name)) {
       // Before anything is waited for: whoever needs the same content finds it taken.
       written.add(cut.part.name);
       if ((await fingerprintOfStaged(cut.part.name)) === cut.fingerprint) return cut.part;

@@ -8,7 +8,7 @@ import {
   type Variant,
   type VariantId,
 } from '@driftless/protocol';
-import { beforeEach, expect, test } from 'vitest';
+import { beforeEach, describe, expect, test } from 'vitest';
 import { createDeviceKey } from '../crypto/device-key.ts';
 import { createRoomCipher } from '../crypto/room-cipher.ts';
 import { nodeHashing } from '../node/node-hashing.ts';
@@ -18,7 +18,10 @@ import { createFakeClock } from '../testing/fake-clock.ts';
 import { createFaultyFolder, type FaultyFolder } from '../testing/faulty-folder.ts';
 import { createMemoryFolder } from '../testing/memory-folder.ts';
 import { createSeededRandom } from '../testing/seeded-random.ts';
+import type { ContentsParts } from './content-types.ts';
 import { createDownloadParts, type DownloadPart, type DownloadParts } from './download-parts.ts';
+import { NoRoom } from './free-space.ts';
+import { createStagedFileWriter } from './staged-writer.ts';
 
 const random = createSeededRandom('parts');
 const cipher = createRoomCipher({
@@ -42,24 +45,25 @@ let folder: FaultyFolder;
 let store: StateStore;
 /** Of open conflicts. */
 let variants: readonly Variant[];
+let contentsParts: ContentsParts;
 let parts: DownloadParts;
 beforeEach(async () => {
   folder = createFaultyFolder(createMemoryFolder().folder);
   await folder.initialise('marker');
-  const clock = createFakeClock();
   variants = [];
   store = openStateStore({ file: ':memory:', holdsModes: true });
-  parts = createDownloadParts({
+  contentsParts = {
     folder,
     store: { ...store, manifest: { ...store.manifest, variantsBetween: () => variants } },
     cipher,
     hashing: nodeHashing,
     random,
-    clock,
+    clock: createFakeClock(),
     pause: async () => {},
     onDistrusted: () => {},
     isWished: () => false,
-  });
+  };
+  parts = createDownloadParts(contentsParts);
 });
 
 /** It was cut here. */
@@ -159,4 +163,60 @@ test("what a replace of an earlier run would still place is nobody else's", asyn
   expect(await parts.claim({ path, content })).toBe(0);
   expect((await parts.begin(content, leaves)).name).not.toBe(part.name);
   expect(await folder.stagedNames()).toEqual([part.name]);
+});
+
+describe('room for a file', () => {
+  /** What is left of other contents, one of each size. */
+  async function leave(...sizes: readonly number[]): Promise<void> {
+    for (const [index, size] of sizes.entries()) {
+      const writer = await folder.stage({ name: `dl-${String(index).repeat(64)}-00`, near: path });
+      await writer.write(new Uint8Array(size));
+      await writer.commit({ flush: false });
+    }
+  }
+  const sizesLeft = async (): Promise<number[]> => {
+    const sizes: number[] = [];
+    for (const name of await folder.stagedNames()) {
+      const handle = await folder.openStaged(name);
+      if ('kind' in handle) continue;
+      sizes.push((await handle.stat()).size);
+      await handle.close();
+    }
+    return sizes;
+  };
+
+  test.each([
+    ['the smallest that alone is enough', 40, [10, 500]],
+    ['else the fewest', 520, [10]],
+    ['nothing where all of it is not enough', 561, [10, 50, 500]],
+  ])('%s', async (_what, missingBytes, left) => {
+    await leave(500, 10, 50);
+    const { device } = await folder.space(path);
+    await parts.makeRoom(new NoRoom('', { device, missingBytes }));
+    expect((await sizesLeft()).sort((one, other) => one - other)).toEqual(left);
+  });
+
+  const totalBytes = 20_000;
+  const keptBytes = totalBytes / 20 / 16;
+
+  test('what was given up for one file does for others that ask at the same moment', async () => {
+    await leave(600, 700, 800);
+    const { space } = folder;
+    folder.space = async (near) => {
+      const given = 2_100 - (await sizesLeft()).reduce((sum, size) => sum + size, 0);
+      return { ...(await space(near)), totalBytes, freeBytes: keptBytes + given };
+    };
+    const { reserve } = createStagedFileWriter(contentsParts, parts);
+    await Promise.all([1, 2, 3].map(() => reserve(path, 200)));
+    expect(await sizesLeft()).toEqual([700, 800]);
+  });
+
+  test('a disk that shows it late costs no more than one of them', async () => {
+    await leave(600, 700, 800);
+    const { space } = folder;
+    folder.space = async (near) => ({ ...(await space(near)), totalBytes, freeBytes: keptBytes });
+    const { reserve } = createStagedFileWriter(contentsParts, parts);
+    for (let count = 0; count < 3; count += 1) await expect(reserve(path, 200)).rejects.toBeInstanceOf(NoRoom);
+    expect(await sizesLeft()).toEqual([700, 800]);
+  });
 });

@@ -68,7 +68,10 @@ export function createDownloadParts({ folder, store, cipher, hashing, random, pa
     return digest !== undefined && !isTaken(name) && !isClaimed(digest);
   };
 
-  /** Gives up what nobody goes on with at the moment, as little as does; nothing, and false, where all of it is not enough. */
+  /**
+   * Gives up what nobody goes on with at the moment: the smallest that alone is enough, else the largest ones, which are the fewest;
+   * nothing, and false, where all of it is not enough.
+   */
   async function makeRoom({ device, missingBytes }: NoRoom): Promise<boolean> {
     const idle: { readonly name: string; readonly size: number }[] = [];
     for (const name of await folder.stagedNames()) {
@@ -77,7 +80,9 @@ export function createDownloadParts({ folder, store, cipher, hashing, random, pa
     }
     let left = missingBytes;
     if (idle.reduce((sum, { size }) => sum + size, 0) < left) return false;
-    for (const { name, size } of idle.sort((one, other) => other.size - one.size)) {
+    idle.sort((one, other) => other.size - one.size);
+    const enough = idle.findLast(({ size }) => size >= missingBytes);
+    for (const { name, size } of enough === undefined ? idle : [enough, ...idle]) {
       if (left <= 0) break;
       if (!isIdle(name)) continue;
       await folder.discardStaged(name);

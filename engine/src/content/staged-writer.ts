@@ -12,10 +12,16 @@ export interface WriteOptions {
   readonly part?: DownloadPart;
 }
 
+/** Some disks tell of the room of a file that was removed only seconds later (ZFS, Btrfs): until then no other goes for it. */
+const roomShowsMsMax = 10_000;
+
 export type StagedFileWriter = ReturnType<typeof createStagedFileWriter>;
 
-export function createStagedFileWriter({ folder, hashing, random }: ContentsParts, parts: DownloadParts) {
+export function createStagedFileWriter({ folder, hashing, random, clock }: ContentsParts, parts: DownloadParts) {
   const freeSpace = createFreeSpace({ folder });
+  /** One after the other: the room that was made for one may do for the next. */
+  let makingRoom: Promise<unknown> = Promise.resolve();
+  let showsLateUntilMs = Number.NEGATIVE_INFINITY;
   const newName = (): string => bytesToHex(random.bytes(8));
 
   /**
@@ -26,8 +32,25 @@ export function createStagedFileWriter({ folder, hashing, random }: ContentsPart
     try {
       return await freeSpace.reserve(path, bytes);
     } catch (error) {
-      if (!(error instanceof NoRoom) || !(await parts.makeRoom(error))) throw error;
-      return freeSpace.reserve(path, bytes);
+      if (!(error instanceof NoRoom)) throw error;
+    }
+    const made = makingRoom.then(() => reserveMakingRoom(path, bytes));
+    makingRoom = made.catch(() => {});
+    return made;
+  }
+
+  async function reserveMakingRoom(path: RelPath, bytes: number): Promise<Reservation> {
+    try {
+      return await freeSpace.reserve(path, bytes);
+    } catch (error) {
+      if (!(error instanceof NoRoom) || clock.monotonicMs() < showsLateUntilMs || !(await parts.makeRoom(error)))
+        throw error;
+    }
+    try {
+      return await freeSpace.reserve(path, bytes);
+    } catch (error) {
+      showsLateUntilMs = clock.monotonicMs() + roomShowsMsMax;
+      throw error;
     }
   }
 

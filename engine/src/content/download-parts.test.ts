@@ -211,6 +211,14 @@ describe('room for a file', () => {
     expect(await sizesLeft()).toEqual([700, 800]);
   });
 
+  test('what is still missing of a large file counts as a part of it', async () => {
+    const { space } = folder;
+    folder.space = async (near) => ({ ...(await space(near)), totalBytes, freeBytes: keptBytes + 200 });
+    const { reserve } = createStagedFileWriter(contentsParts, parts);
+    (await reserve(path, 200)).end();
+    await expect(reserve(path, 200, 2_000_000)).rejects.toBeInstanceOf(NoRoom);
+  });
+
   test('a disk that shows it late costs no more than one of them', async () => {
     await leave(600, 700, 800);
     const { space } = folder;

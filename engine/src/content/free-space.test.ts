@@ -28,6 +28,15 @@ test.each<[string, DiskSpace, number, boolean]>([
   else await expect(reserved).rejects.toMatchObject({ name: 'FolderError', problem: { diskFull: true } });
 });
 
+test('the last of a large file leaves as much free as its beginning did', async () => {
+  let freeBytes = GiB + MiB;
+  const disk = onDisk(() => ({ freeBytes, totalBytes: 500 * GiB }));
+  (await disk.reserve(path, MiB, GiB)).end();
+  freeBytes -= 1;
+  (await disk.reserve(path, MiB)).end();
+  await expect(disk.reserve(path, MiB, GiB)).rejects.toBeInstanceOf(FolderError);
+});
+
 test('what is under way counts until it is written, and not twice', async () => {
   let freeBytes = 12 * GiB;
   const disk = onDisk(() => ({ freeBytes, totalBytes: 500 * GiB }));

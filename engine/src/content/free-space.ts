@@ -33,8 +33,8 @@ export class NoRoom extends FolderError {
 }
 
 export interface FreeSpace {
-  /** For so many bytes of a file of the room. Errors: NoRoom. */
-  reserve(path: RelPath, bytes: number): Promise<Reservation>;
+  /** For so many bytes, which are the whole file or what is still missing of one of `fileBytes`. Errors: NoRoom. */
+  reserve(path: RelPath, bytes: number, fileBytes?: number): Promise<Reservation>;
 }
 
 export function createFreeSpace({ folder }: { readonly folder: Pick<Folder, 'space'> }): FreeSpace {
@@ -55,12 +55,12 @@ export function createFreeSpace({ folder }: { readonly folder: Pick<Folder, 'spa
   }
 
   return {
-    reserve: async (path, bytes) => {
+    reserve: async (path, bytes, fileBytes = bytes) => {
       const space = await spaceFor(path);
       // From here on without a pause: several ask at once, and none may count that is refused, or be overlooked that is not.
       if (space === null) return { wrote: () => {}, end: () => {} };
       const { device, freeBytes } = space;
-      const kept = keptBytes(space, bytes);
+      const kept = keptBytes(space, fileBytes);
       const missingBytes = bytes - (freeBytes - underWayOn(device) - kept);
       if (missingBytes > 0) {
         const reason = refusal({ path, bytes, freeBytes, underWayBytes: underWayOn(device), keptBytes: kept });
@@ -77,9 +77,9 @@ export function createFreeSpace({ folder }: { readonly folder: Pick<Folder, 'spa
   };
 }
 
-function keptBytes({ totalBytes }: StagingSpace, bytes: number): number {
+function keptBytes({ totalBytes }: StagingSpace, fileBytes: number): number {
   const kept = Math.min(keptBytesMax, totalBytes * keptShare);
-  return bytes > largeContentBytesMin ? kept : kept * keptFromSmallShare;
+  return fileBytes > largeContentBytesMin ? kept : kept * keptFromSmallShare;
 }
 
 function refusal(of: {

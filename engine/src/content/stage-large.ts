@@ -27,7 +27,8 @@ export function createLargeStager(
     let room: Reservation | undefined;
     try {
       const thereBytes = await parts.claim(request);
-      room = await reserve(request.path, Math.max(0, request.content.size - thereBytes));
+      const { size } = request.content;
+      room = await reserve(request.path, Math.max(0, size - thereBytes), size);
       await stageFitting(request, room, session, options);
     } finally {
       room?.end();

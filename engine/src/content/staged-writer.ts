@@ -28,26 +28,26 @@ export function createStagedFileWriter({ folder, hashing, random, clock }: Conte
    * Room for so many bytes of a file. What is left of downloads that wait makes room: two that fit one after the other would wait
    * for each other for ever, and saves for both. Errors: FolderError, a problem of the path.
    */
-  async function reserve(path: RelPath, bytes: number): Promise<Reservation> {
+  async function reserve(path: RelPath, bytes: number, fileBytes = bytes): Promise<Reservation> {
     try {
-      return await freeSpace.reserve(path, bytes);
+      return await freeSpace.reserve(path, bytes, fileBytes);
     } catch (error) {
       if (!(error instanceof NoRoom)) throw error;
     }
-    const made = makingRoom.then(() => reserveMakingRoom(path, bytes));
+    const made = makingRoom.then(() => reserveMakingRoom(path, bytes, fileBytes));
     makingRoom = made.catch(() => {});
     return made;
   }
 
-  async function reserveMakingRoom(path: RelPath, bytes: number): Promise<Reservation> {
+  async function reserveMakingRoom(path: RelPath, bytes: number, fileBytes: number): Promise<Reservation> {
     try {
-      return await freeSpace.reserve(path, bytes);
+      return await freeSpace.reserve(path, bytes, fileBytes);
     } catch (error) {
       if (!(error instanceof NoRoom) || clock.monotonicMs() < showsLateUntilMs || !(await parts.makeRoom(error)))
         throw error;
     }
     try {
-      return await freeSpace.reserve(path, bytes);
+      return await freeSpace.reserve(path, bytes, fileBytes);
     } catch (error) {
       showsLateUntilMs = clock.monotonicMs() + roomShowsMsMax;
       throw error;

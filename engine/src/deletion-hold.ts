@@ -12,13 +12,14 @@ import {
   type DeletionVerdict,
   deletedFilesMax,
   type FileFact,
+  type ScanOutcome,
 } from './core/guards.ts';
 import type { WentUnasked } from './core/holds.ts';
 import { createDeletionBurst } from './core/pacing/deletion-burst.ts';
 import type { DiskStep, Plan, PublishStep } from './core/plan.ts';
 import type { Row } from './core/row.ts';
 import { shellWord } from './core/shell-word.ts';
-import { isAtOrBelow } from './core/tree-paths.ts';
+import { atOrAbove, isAtOrBelow, movedPath } from './core/tree-paths.ts';
 import type { GitWatch } from './git-watch.ts';
 import type { Holds } from './guards/holds.ts';
 import { createStandingHold } from './guards/standing-hold.ts';
@@ -149,7 +150,8 @@ export function createDeletionHold(
   ): ReturnType<DeletionHold['judge']> {
     const nowMs = clock.monotonicMs();
     if (standing.stands('outgoing')) {
-      outgoing.note({ vanished: [], appeared: steps.flatMap((step) => appearedHere(step, rowOf)) }, nowMs);
+      const appeared = steps.flatMap((step) => appearedHere(step, rowOf));
+      outgoing.note({ vanished: [], appeared, movedTo: movedBy(steps) }, nowMs);
       return { steps, massDeletion: 'none', waitMs: 0 };
     }
     const vanished = steps.flatMap((step): FileFact[] => {
@@ -163,6 +165,7 @@ export function createDeletionHold(
         steps.filter((step) => step.kind === 'publishMove'),
       ),
     );
+    const movedTo = movedBy(steps);
     const appeared = steps.flatMap((step) => appearedHere(step, rowOf));
     for (const path of outgoing.vanishedPaths(nowMs)) {
       const local = store.row(path)?.local;
@@ -170,11 +173,11 @@ export function createDeletionHold(
     }
     if (vanished.length === 0 && !outgoing.isKept()) {
       growing.released();
-      outgoing.note({ vanished, appeared }, nowMs);
+      outgoing.note({ vanished, appeared, movedTo }, nowMs);
       goUnasked(sent, steps.filter(isRemoval), rowOf);
       return { steps, massDeletion: 'none', waitMs: 0 };
     }
-    outgoing.note({ vanished, appeared }, nowMs);
+    outgoing.note({ vanished, appeared, movedTo }, nowMs);
     // What is held already git did not do: what it is told later, such as a commit of what is left, is no confirmation.
     const explained = !outgoing.isKept() && (await git.explains(outgoing.vanishedPaths(nowMs)));
     const verdict = outgoing.judge({ filesNow, nowMs, isHere, isThere: isFileHere, explain: () => explained });
@@ -217,15 +220,28 @@ export function createDeletionHold(
 
   /** What appears here by its user: what it holds, and whether its path is a new one. */
   function appearedHere(step: PublishStep, rowOf: RowOf): FileFact[] {
-    if (step.kind === 'publishMove') {
-      // As old as it was under its old name.
-      const local = rowOf(step.toPath)?.local;
-      return local?.kind === 'file' ? [{ path: step.toPath, digest: local.digest, isNew: false }] : [];
-    }
     if (step.kind !== 'publish' || step.local?.kind !== 'file') return [];
     const row = rowOf(step.path);
     // One whose deletion was declined was here all the time: nothing that goes elsewhere was moved to it.
     return row?.declined === true ? [] : [{ path: step.path, digest: step.local.digest, isNew: row?.base == null }];
+  }
+
+  /** Where these steps move files: a directory takes along all that lies below. */
+  function movedBy(steps: readonly (PublishStep | DiskStep)[]): ScanOutcome['movedTo'] {
+    const moves = new Map(
+      steps.flatMap((step) =>
+        step.kind === 'publishMove' || step.kind === 'applyMove' ? [[step.fromPath, step] as const] : [],
+      ),
+    );
+    if (moves.size === 0) return undefined;
+    return (path) => {
+      const move = atOrAbove(path, moves);
+      if (move === undefined) return undefined;
+      const toPath = movedPath(path, move.fromPath, move.toPath);
+      // One that arrives is not carried out yet.
+      const local = store.row(move.kind === 'applyMove' ? path : toPath)?.local;
+      return local?.kind === 'file' ? { path: toPath, digest: local.digest } : undefined;
+    };
   }
 
   /** The whole burst is above the limit: of it goes only what somebody confirmed by name. */
@@ -331,9 +347,11 @@ export function createDeletionHold(
         : [],
     );
     const appeared = [...arriving, ...publish.flatMap((step) => appearedHere(step, rowOf))];
+    const movedTo = movedBy([...disk, ...publish]);
+    // What arrives is no more a part of what was here before than what its user makes.
+    outgoing.note({ vanished: [], appeared: arriving, movedTo: movedBy(disk) }, nowMs);
     if (standing.stands('incoming')) {
-      incoming.note({ vanished: [], appeared }, nowMs);
-      outgoing.note({ vanished: [], appeared: arriving }, nowMs);
+      incoming.note({ vanished: [], appeared, movedTo }, nowMs);
       return { steps: disk, waitMs: 0 };
     }
     // One that was to go and is edited here by now stays.
@@ -348,9 +366,7 @@ export function createDeletionHold(
         disk.filter((step) => step.kind === 'applyMove'),
       ),
     );
-    incoming.note({ vanished: removals, appeared }, nowMs);
-    // What arrives is no more a part of what was here before than what its user makes.
-    outgoing.note({ vanished: [], appeared: arriving }, nowMs);
+    incoming.note({ vanished: removals, appeared, movedTo }, nowMs);
     endConfirmedIncoming();
     const counted = incoming.vanishedPaths(nowMs).filter(isToGo);
     const isCounted = new Set(counted);
@@ -366,7 +382,7 @@ export function createDeletionHold(
       // Those that are to go are still here.
       filesNow: () => filesNow() - Math.max(removals.length, toGo.length),
       nowMs,
-      isHere,
+      isHere: (path) => isHere(path) && !isToGo(path),
       isThere: (path) => isInRoom(path) || (isFileHere(path) && !isToGo(path)),
       explain: () => false,
     });

@@ -155,6 +155,68 @@ describe('a burst', () => {
     expect(judgeAt(guard, 100, 0)).toEqual({ kind: 'ok' });
     expect(guard.vanishedPaths(100)).toHaveLength(1);
   });
+  const asNewOnes = (gone: readonly Gone[]) => gone.map((file) => ({ ...file, isNew: true }));
+  it('counts what was moved in it, and lasts while that goes', () => {
+    const guard = createDeletionGuard();
+    guard.note({ ...note, vanished: files(1, 'stale') }, 0);
+    guard.note({ vanished: files(over, 'old/'), appeared: asNewOnes(files(over, 'moved/')) }, 100);
+    expect(judgeAt(guard, 100, over + 10)).toEqual({ kind: 'ok' });
+    const last = burstMs - 1;
+    guard.note({ ...note, vanished: files(over, 'moved/') }, last);
+    const gone = new Set(files(over, 'moved/').map(({ path }) => path));
+    expect([...guard.vanishedPaths(last)].filter((path) => gone.has(path))).toHaveLength(over);
+    const judged = (nowMs: number) =>
+      guard.judge({
+        filesNow: () => 10,
+        nowMs,
+        isHere: (path) => !gone.has(path),
+        isThere: (path) => !gone.has(path),
+        explain: () => false,
+      });
+    expect(judged(last + burstMs)).toEqual({ kind: 'held', files: over + 1, filesBefore: over + 11 });
+    // Each is one of the others, and comes back once.
+    expect(guard.movedPaths(last, (path) => !gone.has(path))).toEqual(gone);
+  });
+  it('is not prolonged by a program that makes and removes equal files, at one path or at many', () => {
+    const guard = createDeletionGuard();
+    const [old] = files(1, 'old');
+    const [pid] = files(1, 'pid');
+    if (old === undefined || pid === undefined) throw new Error('no files');
+    guard.note({ ...note, vanished: files(2, 'first') }, 0);
+    guard.note({ ...note, appeared: asNewOnes([pid]) }, 10);
+    guard.note({ ...note, vanished: [old] }, 20);
+    for (let ms = 1_000; ms <= burstMs * 2; ms += 1_000) {
+      guard.note({ ...note, vanished: [pid, { ...pid, path: rel(`tmp${ms - 1_000}`) }] }, ms);
+      guard.note({ ...note, appeared: asNewOnes([pid, { ...pid, path: rel(`tmp${ms}`) }]) }, ms + 500);
+    }
+    expect(guard.vanishedPaths(burstMs * 2 + 500)).not.toContain(old.path);
+  });
+  it('takes a file for as old as it was under its old name', () => {
+    const guard = createDeletionGuard();
+    const born = asNewOnes(files(over, 'new/'));
+    guard.note({ ...note, vanished: files(1, 'stale') }, 0);
+    guard.note({ ...note, appeared: born }, 50);
+    const movedTo = (path: RelPath) => {
+      const known = born.find((file) => file.path === path);
+      return known === undefined ? undefined : { path: rel(path.replace('new/', 'newer/')), digest: known.digest };
+    };
+    guard.note({ ...note, movedTo }, 100);
+    guard.note({ ...note, vanished: files(over, 'newer/') }, 200);
+    expect(guard.vanishedPaths(200)).toEqual(['stale0']);
+  });
+  it('does not count what only seemed to go, and was renamed', () => {
+    const guard = createDeletionGuard();
+    const gone = files(over, 'old/');
+    guard.note({ ...note, vanished: gone }, 0);
+    expect(judgeAt(guard, 0, 10).kind).toBe('held');
+    const digestAt = new Map(gone.map(({ path, digest }) => [path, digest]));
+    const movedTo = (path: RelPath) => {
+      const digest = digestAt.get(path);
+      return digest === undefined ? undefined : { path: rel(path.replace('old/', 'new/')), digest };
+    };
+    guard.note({ ...note, movedTo }, 100);
+    expect(guard.vanishedPaths(100)).toEqual([]);
+  });
   it('is not measured again once somebody was asked: it waits until all of it is back', () => {
     const guard = createDeletionGuard();
     guard.note({ ...note, vanished: files(over) }, 0);

@@ -124,6 +124,8 @@ export interface ScanOutcome {
   readonly vanished: readonly FileFact[];
   /** Files that were not there before, or have another content. */
   readonly appeared: readonly FileFact[];
+  /** Where a file is that was renamed, or whose directory was; undefined: nobody moved it. */
+  readonly movedTo?: ((path: RelPath) => FileFact | undefined) | undefined;
 }
 
 export interface DeletionGuard {
@@ -142,7 +144,7 @@ export interface DeletionGuard {
   }): DeletionVerdict;
   /** Nothing is left to do: what appeared until now is a part of the folder that a later burst shrinks. */
   rested(): void;
-  /** Paths that are gone in the burst: what is held back, or confirmed. */
+  /** Paths that are gone in the burst, also those to which some of it was moved: what is held back, or confirmed. */
   vanishedPaths(nowMs: number): readonly RelPath[];
   /** From when on what went belongs to the burst: some of it, such as links, goes before its first file. */
   sinceMs(nowMs: number): number;
@@ -166,7 +168,8 @@ export interface DeletionGuard {
  *
  * The burst is measured against what was there before it. What came a moment earlier may belong to the same act, so that it is
  * measured against several moments: its beginning, burstMs before that, and each rest between the two; the worst counts. A
- * file that came in the burst is neither a part of the folder that shrank nor, when it goes again, a loss.
+ * file that came in the burst is neither a part of the folder that shrank nor, when it goes again, a loss. What was moved in it is
+ * lost with its new place, and counts as the file that it was.
  */
 export function createDeletionGuard({
   reappearedMs = burstMs,
@@ -176,6 +179,10 @@ export function createDeletionGuard({
   /** `bornIn`: the rest after which it was new, when it was new a moment before the burst; else null. */
   const vanished = new Map<RelPath, { readonly digest: Digest; readonly bornIn: number | null }>();
   const appeared = new Map<RelPath, Appearance>();
+  /** When each content was last seen to go. */
+  const contentGoneMs = new Map<Digest, number>();
+  /** Files that came in the burst before the same content went elsewhere, and went as well: old ones that had been moved. */
+  const goneFurther = new Set<RelPath>();
   let firstVanishedMs = Number.POSITIVE_INFINITY;
   let lastVanishedMs = Number.NEGATIVE_INFINITY;
   let rests = 0;
@@ -187,6 +194,8 @@ export function createDeletionGuard({
 
   const endBurst = (): void => {
     vanished.clear();
+    contentGoneMs.clear();
+    goneFurther.clear();
     wentEarlier = 0;
     firstVanishedMs = Number.POSITIVE_INFINITY;
     lastVanishedMs = Number.NEGATIVE_INFINITY;
@@ -209,21 +218,45 @@ export function createDeletionGuard({
 
   function noteVanished({ path, digest }: FileFact, nowMs: number): void {
     const known = appeared.get(path);
-    if (known !== undefined && isInBurst(known)) return;
+    const isNewcomer = known !== undefined && isInBurst(known);
+    if (isNewcomer && !wasMoved(path, digest, known)) return;
     firstVanishedMs = Math.min(firstVanishedMs, nowMs);
     lastVanishedMs = nowMs;
+    contentGoneMs.set(digest, nowMs);
+    if (isNewcomer) {
+      // It is counted under its old name, and no longer explained by this one.
+      goneFurther.add(path);
+      return;
+    }
     const before = vanished.get(path);
     const bornIn = known !== undefined && isRecent(known) ? known.bornIn : null;
     appeared.delete(path);
     vanished.set(path, { digest, bornIn: before === undefined ? bornIn : before.bornIn });
   }
 
+  /** A program that makes and removes equal files makes each after the last one went. Nothing is added to what somebody reads. */
+  const wasMoved = (path: RelPath, digest: Digest, { sinceMs }: Appearance): boolean =>
+    goneFurther.has(path) ||
+    (filesAskedOf === null && sinceMs <= (contentGoneMs.get(digest) ?? Number.NEGATIVE_INFINITY));
+
+  /** A file is as old as it was under its old name; and what seemed to go from there did not. */
+  function noteMoved(movedTo: NonNullable<ScanOutcome['movedTo']>, nowMs: number): void {
+    for (const [path, known] of [...appeared]) {
+      const to = movedTo(path);
+      if (to === undefined) continue;
+      appeared.delete(path);
+      appeared.set(to.path, { ...known, digest: to.digest, atMs: nowMs });
+    }
+    for (const [path, { digest }] of vanished) if (movedTo(path)?.digest === digest) vanished.delete(path);
+  }
+
   function noteAppeared({ path, digest, isNew = false }: FileFact, nowMs: number): void {
     const wasHere = vanished.delete(path);
     const known = appeared.get(path) ?? { isNew: isNew && !wasHere, sinceMs: nowMs, bornIn: rests };
+    const sinceMs = goneFurther.delete(path) ? nowMs : known.sinceMs;
     hasAppearedSinceRest = true;
     appeared.delete(path);
-    appeared.set(path, { ...known, digest, atMs: nowMs });
+    appeared.set(path, { ...known, digest, sinceMs, atMs: nowMs });
   }
 
   /** The moments that the burst is measured against: the files that were there then, and which of them are gone. */
@@ -261,9 +294,11 @@ export function createDeletionGuard({
   return {
     note(outcome, nowMs) {
       expire(nowMs);
+      if (outcome.movedTo !== undefined) noteMoved(outcome.movedTo, nowMs);
       for (const fact of outcome.vanished) noteVanished(fact, nowMs);
       for (const fact of outcome.appeared) noteAppeared(fact, nowMs);
       forgetOldest(appeared);
+      forgetOldest(goneFurther);
     },
     judge({ filesNow, nowMs, isHere, isThere, explain }) {
       expire(nowMs);
@@ -284,7 +319,7 @@ export function createDeletionGuard({
     },
     vanishedPaths(nowMs) {
       expire(nowMs);
-      return [...vanished.keys()];
+      return [...vanished.keys(), ...goneFurther];
     },
     sinceMs(nowMs) {
       expire(nowMs);
@@ -292,7 +327,8 @@ export function createDeletionGuard({
     },
     movedPaths(nowMs, isThere) {
       expire(nowMs);
-      const moved = new Set(vanished.keys());
+      // Each of these is one of the others, which comes back under the name that it had before the burst.
+      const moved = new Set([...vanished.keys(), ...goneFurther]);
       const gone = [...vanished].map(([path, { digest }]) => ({ path, digest }));
       for (const { path } of goneFiles(gone, reappeared(isThere))) moved.delete(path);
       return moved;
@@ -322,7 +358,7 @@ interface Appearance {
   readonly bornIn: number;
 }
 
-function forgetOldest(paths: Map<RelPath, unknown>): void {
+function forgetOldest(paths: Map<RelPath, unknown> | Set<RelPath>): void {
   for (const path of paths.keys()) {
     if (paths.size <= burstPathsMax) return;
     paths.delete(path);

@@ -266,8 +266,11 @@ export function createCheckpoints(context: PeerContext): Checkpoints {
   }
 
   async function recordAt(session: RoomSession, height: number): Promise<SealedRecord | null> {
-    const page = await session.fetchRecords(height - 1, 1);
-    return page.records[0] ?? null;
+    const [record] = (await session.fetchRecords(height - 1, 1)).records;
+    if (record === undefined) return null;
+    const header = decodeRecordHeader(record.header);
+    // Its author signed what the room held at its own height, and at no other.
+    return header.ok && header.value.height === height ? record : null;
   }
 
   async function piecesOf(session: RoomSession, record: SealedRecord): Promise<Uint8Array[]> {

@@ -7,6 +7,7 @@ import { closeCodes, type RelPath } from '@driftless/protocol';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import { RequestRefused } from '../../engine/src/ports/room-session.ts';
 import { StateStoreError } from '../../engine/src/ports/state-store.ts';
+import { noise } from './large-contents.ts';
 import { createSmallWorld, type Person, type PersonOptions, type SmallWorld } from './small-world.ts';
 
 let world: SmallWorld;
@@ -28,18 +29,6 @@ async function pair(options: PersonOptions = {}): Promise<readonly [Person, Pers
   await world.quiet();
   return [a, b];
 }
-/** Hard to compress, and cut into many chunks. */
-const noise = (seed: number, bytes: number): string => {
-  let state = seed * 7_919 + 1;
-  const parts: string[] = [];
-  for (let length = 0; length < bytes; length += 6) {
-    state ^= state << 13;
-    state ^= state >>> 17;
-    state ^= state << 5;
-    parts.push((state >>> 0).toString(36).padStart(7, '0').slice(-6));
-  }
-  return parts.join('');
-};
 const problemsOf = (person: Person): readonly string[] =>
   person.events.flatMap((event) => (event.event === 'problem' ? [`${event.path}: ${event.reason}`] : []));
 

@@ -1,6 +1,7 @@
 /** A relay that lost chunks which peers still hold: who misses them asks, who holds them puts them back (rule GC5). */
 import type { ChunkId } from '@driftless/protocol';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
+import { noise } from './large-contents.ts';
 import { createSmallWorld, type Person, type SmallWorld } from './small-world.ts';
 
 let world: SmallWorld;
@@ -11,17 +12,6 @@ afterEach(async () => {
   await world.close();
 });
 
-const text = (seed: number, bytes: number): string => {
-  let state = seed * 7_919 + 1;
-  const parts: string[] = [];
-  for (let length = 0; length < bytes; length += 6) {
-    state ^= state << 13;
-    state ^= state >>> 17;
-    state ^= state << 5;
-    parts.push((state >>> 0).toString(36).padStart(7, '0').slice(-6));
-  }
-  return parts.join('');
-};
 const refsOf = (person: Person, path: string): readonly ChunkId[] => {
   const slot = person.store.row(path as never)?.remote;
   return slot?.kind === 'file' ? slot.content.refs.ids : [];
@@ -34,7 +24,7 @@ describe('a chunk that the relay lost', () => {
     ['a large file, its list of chunks', 1_500_000],
   ])('comes back from whoever holds it: %s', async (_, bytes) => {
     const [a, b, c] = [world.person('a'), world.person('b'), world.person('c')];
-    const content = text(bytes, bytes);
+    const content = noise(bytes, bytes);
     a.user.write('f.bin', content);
     a.start();
     await world.quiet();

@@ -1,6 +1,7 @@
 /** What the relay lets go of between the upload and the record that names it is made again, whatever it stands for (rule GC5). */
 import type { ChunkId } from '@driftless/protocol';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
+import { noise } from './large-contents.ts';
 import { createSmallWorld, type Person, type SmallWorld } from './small-world.ts';
 
 let world: SmallWorld;
@@ -11,18 +12,6 @@ afterEach(async () => {
   await world.close();
 });
 
-/** Hard to compress, and cut into many chunks. */
-const noise = (seed: number, bytes: number): string => {
-  let state = seed * 7_919 + 1;
-  const parts: string[] = [];
-  for (let length = 0; length < bytes; length += 6) {
-    state ^= state << 13;
-    state ^= state >>> 17;
-    state ^= state << 5;
-    parts.push((state >>> 0).toString(36).padStart(7, '0').slice(-6));
-  }
-  return parts.join('');
-};
 const problemsOf = (person: Person): readonly string[] =>
   person.events.flatMap((event) => (event.event === 'problem' ? [`${event.path}: ${event.reason}`] : []));
 const saidCodes = (person: Person): readonly string[] =>

@@ -5,6 +5,7 @@
 import { closeCodes } from '@driftless/protocol';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import { RequestRefused } from '../../engine/src/ports/room-session.ts';
+import { noise } from './large-contents.ts';
 import { createSmallWorld, type Person, type SmallWorld } from './small-world.ts';
 
 let world: SmallWorld;
@@ -15,18 +16,6 @@ afterEach(async () => {
   await world.close();
 });
 
-/** Hard to compress. */
-const noise = (seed: number, bytes: number): string => {
-  let state = seed * 7_919 + 1;
-  const parts: string[] = [];
-  for (let length = 0; length < bytes; length += 6) {
-    state ^= state << 13;
-    state ^= state >>> 17;
-    state ^= state << 5;
-    parts.push((state >>> 0).toString(36).padStart(7, '0').slice(-6));
-  }
-  return parts.join('');
-};
 async function pair(files: Readonly<Record<string, string>>): Promise<readonly [Person, Person]> {
   const [a, b] = [world.person('a'), world.person('b')];
   for (const [path, text] of Object.entries(files)) a.user.write(path, text);

@@ -136,6 +136,38 @@ describe('what nothing told of', () => {
     equal();
   });
 
+  test('it stops looking as soon as it is paused, however little it is ahead', async () => {
+    for (let index = 0; index < 1_000; index += 1) a.user.write(`many/d${index % 100}/${index}.txt`, 'one of many\n');
+    await world.quiet();
+    await world.clock.advance(120_000);
+    let lists = 0;
+    let pausing: Promise<unknown> | undefined;
+    let listsWhilePaused = 0;
+    a.folder.before = ({ operation }) => {
+      if (operation !== 'list') return;
+      lists += 1;
+      if (lists === 3) pausing = a.peer.pause();
+      if (a.state()?.state === 'paused') listsWhilePaused += 1;
+    };
+    await world.until('paused', () => a.state()?.state === 'paused', 60_000);
+    await pausing;
+    await world.clock.advance(20_000);
+    // What lies between two looks at whether it may go on.
+    expect(listsWhilePaused).toBeLessThan(8);
+  });
+
+  test('a look that failed by a fault of ours is begun again two seconds later', async () => {
+    await world.clock.advance(60_000);
+    let lists = 0;
+    a.folder.before = ({ operation }) => {
+      if (operation !== 'list') return;
+      lists += 1;
+      if (lists === 1) throw new Error('a fault of ours');
+    };
+    await world.until('it failed', () => lists === 1, 20_000);
+    await world.until('it is begun again', () => lists > 1, 2_500);
+  });
+
   test('verify finds it, and the sync takes it from there', async () => {
     unheard(() => {
       a.user.write('dir/one.txt', 'edited\n');

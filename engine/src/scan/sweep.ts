@@ -35,6 +35,7 @@ const silentMax = 10_000;
 /** Of others only as long as no more are remembered: what changes by the thousand is a checkout or an archive, and not mapped. */
 const toldOfMax = 1_000;
 /** After a sweep that failed; longer while it goes on failing. */
+const failedWaitMsMin = 2_000;
 const failedWaitMsMax = 60_000;
 /** What is told of a path that is not listed, instead of its stamps. */
 const isGone = '';
@@ -120,7 +121,7 @@ export function createSweep(parts: SweepParts): Sweep {
         failures += 1;
         if (String(error) !== lastReason) parts.log.warn('sweep-failed', { reason: String(error) });
         lastReason = String(error);
-        await sleep(Math.min(failedWaitMsMax, tickMs * 2 ** Math.min(failures - 1, 10)));
+        await sleep(Math.min(failedWaitMsMax, failedWaitMsMin * 2 ** Math.min(failures - 1, 10)));
       }
     }
   }

@@ -14,7 +14,7 @@ import {
   type FileFact,
   type ScanOutcome,
 } from './core/guards.ts';
-import type { WentUnasked } from './core/holds.ts';
+import type { WentBefore } from './core/holds.ts';
 import { createDeletionBurst } from './core/pacing/deletion-burst.ts';
 import type { DiskStep, Plan, PublishStep } from './core/plan.ts';
 import type { Row } from './core/row.ts';
@@ -50,7 +50,7 @@ export interface DeletionHold {
   /** Files are gone here, and it is not known yet whether that is meant: nothing that is gone is its user's decision. */
   isOpen(): boolean;
   /** What was sent of the burst that goes on here before anybody could be asked. */
-  wentUnasked(): readonly WentUnasked[];
+  wentBefore(): WentBefore;
   /** What was held and came back is held no more, and what was confirmed and came back is not confirmed for the next time. */
   endWhatIsOver(): void;
   /** Nothing is left to publish or to apply. */
@@ -82,11 +82,16 @@ export function createDeletionHold(
   const growing = createDeletionBurst();
   const growingIncoming = createDeletionBurst();
   const standing = createStandingHold(store, holds);
-  const earlierRun = (source: Source | 'root'): readonly WentUnasked[] =>
-    holds.of(source).flatMap(({ wentUnasked = [] }) => wentUnasked);
+  const earlierRun = (...sources: readonly (Source | 'root')[]): WentBefore => {
+    const left = sources.flatMap((source) => holds.of(source));
+    return {
+      wentUnasked: left.flatMap(({ wentUnasked = [] }) => wentUnasked),
+      wentForGood: left.reduce((sum, { wentForGood = 0 }) => sum + wentForGood, 0),
+    };
+  };
   const sent = {
     guard: outgoing,
-    unasked: createUnaskedDeletions([...earlierRun('root'), ...earlierRun('deletions-outgoing')]),
+    unasked: createUnaskedDeletions(earlierRun('root', 'deletions-outgoing')),
   };
   const applied = { guard: incoming, unasked: createUnaskedDeletions(earlierRun('deletions-incoming')) };
   const isHeld = (source: Source): boolean => holds.of(source).length > 0;
@@ -211,7 +216,7 @@ export function createDeletionHold(
     );
   }
 
-  function wentUnaskedOf({ guard, unasked }: Parameters<typeof goUnasked>[0]): readonly WentUnasked[] {
+  function wentBefore({ guard, unasked }: Parameters<typeof goUnasked>[0]): WentBefore {
     const nowMs = clock.monotonicMs();
     // Also one that is held back at its new path: the same answer keeps it there.
     const moved = guard.movedPaths(nowMs, (path) => isFileHere(path) || isInRoom(path));
@@ -285,7 +290,7 @@ export function createDeletionHold(
         next: `to delete them everywhere: driftless confirm ${shellWord(parts.dir)}; to have them back here: driftless decline ${shellWord(parts.dir)}`,
         subjects: unconfirmed,
         wentEarlier: Math.max(0, files - stillCounted),
-        wentUnasked: wentUnaskedOf(sent),
+        ...wentBefore(sent),
         filesBefore,
         isGrowing,
       },
@@ -404,7 +409,7 @@ export function createDeletionHold(
         subjects: unconfirmed,
         author,
         wentEarlier: Math.max(0, verdict.files - counted.length),
-        wentUnasked: wentUnaskedOf(applied),
+        ...wentBefore(applied),
         filesBefore: verdict.filesBefore,
         isGrowing: waitMs > 0,
       },
@@ -509,7 +514,7 @@ export function createDeletionHold(
     wakes: standing.wakes,
     judge,
     judgeIncoming,
-    wentUnasked: () => wentUnaskedOf(sent),
+    wentBefore: () => wentBefore(sent),
     // Whatever is not sent yet may still be held: with what else goes, or as all that was here.
     isOpen: () =>
       isHeld('deletions-outgoing') ||

@@ -343,7 +343,7 @@ export function createPeer(given: PeerParts): Peer {
   const trash = createTrashKeeper(context);
   const git = createGitWatch(context);
   const mounts = createMounts({ ...parts, holds });
-  const rootGuard = createRootGuard(context, holds, mounts, () => deletions.wentUnasked());
+  const rootGuard = createRootGuard(context, holds, mounts, () => deletions.wentBefore());
   const deletions = createDeletionHold(context, {
     git,
     holds,

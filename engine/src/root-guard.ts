@@ -7,7 +7,7 @@
 import type { Digest, RelPath } from '@driftless/protocol';
 import { ownDirectoryEmptied } from './apply/replace-journal.ts';
 import { goneFiles, rootEmptied } from './core/guards.ts';
-import type { HoldDraft, WentUnasked } from './core/holds.ts';
+import type { HoldDraft, WentBefore } from './core/holds.ts';
 import { emptyRoot } from './core/page-tree.ts';
 import type { Halt } from './core/peer-state.ts';
 import type { Row } from './core/row.ts';
@@ -37,7 +37,7 @@ export function createRootGuard(
   /** On a disk that is away, or not known to be the right one: said by its own hold. */
   { isHeld, around: diskAround }: Pick<Mounts, 'isHeld' | 'around'>,
   /** Deletions of the same burst that are sent already. */
-  wentUnasked: () => readonly WentUnasked[],
+  wentBefore: () => WentBefore,
 ): RootGuard {
   const { parts } = context;
   const { folder, store } = parts;
@@ -63,12 +63,17 @@ export function createRootGuard(
     return subjects.every((subject) => holds.isConfirmed('root', subject) || holds.isConfirmed('disk', subject));
   }
 
-  const emptiedDraft = (reason: string, subjects: readonly RelPath[], unasked = wentUnasked()): HoldDraft => ({
+  const emptiedDraft = (
+    reason: string,
+    subjects: readonly RelPath[],
+    before: Partial<WentBefore> = wentBefore(),
+  ): HoldDraft => ({
     code: 'root-emptied',
     reason,
     next: `to delete them on every machine: driftless confirm ${shellWord(parts.dir)}; to have them back here: driftless decline ${shellWord(parts.dir)}`,
     subjects,
-    wentUnasked: unasked,
+    wentUnasked: before.wentUnasked ?? [],
+    wentForGood: before.wentForGood ?? 0,
   });
 
   function pathsOf(isOne: (row: Row) => boolean): readonly RelPath[] {
@@ -205,7 +210,7 @@ export function createRootGuard(
         reason,
         missing.map(({ path }) => path),
         // Nothing is judged while the folder is held: their burst is long over.
-        draft.wentUnasked,
+        draft,
       ),
       filesBefore,
     };

@@ -40,11 +40,17 @@ interface Wish extends WentUnasked {
   readonly height: number | null;
 }
 
-const wishesIn = (store: Settings): readonly Wish[] =>
-  JSON.parse(store.setting(wishesSetting) ?? '[]') as readonly Wish[];
+const parsed = (text: string | undefined): readonly Wish[] => JSON.parse(text ?? '[]') as readonly Wish[];
 
 function setWishes(store: Settings, wishes: readonly Wish[]): void {
   store.setSetting(wishesSetting, wishes.length === 0 ? null : JSON.stringify(wishes));
+}
+
+function wishesOf(text: string | undefined) {
+  const wishes = parsed(text);
+  const entries = new Map<string, Entry>(wishes.map(({ path, entry }) => [path, entry]));
+  const digests = new Set(wishes.flatMap(({ entry }) => (entry.kind === 'file' ? [entry.content.digest] : [])));
+  return { text, wishes, entries, digests };
 }
 
 export function wishBack(store: Settings & Pick<StateStore, 'row'>, went: readonly WentUnasked[]): void {
@@ -53,7 +59,7 @@ export function wishBack(store: Settings & Pick<StateStore, 'row'>, went: readon
     const remote = store.row(path as RelPath)?.remote;
     return { path, entry, height: remote?.kind === 'tombstone' ? remote.height : null };
   });
-  setWishes(store, [...wishesIn(store).filter(({ path }) => !paths.has(path)), ...wishes]);
+  setWishes(store, [...parsed(store.setting(wishesSetting)).filter(({ path }) => !paths.has(path)), ...wishes]);
 }
 
 export function createBringBack(
@@ -79,10 +85,18 @@ export function createBringBack(
 ): BringBack {
   const { store, clock, onEvent } = context.parts;
   const place = createPlace(context);
-  let waiting = wishesIn(store).length;
+  let known = wishesOf(undefined);
+  let waiting = current().wishes.length;
+
+  /** Asked for in each turn, for days while a disk is away: read anew only when it is another text. */
+  function current(): ReturnType<typeof wishesOf> {
+    const text = store.setting(wishesSetting);
+    if (text !== known.text) known = wishesOf(text);
+    return known;
+  }
 
   async function resume(): Promise<boolean> {
-    const wishes = wishesIn(store);
+    const { wishes } = current();
     const ended = new Set<Wish>();
     let tries = filesPerTurn;
     let away = 0;
@@ -158,7 +172,7 @@ export function createBringBack(
   return {
     resume,
     count: () => waiting,
-    isWished: (digest) => wishesIn(store).some(({ entry }) => entry.kind === 'file' && entry.content.digest === digest),
-    wished: (path) => wishesIn(store).find((wish) => wish.path === path)?.entry ?? null,
+    isWished: (digest) => current().digests.has(digest),
+    wished: (path) => current().entries.get(path) ?? null,
   };
 }

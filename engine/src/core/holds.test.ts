@@ -33,6 +33,10 @@ describe('what is shown of a hold', () => {
     expect(info).toMatchObject({ kind: 'deletions', direction: 'incoming', count: 1_500, author: null });
     expect(info.paths).toHaveLength(1_000);
   });
+  it('says how much of it no answer brings back', () =>
+    expect(holdInfo(holdOf('deletions-outgoing', draft(['a'], { wentForGood: 12 }), sha256)).reason).toBe(
+      'because; 12 more are deleted on every machine already, and stay so',
+    ));
   it('names paths where what it covers is none', () =>
     expect(holdInfo(holdOf('root', draft(['root 1:2'], { paths: [] }), sha256))).toMatchObject({
       count: 0,

@@ -11,7 +11,7 @@ import type { Sha256 } from './sha256.ts';
 export type HoldSource = 'root' | 'deletions-outgoing' | 'deletions-incoming' | 'disk' | 'scope' | 'record';
 
 /** What a guard wants held. */
-export interface HoldDraft {
+export interface HoldDraft extends Partial<WentBefore> {
   readonly code: ErrorCode;
   readonly reason: string;
   /** What to do next, e.g. a command line. */
@@ -25,10 +25,16 @@ export interface HoldDraft {
   readonly isGrowing?: boolean;
   /** Of deletions: files of the same burst that had gone for good before it was held. */
   readonly wentEarlier?: number;
-  /** Of deletions: what of the same burst went before anybody was asked. To decline brings it back as well. */
-  readonly wentUnasked?: readonly WentUnasked[];
   /** Of deletions: files that were there before the burst, for the next run, which finds more or fewer. */
   readonly filesBefore?: number;
+}
+
+/** Of deletions: what of the same burst went before anybody was asked. */
+export interface WentBefore {
+  /** To decline brings it back as well. */
+  readonly wentUnasked: readonly WentUnasked[];
+  /** How many more there were than are remembered. */
+  readonly wentForGood: number;
 }
 
 /** `entry`: what was agreed on at that path. */
@@ -65,13 +71,17 @@ export function holdOf(source: HoldSource, draft: HoldDraft, sha256: Sha256): He
   return { ...draft, subjects, id, source };
 }
 
+/** What is held, and what no answer brings back. */
+export const reasonOf = ({ reason, wentForGood = 0 }: Held): string =>
+  wentForGood === 0 ? reason : `${reason}; ${wentForGood} more are deleted on every machine already, and stay so`;
+
 export function holdInfo(held: Held): HoldInfo {
   const paths = held.paths ?? held.subjects;
   return {
     id: held.id,
     ...kinds[held.source],
     code: held.code,
-    reason: held.reason,
+    reason: reasonOf(held),
     count: paths.length,
     paths: paths.slice(0, pathsShownMax),
     author: held.author ?? null,

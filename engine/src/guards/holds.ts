@@ -15,6 +15,7 @@ import {
   holdOf,
   isDeclinable,
   pickHold,
+  reasonOf,
 } from '../core/holds.ts';
 import type { Halt } from '../core/peer-state.ts';
 import type { Clock } from '../ports/clock.ts';
@@ -178,7 +179,8 @@ export function createHolds(parts: {
     halt: () => {
       const [first, ...others] = shown();
       if (first === undefined) return null;
-      const { code, reason, next } = first;
+      const { code, next } = first;
+      const reason = reasonOf(first);
       return { code, reason: others.length === 0 ? reason : `${reason} (and ${others.length} more held)`, next };
     },
     pick: (choice) => answerOf(pickHold(shown(), choice)),

@@ -1,0 +1,30 @@
+import type { RelPath } from '@driftless/protocol';
+import { describe, expect, it } from 'vitest';
+import { link, rel } from '../core/test-support/entries.ts';
+import { createUnaskedDeletions } from './unasked-deletions.ts';
+
+const nobody = { wentUnasked: [], wentForGood: 0 };
+const entry = link('there');
+const files = (count: number) => Array.from({ length: count }, (_, index) => ({ path: rel(`f${index}`), base: entry }));
+const burst = { sinceMs: 0, moved: new Set<RelPath>() };
+
+describe('what went before anybody was asked', () => {
+  it('is remembered up to a bound, and counted beyond it', () => {
+    const unasked = createUnaskedDeletions(nobody);
+    unasked.go(files(10_003), { nowMs: 5, sinceMs: 0 });
+    const { wentUnasked, wentForGood } = unasked.went(burst);
+    expect(wentUnasked).toHaveLength(10_000);
+    expect(wentForGood).toBe(3);
+  });
+  it('is forgotten with its burst, the count as well', () => {
+    const unasked = createUnaskedDeletions(nobody);
+    unasked.go(files(10_003), { nowMs: 5, sinceMs: 0 });
+    expect(unasked.went({ ...burst, sinceMs: 6 })).toEqual(nobody);
+  });
+  it('of an earlier run stays as long as its hold', () => {
+    const unasked = createUnaskedDeletions({ wentUnasked: [{ path: 'a', entry }], wentForGood: 7 });
+    expect(unasked.went({ ...burst, sinceMs: 1e9 })).toMatchObject({ wentUnasked: [{ path: 'a' }], wentForGood: 7 });
+    unasked.forgetEarlierRun();
+    expect(unasked.went(burst)).toEqual(nobody);
+  });
+});

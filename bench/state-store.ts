@@ -49,6 +49,7 @@ function commit(store: StateStore, updates: readonly { readonly path: RelPath; r
     deviceName: 'n',
     timeMs: 0,
     label: '',
+    massDeletion: 'none' as const,
     changes: updates.length,
     own: true,
   };

@@ -1,25 +1,19 @@
 /**
  * Holds deletions that nobody may have meant, both ways (rule LOG6; D6, F20): what this machine would send, and what it would
- * apply. The rule itself is core/guards.ts; here it is asked with what is about to be done, and what it holds waits among
+ * apply. The rule itself is core/guards.ts, and what one burst is core/deletion-guard.ts; here they are asked with what is about to be done, and what it holds waits among
  * the holds until somebody confirms exactly that.
  */
 import type { MassDeletion, RelPath } from '@driftless/protocol';
+import { createDeletionGuard, type DeletionGuard, type FileFact, type FileMove } from './core/deletion-guard.ts';
 import { liveEntry } from './core/entry-encoding.ts';
-import {
-  burstMs,
-  createDeletionGuard,
-  type DeletionGuard,
-  type DeletionVerdict,
-  deletedFilesMax,
-  type FileFact,
-  type ScanOutcome,
-} from './core/guards.ts';
+import { burstMs, type DeletionVerdict, deletedFilesMax } from './core/guards.ts';
 import type { WentBefore } from './core/holds.ts';
 import { createDeletionBurst } from './core/pacing/deletion-burst.ts';
 import type { DiskStep, Plan, PublishStep } from './core/plan.ts';
+import { stepPath } from './core/record-batches.ts';
 import type { Row } from './core/row.ts';
 import { shellWord } from './core/shell-word.ts';
-import { atOrAbove, isAtOrBelow, movedPath } from './core/tree-paths.ts';
+import { isAtOrBelow, movedPath } from './core/tree-paths.ts';
 import type { GitWatch } from './git-watch.ts';
 import type { Holds } from './guards/holds.ts';
 import { createStandingHold } from './guards/standing-hold.ts';
@@ -51,6 +45,8 @@ export interface DeletionHold {
   isOpen(): boolean;
   /** What was sent of the burst that goes on here before anybody could be asked. */
   wentBefore(): WentBefore;
+  /** Something below this directory is kept although the room deleted it: the directory stays where it is, or would take it along. */
+  isKeptAround(directory: RelPath): boolean;
   /** What was held and came back is held no more, and what was confirmed and came back is not confirmed for the next time. */
   endWhatIsOver(): void;
   /** Nothing is left to publish or to apply. */
@@ -97,6 +93,7 @@ export function createDeletionHold(
   const isHeld = (source: Source): boolean => holds.of(source).length > 0;
   const isShown = (source: Source): boolean => holds.of(source).some((held) => held.isGrowing !== true);
   let wasOutgoingHeld = isHeld('deletions-outgoing');
+  let wasIncomingHeld = isHeld('deletions-incoming');
   /** All of a declined burst is back. What goes again a moment later is asked about again. */
   let backSinceMs: number | null = null;
   goOn('deletions-outgoing', outgoing, isStillGone);
@@ -156,7 +153,7 @@ export function createDeletionHold(
     const nowMs = clock.monotonicMs();
     if (standing.stands('outgoing')) {
       const appeared = steps.flatMap((step) => appearedHere(step, rowOf));
-      outgoing.note({ vanished: [], appeared, movedTo: movedBy(steps) }, nowMs);
+      outgoing.note({ vanished: [], appeared, moved: movedBy(steps) }, nowMs);
       return { steps, massDeletion: 'none', waitMs: 0 };
     }
     const vanished = steps.flatMap((step): FileFact[] => {
@@ -170,7 +167,7 @@ export function createDeletionHold(
         steps.filter((step) => step.kind === 'publishMove'),
       ),
     );
-    const movedTo = movedBy(steps);
+    const moved = movedBy(steps);
     const appeared = steps.flatMap((step) => appearedHere(step, rowOf));
     for (const path of outgoing.vanishedPaths(nowMs)) {
       const local = store.row(path)?.local;
@@ -178,11 +175,11 @@ export function createDeletionHold(
     }
     if (vanished.length === 0 && !outgoing.isKept()) {
       growing.released();
-      outgoing.note({ vanished, appeared, movedTo }, nowMs);
+      outgoing.note({ vanished, appeared, moved }, nowMs);
       goUnasked(sent, steps.filter(isRemoval), rowOf);
       return { steps, massDeletion: 'none', waitMs: 0 };
     }
-    outgoing.note({ vanished, appeared, movedTo }, nowMs);
+    outgoing.note({ vanished, appeared, moved }, nowMs);
     // What is held already git did not do: what it is told later, such as a commit of what is left, is no confirmation.
     const explained = !outgoing.isKept() && (await git.explains(outgoing.vanishedPaths(nowMs)));
     const verdict = outgoing.judge({ filesNow, nowMs, isHere, isThere: isFileHere, explain: () => explained });
@@ -219,8 +216,17 @@ export function createDeletionHold(
   function wentBefore({ guard, unasked }: Parameters<typeof goUnasked>[0]): WentBefore {
     const nowMs = clock.monotonicMs();
     // Also one that is held back at its new path: the same answer keeps it there.
-    const moved = guard.movedPaths(nowMs, (path) => isFileHere(path) || isInRoom(path));
-    return unasked.went({ sinceMs: guard.sinceMs(nowMs), moved });
+    const isThere = (path: RelPath): boolean => isFileHere(path) || isInRoom(path);
+    const explained = guard.explained(nowMs, isThere);
+    // It comes back under the name that it had before the burst, if that one does.
+    const oldNames = guard.oldNames(nowMs, {
+      isThere,
+      mayStandFor: (path) => unasked.has(path) || isStillGone(path) || isToGo(path),
+    });
+    return unasked.went({
+      sinceMs: guard.sinceMs(nowMs),
+      isMoved: (path) => explained.has(path) || oldNames.has(path),
+    });
   }
 
   /** What appears here by its user: what it holds, and whether its path is a new one. */
@@ -232,21 +238,22 @@ export function createDeletionHold(
   }
 
   /** Where these steps move files: a directory takes along all that lies below. */
-  function movedBy(steps: readonly (PublishStep | DiskStep)[]): ScanOutcome['movedTo'] {
-    const moves = new Map(
-      steps.flatMap((step) =>
-        step.kind === 'publishMove' || step.kind === 'applyMove' ? [[step.fromPath, step] as const] : [],
-      ),
-    );
-    if (moves.size === 0) return undefined;
-    return (path) => {
-      const move = atOrAbove(path, moves);
-      if (move === undefined) return undefined;
-      const toPath = movedPath(path, move.fromPath, move.toPath);
+  function movedBy(steps: readonly (PublishStep | DiskStep)[]): readonly FileMove[] {
+    return steps.flatMap((step) => {
+      if (step.kind !== 'publishMove' && step.kind !== 'applyMove') return [];
       // One that arrives is not carried out yet.
-      const local = store.row(move.kind === 'applyMove' ? path : toPath)?.local;
-      return local?.kind === 'file' ? { path: toPath, digest: local.digest } : undefined;
-    };
+      const lies = step.kind === 'applyMove' ? step.fromPath : step.toPath;
+      const top = store.row(lies);
+      const rows = [...(top === undefined ? [] : [top]), ...store.rowsUnder(lies)];
+      return rows.flatMap(({ path, local }): FileMove[] => {
+        if (local?.kind !== 'file') return [];
+        const toPath = movedPath(path, lies, step.toPath);
+        const goesAlong = step.kind === 'applyMove' && !isInRoom(toPath);
+        return [
+          { fromPath: movedPath(path, lies, step.fromPath), to: { path: toPath, digest: local.digest }, goesAlong },
+        ];
+      });
+    });
   }
 
   /** The whole burst is above the limit: of it goes only what somebody confirmed by name. */
@@ -266,7 +273,10 @@ export function createDeletionHold(
   ): Awaited<ReturnType<DeletionHold['judge']>> {
     const isConfirmed = (path: RelPath): boolean =>
       (['deletions-outgoing', 'root', 'disk'] as const).some((source) => holds.isConfirmed(source, path));
-    const stillGone = [...gone].filter((path) => isStillGone(path) && !isOnHeldDisk(path));
+    // What was moved a moment before it went lies in the room under its old name as well, and is held back there.
+    const oldNames = outgoing.oldNames(nowMs, { isThere: isFileHere, mayStandFor: isStillGone });
+    const mayGo = (path: RelPath): boolean => isConfirmed(path) || oldNames.has(path);
+    const stillGone = [...gone].filter((path) => isStillGone(path) && !isOnHeldDisk(path) && !oldNames.has(path));
     const counted = new Set(outgoing.vanishedPaths(nowMs));
     const stillCounted = stillGone.filter((path) => counted.has(path)).length;
     const unconfirmed = toList('deletions-outgoing', {
@@ -296,8 +306,9 @@ export function createDeletionHold(
       },
     ]);
     const sendable = steps.filter(
-      (step) => !isRemoval(step) || (step.kind === 'publish' && step.local === null && isConfirmed(step.path)),
+      (step) => !isRemoval(step) || (step.kind === 'publish' && step.local === null && mayGo(step.path)),
     );
+    const isAnyConfirmed = sendable.some((step) => isRemoval(step) && isConfirmed(stepPath(step)));
     if (!isGrowing) {
       const sent = new Set(sendable);
       standing.park(
@@ -305,7 +316,7 @@ export function createDeletionHold(
         steps.flatMap((step) => (sent.has(step) || step.kind !== 'publish' ? [] : [step.path])),
       );
     }
-    return { steps: sendable, massDeletion: sendable.some(isRemoval) ? 'confirmed' : 'none', waitMs: untilShownMs };
+    return { steps: sendable, massDeletion: isAnyConfirmed ? 'confirmed' : 'none', waitMs: untilShownMs };
   }
 
   /** Also a file that takes the place of a directory: it needs the removals below. */
@@ -352,11 +363,11 @@ export function createDeletionHold(
         : [],
     );
     const appeared = [...arriving, ...publish.flatMap((step) => appearedHere(step, rowOf))];
-    const movedTo = movedBy([...disk, ...publish]);
+    const moved = movedBy([...disk, ...publish]);
     // What arrives is no more a part of what was here before than what its user makes.
-    outgoing.note({ vanished: [], appeared: arriving, movedTo: movedBy(disk) }, nowMs);
+    outgoing.note({ vanished: [], appeared: arriving, moved: movedBy(disk) }, nowMs);
     if (standing.stands('incoming')) {
-      incoming.note({ vanished: [], appeared, movedTo }, nowMs);
+      incoming.note({ vanished: [], appeared, moved }, nowMs);
       return { steps: disk, waitMs: 0 };
     }
     // One that was to go and is edited here by now stays.
@@ -371,26 +382,32 @@ export function createDeletionHold(
         disk.filter((step) => step.kind === 'applyMove'),
       ),
     );
-    incoming.note({ vanished: removals, appeared, movedTo }, nowMs);
+    incoming.note({ vanished: removals, appeared, moved }, nowMs);
     endConfirmedIncoming();
-    const counted = incoming.vanishedPaths(nowMs).filter(isToGo);
+    const isThere = (path: RelPath): boolean => isInRoom(path) || (isFileHere(path) && !isToGo(path));
+    // What was moved there a moment before lies here under its old name as well, and is kept there.
+    const oldNames = incoming.oldNames(nowMs, { isThere, mayStandFor: isToGo });
+    const counted = incoming.vanishedPaths(nowMs).filter((path) => isToGo(path) && !oldNames.has(path));
     const isCounted = new Set(counted);
     // What came in the burst goes with the rest, or stays with it.
-    const others = removals.map(({ path }) => path).filter((path) => !isCounted.has(path) && isToGo(path));
+    const others = removals
+      .map(({ path }) => path)
+      .filter((path) => !isCounted.has(path) && !oldNames.has(path) && isToGo(path));
     const toGo = [...counted, ...others];
     const goes = disk.filter((step) => step.kind === 'apply' && step.to === null);
     if (toGo.length === 0 || parts.allowMassDelete) {
       goUnasked(applied, goes, rowOf);
       return releaseIncoming(disk);
     }
-    const verdict = incoming.judge({
+    const measured = incoming.judge({
       // Those that are to go are still here.
       filesNow: () => filesNow() - Math.max(removals.length, toGo.length),
       nowMs,
       isHere: (path) => isHere(path) && !isToGo(path),
-      isThere: (path) => isInRoom(path) || (isFileHere(path) && !isToGo(path)),
+      isThere,
       explain: () => false,
     });
+    const verdict = measured.kind === 'held' ? measured : askedElsewhere(toGo);
     const isConfirmed = (path: RelPath): boolean => holds.isConfirmed('deletions-incoming', path);
     const unconfirmed = toList('deletions-incoming', { counted, others }).filter((path) => !isConfirmed(path));
     if (verdict.kind !== 'held') goUnasked(applied, goes, rowOf);
@@ -400,6 +417,7 @@ export function createDeletionHold(
       growingIncoming.released();
       incoming.asked({ filesBefore: verdict.filesBefore });
     } else incoming.keep(true);
+    wasIncomingHeld = true;
     const author = authorsOf(unconfirmed);
     holds.set('deletions-incoming', [
       {
@@ -427,6 +445,19 @@ export function createDeletionHold(
       );
     }
     return { steps, waitMs };
+  }
+
+  /**
+   * Its sender was asked, and may have taken a while to answer: what came with the burst is then long a part of the folder here. That
+   * somebody said yes there is no answer here, but this is as large as it was there.
+   */
+  function askedElsewhere(toGo: readonly RelPath[]): DeletionVerdict {
+    if (toGo.length <= deletedFilesMax) return { kind: 'ok' };
+    const files = toGo.filter((path) => {
+      const remote = store.row(path)?.remote;
+      return remote?.kind === 'tombstone' && store.recordMeta(remote.height)?.massDeletion === 'confirmed';
+    }).length;
+    return files > deletedFilesMax ? { kind: 'held', files, filesBefore: filesNow() } : { kind: 'ok' };
   }
 
   /**
@@ -515,6 +546,8 @@ export function createDeletionHold(
     judge,
     judgeIncoming,
     wentBefore: () => wentBefore(sent),
+    isKeptAround: (directory) =>
+      holds.of('deletions-incoming').some(({ subjects }) => subjects.some((path) => path.startsWith(`${directory}/`))),
     // Whatever is not sent yet may still be held: with what else goes, or as all that was here.
     isOpen: () =>
       isHeld('deletions-outgoing') ||
@@ -532,10 +565,11 @@ export function createDeletionHold(
       wasOutgoingHeld = false;
       endOutgoing();
       endConfirmedOutgoing();
-      if (isHeld('deletions-incoming')) {
+      if (wasIncomingHeld) {
         incoming.clear();
         applied.unasked.clear();
       }
+      wasIncomingHeld = false;
       releaseIncoming([]);
       endConfirmedIncoming();
     },

@@ -812,8 +812,8 @@ export function createPeer(given: PeerParts): Peer {
     const isJoined = ignoreFiles.length === 0 && rows.every(({ path }) => unsaved.has(path));
     if (isJoined && store.setting('join') !== undefined) await endJoin();
     const isAllPlanned = rows.length === 0 && ignoreFiles.length === 0 && store.parked() === 0;
+    if (isAllPlanned) deletions.nothingLeft();
     if (isAllPlanned && held.length === 0 && !untracks.hasAny() && !conflicts.hasOrphans()) {
-      deletions.nothingLeft();
       nothingExtra();
       judgements.forgetSettled();
       await afterwards(current);
@@ -829,7 +829,7 @@ export function createPeer(given: PeerParts): Peer {
       mergeable: mayMerge,
       superseded: store.setting('join') === undefined ? judgements.supersededSince() : supersededAtJoin(joinOptions()),
       settled: (path) => isSettled(path) && !unsaved.isUndecided(path),
-      staysOnDisk: unsaved.isAround,
+      staysOnDisk: (path) => unsaved.isAround(path) || deletions.isKeptAround(path),
     });
     if (isLargePlan) await breathe();
     const known = new Map(rows.map((row) => [row.path, row]));

@@ -110,6 +110,7 @@ function arrive(slots: Readonly<Record<string, Slot>>): void {
     deviceName: '',
     timeMs: 0,
     label: '',
+    massDeletion: 'none' as const,
     changes: 1,
     own: false,
   };

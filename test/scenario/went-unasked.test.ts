@@ -439,3 +439,18 @@ test('an answer holds for as long as one of its files cannot go: what a program 
   await world.quiet();
   expect(b.user.read('one/f3.txt')).toBeUndefined();
 });
+
+test('one whose last edit never came here comes back as it was here', async () => {
+  const [a, b] = await pair(true);
+  await b.peer.pause();
+  a.user.write('one/f1.txt', 'never seen by b\n');
+  await world.clock.advance(5_000);
+  a.user.remove('one/f1.txt');
+  await world.clock.advance(5_000);
+  await b.peer.resume();
+  await isGone(world, b, 'one/f1.txt');
+  removeThem(a);
+  await asks(world, b, 'mass-deletion-incoming');
+  await decline(world, b);
+  for (const { user } of [a, b]) expect(user.read('one/f1.txt')).toBe('one 1\n');
+});

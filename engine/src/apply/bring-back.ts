@@ -35,9 +35,9 @@ const somethingElse = 'something else is in its place';
 
 type Settings = Pick<StateStore, 'setting' | 'setSetting'>;
 
-/** `height`: of the record that deleted it, as far as that is known: a later deletion is another one. */
+/** `height`: of the record that deleted it, or of the one that was the last when the answer was given; a later deletion is another one. */
 interface Wish extends WentUnasked {
-  readonly height: number | null;
+  readonly isItsDeletion: boolean;
 }
 
 const parsed = (text: string | undefined): readonly Wish[] => JSON.parse(text ?? '[]') as readonly Wish[];
@@ -55,9 +55,10 @@ function wishesOf(text: string | undefined) {
 
 export function wishBack(store: Settings & Pick<StateStore, 'row'>, went: readonly WentUnasked[]): void {
   const paths = new Set(went.map(({ path }) => path));
-  const wishes = went.map(({ path, entry }): Wish => {
-    const remote = store.row(path as RelPath)?.remote;
-    return { path, entry, height: remote?.kind === 'tombstone' ? remote.height : null };
+  const wishes = went.map((one): Wish => {
+    if (one.height !== null) return { ...one, isItsDeletion: true };
+    const remote = store.row(one.path as RelPath)?.remote;
+    return { ...one, height: remote?.kind === 'tombstone' ? remote.height : null, isItsDeletion: false };
   });
   setWishes(store, [...parsed(store.setting(wishesSetting)).filter(({ path }) => !paths.has(path)), ...wishes]);
 }
@@ -118,8 +119,9 @@ export function createBringBack(
   }
 
   /** `waits` and `away`: nothing was tried. */
-  async function bringOne({ path: text, entry, height }: Wish): Promise<'ended' | 'failed' | 'waits' | 'away'> {
-    const path = text as RelPath;
+  async function bringOne(wish: Wish): Promise<'ended' | 'failed' | 'waits' | 'away'> {
+    const path = wish.path as RelPath;
+    const { entry } = wish;
     if (isAway(path)) return 'away';
     const row = store.row(path);
     if (row !== undefined && isUnseen(row)) return 'waits';
@@ -128,8 +130,9 @@ export function createBringBack(
     if (row !== undefined && (row.hold !== null || row.local !== null)) return 'ended';
     // Its deletion is not known to both sides yet, or came back: the next turn shows which.
     if (row?.base != null || !mayTouch(path)) return 'waits';
-    if (row !== undefined && (liveEntry(row.remote) !== null || isAnother(row.remote, { entry, height })))
-      return 'ended';
+    if (row !== undefined && liveEntry(row.remote) !== null) return 'ended';
+    if (row !== undefined && isAnother(row.remote, wish))
+      return ended(path, 'something else was made there since, and deleted');
     const { problem } = row ?? {};
     if (problem != null && !isRetryDue(problem, clock.nowMs())) return 'waits';
     const hindrance = hindranceAbove(store, path);
@@ -156,11 +159,13 @@ export function createBringBack(
     return 'ended';
   }
 
-  /** Something was made there since, and is deleted as well. */
-  function isAnother(remote: Slot | null, { entry, height }: Pick<Wish, 'entry' | 'height'>): boolean {
+  /** The deletion that the room knows is a later one. */
+  function isAnother(remote: Slot | null, { entry, height, isItsDeletion }: Wish): boolean {
     if (remote?.kind !== 'tombstone') return false;
-    const isLater = height !== null && remote.height > height;
-    return isLater || (remote.digest !== null && remote.digest !== leafDigest(entry, context.parts.hashing.sha256));
+    if (height !== null && remote.height > height) return true;
+    // What it deleted may be an edit that never came here.
+    if (isItsDeletion || remote.digest === null) return false;
+    return remote.digest !== leafDigest(entry, context.parts.hashing.sha256);
   }
 
   function ended(path: RelPath, reason: string): 'ended' {

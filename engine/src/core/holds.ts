@@ -37,10 +37,11 @@ export interface WentBefore {
   readonly wentForGood: number;
 }
 
-/** `entry`: what was agreed on at that path. */
+/** `entry`: what was agreed on at that path. `height`: of the record that deleted it; null: it was not sent yet. */
 export interface WentUnasked {
   readonly path: string;
   readonly entry: Entry;
+  readonly height: number | null;
 }
 
 export interface Held extends Omit<HoldDraft, 'paths'> {

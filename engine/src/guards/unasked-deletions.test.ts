@@ -1,12 +1,12 @@
-import type { RelPath } from '@driftless/protocol';
 import { describe, expect, it } from 'vitest';
 import { link, rel } from '../core/test-support/entries.ts';
 import { createUnaskedDeletions } from './unasked-deletions.ts';
 
 const nobody = { wentUnasked: [], wentForGood: 0 };
 const entry = link('there');
-const files = (count: number) => Array.from({ length: count }, (_, index) => ({ path: rel(`f${index}`), base: entry }));
-const burst = { sinceMs: 0, moved: new Set<RelPath>() };
+const files = (count: number) =>
+  Array.from({ length: count }, (_, index) => ({ path: rel(`f${index}`), base: entry, remote: null }));
+const burst = { sinceMs: 0, isMoved: () => false };
 
 describe('what went before anybody was asked', () => {
   it('is remembered up to a bound, and counted beyond it', () => {
@@ -22,7 +22,7 @@ describe('what went before anybody was asked', () => {
     expect(unasked.went({ ...burst, sinceMs: 6 })).toEqual(nobody);
   });
   it('of an earlier run stays as long as its hold', () => {
-    const unasked = createUnaskedDeletions({ wentUnasked: [{ path: 'a', entry }], wentForGood: 7 });
+    const unasked = createUnaskedDeletions({ wentUnasked: [{ path: 'a', entry, height: 3 }], wentForGood: 7 });
     expect(unasked.went({ ...burst, sinceMs: 1e9 })).toMatchObject({ wentUnasked: [{ path: 'a' }], wentForGood: 7 });
     unasked.forgetEarlierRun();
     expect(unasked.went(burst)).toEqual(nobody);

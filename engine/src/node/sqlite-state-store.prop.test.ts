@@ -233,7 +233,18 @@ function storeStep(store: StateStore, work: Step, before: Model, after: Model): 
       const bytes = new Uint8Array(3);
       const prev = headOf(before)?.id ?? noRecordId;
       const root = store.rootAfter(change);
-      const meta = { head, prev, root, device: '', deviceName: '', timeMs: 0, label: '', changes: 1, own: false };
+      const meta = {
+        head,
+        prev,
+        root,
+        device: '',
+        deviceName: '',
+        timeMs: 0,
+        label: '',
+        massDeletion: 'none' as const,
+        changes: 1,
+        own: false,
+      };
       const record = { header: bytes, body: bytes, writerSignature: bytes };
       const mtimes = new Map(work.updates.map((update) => [update.path, 7]));
       return store.commitRecord({ meta, record, ...change, mtimes, bytes: 6 });

@@ -69,6 +69,7 @@ function commit(
     deviceName: 'n',
     timeMs: 1,
     label: '',
+    massDeletion: 'none' as const,
     changes: 1,
     own: false,
   };
@@ -297,7 +298,15 @@ describe('the room', () => {
     const store = open();
     commit(store, 'one');
     const change = { updates: [{ path: rel('b'), slot: directory }], variantsOpened: [], variantsClosed: [] };
-    const meta = { device: '', deviceName: '', timeMs: 0, label: '', changes: 1, own: false };
+    const meta = {
+      device: '',
+      deviceName: '',
+      timeMs: 0,
+      label: '',
+      massDeletion: 'none' as const,
+      changes: 1,
+      own: false,
+    };
     const root = store.rootAfter(change);
     const rest = { record: sealed(), ...change, mtimes: new Map(), bytes: 1 };
     const gap = { height: 3, id: recordId(3) };

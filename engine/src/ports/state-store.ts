@@ -11,6 +11,7 @@ import type {
   Entry,
   FileMode,
   Head,
+  MassDeletion,
   RecordId,
   RelPath,
   Root,
@@ -96,6 +97,7 @@ export interface RecordMeta {
   readonly deviceName: string;
   readonly timeMs: number;
   readonly label: string;
+  readonly massDeletion: MassDeletion;
   readonly changes: number;
   readonly own: boolean;
 }

@@ -32,7 +32,6 @@ import {
   previewJoin,
   rememberHowItJoins,
   supersededAtJoin,
-  wasInRoomBy,
 } from './core/first-join.ts';
 import { leafDigest } from './core/leaf-digest.ts';
 import { mayMerge } from './core/merge-text.ts';
@@ -58,6 +57,7 @@ import { createCommands } from './peer/commands.ts';
 import { createFreshSaves } from './peer/fresh-saves.ts';
 import { createGivingWay } from './peer/giving-way.ts';
 import { createJoinJudgements } from './peer/join-judgements.ts';
+import { createJoinLeftBehind } from './peer/join-left-behind.ts';
 import { createJoinLineEnds } from './peer/join-line-ends.ts';
 import {
   allPendingRows,
@@ -365,6 +365,7 @@ export function createPeer(given: PeerParts): Peer {
   const wantedAt = (path: RelPath): Entry | null =>
     liveEntry(store.row(path)?.remote ?? null) ?? bringBack.wished(path);
   const lineEnds = createJoinLineEnds(context);
+  const leftBehind = createJoinLeftBehind(context, earlierMembership);
   const judgements = createJoinJudgements(store, parts.hashing.sha256);
   const large = createLargeReads({
     folder,
@@ -886,7 +887,7 @@ export function createPeer(given: PeerParts): Peer {
 
   const joinOptions = (): JoinOptions => ({
     traits: folder.traits,
-    wasInRoom: wasInRoomBy(earlierMembership()),
+    wasInRoom: leftBehind.wasInRoom,
     differsInLineEndsOnly: lineEnds.differsInLineEndsOnly,
     inHistory: (path, local) => {
       // An open side of a conflict is not outdated.
@@ -907,6 +908,8 @@ export function createPeer(given: PeerParts): Peer {
     const join = store.setting('join');
     if (join === undefined || join === joinTold) return;
     const pendingRows = (): AsyncIterable<Row> => breathing(allPendingRows(store, Number.MAX_SAFE_INTEGER), breathe);
+    // What the room had before says nothing of a log that may know less than this peer did.
+    if (store.setting(youngerLog) === undefined) await leftBehind.look(pendingRows());
     await lineEnds.look(pendingRows(), current);
     const preview = await previewJoin(pendingRows(), joinOptions());
     const { equal, receive, send, update, lineEnds: otherLineEnds, trash: trashed, conflicts: clashes } = preview;

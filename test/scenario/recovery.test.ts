@@ -1,5 +1,5 @@
 /** Offline work, lost and rolled-back relays, lost state: nothing is deleted, everybody ends equal (P7–P13, RB1–RB4, SEED). */
-import { cpSync, existsSync, readdirSync, rmSync } from 'node:fs';
+import { cpSync, existsSync, readdirSync, rmSync, symlinkSync } from 'node:fs';
 import path from 'node:path';
 import { afterEach, beforeEach, expect, test } from 'vitest';
 import { createWorld, treeOf, type World } from './world.ts';
@@ -102,10 +102,15 @@ test('the relay is restored from an older copy: the missing records are put back
 
 test('a peer loses its state: it joins again, nothing is deleted, nothing deleted comes back', async () => {
   const a = await world.share('a', { files: many(20, 'kept') });
+  symlinkSync('dir2', path.join(a.dir, 'link'));
   const b = await world.join('b', a.invite);
+  await b.until('the link', () => existsSync(path.join(b.dir, 'link')));
   await world.settled(a, b);
   await b.stop();
-  rmSync(path.join(a.dir, 'dir2/file2.txt'));
+  a.write('dir4/file4.txt', 'newer\n');
+  await a.until('the edit', () => a.events.some((event) => event.event === 'sent' && event.path === 'dir4/file4.txt'));
+  for (const gone of ['dir2/file2.txt', 'dir4/file4.txt', 'dir5', 'link'])
+    rmSync(path.join(a.dir, gone), { recursive: true });
   a.write('dir3/file3.txt', 'newer\n');
   await a.until('sent', () => a.events.some((event) => event.event === 'sent' && event.path === 'dir2/file2.txt'));
   await world.settled(a);
@@ -118,22 +123,26 @@ test('a peer loses its state: it joins again, nothing is deleted, nothing delete
   await b.start();
   await a.until('the new file', () => existsSync(path.join(a.dir, 'mine.txt')));
   await world.settled(a, b);
-  expect(existsSync(path.join(a.dir, 'dir2/file2.txt'))).toBe(false);
+  for (const gone of ['dir2/file2.txt', 'dir4/file4.txt', 'dir5', 'link'])
+    expect(existsSync(path.join(a.dir, gone)), gone).toBe(false);
   expect(b.read('dir3/file3.txt')).toBe('newer\n');
   expect(treeOf(b.dir)).toEqual(treeOf(a.dir));
 });
 
 test('a folder is unlinked and joins again: what was deleted meanwhile stays deleted, what was made meanwhile is kept', async () => {
   const a = await world.share('a', { files: many(20, 'kept') });
+  symlinkSync('dir2', path.join(a.dir, 'link'));
   const b = await world.join('b', a.invite);
+  await b.until('the link', () => existsSync(path.join(b.dir, 'link')));
   await world.settled(a, b);
   await b.unlink();
-  rmSync(path.join(a.dir, 'dir2/file2.txt'));
-  rmSync(path.join(a.dir, 'dir4/file4.txt'));
-  await a.until(
-    'sent',
-    () => a.events.filter((event) => event.event === 'sent' && event.deleted === true).length === 2,
-  );
+  a.write('dir3/file3.txt', 'newer\n');
+  await a.until('the edit', () => a.events.some((event) => event.event === 'sent' && event.path === 'dir3/file3.txt'));
+  const goneAtA = ['dir2/file2.txt', 'dir3/file3.txt', 'dir4/file4.txt', 'dir5', 'link'];
+  for (const gone of goneAtA) rmSync(path.join(a.dir, gone), { recursive: true });
+  const isSent = (gone: string): boolean =>
+    a.events.some((event) => event.event === 'sent' && event.path === gone && event.deleted === true);
+  await a.until('sent', () => goneAtA.every(isSent));
   await world.settled(a);
   // The same content, but somebody's own doing since.
   const again = b.read('dir4/file4.txt');
@@ -144,7 +153,8 @@ test('a folder is unlinked and joins again: what was deleted meanwhile stays del
   await world.settled(a, back);
   await a.until('the new file', () => existsSync(path.join(a.dir, 'mine.txt')));
   await world.settled(a, back);
-  expect(existsSync(path.join(a.dir, 'dir2/file2.txt'))).toBe(false);
+  for (const gone of ['dir2/file2.txt', 'dir3/file3.txt', 'dir5', 'link'])
+    expect(existsSync(path.join(a.dir, gone)), gone).toBe(false);
   expect(a.read('dir4/file4.txt')).toBe(again);
   expect(treeOf(back.dir)).toEqual(treeOf(a.dir));
 });

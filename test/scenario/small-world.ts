@@ -58,6 +58,8 @@ export interface Person {
   stop(): Promise<void>;
   /** Forgets everything that the state store knew: every later start is a re-join until it has pulled. The peer must not run. */
   loseState(): void;
+  /** As after an unlinking: a later start joins the room again. The peer must not run. */
+  unlink(): void;
   /** Closes the state store (one of a file), lets `act` work on the file, opens it again. The peer must not run. */
   withStateFile(act: (file: string) => void): void;
 }
@@ -177,6 +179,7 @@ export function createSmallWorld(): SmallWorld {
     let durable: StateFiles | undefined;
     let alive = 0;
     let isRejoin = false;
+    let leftAtMs: number | null = null;
 
     /** Called ahead of every change that the peer makes. */
     const point = (run: number, what: string): void => {
@@ -322,7 +325,7 @@ export function createSmallWorld(): SmallWorld {
           onRelayKey: () => {},
           marker: `marker of ${name}`,
           rejoin: isRejoin,
-          leftAtMs: null,
+          leftAtMs,
           fileBytesMax: options.fileBytesMax ?? 1024 ** 3,
           ...(options.rowsPerPlan === undefined ? {} : { rowsPerPlan: options.rowsPerPlan }),
           onEvent: (event) => {
@@ -348,6 +351,12 @@ export function createSmallWorld(): SmallWorld {
         store.close();
         store = newStore();
         isRejoin = true;
+      },
+      unlink: () => {
+        store.close();
+        store = newStore();
+        // Stamps are of a finer tick.
+        leftAtMs = clock.nowMs() + 1;
       },
       withStateFile: (act) => {
         store.close();

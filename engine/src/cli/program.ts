@@ -174,7 +174,7 @@ Examples:
     .argument('<dir>')
     .addHelpText(
       'after',
-      '\nWhen the folder joins the same room again, files that the room has deleted meanwhile, and that nobody touched here, go to the trash.',
+      '\nWhen the folder joins the same room again, files and links that the room has deleted meanwhile, and that nobody touched here, go to the trash; directories that it has deleted go when nothing is left in them.',
     )
     .action(async (dir: string, flags: AskFlags) => onExit(await actions.unlink(dir, flags)));
   asking('invite', 'print the invite of a linked folder')

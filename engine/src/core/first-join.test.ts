@@ -1,7 +1,7 @@
 import type { Entry, Slot } from '@driftless/protocol';
 import { describe, expect, it } from 'vitest';
 import { fingerprintOf } from './fingerprint.ts';
-import { judgeJoin, previewJoin, supersededAtJoin, wasInRoomBy } from './first-join.ts';
+import { changedNs, judgeJoin, mayBeLeftBehind, previewJoin, supersededAtJoin, wasInRoomBy } from './first-join.ts';
 import { linuxTraits } from './folder-traits.ts';
 import type { LocalEntry } from './local-entry.ts';
 import { reconcile } from './reconcile.ts';
@@ -16,7 +16,15 @@ const options = {
     path === 'known' &&
     (local.kind === 'file' ? local.digest === digestOf('old') : local.kind === 'symlink' && local.target === 'old'),
 };
-const tombstone = (text: string): Slot => ({ kind: 'tombstone', digest: digestOf(text), height: 4 });
+const tombstone = (text: string | null): Slot => ({
+  kind: 'tombstone',
+  digest: text === null ? null : digestOf(text),
+  height: 4,
+});
+const linkOf = (path: string, target: string, remote: Slot | null): Row => ({
+  ...rowOf(path, null, remote),
+  local: { kind: 'symlink', target },
+});
 
 function rowOf(path: string, local: string | 'directory' | null, remote: Slot | null, base: Entry | null = null): Row {
   const node =
@@ -49,6 +57,10 @@ describe('joining with content (C25, P9)', () => {
     ['a directory against a file is a conflict', rowOf('known', 'directory', file('new')), 'conflict', 'conflict'],
     ['directories meet', rowOf('d', 'directory', directory), 'equal', 'equal'],
     ['TOMB: deleted in the room, unchanged here', rowOf('f', 'a', tombstone('a')), 'send', 'trash'],
+    ['TOMB: an earlier version of what was deleted', rowOf('known', 'old', tombstone('new')), 'send', 'trash'],
+    ['TOMB: a link that the room deleted', linkOf('known', 'old', tombstone(null)), 'send', 'trash'],
+    ['TOMB: a link that the room never had', linkOf('known', 'mine', tombstone(null)), 'send', 'send'],
+    ['an earlier version of what nobody deleted', rowOf('known', 'old', null), 'send', 'send'],
     ['TOMB: deleted in the room, edited here', rowOf('f', 'b', tombstone('a')), 'send', 'send'],
     ['nothing on either side', rowOf('f', null, tombstone('a')), 'nothing', 'nothing'],
     ['a row with a base is ordinary work', rowOf('f', 'b', file('c'), file('a')), 'nothing', 'nothing'],
@@ -70,9 +82,18 @@ describe('joining with content (C25, P9)', () => {
       ['state-lost', true, true],
       [{ leftAtMs: 1_000 }, true, false],
     ] as const) {
-      expect(wasInRoomBy(earlier)(local(999))).toBe(untouched);
-      expect(wasInRoomBy(earlier)(local(1_000))).toBe(touched);
+      expect(wasInRoomBy(earlier)(changedNs(local(999)))).toBe(untouched);
+      expect(wasInRoomBy(earlier)(changedNs(local(1_000)))).toBe(touched);
     }
+  });
+
+  it('links and directories are asked about where the room deleted one, and not where it deleted a file', () => {
+    const directoryOver = (remote: Slot | null) => mayBeLeftBehind(rowOf('d', 'directory', remote));
+    expect([tombstone(null), tombstone('a'), null, directory].map(directoryOver)).toEqual([true, false, false, false]);
+    expect(mayBeLeftBehind(linkOf('l', 'x', tombstone('a')))).toBe(true);
+    expect(mayBeLeftBehind(rowOf('f', 'a', tombstone('a')))).toBe(false);
+    expect(mayBeLeftBehind(rowOf('d', 'directory', tombstone(null), directory))).toBe(false);
+    expect(mayBeLeftBehind({ ...rowOf('d', 'directory', tombstone(null)), outOfScope: 'ignored' })).toBe(false);
   });
 
   it('reconcile carries it out: the room wins where it has gone on, the rest is kept', () => {
@@ -113,13 +134,13 @@ describe('joining with content (C25, P9)', () => {
       equal: 2,
       receive: 1,
       receiveBytes: 'a'.length + 'new'.length,
-      send: 2,
-      sendBytes: 2,
+      send: 3,
+      sendBytes: 'a'.length + 'b'.length + 'old'.length,
       update: 1,
       lineEnds: 0,
-      trash: 1,
+      trash: 3,
       conflicts: 2,
-      examples: { update: ['known'], lineEnds: [], trash: ['f'], conflicts: ['f', 'known'] },
+      examples: { update: ['known'], lineEnds: [], trash: ['f', 'known', 'known'], conflicts: ['f', 'known'] },
     });
   });
 });

@@ -2,7 +2,8 @@
  * First join of a folder that has content already, and re-join of one whose state was lost (rule TOMB;
  * C25, P9, P11). There is no base: equal contents meet, an outdated content is brought up to date, any other difference is
  * a conflict. But a text that differs in line ends only takes the room's; its own bytes lie in the trash. Else nothing is
- * overwritten, and nothing deleted but what a tombstone names, on a re-join, to the trash.
+ * overwritten, and nothing deleted but, on a re-join, what the room deleted meanwhile, in this version or a later one: files
+ * and links to the trash, a directory when nothing stays in it.
  *
  * `supersededAtJoin` is given to reconcile while a join lasts, and afterwards what it said of each file that could not be
  * replaced yet (peer/join-judgements.ts); everything else follows from the table with an empty base.
@@ -58,22 +59,34 @@ export function rememberHowItJoins(
 }
 
 /**
- * For JoinOptions. After an unlinking only what nobody touched since counts: the change time is set by the system alone, so
- * that a file which somebody made or restored in between is theirs, whatever its modification time says.
+ * Whether what lies here was in the folder while that was in the room, by its change time. After an unlinking only what nobody
+ * touched since counts: that time is set by the system alone, so that what somebody made or restored in between is theirs,
+ * whatever its modification time says.
  */
-export function wasInRoomBy(earlier: EarlierMembership): JoinOptions['wasInRoom'] {
+export function wasInRoomBy(earlier: EarlierMembership): (changedNs: bigint | undefined) => boolean {
   if (earlier === null) return () => false;
   if (earlier === 'state-lost') return () => true;
-  return ({ fingerprint }) => {
-    const stamps = parseFingerprint(fingerprint);
-    return stamps !== undefined && stamps.ctimeNs < BigInt(Math.floor(earlier.leftAtMs)) * 1_000_000n;
-  };
+  return (changedNs) => changedNs !== undefined && changedNs < BigInt(Math.floor(earlier.leftAtMs)) * 1_000_000n;
+}
+
+/** As the last scan saw it: of a file alone. */
+export function changedNs({ fingerprint }: LocalFile): bigint | undefined {
+  return parseFingerprint(fingerprint)?.ctimeNs;
+}
+
+/**
+ * A link or a directory here that the room may have deleted. Of a directory nothing but its being there tells: where a file was
+ * deleted last, it is somebody's.
+ */
+export function mayBeLeftBehind({ base, local, remote, outOfScope }: Row): boolean {
+  if (base !== null || outOfScope !== null || remote?.kind !== 'tombstone') return false;
+  return local?.kind === 'symlink' || (local?.kind === 'directory' && remote.digest === null);
 }
 
 export interface JoinOptions {
   readonly traits: FolderTraits;
-  /** Whether this file, as it is, was in the folder while the folder was in the room before. */
-  readonly wasInRoom: (local: LocalFile) => boolean;
+  /** Whether this file or link, as it is, was in the folder while the folder was in the room before. */
+  readonly wasInRoom: (row: Row) => boolean;
   /** Whether the room's history holds the content at the path. */
   readonly inHistory: (path: RelPath, local: LocalEntry) => boolean;
   /** Whether a file differs from the room's in line ends only. */
@@ -82,21 +95,26 @@ export interface JoinOptions {
 
 /** Only a row without a base is judged; any other is ordinary work and `nothing` here. */
 export function judgeJoin(row: Row, options: JoinOptions): JoinJudgement {
-  const { traits, wasInRoom, inHistory, differsInLineEndsOnly = () => false } = options;
+  const { traits, inHistory, differsInLineEndsOnly = () => false } = options;
   if (row.base !== null || row.outOfScope !== null) return 'nothing';
   const { local, path } = row;
   const remote = liveEntry(row.remote);
   if (local === null) return remote === null ? 'nothing' : 'receive';
-  if (remote === null) {
-    const deleted = row.remote?.kind === 'tombstone' ? row.remote.digest : null;
-    return local.kind === 'file' && local.digest === deleted && wasInRoom(local) ? 'trash' : 'send';
-  }
+  if (remote === null) return wasDeleted(row, options) ? 'trash' : 'send';
   if (sameLocal(local, remote, traits)) return 'equal';
   // Equal bytes with another executable bit are settled by the table, without a conflict.
   if (local.kind === 'file' && remote.kind === 'file' && local.digest === remote.content.digest) return 'equal';
   if (local.kind !== remote.kind || local.kind === 'directory') return 'conflict';
   if (inHistory(path, local)) return 'update';
   return differsInLineEndsOnly(row) ? 'line-ends' : 'conflict';
+}
+
+/** The room had this content here, and deleted it, or a later one. A directory has none: see peer/join-left-behind.ts. */
+function wasDeleted(row: Row, { wasInRoom, inHistory }: JoinOptions): boolean {
+  const { path, local, remote } = row;
+  if (local === null || remote?.kind !== 'tombstone') return false;
+  const isLast = local.kind === 'file' && local.digest === remote.digest;
+  return (isLast || inHistory(path, local)) && wasInRoom(row);
 }
 
 /** For reconcile: the local content counts as unchanged, because the room has had it and gone on, or has it with other line ends. */
@@ -107,7 +125,7 @@ export function supersededAtJoin(options: JoinOptions): (row: Row) => boolean {
   };
 }
 
-/** What a join will do, shown before it does anything. Files only, except `conflicts`. */
+/** What a join will do, shown before it does anything. Files, and links where something here changes; no directories, except in `conflicts`. */
 export interface JoinPreview {
   readonly equal: number;
   readonly receive: number;

@@ -30,13 +30,14 @@ import type {
   Status,
   VerifyResult,
 } from './control.ts';
+import { isRetryDue } from './core/backoff.ts';
 import { liveEntry, sameLocal } from './core/entry-encoding.ts';
 import { modeOfFile, scannedMode } from './core/file-mode.ts';
 import { fingerprintOf } from './core/fingerprint.ts';
 import type { LocalEntry } from './core/local-entry.ts';
 import { mergeIntoBuffer } from './core/merge-into-buffer.ts';
 import { mergeBytesMax } from './core/merge-text.ts';
-import { isIgnored, type OutOfScopeReason, type Row } from './core/row.ts';
+import { isIgnored, type OutOfScopeReason, type Row, type RowProblem } from './core/row.ts';
 import { ignoreLineFor } from './core/scope/ignore-words.ts';
 import { shellWord } from './core/shell-word.ts';
 import { keepWhatWouldGo } from './guards/declined-deletion.ts';
@@ -499,10 +500,7 @@ export function createControl(parts: ControlParts, live: LiveParts): PeerControl
     else if (held !== undefined && row.outOfScope === null)
       lines.push(`held: ${held.reason}; to let it go: driftless confirm ${shellWord(parts.dir)} ${held.id}`);
     if (row.problem !== null && row.outOfScope !== null) lines.push(row.problem.reason);
-    else if (row.problem !== null)
-      lines.push(
-        `failed ${row.problem.attempts} times: ${row.problem.reason}; tried again at ${new Date(row.problem.retryAtMs).toISOString()}`,
-      );
+    else if (row.problem !== null) lines.push(failed(row.problem));
     if (row.outOfScope !== null) return lines;
     if (row.declined)
       lines.push(`its deletion was declined here: it ${row.local === null ? 'comes back' : 'is sent again'}`);
@@ -512,6 +510,12 @@ export function createControl(parts: ControlParts, live: LiveParts): PeerControl
     const localSame = sameLocal(row.local, row.base, folder.traits);
     const remoteSame = sameLocal(row.local, liveEntry(row.remote), folder.traits);
     return [remoteSame ? 'in sync' : localSame ? toApply(row) : toSend(row)];
+  }
+
+  function failed({ attempts, reason, retryAtMs }: RowProblem): string {
+    const waits = live.running && !isRetryDue({ retryAtMs }, parts.clock.nowMs());
+    const next = waits ? `tried again at ${new Date(retryAtMs).toISOString()}` : 'to be tried again';
+    return `failed ${attempts} ${attempts === 1 ? 'time' : 'times'}, ${next}: ${reason}`;
   }
 
   /** By its stamps: nothing is read for an answer. */

@@ -40,7 +40,7 @@ const systemReasons: Readonly<Record<string, string>> = {
   EIO: 'the disk reports a read or write error',
   ENAMETOOLONG: 'the name or the whole path is too long for this disk',
   ELOOP: 'it is, or lies below, a link',
-  EBUSY: 'another program holds it',
+  EBUSY: 'another program holds it, or a disk is mounted there',
   ETXTBSY: 'it is a program that is running',
   EMFILE: 'too many files are open',
   ENFILE: 'too many files are open on this machine',

@@ -1,5 +1,6 @@
 /** What `explain` says of a path is what is so: of the disk as it is, of what is held, and of a conflict on whichever side. */
 import { afterEach, beforeEach, expect, test } from 'vitest';
+import { rel } from '../../engine/src/core/test-support/entries.ts';
 import { createSmallWorld, type Person, type SmallWorld } from './small-world.ts';
 
 let world: SmallWorld;
@@ -32,6 +33,20 @@ test('an edit, a deletion and another kind that nobody has looked at yet', async
   for (const path of ['edited.txt', 'gone.txt', 'kind'])
     expect(await lastLine(a, path), path).toMatch(/^the disk has changed since it was looked at last/);
   expect(await lastLine(a, 'same.txt')).toBe('in sync');
+});
+
+test('a path that failed: when it is tried again, or that it is due', async () => {
+  await begin({ 'f.txt': '1\n' });
+  b.folder.addFault({ operation: 'swapIn', code: 'EACCES', times: Number.POSITIVE_INFINITY });
+  a.user.write('f.txt', '2\n');
+  await world.until('failed', () => b.store.row(rel('f.txt'))?.problem != null);
+  const atMs = b.store.row(rel('f.txt'))?.problem?.retryAtMs ?? 0;
+  expect(await lastLine(b, 'f.txt')).toContain(
+    `failed 1 time, tried again at ${new Date(atMs).toISOString()}: Cannot `,
+  );
+  void b.peer.pause();
+  await world.clock.advance(120_000);
+  expect(await lastLine(b, 'f.txt')).toMatch(/^failed \d+ times?, to be tried again: Cannot /);
 });
 
 test('a mass deletion, where it was made and where it arrived', async () => {

@@ -21,7 +21,8 @@ export type MergeOutcome =
   /** Nothing was changed: reported, or tried again once the path was looked at. */
   | { readonly kind: 'later' };
 
-const unitedNote = 'changed here and by another machine: the lines of both were united, so that both rules hold';
+const unitedNote =
+  'changed here and by another machine: the lines of both were united. What either left out stays out; a "!" line of only one of them is a comment now';
 const later: MergeOutcome = { kind: 'later' };
 
 export async function mergeOne(context: PeerContext, step: Merge): Promise<MergeOutcome> {

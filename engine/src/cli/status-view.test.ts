@@ -61,4 +61,7 @@ test('what is left out is counted by reason', () => {
   expect(lines({ outOfScope: 8, outOfScopeByReason: { ignored: 7, 'too-large': 1 } })).toContain(
     '  files     12; left out: 7 by ignore rules, 1 too large',
   );
+  expect(lines({ outOfScope: 3, outOfScopeByReason: { 'awaiting-confirmation': 2, 'invalid-name': 1 } })).toContain(
+    '  files     12; left out: 2 until somebody confirms them here, 1 by a name that cannot travel',
+  );
 });

@@ -1,6 +1,7 @@
 /** What `driftless status` says, as lines for people: what needs them first, then that all is well, then the facts. Words only. */
 
 import type { HoldInfo, Status } from '../control.ts';
+import type { OutOfScopeReason } from '../core/row.ts';
 import { shellWord } from '../core/shell-word.ts';
 import { lookedText, stateText } from './peer-view.ts';
 
@@ -54,14 +55,17 @@ function stateLine(status: Status, dir: string): string {
 /** For the count: what a folder holds besides. */
 const leftOutWords: Readonly<Record<string, string>> = {
   ignored: 'by ignore rules',
+  'ignored-once-shared': 'by ignore rules',
+  'awaiting-confirmation': 'until somebody confirms them here',
   unstorable: 'by a name that this disk cannot hold',
   'too-large': 'too large',
   unreadable: 'unreadable',
+  'invalid-name': 'by a name that cannot travel',
   'special-file': 'pipes, sockets and devices',
   'outside-link': 'links that lead out of the folder',
   unmounted: 'on a disk that is not mounted',
   'directory-of-out-of-scope': 'directories with nothing else in them',
-};
+} satisfies Readonly<Record<OutOfScopeReason, string>>;
 
 function filesLine({ files, outOfScope, outOfScopeByReason }: Status): string {
   if (outOfScope === 0) return `${files}`;

@@ -8,7 +8,6 @@ const labels: Readonly<Record<HoldKind, string>> = {
   root: 'The folder itself',
   disk: 'A disk inside the folder',
   scope: 'Files that would be sent for the first time',
-  growth: 'A burst of new files',
   record: 'A change of a later version of Driftless',
 };
 

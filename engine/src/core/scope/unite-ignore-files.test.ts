@@ -1,4 +1,4 @@
-/** Two sides changed one ignore file: both rules hold from then on, and nothing comes into scope by the merge. */
+/** Two sides changed one ignore file: what either left out stays out, and nothing comes into scope by the merge. */
 import { utf8ToBytes } from '@driftless/protocol';
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';

@@ -1,6 +1,6 @@
 /**
- * An ignore file that both sides changed: their lines are united, so that from then on both rules hold. What either side
- * left out, the result leaves out; so a merge never widens what is synced (rule IG1).
+ * An ignore file that both sides changed: their lines are united. What either side left out, the result leaves out; so a merge
+ * never widens what is synced (rule IG1).
  *
  * Why it is so: within a file the last matching line counts. Let a path be out on one side, by a line P. Every `!` line of the
  * result is a line of both sides, so those that match the path come before P on that side, and P is put behind them. Where

@@ -61,7 +61,8 @@ export interface GitRepository {
 
 /**
  * Whether git did it: each vanished path lies in a repository whose HEAD or index changed in the same burst, and is not in
- * that one's new index. A path belongs to the innermost repository around it.
+ * that one's new index. A path belongs to the innermost repository around it. Whether git ever had the path is not asked: the old
+ * index is gone, and one that was kept here would not know what was added, committed and left by one command line.
  */
 export function gitExplains(facts: {
   readonly repositories: readonly GitRepository[];

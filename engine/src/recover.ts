@@ -217,7 +217,9 @@ export function createRecovery(context: PeerContext, log: RoomLog, checkpoints: 
     onProgress: PullProgress,
     why: 'other-history' | 'own-tree',
   ): Promise<void> {
-    note(`${rejoinWords[why]}: folder and room are compared as at a first join; nothing is deleted`);
+    note(
+      `${rejoinWords[why]}: folder and room are compared as at a first join; nothing goes but what the room has deleted`,
+    );
     const before = store.head()?.height ?? 0;
     const known = new Map<RelPath, { readonly base: Entry; readonly room: Entry }>();
     store.transaction(() => {

@@ -266,7 +266,7 @@ export function createFolderHost(options: FolderHostOptions): FolderHost {
       if (error.code !== 'damaged') throw new HostError('state', error.message, error);
       const aside = moveStateStoreAside(file);
       tell(
-        `the stored state was damaged and now lies in ${aside}; the folder joins its room again and nothing is deleted (${error.message})`,
+        `the stored state was damaged and now lies in ${aside}; the folder joins its room again, and nothing goes but what the room has deleted (${error.message})`,
       );
       const rejoining = await store.update(link.id, { rejoin: true });
       return { state: openStateStore({ file, holdsModes }), link: rejoining };

@@ -117,3 +117,52 @@ test('a file that makes way for a directory', async () => {
       .map(([, text]) => text),
   ).toEqual(['edited by b\n']);
 });
+
+const refusals = ['EACCES', 'EPERM', 'EBUSY', 'ENOSPC', 'EIO', 'EROFS'];
+test.each(refusals)(
+  'a directory whose rename is refused (%s): what it holds goes by itself, edits go both ways, and it is over',
+  async (code) => {
+    await pair({ 'old/a.txt': 'a\n', 'old/deep/b.txt': 'b\n', 'old/deep/c.txt': 'c\n', top: 'x\n' });
+    b.folder.addFault({ operation: 'rename', path: 'old', code, times: never });
+    b.folder.addFault({ operation: 'rename', path: 'old/deep', code, times: never });
+    a.user.rename('old', 'new');
+    b.user.write('old/deep/b.txt', 'edited by b\n');
+    await world.until('it went along', () => a.user.read('new/deep/b.txt') === 'edited by b\n', 30_000);
+    await atRest();
+    expect(b.folder.faultsMet).toBe(1);
+    expect(b.user.tree()).toEqual(a.user.tree());
+    expect(Object.keys(a.user.tree())).toEqual([
+      'new/',
+      'new/a.txt',
+      'new/deep/',
+      'new/deep/b.txt',
+      'new/deep/c.txt',
+      'top',
+    ]);
+  },
+);
+
+test.each(refusals)(
+  'a directory that can neither be renamed nor made under its new name (%s) is tried more and more rarely',
+  async (code) => {
+    await pair({ 'old/a.txt': 'a\n', 'old/b.txt': 'b\n', top: 'x\n' });
+    for (const path of ['old', 'old/a.txt', 'old/b.txt'])
+      b.folder.addFault({ operation: 'rename', path, code, times: never });
+    b.folder.addFault({ operation: 'makeDirectory', path: 'new', code, times: never });
+    for (const path of ['new/a.txt', 'new/b.txt']) b.folder.addFault({ operation: 'swapIn', path, code, times: never });
+    a.user.rename('old', 'new');
+    await world.until('refused', () => b.store.problemRows(10).length > 0);
+    const before = b.folder.faultsMet;
+    await world.clock.advance(10 * 60_000);
+    expect(b.folder.faultsMet - before).toBeLessThan(120);
+    // What is not in it goes on, and what is made in it.
+    b.user.write('top', 'by b\n');
+    b.user.write('old/more.txt', 'more\n');
+    await world.until('the rest', () => a.user.read('top') === 'by b\n');
+    await world.until('made in it', () => a.user.read('old/more.txt') === 'more\n');
+    b.folder.clearFaults();
+    await world.quiet();
+    expect(b.user.tree()).toEqual(a.user.tree());
+    expect(a.user.tree()).toMatchObject({ 'new/a.txt': 'a\n', 'new/b.txt': 'b\n', top: 'by b\n' });
+  },
+);

@@ -1,7 +1,8 @@
 /**
  * Renames on this disk: of what the room moved, so that it need not be fetched and edits made here go along, and of a file
- * that makes way for a directory. A disk may refuse a rename that another allows (EXDEV: a directory of a lower layer of an overlay, a
- * bind mount): then a directory's entries move one by one, and a file moves as a copy and a removal.
+ * that makes way for a directory. A disk may refuse a rename that another allows: a mount point, a directory that may not be
+ * written, one in which a program has a file open, one of a lower layer of an overlay. Whatever it says, a directory's entries then move one by one, each
+ * with its own answer; a file that must go to another disk (EXDEV) moves as a copy and a removal.
  *
  * Known at every moment, also after a crash: a file is under its old name, under its new one, or under both; never under none.
  */
@@ -40,7 +41,17 @@ interface Move extends Names {
   readonly asideName: string;
 }
 
-const isOfAnotherDisk = (outcome: SwapOutcome): boolean => outcome.kind === 'problem' && outcome.code === 'EXDEV';
+type Renamed =
+  | SwapOutcome
+  /** Done, and not believed before `settle` has found it durable. */
+  | { readonly kind: 'not-durable'; readonly problem: PathProblem };
+
+const isOfAnotherDisk = (outcome: Renamed): boolean => outcome.kind === 'problem' && outcome.code === 'EXDEV';
+
+function problemIn(outcome: Renamed): PathProblem | null {
+  if (outcome.kind === 'not-durable') return outcome.problem;
+  return outcome.kind === 'problem' ? outcome : null;
+}
 
 export function createMover(context: PeerContext): Mover {
   const { journal, parts } = context;
@@ -62,12 +73,12 @@ export function createMover(context: PeerContext): Mover {
     const row = store.row(step.fromPath);
     if (row === undefined || row.local === null) return false;
     const outcome = await renameWithTrees(names, row.local);
-    if (row.local.kind === 'directory' && isOfAnotherDisk(outcome)) return moveEntries(names, row, signal);
+    if (row.local.kind === 'directory' && outcome.kind === 'problem') return moveEntries(names, row, signal);
     return concluded(names, row.local, outcome);
   }
 
   /** Base follows: what was agreed on under the old name is agreed on under the new one. */
-  function renameWithTrees(names: Names, local: LocalEntry): Promise<SwapOutcome> {
+  function renameWithTrees(names: Names, local: LocalEntry): Promise<Renamed> {
     const { fromPath, toPath } = names;
     return rename(names, local, (stat) => {
       store.moveLocalAndBase(fromPath, toPath);
@@ -78,7 +89,7 @@ export function createMover(context: PeerContext): Mover {
   }
 
   /** Journaled until `follow` is committed with its end, or nothing was done. */
-  async function rename(names: Names, local: LocalEntry, follow: (stat: Stat | null) => void): Promise<SwapOutcome> {
+  async function rename(names: Names, local: LocalEntry, follow: (stat: Stat | null) => void): Promise<Renamed> {
     const { fromPath, toPath } = names;
     const move = begin(names);
     const expected = expectedOf(local);
@@ -89,7 +100,7 @@ export function createMover(context: PeerContext): Mover {
     }
     // Done and not durable: what the trees believe must survive a power cut, so `settle` goes on from here.
     const problem = await journal.flush([fromPath, toPath]);
-    if (problem !== null) return problem;
+    if (problem !== null) return { kind: 'not-durable', problem };
     store.transaction(() => {
       end(move);
       follow(outcome.stat);
@@ -98,13 +109,14 @@ export function createMover(context: PeerContext): Mover {
   }
 
   /** A file that cannot be renamed is copied. */
-  async function concluded(names: Names, local: LocalEntry, outcome: SwapOutcome): Promise<boolean> {
+  async function concluded(names: Names, local: LocalEntry, outcome: Renamed): Promise<boolean> {
     const { fromPath, toPath } = names;
     if (local.kind === 'file' && isOfAnotherDisk(outcome)) return moveByCopy(names, local);
     context.markDirty(toPath, true);
     if (outcome.kind === 'done') return true;
     context.markDirty(fromPath, true);
-    if (outcome.kind === 'problem') context.fail(fromPath, outcome);
+    const problem = problemIn(outcome);
+    if (problem !== null) context.fail(fromPath, problem);
     return false;
   }
 
@@ -211,7 +223,8 @@ export function createMover(context: PeerContext): Mover {
     const names: Names = { fromPath: step.path, toPath, isAside: true };
     const outcome = await rename(names, local, () => {});
     const isCopied = isOfAnotherDisk(outcome) && local.kind === 'file' && (await moveByCopy(names, local));
-    if (outcome.kind === 'problem' && !isOfAnotherDisk(outcome)) context.fail(step.path, outcome);
+    const problem = isOfAnotherDisk(outcome) ? null : problemIn(outcome);
+    if (problem !== null) context.fail(step.path, problem);
     if (outcome.kind === 'done' || isCopied) {
       store.setHold(step.path, null);
       parts.onEvent({

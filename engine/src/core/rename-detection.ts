@@ -38,9 +38,16 @@ export interface DetectRenamesOptions {
 
 export function detectRenames(options: DetectRenamesOptions): Renames {
   const waiting = new Set<RelPath>();
+  const given = new Set(options.rows.map(({ path }) => path));
+  const staysOnDisk = (path: RelPath): boolean => options.staysOnDisk(path) || isRefused(path);
   const local = movesOf(localSide, { ...options, staysOnDisk: () => false }, waiting);
-  const remote = movesOf(remoteSide, options, waiting);
+  const remote = movesOf(remoteSide, { ...options, staysOnDisk }, waiting);
   return { local, remote, waiting };
+
+  /** The disk refused something there, and it is not time to try again: what lies below does not wait for that. */
+  function isRefused(path: RelPath): boolean {
+    return options.view.row(path)?.problem != null && !given.has(path);
+  }
 }
 
 /** How one side's rename shows in rows. */

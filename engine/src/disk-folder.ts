@@ -439,6 +439,8 @@ export function createDiskFolder(options: DiskFolderOptions): Folder {
     } catch (error) {
       const code = diskErrorCode(error);
       if (existsCodes.includes(code)) return { kind: 'not-empty' };
+      // The system says it of what a program holds as well, which ends by itself.
+      if (code === 'EBUSY' && isMountPoint(directory)) return { kind: 'not-empty', isMountPoint: true };
       if (code === 'ENOENT' || code === 'ENOTDIR') return changed;
       throw error;
     }
@@ -673,6 +675,9 @@ export function createDiskFolder(options: DiskFolderOptions): Folder {
 
   const isOnOtherDisk = (directory: string): boolean =>
     disk.lstat(directory)?.device !== disk.lstat(parentOf(directory))?.device;
+
+  const isMountPoint = (directory: string): boolean =>
+    isOnOtherDisk(directory) || disk.mountPoints().includes(directory);
 
   const trashStat = (name: string): Stat | null | PathProblem => {
     const doing = 'examine what was moved aside';

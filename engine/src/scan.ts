@@ -522,6 +522,8 @@ export function createScanner(parts: ScannerParts): Scanner {
     /** What kept it out of scope is gone (rule IG3): it is a directory like any other again. */
     function emptied(path: RelPath): void {
       const row = store.row(path);
+      // A disk that holds nothing keeps its directory all the same.
+      if (mounts.around(path) === path) return;
       if (
         row?.outOfScope !== 'directory-of-out-of-scope' ||
         staysOutOfScope({ local: 'directory', hasChildren: false, remote: row.remote })

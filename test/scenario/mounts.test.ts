@@ -509,3 +509,64 @@ test('a save costs no look at what is held, and what comes back ends the hold al
   for (let index = 2; index < 4; index += 1) a.user.write(`data/p${index}.txt`, `photo ${index}\n`);
   await world.until('enough are back', () => a.state()?.code === undefined);
 });
+
+/** Everything of ours is gone again, nothing fails and nothing is held; and what is left to do costs nothing. */
+async function overWithDisk(a: Person, b: Person): Promise<void> {
+  await world.quiet();
+  // On the disk itself what went lies beside its place for a moment.
+  await world.clock.advance(60_000);
+  await world.quiet();
+  expect(await a.peer.holds()).toEqual([]);
+  expect(a.store.problemRows(10)).toEqual([]);
+  expect(a.state()).toMatchObject({ state: 'idle', pending: 0 });
+  const before = a.trace.length;
+  await world.clock.advance(120_000);
+  expect(a.trace.slice(before).filter((what) => !what.startsWith('store.'))).toEqual([]);
+  expect(Object.keys(b.user.tree()).filter((path) => path.includes('.driftless-'))).toEqual([]);
+}
+
+for (const kind of ['mount', 'bindMount'] as const) {
+  test(`a disk (${kind}) whose directory others rename stays where it is mounted, and what it holds goes along`, async () => {
+    const [a, b] = await withDisk(kind);
+    b.user.rename('data', 'photos');
+    a.user.write('data/p3.txt', 'edited at a\n');
+    await overWithDisk(a, b);
+    const { 'data/': mountPoint, ...tree } = a.user.tree();
+    expect(mountPoint).toBe('');
+    expect(tree).toEqual(b.user.tree());
+    expect(tree).toMatchObject({ 'photos/p3.txt': 'edited at a\n', 'photos/sub/p0.txt': 'photo 0\n' });
+    // It is a directory like any other as soon as something is in it.
+    a.user.write('data/new.txt', 'new\n');
+    await world.until('it is sent', () => b.user.read('data/new.txt') === 'new\n');
+  });
+
+  test(`a disk (${kind}) whose directory others delete is empty, and does not keep anything from its end`, async () => {
+    const [a, b] = await withDisk(kind);
+    b.user.remove('data');
+    await overWithDisk(a, b);
+    expect(a.user.tree()).toEqual({ 'data/': '', 'top.txt': 'top\n' });
+    // Nor is there anything to ask about when it is gone for good.
+    a.memory.disk.unmount('/folder/data');
+    a.memory.onHint({ path: 'data' as RelPath, deep: true });
+    await world.until('the directory goes', () => a.user.tree()['data/'] === undefined);
+    await overWithDisk(a, b);
+    expect(a.user.tree()).toEqual(b.user.tree());
+  });
+
+  test(`a disk (${kind}) whose directory others replace by a file is said to be in its place`, async () => {
+    const [a, b] = await withDisk(kind);
+    b.user.remove('data');
+    b.user.write('data', 'a file now\n');
+    await world.until('it is said', () =>
+      /a disk is mounted in its place/.test(a.store.problemRows(1)[0]?.problem?.reason ?? ''),
+    );
+    await world.clock.advance(60_000);
+    const before = a.trace.length;
+    await world.clock.advance(10 * 60_000);
+    expect(a.trace.length - before).toBeLessThan(300);
+    a.memory.disk.unmount('/folder/data');
+    await world.until('it arrives', () => a.user.read('data') === 'a file now\n');
+    await overWithDisk(a, b);
+    expect(a.user.tree()).toEqual(b.user.tree());
+  });
+}

@@ -217,7 +217,7 @@ export function createApplier(context: PeerContext): Applier {
         context.markDirty(step.path, true);
         return;
       case 'not-empty':
-        keepDirectory(step);
+        keepDirectory(step, outcome.isMountPoint === true ? 'disk' : null);
         return;
       case 'problem':
         context.fail(step.path, outcome);
@@ -226,9 +226,10 @@ export function createApplier(context: PeerContext): Applier {
 
   /**
    * A directory that the room deleted or replaced still holds something here: new things are scanned; what is out of scope keeps
-   * it (rule IG3), and keeps the room's file from its place (rule IG1). Neither is agreed on while the directory is here.
+   * it (rule IG3), and keeps the room's file from its place (rule IG1). So does a disk that is mounted there: no directory goes from under it.
+   * Neither is agreed on while the directory is here.
    */
-  function keepDirectory(step: Apply): void {
+  function keepDirectory(step: Apply, inIt: 'disk' | null): void {
     const { path } = step;
     for (const row of store.rowsUnder(path))
       if (row.outOfScope === null && row.local !== null) {
@@ -239,7 +240,7 @@ export function createApplier(context: PeerContext): Applier {
     else {
       // Whoever made the directory: from here on it is one that the room replaces, as soon as it is empty.
       store.setBase(path, { kind: 'directory' });
-      context.fail(path, leftoversInTheWay(step.to, firstLeftOut(path)));
+      context.fail(path, leftoversInTheWay(step.to, firstLeftOut(path) ?? inIt));
     }
     context.markDirty(path, true);
   }

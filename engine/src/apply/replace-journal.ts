@@ -77,7 +77,7 @@ export type Outcome =
   /** Somebody else changed the path: it is as they left it and has to be looked at. */
   | { readonly kind: 'changed' }
   /** A directory that should go or give way holds something. */
-  | { readonly kind: 'not-empty' }
+  | { readonly kind: 'not-empty'; readonly isMountPoint?: true }
   | PathProblem;
 
 /** Several replaces with one commit before the first and one flush after the last. */

@@ -45,6 +45,9 @@ describe('out of scope where the room has an entry (IG1)', () => {
     expect(inTheWay(rowOf({ remote: one }), 'outside-link', true)).toBe(
       'the room has a file here; a link that leads out of the folder is in its place: move or delete that, and the file arrives',
     );
+    expect(leftoversInTheWay(one, 'disk')).toBe(
+      'the room has a file here; a disk is mounted in its place: unmount that, and the file arrives',
+    );
     expect(leftoversInTheWay(one, { path: 'p/Y.class' as RelPath, reason: 'ignored' })).toBe(
       'the room has a file here; ignored files are in its place (p/Y.class): move or delete that, and the file arrives',
     );

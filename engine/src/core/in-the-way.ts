@@ -36,11 +36,13 @@ export function inTheWay(row: Row, reason: OutOfScopeReason, hasPlace: boolean):
   return sentence(entry, `${thingOf[reason]} is in its place`);
 }
 
-/** A directory that the room replaced, and in which only what takes no part is left; `first` is one such path, if known. */
+/** A directory that the room replaced, and in which only what takes no part is left; `first` is one such path, if known, or a disk. */
 export function leftoversInTheWay(
   entry: Entry,
-  first: { readonly path: RelPath; readonly reason: OutOfScopeReason } | null,
+  first: { readonly path: RelPath; readonly reason: OutOfScopeReason } | 'disk' | null,
 ): string {
+  if (first === 'disk')
+    return `the room has a ${nounOf[entry.kind]} here; a disk is mounted in its place: unmount that, and the ${nounOf[entry.kind]} arrives`;
   if (first === null) return sentence(entry, 'a folder that is not empty is in its place');
   const what = isIgnored(first.reason) ? 'ignored files are' : 'files that are not synced are';
   return sentence(entry, `${what} in its place (${first.path})`);

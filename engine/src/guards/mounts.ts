@@ -10,6 +10,7 @@
  * The scan asks what a directory is, the loop what may be done below it.
  */
 import { comparePaths, type RelPath } from '@driftless/protocol';
+import { liveEntry } from '../core/entry-encoding.ts';
 import type { HoldDraft } from '../core/holds.ts';
 import type { Row } from '../core/row.ts';
 import { shellWord } from '../core/shell-word.ts';
@@ -53,7 +54,7 @@ export interface MountScan {
 export interface Mounts extends MountScan {
   /** Boundaries that are not any more what they were at the last scan: to be looked at again. A look at two names each. */
   changed(): Promise<readonly RelPath[]>;
-  /** After a scan: what of it is to be held. Returns the paths that may be looked at again because somebody confirmed. */
+  /** After a scan: what of it is to be held. Returns the paths that may be looked at again, as ordinary ones: somebody confirmed, or there is nothing to hold. */
   judge(): readonly RelPath[];
   /** Nothing may follow from what the disk shows here, nor be done to it. */
   isHeld(path: RelPath): boolean;
@@ -189,11 +190,10 @@ export function createMounts(parts: {
       if (state === 'here' || (state !== 'away' && !disks.has(path))) continue;
       const draft = drafts.get(path) ?? (state === 'away' ? awayDraft(path) : returnedDraftOf(path, state));
       if (draft === 'unknown') continue;
-      if (draft === null) put(path, 'here');
-      else if (draft.subjects.every((subject) => holds.isConfirmed('disk', subject))) {
+      if (draft === null || draft.subjects.every((subject) => holds.isConfirmed('disk', subject))) {
         // What is there now counts; of what it lacks, the files that were listed may be deleted.
         put(path, state === 'away' ? null : 'here');
-        released.push(path);
+        if (draft !== null || state === 'away') released.push(path);
       } else drafts.set(path, draft);
     }
     if (!isSameAs(judged)) {
@@ -244,7 +244,9 @@ export function createMounts(parts: {
     return store.inHistory(path, local.digest) || (remoteMtimeMs > 0 && local.mtimeMs < remoteMtimeMs);
   }
 
-  function awayDraft(path: RelPath): HoldDraft {
+  /** null: nothing of the room is, or was, on it. */
+  function awayDraft(path: RelPath): HoldDraft | null {
+    if (isForgotten(path)) return null;
     const files: RelPath[] = [];
     for (const row of store.rowsUnder(path)) if (row.base?.kind === 'file') files.push(row.path);
     return {
@@ -254,6 +256,12 @@ export function createMounts(parts: {
       subjects: [stateSubject('away', path), ...files],
       paths: [path, ...files],
     };
+  }
+
+  function isForgotten(path: RelPath): boolean {
+    if (liveEntry(store.row(path)?.remote ?? null)?.kind === 'directory') return false;
+    for (const { base, remote } of store.rowsUnder(path)) if (base !== null || liveEntry(remote) !== null) return false;
+    return true;
   }
 
   function returnedDraft(

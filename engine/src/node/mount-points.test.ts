@@ -43,3 +43,32 @@ test.runIf(mayMount)('a bind mount of the same file system is a boundary while i
     rmSync(root, { recursive: true });
   }
 });
+
+test.runIf(mayMount).each(['tmpfs', 'bind'])(
+  'a mount point (%s) is neither removed nor renamed, and said to be one',
+  (kind) => {
+    const root = realpathSync(mkdtempSync(join(tmpdir(), 'driftless-mounts-')));
+    for (const name of ['from', 'folder', 'folder/at']) mkdirSync(join(root, name));
+    const look = `
+    import { execFileSync } from 'node:child_process';
+    import { createNodeFolder } from ${JSON.stringify(new URL('./node-folder.ts', import.meta.url).href)};
+    const [, root, kind] = process.argv;
+    const mount = kind === 'bind' ? ['--bind', root + '/from'] : ['-t', 'tmpfs', 'none'];
+    execFileSync('mount', [...mount, root + '/folder/at']);
+    const folder = createNodeFolder(root + '/folder');
+    const removed = await folder.removeDirectory('at');
+    const renamed = await folder.rename({
+      fromPath: 'at', toPath: 'to', asideName: 'a', expected: { kind: 'directory' },
+    });
+    console.log(JSON.stringify([removed, renamed.code, await folder.stat('to')]));
+  `;
+    try {
+      const out = execFileSync('unshare', ['-m', process.execPath, '--input-type=module', '-e', look, root, kind], {
+        encoding: 'utf8',
+      });
+      expect(JSON.parse(out)).toEqual([{ kind: 'not-empty', isMountPoint: true }, 'EBUSY', null]);
+    } finally {
+      rmSync(root, { recursive: true });
+    }
+  },
+);

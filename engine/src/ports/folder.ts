@@ -112,7 +112,8 @@ export type SwapOutcome =
       /** Set when a third thing took the place of what had been moved aside: that one lies in the trash under this name, in no record. */
       readonly asideName?: string;
     }
-  | { readonly kind: 'not-empty' }
+  /** A directory that holds something: files, or all that a disk holds, which is mounted there. */
+  | { readonly kind: 'not-empty'; readonly isMountPoint?: true }
   | PathProblem;
 
 export type RootState =

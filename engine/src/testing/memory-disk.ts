@@ -1,6 +1,6 @@
 /**
  * A disk in memory with the semantics that matter: inodes (a freed one is handed out again, as on ext4) and hard links, atomic renames, links followed on the way to a name, mount
- * points (EXDEV), a disk that fills up, and a power cut that takes what was not flushed.
+ * points (EXDEV between two, EBUSY at one; they go along with a directory above that is renamed), a disk that fills up, and a power cut that takes what was not flushed.
  *
  * Names are journaled in order, as ext4 and XFS do: a flush of anything makes every earlier rename, link and unlink durable. Bytes are
  * durable only by a flush of their file; after a power cut an unflushed file is empty or has its last flushed bytes.
@@ -67,6 +67,10 @@ interface Place {
   readonly parent: Node;
   readonly name: string;
   readonly node: Node | undefined;
+}
+
+interface ResolvedPlace extends Place {
+  readonly path: string;
 }
 
 const linksFollowedMax = 16;
@@ -139,7 +143,7 @@ export function createMemoryDisk(options: MemoryDiskOptions): MemoryDisk {
   const splitPath = (path: string): string[] =>
     path.split('/').filter((component) => component !== '' && component !== '.');
 
-  const resolve = (path: string, followLast: boolean): Place & { readonly path: string } => {
+  const resolve = (path: string, followLast: boolean): ResolvedPlace => {
     let linksFollowed = 0;
     const pending = splitPath(path);
     const trail: { readonly name: string; readonly node: Node }[] = [];
@@ -176,6 +180,15 @@ export function createMemoryDisk(options: MemoryDiskOptions): MemoryDisk {
       trail.push(found);
     }
   };
+  /** What is mounted at a directory, or at the nearest one above it, as far as the list tells. */
+  const boundAbove = (directory: string): string => {
+    for (let at = directory; at !== ''; at = at.slice(0, at.lastIndexOf('/'))) if (bound.has(at)) return at;
+    return '';
+  };
+  const isOneMount = (a: ResolvedPlace, b: ResolvedPlace): boolean =>
+    a.parent.device === b.parent.device && boundAbove(parentOf(a.path)) === boundAbove(parentOf(b.path));
+  const isMountPoint = ({ parent, node, path }: ResolvedPlace): boolean =>
+    node?.kind === 'directory' && (node.device !== parent.device || bound.has(path));
   const existing = (path: string, followLast = false): Node => {
     const { node } = resolve(path, followLast);
     if (node === undefined) throw failure('ENOENT', path);
@@ -328,7 +341,8 @@ export function createMemoryDisk(options: MemoryDiskOptions): MemoryDisk {
       const { node } = source;
       if (node === undefined) throw failure('ENOENT', from);
       const place = resolve(to, false);
-      if (node.device !== place.parent.device) throw failure('EXDEV', to);
+      if (!isOneMount(source, place)) throw failure('EXDEV', to);
+      if (isMountPoint(source) || isMountPoint(place)) throw failure('EBUSY', from);
       if (place.node === node && place.parent === source.parent && fold(source.name) !== fold(place.name)) return;
       if (place.node !== undefined && place.node !== node) {
         if (place.node.kind === 'directory') {
@@ -338,16 +352,22 @@ export function createMemoryDisk(options: MemoryDiskOptions): MemoryDisk {
       }
       setEntry(source.parent, source.name, undefined);
       setEntry(place.parent, lastComponent(to), node);
+      for (const point of [...bound].filter((each) => each.startsWith(`${source.path}/`))) {
+        bound.delete(point);
+        bound.add(place.path + point.slice(source.path.length));
+      }
       const deep = node.kind === 'directory';
       disk.onChange({ path: source.path, deep });
       disk.onChange({ path: place.path, deep });
     },
     link: (from, to) => {
-      const node = existing(from);
+      const source = resolve(from, false);
+      const { node } = source;
+      if (node === undefined) throw failure('ENOENT', from);
       if (node.kind === 'directory') throw failure('EPERM', from);
       const place = resolve(to, false);
       if (place.node !== undefined) throw failure('EEXIST', to);
-      if (node.device !== place.parent.device) throw failure('EXDEV', to);
+      if (!isOneMount(source, place)) throw failure('EXDEV', to);
       setEntry(place.parent, place.name, node);
       disk.onChange({ path: place.path, deep: false });
     },
@@ -369,6 +389,7 @@ export function createMemoryDisk(options: MemoryDiskOptions): MemoryDisk {
       const place = resolve(path, false);
       if (place.node === undefined) throw failure('ENOENT', path);
       if (place.node.kind !== 'directory') throw failure('ENOTDIR', path);
+      if (isMountPoint(place)) throw failure('EBUSY', path);
       if (place.node.entries.size > 0) throw failure('ENOTEMPTY', path);
       setEntry(place.parent, place.name, undefined);
       disk.onChange({ path: place.path, deep: false });
@@ -490,6 +511,10 @@ function toStat(node: Node): DiskStat {
     links: node.links,
     mode: node.mode,
   };
+}
+
+function parentOf(path: string): string {
+  return path.slice(0, path.lastIndexOf('/'));
 }
 
 function lastComponent(path: string): string {

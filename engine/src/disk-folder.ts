@@ -205,6 +205,15 @@ export function createDiskFolder(options: DiskFolderOptions): Folder {
     }
   };
 
+  /** What cannot be noted now is found again by the next look. */
+  const followOwn = async (directory: string, name: string): Promise<void> => {
+    try {
+      await own.follow(directory, name);
+    } catch (error) {
+      if (!isDiskError(error)) throw error;
+    }
+  };
+
   const listOnce = async (
     path: RelPath | '',
     onEntry: (() => Promise<void> | undefined) | undefined,
@@ -227,7 +236,11 @@ export function createDiskFolder(options: DiskFolderOptions): Folder {
         invalidNames.push(escapeName(bytes));
         continue;
       }
-      if ((path === '' && name === ownDirectoryName) || own.isOwn(directory, name)) continue;
+      if (path === '' && name === ownDirectoryName) continue;
+      if (own.isOwn(name)) {
+        await followOwn(directory, name);
+        continue;
+      }
       try {
         const stat = disk.lstat(`${directory}/${name}`);
         if (stat !== undefined) entries.push({ name, stat: toStat(stat) });
@@ -770,7 +783,7 @@ export function createDiskFolder(options: DiskFolderOptions): Folder {
       try {
         // A watcher hints at our hidden files beside a target as well; they are absent here as they are in a list.
         const target = absolute(path);
-        if (parentHindrance(path) !== undefined || own.isOwn(parentOf(target), nameOf(target))) return null;
+        if (parentHindrance(path) !== undefined || own.isOwn(nameOf(target))) return null;
         const stat = disk.lstat(target);
         return stat === undefined ? null : toStat(stat);
       } catch (error) {

@@ -1,7 +1,8 @@
 /**
  * The root's `.driftless/`: marker, stage and trash, 0700 (S20). A rename cannot cross a mount point, so what belongs to a mount inside the
  * root lies *beside its target* under a hidden name (rule DISK4), and a link in stage or trash points to it: the pointer says, also
- * after a crash, that the hidden file is ours and not one that a user happened to name so (N9).
+ * after a crash, that the hidden file is ours and not one that a user happened to name so (N9). Its name alone proves that, since no other has
+ * it: a directory above it may be renamed at any moment, by the room or the user, and the pointer follows when the file is met again.
  */
 import { ownDirectoryName } from '@driftless/protocol';
 import type { Disk } from './ports/disk.ts';
@@ -26,8 +27,10 @@ export interface OwnDirectory {
   discard(kind: OwnKind, name: string): void;
   /** It lies beside its target, on a disk that is not mounted now. */
   isOutOfReach(kind: OwnKind, name: string): boolean;
-  /** Whether this hidden file beside a target is ours. Cheap for ordinary names. */
-  isOwn(parentPath: string, name: string): boolean;
+  /** Whether a hidden file of this name is ours, wherever it lies. Cheap for ordinary names. */
+  isOwn(name: string): boolean;
+  /** One of ours was met here: its pointer leads to it from now on. */
+  follow(parentPath: string, name: string): Promise<void>;
 }
 
 const hiddenPrefix = /^\.driftless-(?:stage|trash)-/;
@@ -63,6 +66,8 @@ export function createOwnDirectory(disk: Disk, root: string): OwnDirectory {
     return isOurs ? `${root}/${relative}` : undefined;
   };
 
+  const textOf = (hidden: string): string => `../../${hidden.slice(root.length + 1)}`;
+
   const names = (kind: OwnKind): readonly string[] => {
     if (disk.lstat(`${path}/${kind}`)?.kind !== 'directory') return [];
     const decoder = new TextDecoder();
@@ -71,6 +76,17 @@ export function createOwnDirectory(disk: Disk, root: string): OwnDirectory {
       .map((bytes) => decoder.decode(bytes))
       .filter((name) => ownNameShape.test(name))
       .sort();
+  };
+
+  const pointerTo = (hiddenName: string): { readonly place: string; readonly target: string } | undefined => {
+    if (!hiddenPrefix.test(hiddenName)) return undefined;
+    for (const kind of ['stage', 'trash'] as const)
+      for (const name of names(kind)) {
+        const place = inside(kind, name);
+        const target = pointedTo(place);
+        if (target?.endsWith(`/${hiddenName}`)) return { place, target };
+      }
+    return undefined;
   };
 
   const unlinkIfThere = (place: string): void => {
@@ -118,17 +134,23 @@ export function createOwnDirectory(disk: Disk, root: string): OwnDirectory {
     },
     locateBeside: (kind, name, parentPath) => {
       const hidden = `${parentPath}/.driftless-${kind}-${name}`;
-      disk.symlink(`../../${hidden.slice(root.length + 1)}`, inside(kind, name));
+      disk.symlink(textOf(hidden), inside(kind, name));
       return hidden;
     },
     renamePointer: async (kind, from, to) => {
       await disk.rename(inside(kind, from), inside(kind, to));
     },
-    isOwn: (parentPath, name) =>
-      hiddenPrefix.test(name) &&
-      (['stage', 'trash'] as const).some((kind) =>
-        names(kind).some((own) => pointedTo(inside(kind, own)) === `${parentPath}/${name}`),
-      ),
+    isOwn: (name) => pointerTo(name) !== undefined,
+    follow: async (parentPath, name) => {
+      const hidden = `${parentPath}/${name}`;
+      const pointer = pointerTo(name);
+      // A copy of it proves nothing of the file itself.
+      if (pointer === undefined || pointer.target === hidden || disk.lstat(pointer.target) !== undefined) return;
+      const next = `${path}/pointer.new`;
+      unlinkIfThere(next);
+      disk.symlink(textOf(hidden), next);
+      await disk.rename(next, pointer.place);
+    },
   };
 }
 

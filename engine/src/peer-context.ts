@@ -20,6 +20,8 @@ export interface PeerContext {
   readonly steadyTime: SteadyTime;
   /** The disk inside the folder that a path lies on is not mounted now, or it is not known yet whether it is the right one. */
   isOutOfReach(path: RelPath): Promise<boolean>;
+  /** It has another name, on disk and in the trees, with all below it. */
+  moved(fromPath: RelPath, toPath: RelPath): void;
   /** Ends when the peer closes. */
   readonly signal: AbortSignal;
   /** A turn's own: its answers are waited for no longer than the turn lasts. */

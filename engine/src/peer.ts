@@ -268,6 +268,7 @@ export function createPeer(given: PeerParts): Peer {
     unsaved,
     pause,
     isOutOfReach,
+    moved: (fromPath, toPath) => mounts.moved(fromPath, toPath),
     signal: closing.signal,
     steadyTime,
     get contents() {

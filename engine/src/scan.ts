@@ -769,7 +769,7 @@ export function createScanner(parts: ScannerParts): Scanner {
     async function vanished(path: RelPath, known?: Row): Promise<void> {
       watches.unwatch(path);
       const row = known ?? store.row(path);
-      if (mounts.around(path) === path) return boundaryGone(path, row);
+      if (mounts.around(path) === path && !(await mounts.seeMovedAway(path))) return boundaryGone(path, row);
       if (row !== undefined) await rowVanished(row);
       await belowVanished(path);
     }
@@ -781,7 +781,8 @@ export function createScanner(parts: ScannerParts): Scanner {
     }
 
     async function belowVanished(path: RelPath): Promise<void> {
-      const away = new Set(mounts.within(path));
+      const away = new Set<RelPath>();
+      for (const boundary of mounts.within(path)) if (!(await mounts.seeMovedAway(boundary))) away.add(boundary);
       for (const boundary of away) await boundaryGone(boundary, store.row(boundary));
       await eachBelow(path, async (below) => {
         if (isAtOrBelow(below.path, away)) return;

@@ -570,3 +570,106 @@ for (const kind of ['mount', 'bindMount'] as const) {
     expect(a.user.tree()).toEqual(b.user.tree());
   });
 }
+
+/** A folder of `a` with a disk in `media`, all of it at `b` too. */
+async function withMedia(how: 'mount' | 'bindMount'): Promise<readonly [Person, Person]> {
+  const [a, b] = [world.person('a'), world.person('b')];
+  write(a, { 'top.txt': 'top\n', 'media/readme.txt': 'read me\n' });
+  for (let index = 0; index < 6; index += 1) write(a, { [`media/disk/p${index}.txt`]: `photo ${index}\n` });
+  a.memory.disk[how]('/folder/media/disk');
+  a.start();
+  await world.quiet();
+  b.start();
+  await world.quiet();
+  return [a, b];
+}
+
+for (const [how, who] of [
+  ['mount', 'others'],
+  ['bindMount', 'others'],
+  ['bindMount', 'its user'],
+] as const)
+  test(`a directory above a disk (${how}) that ${who} renamed: nothing of ours becomes anybody's file, and nothing is held`, async () => {
+    const [a, b] = await withMedia(how);
+    write(b, { 'media/disk/p0.txt': 'better\n' });
+    b.user.remove('media/disk/p1.txt');
+    await world.until('replaced', () => a.user.read('media/disk/p0.txt') === 'better\n');
+    await world.until('deleted', () => a.user.read('media/disk/p1.txt') === undefined);
+    // What went lies on the disk for a moment.
+    expect(Object.keys(a.user.tree()).filter((path) => path.includes('.driftless-trash-')).length).toBe(2);
+    (who === 'others' ? b : a).user.rename('media', 'm');
+    await world.until(
+      'renamed',
+      () => a.user.read('m/disk/p0.txt') === 'better\n' && b.user.read('m/disk/p2.txt') !== undefined,
+    );
+    await overWithDisk(a, b);
+    const wanted = {
+      'm/': '',
+      'm/disk/': '',
+      'm/disk/p0.txt': 'better\n',
+      ...Object.fromEntries([2, 3, 4, 5].map((index) => [`m/disk/p${index}.txt`, `photo ${index}\n`])),
+      'm/readme.txt': 'read me\n',
+      'top.txt': 'top\n',
+    };
+    expect(a.user.tree()).toEqual(wanted);
+    expect(b.user.tree()).toEqual(wanted);
+    expect(await a.folder.trashItems()).toEqual([]);
+    expect(a.events.concat(b.events).filter((event) => 'path' in event && event.path?.includes('.driftless-'))).toEqual(
+      [],
+    );
+    // It is the disk that it was: when it goes, that is no deletion.
+    a.memory.disk.unmount('/folder/m/disk');
+    await heldDisk(a);
+    await world.clock.advance(30_000);
+    expect(b.user.tree()).toEqual(wanted);
+  });
+
+test('what is held of a disk is held when others rename the directory above it, and when it goes then', async () => {
+  const [a, b] = await withMedia('mount');
+  await a.stop();
+  a.memory.disk.unmount('/folder/media/disk');
+  a.memory.disk.mount('/folder/media/disk');
+  a.start();
+  await world.until('another one', () => /missing or older/.test(a.state()?.reason ?? ''));
+  b.user.rename('media', 'm');
+  await world.until('renamed', () => a.user.read('m/readme.txt') === 'read me\n');
+  const before = b.user.tree();
+  await world.clock.advance(30_000);
+  expect(await a.peer.holds()).toMatchObject([{ reason: expect.stringContaining('at m/disk') }]);
+  a.memory.disk.unmount('/folder/m/disk');
+  await world.until('away', () => /mounted at m\/disk is not mounted/.test(a.state()?.reason ?? ''));
+  await world.clock.advance(30_000);
+  expect(b.user.tree()).toEqual(before);
+  expect(Object.keys(before).filter((path) => path.startsWith('m/disk/p')).length).toBe(6);
+});
+
+test('a crash while a directory above a disk is renamed leaves the disk, and what lies aside on it, where they are known', async () => {
+  for (let n = 1; ; n += 2) {
+    world = createSmallWorld();
+    const [a, b] = await withMedia('mount');
+    write(b, { 'media/disk/p0.txt': 'better\n' });
+    await world.until('replaced', () => a.user.read('media/disk/p0.txt') === 'better\n');
+    await world.quiet();
+    b.user.rename('media', 'm');
+    a.killBefore(n, 'kill');
+    await world.until(
+      'dead or renamed',
+      () => a.isDead || (a.state()?.state === 'idle' && a.user.read('m/readme.txt') !== undefined),
+    );
+    const isKilled = a.isDead;
+    const where = `kill before change ${n}: ${a.trace.at(-1) ?? ''}`;
+    a.killBefore(Number.POSITIVE_INFINITY, 'kill');
+    if (isKilled) a.start();
+    await world.until(where, () => a.state()?.state === 'idle' && a.user.read('m/readme.txt') !== undefined);
+    // The wrong word of a moment would be in the room by now.
+    expect(a.store.setting('mount-boundaries'), where).toBe('[["m/disk","here"]]');
+    await world.until(
+      `nothing of ours is left, ${where}`,
+      () => JSON.stringify(a.user.tree()) === JSON.stringify(b.user.tree()),
+    );
+    expect(await a.folder.trashItems(), where).toEqual([]);
+    expect(await a.peer.holds(), where).toEqual([]);
+    await world.close();
+    if (!isKilled) break;
+  }
+});

@@ -79,13 +79,18 @@ export function createMover(context: PeerContext): Mover {
 
   /** Base follows: what was agreed on under the old name is agreed on under the new one. */
   function renameWithTrees(names: Names, local: LocalEntry): Promise<Renamed> {
-    const { fromPath, toPath } = names;
+    const { toPath } = names;
     return rename(names, local, (stat) => {
-      store.moveLocalAndBase(fromPath, toPath);
+      moveTrees(names);
       if (stat === null || local.kind !== 'file') return;
       const seen = { digest: local.digest, mode: local, traits: folder.traits, wasRacy: local.racy };
       store.setLocal(toPath, localFileOf(stat, seen, clock.nowMs()));
     });
+  }
+
+  function moveTrees({ fromPath, toPath }: Names): void {
+    store.moveLocalAndBase(fromPath, toPath);
+    context.moved(fromPath, toPath);
   }
 
   /** Journaled until `follow` is committed with its end, or nothing was done. */
@@ -258,7 +263,7 @@ export function createMover(context: PeerContext): Mover {
       if (problem !== null) return problem;
       store.transaction(() => {
         store.setProblem(fromPath, null);
-        if (isDone && move.isAside !== true) store.moveLocalAndBase(fromPath, toPath);
+        if (isDone && move.isAside !== true) moveTrees(move);
         end(move);
       });
       context.markDirty(fromPath, true);

@@ -14,7 +14,7 @@ import { liveEntry } from '../core/entry-encoding.ts';
 import type { HoldDraft } from '../core/holds.ts';
 import type { Row } from '../core/row.ts';
 import { shellWord } from '../core/shell-word.ts';
-import { ancestorsOf, isAtOrBelow, parentPath } from '../core/tree-paths.ts';
+import { ancestorsOf, isAtOrBelow, movedPath, parentPath } from '../core/tree-paths.ts';
 import type { Folder, Stat } from '../ports/folder.ts';
 import type { StateStore } from '../ports/state-store.ts';
 import type { Holds } from './holds.ts';
@@ -47,11 +47,18 @@ export interface MountScan {
   see(path: RelPath, disk: Disk | null): 'look' | 'look-deep' | 'away';
   /** Nothing, or no directory, is at a boundary. */
   seeGone(path: RelPath): void;
+  /**
+   * Nothing is at a boundary. True: what was mounted there is mounted elsewhere in the folder, as the system lists it, because a
+   * directory above was renamed: what was on it went like anything else.
+   */
+  seeMovedAway(path: RelPath): Promise<boolean>;
   /** The row of a path is written. */
   seeChanged(path: RelPath): void;
 }
 
 export interface Mounts extends MountScan {
+  /** A path has another name, and the trees follow: so do the disks below it, whatever is known or held of them. */
+  moved(fromPath: RelPath, toPath: RelPath): void;
   /** Boundaries that are not any more what they were at the last scan: to be looked at again. A look at two names each. */
   changed(): Promise<readonly RelPath[]>;
   /** After a scan: what of it is to be held. Returns the paths that may be looked at again, as ordinary ones: somebody confirmed, or there is nothing to hold. */
@@ -156,6 +163,29 @@ export function createMounts(parts: {
     return 'look-deep';
   }
 
+  function moved(fromPath: RelPath, toPath: RelPath): void {
+    for (const path of within(fromPath)) {
+      const [state, disk] = [boundaries.get(path) ?? null, disks.get(path)];
+      put(path, null);
+      const movedTo = movedPath(path, fromPath, toPath);
+      put(movedTo, state);
+      if (disk !== undefined) disks.set(movedTo, disk);
+    }
+  }
+
+  async function seeMovedAway(path: RelPath): Promise<boolean> {
+    const disk = disks.get(path);
+    // Of what was held nothing follows, wherever it is.
+    if (disk === undefined || boundaries.get(path) !== 'here') return false;
+    const points = await folder.mountPoints();
+    for (const point of points) {
+      if (point === path || (await diskAt(folder, point, points)) !== disk) continue;
+      put(path, null);
+      return true;
+    }
+    return false;
+  }
+
   function seeChanged(path: RelPath): void {
     const boundary = around(path);
     if (boundary !== undefined && contents.has(boundary)) changedRows.add(path);
@@ -166,6 +196,9 @@ export function createMounts(parts: {
     for (let at = path; at !== undefined; at = parentPath(at)) if (boundaries.has(at)) return at;
     return undefined;
   }
+
+  const within = (path: RelPath): readonly RelPath[] =>
+    [...boundaries.keys()].filter((boundary) => isAtOrBelow(boundary, new Set([path])));
 
   async function changed(): Promise<readonly RelPath[]> {
     const paths: RelPath[] = [];
@@ -318,12 +351,14 @@ export function createMounts(parts: {
   }
 
   return {
-    within: (path) => [...boundaries.keys()].filter((boundary) => isAtOrBelow(boundary, new Set([path]))),
+    within,
     around,
     begin,
     isKnown,
     see,
     seeGone: (path) => put(path, 'away'),
+    seeMovedAway,
+    moved,
     seeChanged,
     changed,
     judge,

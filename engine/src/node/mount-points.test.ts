@@ -72,3 +72,37 @@ test.runIf(mayMount).each(['tmpfs', 'bind'])(
     }
   },
 );
+
+test.runIf(mayMount)(
+  'what lies aside on a disk goes along when a directory above the disk is renamed, and stays ours',
+  () => {
+    const root = realpathSync(mkdtempSync(join(tmpdir(), 'driftless-mounts-')));
+    for (const name of ['media', 'media/disk']) mkdirSync(join(root, name));
+    const look = `
+    import { execFileSync } from 'node:child_process';
+    import { renameSync, writeFileSync } from 'node:fs';
+    import { createNodeFolder } from ${JSON.stringify(new URL('./node-folder.ts', import.meta.url).href)};
+    import { fingerprintOf } from ${JSON.stringify(new URL('../core/fingerprint.ts', import.meta.url).href)};
+    const root = process.argv[1];
+    execFileSync('mount', ['-t', 'tmpfs', 'none', root + '/media/disk']);
+    writeFileSync(root + '/media/disk/file', 'bytes');
+    const folder = createNodeFolder(root);
+    await folder.initialise('marker');
+    const expected = { kind: 'file', fingerprint: fingerprintOf(await folder.stat('media/disk/file')) };
+    const removed = await folder.removeFile({ path: 'media/disk/file', asideName: 'aside', expected });
+    renameSync(root + '/media', root + '/m');
+    const before = await folder.statTrash('aside');
+    const listed = await folder.list('m/disk');
+    const restored = await folder.restoreTrash({ name: 'aside', path: 'm/disk/back' });
+    console.log(JSON.stringify([removed.kind, before.code, listed.entries.length, restored.kind]));
+  `;
+    try {
+      const out = execFileSync('unshare', ['-m', process.execPath, '--input-type=module', '-e', look, root], {
+        encoding: 'utf8',
+      });
+      expect(JSON.parse(out)).toEqual(['done', 'disk-away', 0, 'done']);
+    } finally {
+      rmSync(root, { recursive: true });
+    }
+  },
+);

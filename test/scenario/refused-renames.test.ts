@@ -166,3 +166,26 @@ test.each(refusals)(
     expect(a.user.tree()).toMatchObject({ 'new/a.txt': 'a\n', 'new/b.txt': 'b\n', top: 'by b\n' });
   },
 );
+
+test('a file of an open conflict that cannot make way for a directory is tried more and more rarely', async () => {
+  [a, b] = [world.person('c', { policy: 'ask' }), world.person('d', { policy: 'ask' })];
+  await pair({ name: 'one\n', top: 'x\n' });
+  await b.stop();
+  a.user.write('name', 'by c\n');
+  await world.quiet();
+  b.user.write('name', 'by d\n');
+  b.start();
+  await world.until('a conflict', () => b.state()?.conflicts === 1);
+  await world.quiet();
+  b.folder.addFault({ operation: 'rename', path: 'name', code: 'EACCES', times: never });
+  a.user.remove('name');
+  a.user.write('name/inside', 'x\n');
+  await world.clock.advance(10 * 60_000);
+  expect(b.folder.faultsMet).toBeGreaterThan(3);
+  expect(b.folder.faultsMet).toBeLessThan(40);
+  b.folder.clearFaults();
+  await world.until('it makes way', () => b.user.read('name/inside') === 'x\n');
+  await world.quiet();
+  expect(Object.values(b.user.tree())).toContain('by d\n');
+  expect(a.user.tree()).toEqual(b.user.tree());
+});

@@ -7,6 +7,7 @@
  * Known at every moment, also after a crash: a file is under its old name, under its new one, or under both; never under none.
  */
 import { bytesToHex, type Entry, type RelPath } from '@driftless/protocol';
+import { isRetryDue } from '../core/backoff.ts';
 import { conflictName } from '../core/conflict-name.ts';
 import { modeOf } from '../core/file-mode.ts';
 import { fingerprintOf } from '../core/fingerprint.ts';
@@ -216,6 +217,8 @@ export function createMover(context: PeerContext): Mover {
     const row = store.row(step.path);
     const local = row?.local ?? null;
     if (local === null || local.kind === 'directory') return;
+    // What is to come below a held file asks for it, and is not what failed.
+    if (row?.problem != null && !isRetryDue(row.problem, clock.nowMs())) return;
     const toPath = conflictName({
       path: step.path,
       peerName: parts.deviceName,

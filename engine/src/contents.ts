@@ -50,6 +50,8 @@ export interface Contents {
   bytesOf(content: Content, session: RoomSession | null): Promise<Uint8Array>;
   /** Fetches, verifies and stages; `onStaged` is called per finished file. What one file fails for goes to `onFailed`; throws SessionEnded. */
   stage(requests: readonly StageRequest[], session: RoomSession | null, options: StageOptions): Promise<void>;
+  /** What was staged and nobody waits for any more. Nothing when it is in its place, or when what was cut is still to be settled by it. */
+  drop(stagedName: string): Promise<void>;
   /** Removes what is left of downloads whose contents the room holds no more, or this disk by now. */
   discardUnwantedParts(): Promise<void>;
   /** Stages bytes that are at hand (merges). */
@@ -115,6 +117,7 @@ export function createContents(parts: ContentsParts): Contents {
     idsOf: source.idsOf,
     bytesOf: source.bytesOf,
     stage,
+    drop: downloads.drop,
     discardUnwantedParts: downloads.discardUnwanted,
     stageBytes: writer.stageBytes,
     takePushed: source.takePushed,

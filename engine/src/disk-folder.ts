@@ -849,7 +849,22 @@ export function createDiskFolder(options: DiskFolderOptions): Folder {
       }
     },
     stagedNames: async () => own.names('stage'),
-    openStaged: async (name) => openAbsolute(own.locate('stage', name), 'read a staged file'),
+    statStaged: async (name) => {
+      try {
+        const stat = disk.lstat(own.locate('stage', name));
+        return stat === undefined ? null : toStat(stat);
+      } catch (error) {
+        return asProblem(error, 'examine a staged file');
+      }
+    },
+    openStaged: async (name) => {
+      const doing = 'read a staged file';
+      try {
+        return openAbsolute(own.locate('stage', name), doing);
+      } catch (error) {
+        return asProblem(error, doing);
+      }
+    },
     discardStaged: async (name) => {
       try {
         own.discard('stage', name);

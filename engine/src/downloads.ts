@@ -63,7 +63,7 @@ export function createDownloads(
           signal: AbortSignal.any([download.abort.signal, context.signal]),
           onStaged: ({ stagedName }) => {
             if (isCurrent()) download.stagedName = stagedName;
-            else runBeside(parts.folder.discardStaged(stagedName));
+            else runBeside(contents.drop(stagedName));
           },
           onProgress: (bytes) => {
             received += bytes;
@@ -94,7 +94,7 @@ export function createDownloads(
       if (!isUnwanted(path, download.digest)) continue;
       download.abort.abort();
       downloads.delete(path);
-      if (download.stagedName !== null) await parts.folder.discardStaged(download.stagedName);
+      if (download.stagedName !== null) await contents.drop(download.stagedName);
     }
   }
 

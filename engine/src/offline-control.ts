@@ -30,6 +30,7 @@ export function createOfflineControl(
     random: parts.random,
     clock,
     pause,
+    underWay: new Map(),
     // The next run begins with a scan.
     onDistrusted: () => {},
     // It fetches nothing.

@@ -2,6 +2,7 @@
  * How a composition root runs a linked folder: everything that differs between the command line, the extension's engine
  * process, the simulator and the tests is given here.
  */
+import type { BytesUnderWay } from './content/free-space.ts';
 import type { ConflictPolicy, InviteText, PeerControl, PeerEvent } from './control.ts';
 import type { Clock } from './ports/clock.ts';
 import type { Folder } from './ports/folder.ts';
@@ -28,6 +29,8 @@ export interface PeerParts {
   readonly clock: Clock;
   readonly random: Random;
   readonly hashing: Hashing;
+  /** One for all folders of this process. */
+  readonly bytesUnderWay: BytesUnderWay;
   readonly log: Log;
   readonly policy: ConflictPolicy;
   readonly allowMassDelete: boolean;

@@ -311,6 +311,7 @@ export function createPeer(given: PeerParts): Peer {
     random: parts.random,
     clock,
     pause,
+    underWay: parts.bytesUnderWay,
     onDistrusted: (path) => settler.hint(path, false),
     isWished: (digest) => bringBack.isWished(digest),
   });
@@ -810,6 +811,7 @@ export function createPeer(given: PeerParts): Peer {
     publisher.endOutdated();
     await downloads.drop(isUnwanted);
     await applier.dropStaged(isUnwanted);
+    await contents.discardUnwantedParts();
     // What waits for a person may wait for days, an open conflict, an unsaved edit or a held deletion: it is none of the join's.
     const isJoined = ignoreFiles.length === 0 && rows.every(({ path }) => unsaved.has(path));
     if (isJoined && store.setting('join') !== undefined) await endJoin();

@@ -830,8 +830,10 @@ export function describeFolderContract(name: string, createWorld: () => Promise<
         expect(await folder.stagedNames()).toEqual(['one']);
         const opened = await folder.openStaged('one');
         expect('read' in opened && (await readAll(opened))).toBe('content');
+        expect(await folder.statStaged('one')).toMatchObject({ kind: 'file', size: 7, links: 1 });
         await folder.discardStaged('one');
         await folder.discardStaged('one');
+        expect(await folder.statStaged('one')).toBeNull();
         const writer = await folder.stage({ name: 'two', near: relPath('file') });
         await writer.write(new Uint8Array(3));
         await writer.abort();

@@ -52,7 +52,11 @@ describe('what is left of a cut download, on a disk that is almost full', () => 
   const keptBytes = totalBytes / 20;
 
   /** Downloads of so many files are cut when some of each is there; what `freeBytes` says is free from then on. */
-  async function cutDownloads(count: number, freeBytes: (partBytes: number) => number): Promise<[Person, Person]> {
+  async function cutDownloads(
+    count: number,
+    freeBytes: (partBytes: number) => number,
+    fileBytes = size,
+  ): Promise<[Person, Person]> {
     const [a, b] = [world.person('a'), world.person('b')];
     a.user.write('small.txt', 'old');
     a.start();
@@ -67,7 +71,7 @@ describe('what is left of a cut download, on a disk that is almost full', () => 
       world.relay.cut();
       return undefined;
     };
-    for (let index = 0; index < count; index += 1) a.user.write(`${index}.bin`, noise(70 + index, size));
+    for (let index = 0; index < count; index += 1) a.user.write(`${index}.bin`, noise(70 + index, fileBytes));
     await world.until('the cut', () => isCut);
     return [a, b];
   }
@@ -81,6 +85,59 @@ describe('what is left of a cut download, on a disk that is almost full', () => 
   test('it is there already: only the rest needs room', async () => {
     const [, b] = await cutDownloads(1, (partBytes) => keptBytes + size - partBytes);
     await world.until('the file', () => b.user.read('0.bin') !== undefined);
+  });
+
+  test('the last of it takes no room that is kept for small files', async () => {
+    let missingBytes = 0;
+    const fileBytes = 3_000_000;
+    const forSmall = (partBytes: number): number => {
+      missingBytes = fileBytes - partBytes;
+      return keptBytes / 16 + missingBytes;
+    };
+    const [a, b] = await cutDownloads(1, forSmall, fileBytes);
+    expect(missingBytes).toBeGreaterThan(0);
+    expect(missingBytes).toBeLessThan(1024 ** 2);
+    await world.until('it waits', () => b.state()?.code === 'disk-full');
+    expect(b.state()?.reason).toMatch(/^Cannot receive "0.bin" \(\d+\.\d KiB of 2\.9 MiB missing\): /);
+    await endsWell(a, b);
+  });
+
+  test('two files that need the same get one room for it', async () => {
+    const [a, b] = await cutDownloads(1, () => 0);
+    await world.until('it waits', () => b.state()?.code === 'disk-full');
+    await b.stop();
+    a.user.write('copy.bin', a.user.read('0.bin') ?? '');
+    // By then the first is to be tried again too.
+    await world.clock.advance(600_000);
+    b.memory.disk.setFreeBytes(keptBytes + 2 * (size - (stagedBytes(b)[0] ?? 0)), totalBytes);
+    b.start();
+    const { stage } = b.folder;
+    let leastBytes = totalBytes;
+    b.folder.stage = async (options) => {
+      const writer = await stage(options);
+      const write = async (bytes: Uint8Array): Promise<void> => {
+        await writer.write(bytes);
+        leastBytes = Math.min(leastBytes, (await b.folder.space(options.near)).freeBytes);
+      };
+      return { ...writer, write };
+    };
+    await world.until('one', () => b.user.read('0.bin') !== undefined || b.user.read('copy.bin') !== undefined);
+    await world.clock.advance(60_000);
+    expect(leastBytes).toBeGreaterThanOrEqual(keptBytes);
+    await endsWell(a, b);
+  });
+
+  test('it goes when its file is left out here, also while it waits', async () => {
+    const [a, b] = await cutDownloads(1, () => 0);
+    await world.until('it waits', () => b.state()?.code === 'disk-full');
+    await world.clock.advance(10_000);
+    expect(stagedBytes(b)).toHaveLength(1);
+    b.memory.disk.setFreeBytes(keptBytes / 16 + 100_000, totalBytes);
+    b.user.write('.driftlessignore', '0.bin\n');
+    await world.until('it is gone', () => stagedBytes(b).length === 0);
+    b.memory.disk.setFreeBytes(null);
+    b.user.remove('.driftlessignore');
+    await endsWell(a, b);
   });
 
   test('of two that cannot be finished, one gets the room of the other', async () => {

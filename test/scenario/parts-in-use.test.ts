@@ -96,6 +96,71 @@ test('what is whole and waits for its place makes no room', async () => {
   expect(b.user.tree()).toEqual(a.user.tree());
 });
 
+test('what is whole needs no room: it comes to its place on a disk that is almost full', async () => {
+  const { b, goOn } = await markedBeforeItIsMade();
+  await b.peer.holdUnsaved('window', [{ path: 'x.bin', loaded: null, merged: null }]);
+  goOn();
+  await world.until('it waits', () => stagedBytes(b)[0] === 3_000_000);
+  b.kill();
+  b.memory.disk.setFreeBytes(900_000, 20_000_000);
+  b.start();
+  await world.until('the file', () => b.user.read('x.bin') === noise(2, 3_000_000));
+  expect(b.store.problemRows(9)).toEqual([]);
+});
+
+test('what is whole, is wanted no more and cannot be removed at once goes later', async () => {
+  const { a, b, goOn } = await markedBeforeItIsMade();
+  await b.peer.holdUnsaved('window', [{ path: 'x.bin', loaded: null, merged: null }]);
+  goOn();
+  await world.until('it waits', () => stagedBytes(b)[0] === 3_000_000);
+  const { discardStaged } = b.folder;
+  let refused = 0;
+  b.folder.discardStaged = async (name) => {
+    if (refused > 0) return discardStaged(name);
+    refused += 1;
+  };
+  a.user.write('x.bin', noise(5, 3_000_000));
+  await world.until('it is not removed', () => refused === 1);
+  await b.peer.holdUnsaved('window', []);
+  await world.quiet();
+  expect(b.user.tree()).toEqual(a.user.tree());
+  expect(stagedBytes(b)).toEqual([]);
+});
+
+test('what is left of a download is gone on with on its own disk alone', async () => {
+  const [a, b] = [world.person('a'), world.person('b')];
+  for (const one of [a, b]) one.user.write('media/here.txt', 'here');
+  b.memory.disk.mount('/folder/media');
+  a.start();
+  b.start();
+  await world.quiet();
+  let isCut = false;
+  world.relay.refuses = () => {
+    if (!isCut && stagedBytes(b).some((bytes) => bytes > 0)) {
+      isCut = true;
+      world.relay.cut();
+    }
+    return undefined;
+  };
+  a.user.write('film.bin', noise(6, 6_000_000));
+  await world.until('the cut', () => isCut);
+  await b.stop();
+  a.user.rename('film.bin', 'media/film.bin');
+  await world.clock.advance(10_000);
+  b.start();
+  const staged: (bigint | undefined)[] = [];
+  const { swapIn } = b.folder;
+  b.folder.swapIn = async (options) => {
+    if (options.path === 'media/film.bin')
+      staged.push(b.memory.disk.lstat(`/folder/media/.driftless-stage-${options.stagedName}`)?.device);
+    return swapIn(options);
+  };
+  await world.quiet();
+  expect(staged).toEqual([b.memory.disk.lstat('/folder/media')?.device]);
+  expect(b.user.tree()).toEqual(a.user.tree());
+  expect(stagedBytes(b)).toEqual([]);
+});
+
 test('what a replace that cannot be settled would place makes no room: its user writes there, and neither version is lost', async () => {
   const [a, b] = await pairWith({ 'small.txt': 'old' });
   const large = noise(4, 1_500_000);

@@ -318,6 +318,7 @@ export function createSmallWorld(): SmallWorld {
           clock: clockFor(run),
           random,
           hashing: nodeHashing,
+          bytesUnderWay: new Map(),
           log,
           policy: options.policy ?? 'keep-both',
           allowMassDelete: options.allowMassDelete ?? false,

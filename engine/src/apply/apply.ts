@@ -6,7 +6,7 @@
  */
 import type { Digest, Entry, RelPath } from '@driftless/protocol';
 import type { StagedContent } from '../content/content-types.ts';
-import { downloadPrefix } from '../content/download-parts.ts';
+import { isDownloadPart } from '../content/download-parts.ts';
 import { problemOf } from '../content/or-fail.ts';
 import { liveEntry } from '../core/entry-encoding.ts';
 import { modeOf } from '../core/file-mode.ts';
@@ -130,7 +130,7 @@ export function createApplier(context: PeerContext): Applier {
     }
     await commit();
     pass.end();
-    for (const name of staged.values()) await folder.discardStaged(name);
+    for (const name of staged.values()) await contents.drop(name);
     return { applied, conflicts };
   }
 
@@ -257,8 +257,7 @@ export function createApplier(context: PeerContext): Applier {
     // What was staged before belongs to nobody any more, but for what is still to be settled, and what a pass left for the next; parts
     // of large downloads are gone on from.
     const kept = new Set(store.intents().map(({ stagedName }) => stagedName));
-    const isLeftOver = (name: string): boolean =>
-      !name.startsWith(downloadPrefix) && !kept.has(name) && !shelf.has(name);
+    const isLeftOver = (name: string): boolean => !isDownloadPart(name) && !kept.has(name) && !shelf.has(name);
     for (const name of await folder.stagedNames()) if (isLeftOver(name)) await folder.discardStaged(name);
     await contents.discardUnwantedParts();
     for (const path of settled) context.markDirty(path, false);

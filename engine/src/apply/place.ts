@@ -31,7 +31,7 @@ export type Place = (placement: Placement) => Promise<Placed>;
 
 export function createPlace(context: PeerContext): Place {
   const { parts, contents, journal } = context;
-  const { folder, store } = parts;
+  const { store } = parts;
 
   const place: Place = async ({ held, path, entry, before, base, stagedName: fetched }) => {
     const put = async (incoming: Incoming): Promise<Placed> => {
@@ -50,8 +50,7 @@ export function createPlace(context: PeerContext): Place {
     try {
       return await put({ kind: 'file', stagedName, digest: entry.content.digest, mode: modeOf(entry) });
     } finally {
-      // Nothing when it is in its place. A replace that was cut is settled by what is staged.
-      if (!journal.isCut) await folder.discardStaged(stagedName);
+      await contents.drop(stagedName);
     }
   };
 

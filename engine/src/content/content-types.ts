@@ -8,6 +8,7 @@ import type { Hashing } from '../ports/hashing.ts';
 import type { Random } from '../ports/random.ts';
 import type { RoomCipher } from '../ports/room-cipher.ts';
 import type { StateStore } from '../ports/state-store.ts';
+import type { BytesUnderWay } from './free-space.ts';
 
 /** Above this a content leaves the batch of small saves and is streamed on its own (rule FAST5). */
 export const largeContentBytesMin = 1024 * 1024;
@@ -87,6 +88,7 @@ export interface ContentsParts {
   readonly random: Random;
   readonly clock: Clock;
   readonly pause: Pause;
+  readonly underWay: BytesUnderWay;
   /** The bytes of a file were not those that its row says although its stamps were: it is to be scanned again. */
   readonly onDistrusted: (path: RelPath) => void;
   /** It is to come back although the room has it no more. */

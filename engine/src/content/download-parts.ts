@@ -10,16 +10,29 @@ import type { Fingerprint } from '../core/local-entry.ts';
 import { FolderError, type Stat } from '../ports/folder.ts';
 import type { Sha256Stream } from '../ports/hashing.ts';
 import { type ContentsParts, readBytes, type StageRequest } from './content-types.ts';
-import type { NoRoom } from './free-space.ts';
+import { type NoRoom, spaceNear } from './free-space.ts';
 
-/** Staged names of large contents begin so; the digest follows, and some digits that make the name unique. */
-export const downloadPrefix = 'dl-';
+/** Staged names of large contents: the digest, and some digits that make the name unique. */
 const nameShape = /^dl-([0-9a-f]{64})-[0-9a-f]+$/;
+export const isDownloadPart = (name: string): boolean => nameShape.test(name);
+/** So often it may fail to be read, for want of open files perhaps, or because another program holds it. Then it is given up. */
+const failedReadsMax = 3;
 
+/** The staged file of one who writes a content, from before it is made: nobody else's until it is finished or released. */
+export interface Claim {
+  readonly content: Content;
+  readonly name: string;
+  /** It lies there already; not all of its bytes need be of use. */
+  readonly isThere: boolean;
+  /** What it holds of the content at most. */
+  readonly bytes: number;
+}
 export interface DownloadPart {
   readonly name: string;
+  readonly isThere: boolean;
   /** Leading chunks of the content that it holds; counted on while it is written. */
   chunks: number;
+  /** What lies behind them is cut off. */
   bytes: number;
   /** Over exactly these bytes, to be gone on with. */
   readonly hash: Sha256Stream;
@@ -29,140 +42,166 @@ interface KnownPart {
   readonly part: DownloadPart;
   readonly fingerprint: Fingerprint;
 }
-const knownPartsMax = 16;
+interface Named {
+  readonly name: string;
+  readonly digest: Digest;
+}
+interface Idle extends Named {
+  readonly stat: Stat;
+}
 
 export type DownloadParts = ReturnType<typeof createDownloadParts>;
 
 export function createDownloadParts({ folder, store, cipher, hashing, random, pause, isWished }: ContentsParts) {
   /**
-   * Whose they are: one writer's, from before they are made, or a place's, for which they wait whole. Two paths may need one content, and
-   * with two writers the bytes of a file would not be those that either of them has verified. What a replace that was cut would place is
-   * that one's for as long as it cannot be settled, over a restart too: without it the replace would be taken for done.
+   * Whose they are: one writer's, or a place's, for which they wait whole. Two paths may need one content, and with two writers the
+   * bytes of a file would not be those that either of them has verified.
    */
   const written = new Set<string>();
   const whole = new Set<string>();
-  const isTaken = (name: string): boolean =>
-    written.has(name) || whole.has(name) || store.intents().some(({ stagedName }) => stagedName === name);
-
-  /** They ask for room, or are under way: what is left of their contents is theirs. */
-  const claims = new Set<StageRequest>();
-  const known = new Map<Digest, KnownPart>();
-
-  /**
-   * Until it is disclaimed, what is left of this content makes room for nothing else. Returns the size of the longest file that `begin`
-   * may go on with; what of it turns out to be of no use goes, and makes that much room.
-   */
-  async function claim(request: StageRequest): Promise<number> {
-    const { digest } = request.content;
-    claims.add(request);
-    let longest = 0;
-    for (const name of await folder.stagedNames())
-      if (!isTaken(name) && nameShape.exec(name)?.[1] === digest)
-        longest = Math.max(longest, (await statOfStaged(name))?.size ?? 0);
-    return longest;
-  }
-
-  const isClaimed = (digest: Digest): boolean => [...claims].some(({ content }) => content.digest === digest);
-  const isIdle = (name: string): boolean => {
-    const digest = nameShape.exec(name)?.[1] as Digest | undefined;
-    return digest !== undefined && !isTaken(name) && !isClaimed(digest);
-  };
+  const isOwned = (name: string): boolean => written.has(name) || whole.has(name);
+  const known = new Map<string, KnownPart>();
+  const failedReads = new Map<string, number>();
+  /** There may be some of nobody: looked for once more. */
+  let mayBeIdle = true;
 
   /**
-   * Gives up what nobody goes on with at the moment: the smallest that alone is enough, else the largest ones, which are the fewest;
-   * nothing, and false, where all of it is not enough.
+   * What a replace that was cut would place is that one's for as long as it cannot be settled, over a restart too: without it the
+   * replace would be taken for done.
    */
-  async function makeRoom({ device, missingBytes }: NoRoom): Promise<boolean> {
-    const idle: { readonly name: string; readonly size: number }[] = [];
-    for (const name of await folder.stagedNames()) {
-      const stat = isIdle(name) ? await statOfStaged(name) : undefined;
-      if (stat?.device === device) idle.push({ name, size: stat.size });
+  const intended = (): ReadonlySet<string | null> => new Set(store.intents().map(({ stagedName }) => stagedName));
+
+  /** Those of nobody. Whoever goes on to one of them looks at `isOwned` once more: it may have been taken meanwhile. */
+  async function idleNames(): Promise<readonly Named[]> {
+    // One that is written may not be there yet.
+    const seen = [...whole, ...known.keys(), ...failedReads.keys()];
+    const names = await folder.stagedNames();
+    for (const name of seen) {
+      if (names.includes(name)) continue;
+      for (const gone of [whole, known, failedReads]) gone.delete(name);
     }
-    let left = missingBytes;
-    if (idle.reduce((sum, { size }) => sum + size, 0) < left) return false;
-    idle.sort((one, other) => other.size - one.size);
-    const enough = idle.findLast(({ size }) => size >= missingBytes);
-    for (const { name, size } of enough === undefined ? idle : [enough, ...idle]) {
-      if (left <= 0) break;
-      if (!isIdle(name)) continue;
-      await folder.discardStaged(name);
-      left -= size;
-    }
-    return left <= 0;
+    const idle = names.flatMap((name): Named[] => {
+      const digest = nameShape.exec(name)?.[1] as Digest | undefined;
+      return digest === undefined || isOwned(name) ? [] : [{ name, digest }];
+    });
+    mayBeIdle = idle.length > 0;
+    if (!mayBeIdle) return [];
+    const others = intended();
+    return idle.filter(({ name }) => !others.has(name));
   }
 
-  /** What is to be written: on with what lies there, or from the beginning (`bytes` is 0). */
-  async function begin(content: Content, leaves: readonly ChunkId[]): Promise<DownloadPart> {
-    const { digest } = content;
-    const cut = known.get(digest);
-    known.delete(digest);
-    if (cut !== undefined && !isTaken(cut.part.name)) {
-      // Before anything is waited for: whoever needs the same content finds it taken.
-      written.add(cut.part.name);
-      if ((await fingerprintOfStaged(cut.part.name)) === cut.fingerprint) return cut.part;
-      written.delete(cut.part.name);
+  async function idleParts(digest?: Digest): Promise<readonly Idle[]> {
+    const idle: Idle[] = [];
+    for (const named of await idleNames()) {
+      if (digest !== undefined && named.digest !== digest) continue;
+      const stat = await statOf(named.name);
+      if (stat === undefined || isOwned(named.name)) continue;
+      // A power cut left it as a second name of a file in the folder: whoever wrote on would write into that file.
+      if (stat.links > 1) await folder.discardStaged(named.name);
+      else idle.push({ ...named, stat });
     }
-    const found = await find(content, leaves);
-    if (found !== null) return found;
-    const name = `${downloadPrefix}${digest}-${bytesToHex(random.bytes(8))}`;
+    return idle;
+  }
+
+  /** undefined: it is not there, or cannot be seen at the moment. */
+  async function statOf(name: string): Promise<Stat | undefined> {
+    const stat = await folder.statStaged(name);
+    return stat?.kind === 'file' ? stat : undefined;
+  }
+
+  /** The longest that nobody has, on the disk on which the file is staged: room is asked for there, and nowhere else. */
+  async function claim({ path, content }: StageRequest): Promise<Claim> {
+    const device = (await spaceNear(folder, path))?.device;
+    let longest: Idle | undefined;
+    for (const part of await idleParts(content.digest)) {
+      if (isOwned(part.name) || (device !== undefined && part.stat.device !== device)) continue;
+      if (longest === undefined || part.stat.size > longest.stat.size) longest = part;
+    }
+    const name = longest?.name ?? `dl-${content.digest}-${bytesToHex(random.bytes(8))}`;
     written.add(name);
-    return { name, chunks: 0, bytes: 0, hash: hashing.createSha256() };
+    const bytes = Math.min(longest?.stat.size ?? 0, content.size);
+    return { content, name, isThere: longest !== undefined, bytes };
+  }
+
+  /**
+   * Gives up what nobody goes on with at the moment: the smallest that alone is enough, else the largest, and the same for what is
+   * missing then; nothing, and false, where all of it is not enough.
+   */
+  async function makeRoom({ device, missingBytes }: Pick<NoRoom, 'device' | 'missingBytes'>): Promise<boolean> {
+    const idle = (await idleParts()).filter(({ stat }) => stat.device === device);
+    idle.sort((one, other) => one.stat.size - other.stat.size);
+    let left = missingBytes;
+    if (idle.reduce((sum, { stat }) => sum + stat.size, 0) < left) return false;
+    while (left > 0) {
+      const part = idle.find(({ stat }) => stat.size >= left) ?? idle.at(-1);
+      if (part === undefined) return false;
+      idle.splice(idle.indexOf(part), 1);
+      if (isOwned(part.name)) continue;
+      await folder.discardStaged(part.name);
+      left -= part.stat.size;
+    }
+    return true;
+  }
+
+  /** What is to be written: on with what lies there, or from the beginning (`bytes` is 0). Errors: FolderError. */
+  async function begin({ name, isThere }: Claim, leaves: readonly ChunkId[]): Promise<DownloadPart> {
+    const cut = known.get(name);
+    known.delete(name);
+    if (cut !== undefined && cut.fingerprint === (await fingerprintOfStaged(name))) return cut.part;
+    const found = isThere ? await readOrGiveUp(name, leaves) : null;
+    return found ?? { name, isThere: false, chunks: 0, bytes: 0, hash: hashing.createSha256() };
   }
 
   /** It is what the room says, and waits for its place. */
-  function finish({ name }: DownloadPart): void {
+  function finish({ name }: Claim): void {
     written.delete(name);
     whole.add(name);
   }
 
-  /** It was cut: the next try may go on with it. */
-  async function release({ digest }: Content, part: DownloadPart): Promise<void> {
-    const fingerprint = await fingerprintOfStaged(part.name);
-    // At once from here on: what is known is nobody's.
-    written.delete(part.name);
-    if (fingerprint === undefined || part.bytes === 0 || known.size >= knownPartsMax) return;
-    known.set(digest, { part, fingerprint });
+  /** It was cut, before it was begun or after: the next try may go on with it. */
+  async function release({ content, name }: Claim, part: DownloadPart | undefined): Promise<void> {
+    try {
+      const fingerprint = await fingerprintOfStaged(name);
+      // The hash of one that is all there has ended.
+      if (fingerprint === undefined || part === undefined || part.bytes === content.size) return;
+      known.set(name, { part: { ...part, isThere: true }, fingerprint });
+    } finally {
+      written.delete(name);
+      mayBeIdle = true;
+    }
+  }
+
+  /** Whoever waited for it whole needs it no more. If it cannot be removed now, it is a part like any other. */
+  async function drop(name: string): Promise<void> {
+    whole.delete(name);
+    mayBeIdle = true;
+    if (!intended().has(name)) await folder.discardStaged(name);
   }
 
   async function fingerprintOfStaged(name: string): Promise<Fingerprint | undefined> {
-    const stat = await statOfStaged(name);
+    const stat = await statOf(name);
     return stat === undefined ? undefined : fingerprintOf(stat);
   }
 
-  async function statOfStaged(name: string): Promise<Stat | undefined> {
-    const handle = await folder.openStaged(name);
-    if ('kind' in handle) return undefined;
+  async function readOrGiveUp(name: string, leaves: readonly ChunkId[]): Promise<DownloadPart | null> {
     try {
-      return await handle.stat();
-    } finally {
-      await handle.close();
+      return await read(name, leaves);
+    } catch (error) {
+      if (!(error instanceof FolderError)) throw error;
+      const failed = (failedReads.get(name) ?? 0) + 1;
+      failedReads.set(name, failed);
+      if (failed >= failedReadsMax) await folder.discardStaged(name);
+      throw error;
     }
   }
 
-  /** The longest beginning that lies staged; null when there is none. Shorter ones go. */
-  async function find(content: Content, leaves: readonly ChunkId[]): Promise<DownloadPart | null> {
-    const waited = [...whole];
-    const names = await folder.stagedNames();
-    // In its place, or dropped. One that is written may not be there yet.
-    for (const name of waited) if (!names.includes(name)) whole.delete(name);
-    let best: DownloadPart | null = null;
-    for (const name of names) {
-      if (isTaken(name) || nameShape.exec(name)?.[1] !== content.digest) continue;
-      written.add(name);
-      const part = await read(name, leaves);
-      const worse = part === null || (best !== null && part.bytes <= best.bytes) ? name : best?.name;
-      if (part !== null && worse !== name) best = part;
-      if (worse === undefined) continue;
-      await folder.discardStaged(worse);
-      written.delete(worse);
-    }
-    return best;
-  }
-
-  /** null: it holds nothing of use, or cannot be read. */
+  /** null: it is gone. Errors: FolderError. */
   async function read(name: string, leaves: readonly ChunkId[]): Promise<DownloadPart | null> {
     const handle = await folder.openStaged(name);
-    if ('kind' in handle) return null;
+    if (!('read' in handle)) {
+      if (handle.kind === 'absent') return null;
+      throw new FolderError(handle);
+    }
     const hash = hashing.createSha256();
     const cutter = createChunker(cipher.gearTable);
     let chunks = 0;
@@ -188,20 +227,16 @@ export function createDownloadParts({ folder, store, cipher, hashing, random, pa
         if (!take(cutter.push(next))) break;
         await pause();
       }
-    } catch (error) {
-      if (error instanceof FolderError) return null;
-      throw error;
     } finally {
       await handle.close();
     }
-    return chunks === 0 ? null : { name, chunks, bytes, hash };
+    return { name, isThere: true, chunks, bytes, hash };
   }
 
-  /** Somebody is about to go on with it, or no file here holds what the room has, an open conflict keeps, or is to come back. */
+  /** No file here holds what the room has for a place here, an open conflict keeps, or is to come back. */
   const isWanted = (digest: Digest): boolean =>
-    isClaimed(digest) ||
-    (store.localFilesByDigest(digest, 1).length === 0 &&
-      (store.contentByDigest(digest) !== undefined || isWished(digest) || isOfConflict(digest)));
+    store.localFilesByDigest(digest, 1).length === 0 &&
+    (store.contentByDigest(digest, { toReceive: true }) !== undefined || isWished(digest) || isOfConflict(digest));
 
   const isOfConflict = (digest: Digest): boolean =>
     [...store.manifest.variantsBetween(null, null)].some(
@@ -209,20 +244,10 @@ export function createDownloadParts({ folder, store, cipher, hashing, random, pa
     );
 
   async function discardUnwanted(): Promise<void> {
-    for (const name of await folder.stagedNames()) {
-      if (!name.startsWith(downloadPrefix) || isTaken(name)) continue;
-      const digest = nameShape.exec(name)?.[1] as Digest | undefined;
-      if (digest === undefined || !isWanted(digest)) await folder.discardStaged(name);
-    }
+    if (!mayBeIdle) return;
+    for (const { name, digest } of await idleNames())
+      if (!isOwned(name) && !isWanted(digest)) await folder.discardStaged(name);
   }
 
-  return {
-    claim,
-    disclaim: (request: StageRequest): void => void claims.delete(request),
-    makeRoom,
-    begin,
-    finish,
-    release,
-    discardUnwanted,
-  };
+  return { claim, makeRoom, begin, finish, release, drop, discardUnwanted };
 }

@@ -2,14 +2,14 @@ import type { RelPath } from '@driftless/protocol';
 import { expect, test } from 'vitest';
 import type { DiskSpace } from '../ports/disk.ts';
 import { FolderError, type StagingSpace } from '../ports/folder.ts';
-import { createFreeSpace } from './free-space.ts';
+import { createFreeSpace, NoRoom } from './free-space.ts';
 
 const path = 'big.bin' as RelPath;
 const KiB = 1024;
 const MiB = 1024 ** 2;
 const GiB = 1024 ** 3;
 const onDisk = (space: (near: RelPath) => DiskSpace & Partial<StagingSpace>) =>
-  createFreeSpace({ folder: { space: async (near) => ({ device: 1n, ...space(near) }) } });
+  createFreeSpace({ folder: { space: async (near) => ({ device: 1n, ...space(near) }) }, underWay: new Map() });
 
 test.each<[string, DiskSpace, number, boolean]>([
   ['a gibibyte stays free', { freeBytes: 2 * GiB, totalBytes: 500 * GiB }, GiB, true],
@@ -35,6 +35,44 @@ test('the last of a large file leaves as much free as its beginning did', async 
   freeBytes -= 1;
   (await disk.reserve(path, MiB)).end();
   await expect(disk.reserve(path, MiB, GiB)).rejects.toBeInstanceOf(FolderError);
+});
+
+test('a file of which nothing is missing has its room already, on a full disk too', async () => {
+  const disk = onDisk(() => ({ freeBytes: 0, totalBytes: 500 * GiB }));
+  await disk.reserve(path, 0, 5 * GiB);
+});
+
+test('what is cut off is free, and taken again', async () => {
+  const disk = onDisk(() => ({ freeBytes: 3 * GiB, totalBytes: 500 * GiB }));
+  const room = await disk.reserve(path, 0, 5 * GiB);
+  room.cut(1.5 * GiB);
+  await expect(disk.reserve(path, 0.5 * GiB + 1)).rejects.toBeInstanceOf(FolderError);
+  room.end();
+  await disk.reserve(path, 2 * GiB);
+});
+
+test('while a file is written the disk is asked again, and what others left too little of ends it', async () => {
+  let freeBytes = 12 * GiB;
+  const disk = onDisk(() => ({ freeBytes, totalBytes: 500 * GiB }));
+  const room = await disk.reserve(path, 10 * GiB);
+  freeBytes = GiB - 1;
+  room.wrote(63 * MiB);
+  await room.check();
+  room.wrote(MiB);
+  await expect(room.check()).rejects.toBeInstanceOf(NoRoom);
+  freeBytes = GiB;
+  room.wrote(64 * MiB);
+  await room.check();
+});
+
+test('folders of one process, on one disk, count together', async () => {
+  const underWay = new Map();
+  const folder = { space: async () => ({ device: 1n, freeBytes: 12 * GiB, totalBytes: 500 * GiB }) };
+  const [one, other] = [createFreeSpace({ folder, underWay }), createFreeSpace({ folder, underWay })];
+  const room = await one.reserve(path, 10 * GiB);
+  await expect(other.reserve(path, 10 * GiB)).rejects.toBeInstanceOf(FolderError);
+  room.end();
+  await other.reserve(path, 10 * GiB);
 });
 
 test('what is under way counts until it is written, and not twice', async () => {
@@ -73,4 +111,5 @@ test('the reason says for which file, what is free, and what stays free', async 
   await expect(ask()).rejects.toThrow(
     'Cannot receive "big.bin" (1.5 GiB): its disk has 3.0 GiB free (1.5 GiB of it for files on their way), and Driftless leaves 1.0 GiB free.',
   );
+  await expect(disk.reserve(path, GiB, 3 * GiB)).rejects.toThrow('"big.bin" (1.0 GiB of 3.0 GiB missing): its disk');
 });

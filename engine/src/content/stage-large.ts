@@ -6,13 +6,20 @@ import type { ChunkId } from '@driftless/protocol';
 import type { RoomSession } from '../ports/room-session.ts';
 import type { ChunkSource } from './chunk-source.ts';
 import type { ContentsParts, StageOptions, StageRequest } from './content-types.ts';
-import type { DownloadParts } from './download-parts.ts';
+import type { Claim, DownloadPart, DownloadParts } from './download-parts.ts';
 import type { Reservation } from './free-space.ts';
 import { createLocalChunkFinder, type LocalChunks } from './local-chunks.ts';
 import type { StagedFileWriter } from './staged-writer.ts';
 
 /** Chunks of a large content fetched at a time: at most 8 MiB in memory. */
 const fetchWindowChunks = 64;
+
+interface LargeContent {
+  readonly claim: Claim;
+  readonly part: DownloadPart;
+  readonly leaves: readonly ChunkId[];
+  readonly room: Reservation;
+}
 
 export function createLargeStager(
   contentsParts: ContentsParts,
@@ -24,26 +31,30 @@ export function createLargeStager(
   const { indexChunks, fromSources } = createLocalChunkFinder(contentsParts);
 
   async function stageLarge(request: StageRequest, session: RoomSession | null, options: StageOptions): Promise<void> {
+    const { size } = request.content;
+    const claim = await parts.claim(request);
     let room: Reservation | undefined;
+    let part: DownloadPart | undefined;
     try {
-      const thereBytes = await parts.claim(request);
-      const { size } = request.content;
-      room = await reserve(request.path, Math.max(0, size - thereBytes), size);
-      await stageFitting(request, room, session, options);
+      room = await reserve(request.path, size - claim.bytes, size);
+      const leaves = await leavesOf(request.content, session);
+      part = await parts.begin(claim, leaves);
+      room.cut(claim.bytes - part.bytes);
+      await stageFitting(request, { claim, part, leaves, room }, session, options);
+    } catch (error) {
+      await parts.release(claim, part);
+      throw error;
     } finally {
       room?.end();
-      parts.disclaim(request);
     }
   }
 
   async function stageFitting(
     request: StageRequest,
-    room: Reservation,
+    { claim, part, leaves, room }: LargeContent,
     session: RoomSession | null,
     options: StageOptions,
   ): Promise<void> {
-    const leaves = await leavesOf(request.content, session);
-    const part = await parts.begin(request.content, leaves);
     const sources: LocalChunks[] = [];
     try {
       const left = leaves.slice(part.chunks);
@@ -57,12 +68,11 @@ export function createLargeStager(
             await put(bytes);
             part.chunks += 1;
           }),
-        options.onStaged,
+        (staged) => {
+          parts.finish(claim);
+          options.onStaged(staged);
+        },
       );
-      parts.finish(part);
-    } catch (error) {
-      await parts.release(request.content, part);
-      throw error;
     } finally {
       for (const source of sources) await source.handle?.close();
     }

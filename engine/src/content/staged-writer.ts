@@ -3,7 +3,7 @@ import { bytesToHex, type RelPath } from '@driftless/protocol';
 import { FolderError } from '../ports/folder.ts';
 import { ContentDamaged, type ContentsParts, type StagedContent, type StageRequest } from './content-types.ts';
 import type { DownloadPart, DownloadParts } from './download-parts.ts';
-import { createFreeSpace, NoRoom, type Reservation } from './free-space.ts';
+import { createFreeSpace, NoRoom, type Reservation, spaceNear } from './free-space.ts';
 
 export interface WriteOptions {
   readonly flush: boolean;
@@ -12,16 +12,21 @@ export interface WriteOptions {
   readonly part?: DownloadPart;
 }
 
+type Wanted = Pick<NoRoom, 'device' | 'missingBytes'>;
+
 /** Some disks tell of the room of a file that was removed only seconds later (ZFS, Btrfs): until then no other goes for it. */
 const roomShowsMsMax = 10_000;
 
 export type StagedFileWriter = ReturnType<typeof createStagedFileWriter>;
 
-export function createStagedFileWriter({ folder, hashing, random, clock }: ContentsParts, parts: DownloadParts) {
-  const freeSpace = createFreeSpace({ folder });
-  /** One after the other: the room that was made for one may do for the next. */
+export function createStagedFileWriter(
+  { folder, hashing, random, clock, underWay }: ContentsParts,
+  parts: DownloadParts,
+) {
+  const freeSpace = createFreeSpace({ folder, underWay });
   let makingRoom: Promise<unknown> = Promise.resolve();
-  let showsLateUntilMs = Number.NEGATIVE_INFINITY;
+  /** By device. */
+  const showsLateUntilMs = new Map<bigint, number>();
   const newName = (): string => bytesToHex(random.bytes(8));
 
   /**
@@ -34,7 +39,12 @@ export function createStagedFileWriter({ folder, hashing, random, clock }: Conte
     } catch (error) {
       if (!(error instanceof NoRoom)) throw error;
     }
-    const made = makingRoom.then(() => reserveMakingRoom(path, bytes, fileBytes));
+    return inTurn(() => reserveMakingRoom(path, bytes, fileBytes));
+  }
+
+  /** One after the other: the room that was made for one may do for the next. */
+  function inTurn<Answer>(work: () => Promise<Answer>): Promise<Answer> {
+    const made = makingRoom.then(work);
     makingRoom = made.catch(() => {});
     return made;
   }
@@ -43,46 +53,79 @@ export function createStagedFileWriter({ folder, hashing, random, clock }: Conte
     try {
       return await freeSpace.reserve(path, bytes, fileBytes);
     } catch (error) {
-      if (!(error instanceof NoRoom) || clock.monotonicMs() < showsLateUntilMs || !(await parts.makeRoom(error)))
-        throw error;
+      if (!(error instanceof NoRoom) || !(await makeRoom(error))) throw error;
     }
     try {
       return await freeSpace.reserve(path, bytes, fileBytes);
     } catch (error) {
-      showsLateUntilMs = clock.monotonicMs() + roomShowsMsMax;
+      if (error instanceof NoRoom) mayShowLate(error.device);
       throw error;
     }
   }
 
+  const mayShowLate = (device: bigint): void => void showsLateUntilMs.set(device, clock.monotonicMs() + roomShowsMsMax);
+  const makeRoom = async (wanted: Wanted): Promise<boolean> =>
+    clock.monotonicMs() >= (showsLateUntilMs.get(wanted.device) ?? 0) && parts.makeRoom(wanted);
+
+  /** A quota shows only in what the disk refuses to write: the next try finds the room that is made for it. */
+  async function makeRoomUnasked(path: RelPath, missingBytes: number): Promise<void> {
+    const device = (await spaceNear(folder, path))?.device;
+    if (device === undefined) return;
+    await inTurn(async () => {
+      if (await makeRoom({ device, missingBytes })) mayShowLate(device);
+    });
+  }
+
   async function write(
     request: StageRequest,
-    { flush, room, part }: WriteOptions,
+    options: WriteOptions,
     fill: (put: (bytes: Uint8Array) => Promise<void>) => Promise<void>,
     onStaged: (staged: StagedContent) => void,
   ): Promise<void> {
+    const { path, content } = request;
+    const written = options.part ?? { bytes: 0, hash: hashing.createSha256() };
+    let stagedName: string;
+    try {
+      stagedName = await writeFile(request, written, options, fill);
+    } catch (error) {
+      if (error instanceof FolderError && error.problem.diskFull && !(error instanceof NoRoom))
+        // What the write failed for is what is told, whatever this fails for.
+        await makeRoomUnasked(path, Math.max(1, content.size - written.bytes)).catch(() => {});
+      throw error;
+    }
+    onStaged({ path, stagedName });
+  }
+
+  async function writeFile(
+    { path, content }: StageRequest,
+    written: Pick<DownloadPart, 'bytes' | 'hash'>,
+    { flush, room, part }: WriteOptions,
+    fill: (put: (bytes: Uint8Array) => Promise<void>) => Promise<void>,
+  ): Promise<string> {
     const writer = await folder.stage({
       name: part?.name ?? newName(),
-      near: request.path,
-      ...(part === undefined || part.bytes === 0 ? {} : { continueAt: part.bytes }),
+      near: path,
+      ...(part?.isThere === true ? { continueAt: part.bytes } : {}),
     });
-    const written = part ?? { bytes: 0, hash: hashing.createSha256() };
     try {
       await fill(async (bytes) => {
+        await room.check();
         await writer.write(bytes);
         room.wrote(bytes.length);
         written.hash.update(bytes);
         written.bytes += bytes.length;
       });
-      if (written.bytes !== request.content.size || bytesToHex(written.hash.digest()) !== request.content.digest)
-        throw new ContentDamaged(request.path);
+      if (written.bytes !== content.size || bytesToHex(written.hash.digest()) !== content.digest)
+        throw new ContentDamaged(path);
       await writer.commit({ flush });
     } catch (error) {
       // A large download that was cut keeps its part, which the next try goes on with; on a full disk it makes room.
-      if (part === undefined || error instanceof ContentDamaged || error instanceof FolderError) await writer.abort();
+      const isCut = error instanceof NoRoom || !(error instanceof ContentDamaged || error instanceof FolderError);
+      if (part === undefined || !isCut) await writer.abort();
       else await writer.commit({ flush: false }).catch(() => writer.abort());
       throw error;
     }
-    onStaged({ path: request.path, stagedName: writer.name });
+    return writer.name;
   }
 
   async function stageBytes(path: RelPath, bytes: Uint8Array): Promise<string> {

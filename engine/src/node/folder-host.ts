@@ -11,6 +11,7 @@ import { lstat, mkdir, readdir, readFile, realpath, rm, rmdir, stat, writeFile }
 import { basename, dirname, join, resolve } from 'node:path';
 import type { RoomId } from '@driftless/protocol';
 import { limits } from '@driftless/protocol';
+import type { BytesUnderWay } from '../content/free-space.ts';
 import type { InviteText, PeerControl } from '../control.ts';
 import { racyWindowMs } from '../core/fingerprint.ts';
 import { rememberHowItJoins } from '../core/first-join.ts';
@@ -80,6 +81,7 @@ export function createFolderHost(options: FolderHostOptions): FolderHost {
   const running = new Set<RunningFolder>();
   /** Locks of links that were made or changed here and are about to be opened. */
   const reserved = new Map<string, FolderLock>();
+  const bytesUnderWay: BytesUnderWay = new Map();
   let relayClient: RelayClient | undefined;
 
   const relay = (): RelayClient => {
@@ -436,6 +438,7 @@ export function createFolderHost(options: FolderHostOptions): FolderHost {
       clock: nodeClock,
       random: nodeRandom,
       hashing: nodeHashing,
+      bytesUnderWay,
       log: options.log,
       policy: options.policy ?? link.policy,
       allowMassDelete: options.allowMassDelete ?? false,

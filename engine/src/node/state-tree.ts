@@ -41,6 +41,8 @@ const scopeReasons: readonly (OutOfScopeReason | null)[] = [
   'ignored-once-shared',
   'awaiting-confirmation',
 ];
+/** In scope, or out of sight for now. */
+const mayBeReceived = `scope IN (${[null, 'unreadable' as const, 'unmounted' as const].map((reason) => scopeReasons.indexOf(reason)).join(', ')})`;
 /** Rule IG2: what comes back after one of these is create/create, so nothing is remembered as agreed. */
 const baseForgetters: ReadonlySet<OutOfScopeReason> = new Set([
   'ignored',
@@ -171,10 +173,12 @@ export function createStateTree(db: SqlDb, transactions: Transactions, options: 
   );
   const selectBaseContent = rowsSql(
     // What only base holds has left the room, and perhaps the relay: it is uploaded as if it were new (rule GC1).
-    "WHERE substr(base, 2, 8) = ? AND substr(base, 1, 1) IN (x'01', x'02', x'06', x'07') AND substr(base, 2, 32) = ? AND length(remote) = 0 LIMIT 1",
+    `WHERE substr(base, 2, 8) = ? AND substr(base, 1, 1) IN (x'01', x'02', x'06', x'07') AND substr(base, 2, 32) = ? AND length(remote) = 0
+     AND (? OR ${mayBeReceived}) LIMIT 1`,
   );
   const selectRemoteContent = rowsSql(
-    "WHERE substr(remote, 2, 8) = ? AND substr(remote, 1, 1) IN (x'01', x'02', x'06', x'07') AND substr(remote, 2, 32) = ? LIMIT 1",
+    `WHERE substr(remote, 2, 8) = ? AND substr(remote, 1, 1) IN (x'01', x'02', x'06', x'07') AND substr(remote, 2, 32) = ?
+     AND (? OR ${mayBeReceived}) LIMIT 1`,
   );
   const selectSlots = db.prepare<{ readonly path: string; readonly slot: Uint8Array; readonly slot_sum: number }>(
     `SELECT path, CASE length(remote) WHEN 0 THEN base ELSE remote END AS slot, slot_sum FROM tree
@@ -514,14 +518,14 @@ export function createStateTree(db: SqlDb, transactions: Transactions, options: 
       if (row.remote !== null) yield { path: row.path as RelPath, slot: decodeStoredSlot(row.remote) };
   }
 
-  function contentByDigest(digest: Digest): Content | undefined {
+  function contentByDigest(digest: Digest, { toReceive } = { toReceive: false }): Content | undefined {
     const bytes = Buffer.from(digest, 'hex');
     const prefix = bytes.subarray(0, 8);
     for (const [statement, column] of [
       [selectRemoteContent, 'remote'],
       [selectBaseContent, 'base'],
     ] as const) {
-      const row = statement.get(prefix, bytes);
+      const row = statement.get(prefix, bytes, toReceive ? 0 : 1);
       const entry = row === undefined ? null : checked(row)[column];
       if (entry === null) continue;
       const slot = decodeStoredSlot(entry);

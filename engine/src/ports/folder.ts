@@ -171,6 +171,8 @@ export interface Folder {
   }): Promise<{ readonly kind: 'copied'; readonly digest: Digest } | { readonly kind: 'absent' } | PathProblem>;
   /** Also those on a disk that is not mounted now. */
   stagedNames(): Promise<readonly string[]>;
+  /** null: it is not there, or on a disk that is not mounted now. */
+  statStaged(name: string): Promise<Stat | null | PathProblem>;
   openStaged(name: string): Promise<ReadHandle | { readonly kind: 'absent' } | PathProblem>;
   /**
    * What lies on a disk that is not mounted now stays ours: it is still known when the disk is back. The same for `discardTrash`.

@@ -175,8 +175,11 @@ export interface StateStore extends RowView {
   rowsFrom(from: RelPath | '', limit: number): Row[];
   /** In-scope local files with this digest, at most `limit`. */
   localFilesByDigest(digest: Digest, limit: number): Row[];
-  /** A content with this digest that the room holds at any path, with its refs: the relay has its chunks (rule GC1). */
-  contentByDigest(digest: Digest): Content | undefined;
+  /**
+   * A content with this digest that the room holds at any path, with its refs: the relay has its chunks (rule GC1). `toReceive`:
+   * only at one that takes part here, if it can be seen at the moment or not.
+   */
+  contentByDigest(digest: Digest, options?: { readonly toReceive: boolean }): Content | undefined;
 
   setLocal(path: RelPath, local: LocalEntry | null): void;
   setBase(path: RelPath, base: Entry | null): void;

@@ -41,6 +41,7 @@ const answering: ReadonlySet<FolderOperation> = new Set<FolderOperation>([
   'stat',
   'openFile',
   'readLink',
+  'statStaged',
   'openStaged',
   'stageCopy',
   'openTrash',
@@ -132,6 +133,7 @@ export function createFaultyFolder(inner: Folder): FaultyFolder {
       ),
     stageCopy: (options) => failing({ operation: 'stageCopy', path: options.path }, () => inner.stageCopy(options)),
     stagedNames: () => failing({ operation: 'stagedNames', path: '' }, () => inner.stagedNames()),
+    statStaged: (name) => failing({ operation: 'statStaged', path: name }, () => inner.statStaged(name)),
     openStaged: (name) =>
       failing({ operation: 'openStaged', path: name }, () => hookReading(name, inner.openStaged(name))),
     discardStaged: (name) => failing({ operation: 'discardStaged', path: name }, () => inner.discardStaged(name)),

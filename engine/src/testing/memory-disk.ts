@@ -241,7 +241,7 @@ export function createMemoryDisk(options: MemoryDiskOptions): MemoryDisk {
   };
   const setBytes = (node: Node, bytes: Uint8Array, path: string): void => {
     const growth = bytes.length - node.bytes.length;
-    if (freeBytes !== null && growth > 0) {
+    if (freeBytes !== null) {
       if (growth > freeBytes) throw failure('ENOSPC', path);
       freeBytes -= growth;
     }

@@ -25,9 +25,9 @@ import { createVerifiedReader } from './content/read-verified.ts';
 import { createContentSealer } from './content/seal-content.ts';
 import { createLargeStager } from './content/stage-large.ts';
 import { createSmallStager } from './content/stage-small.ts';
-import { createStagedFileWriter } from './content/staged-writer.ts';
+import { type CopyRequest, createStagedFileWriter } from './content/staged-writer.ts';
 import { createUploader } from './content/upload.ts';
-import type { PathProblem } from './ports/folder.ts';
+import type { Folder, PathProblem } from './ports/folder.ts';
 import type { RoomSession } from './ports/room-session.ts';
 
 /** Plain bytes of a group of small files held in memory while they are fetched and staged. One is fetched while another is written. */
@@ -56,6 +56,8 @@ export interface Contents {
   discardUnwantedParts(): Promise<void>;
   /** Stages bytes that are at hand (merges). */
   stageBytes(path: RelPath, bytes: Uint8Array): Promise<string>;
+  /** A copy of a file of the folder, near another path. */
+  stageCopy(copy: CopyRequest): ReturnType<Folder['stageCopy']>;
   /** Takes chunks that came along with a pushed record. */
   takePushed(chunks: readonly SealedChunk[]): void;
   /** Chunks of a file sealed once more (rules RB2, GC5): whatever its size, only a part is in memory. null: it was what `local` says, to its end. */
@@ -120,6 +122,7 @@ export function createContents(parts: ContentsParts): Contents {
     drop: downloads.drop,
     discardUnwantedParts: downloads.discardUnwanted,
     stageBytes: writer.stageBytes,
+    stageCopy: writer.stageCopy,
     takePushed: source.takePushed,
     chunksFromDisk: sealer.chunksFromDisk,
     chunksFromCaches: sealer.chunksFromCaches,

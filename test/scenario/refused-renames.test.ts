@@ -100,6 +100,22 @@ test('from a disk inside the folder to another and back, of files and directorie
   });
 });
 
+test('a copy onto another disk leaves as much room there as what is received', async () => {
+  await pair({ 'home/file.txt': 'file\n', 'mnt/stays': 'x\n' });
+  await b.stop();
+  b.memory.disk.mount('/folder/mnt');
+  b.start();
+  await world.quiet();
+  b.memory.disk.setFreeBytes(62_500, 20_000_000);
+  a.user.rename('home/file.txt', 'mnt/file.txt');
+  await world.until('it waits', () => b.store.problemRows(9).length === 1);
+  expect(b.store.problemRows(9)[0]?.problem?.reason).toContain('and Driftless leaves 61.0 KiB free');
+  expect(b.user.read('mnt/file.txt')).toBeUndefined();
+  b.memory.disk.setFreeBytes(null);
+  await atRest();
+  expect(b.user.tree()).toEqual(a.user.tree());
+});
+
 test('a file that makes way for a directory', async () => {
   await pair({ name: 'a file\n', other: 'x\n' });
   await b.stop();

@@ -55,7 +55,7 @@ function problemIn(outcome: Renamed): PathProblem | null {
 }
 
 export function createMover(context: PeerContext): Mover {
-  const { journal, parts } = context;
+  const { journal, parts, contents } = context;
   const { folder, store, clock, random, hashing } = parts;
 
   /** More than one where an earlier one cannot be settled yet. An earlier version wrote one alone. */
@@ -167,7 +167,7 @@ export function createMover(context: PeerContext): Mover {
     const stagedName = bytesToHex(random.bytes(8));
     const base = store.row(fromPath)?.base ?? null;
     const move = begin(names);
-    const copied = await folder.stageCopy({ path: fromPath, name: stagedName, near: toPath });
+    const copied = await contents.stageCopy({ path: fromPath, name: stagedName, near: toPath, bytes: local.size });
     try {
       if (copied.kind === 'problem') context.fail(fromPath, copied);
       if (copied.kind === 'copied' && copied.digest === local.digest) {

@@ -1,6 +1,6 @@
 /** Writes a staged file, for which room was asked before, whose size and digest must come out as the room says (rule DISK1). */
 import { bytesToHex, type RelPath } from '@driftless/protocol';
-import { FolderError } from '../ports/folder.ts';
+import { type Folder, FolderError } from '../ports/folder.ts';
 import { ContentDamaged, type ContentsParts, type StagedContent, type StageRequest } from './content-types.ts';
 import type { DownloadPart, DownloadParts } from './download-parts.ts';
 import { createFreeSpace, NoRoom, type Reservation, spaceNear } from './free-space.ts';
@@ -12,6 +12,7 @@ export interface WriteOptions {
   readonly part?: DownloadPart;
 }
 
+export type CopyRequest = Parameters<Folder['stageCopy']>[0] & { readonly bytes: number };
 type Wanted = Pick<NoRoom, 'device' | 'missingBytes'>;
 
 /** Some disks tell of the room of a file that was removed only seconds later (ZFS, Btrfs): until then no other goes for it. */
@@ -140,5 +141,21 @@ export function createStagedFileWriter(
     return writer.name;
   }
 
-  return { reserve, write, stageBytes };
+  /** As the folder's, of a file of so many bytes. */
+  async function stageCopy(copy: CopyRequest): ReturnType<Folder['stageCopy']> {
+    let room: Reservation;
+    try {
+      room = await reserve(copy.near, copy.bytes);
+    } catch (error) {
+      if (!(error instanceof FolderError)) throw error;
+      return error.problem;
+    }
+    try {
+      return await folder.stageCopy(copy);
+    } finally {
+      room.end();
+    }
+  }
+
+  return { reserve, write, stageBytes, stageCopy };
 }

@@ -8,7 +8,7 @@ import { createDeletionGuard, type DeletionGuard, type FileFact, type FileMove }
 import { liveEntry } from './core/entry-encoding.ts';
 import { burstMs, type DeletionVerdict, deletedFilesMax } from './core/guards.ts';
 import type { WentBefore } from './core/holds.ts';
-import { createDeletionBurst } from './core/pacing/deletion-burst.ts';
+import { createDeletionBurst, deletionQuietMs } from './core/pacing/deletion-burst.ts';
 import type { DiskStep, Plan, PublishStep } from './core/plan.ts';
 import { stepPath } from './core/record-batches.ts';
 import type { Row } from './core/row.ts';
@@ -271,8 +271,7 @@ export function createDeletionHold(
       readonly waitMs: () => number;
     },
   ): Awaited<ReturnType<DeletionHold['judge']>> {
-    const isConfirmed = (path: RelPath): boolean =>
-      (['deletions-outgoing', 'root', 'disk'] as const).some((source) => holds.isConfirmed(source, path));
+    const isConfirmed = (path: RelPath): boolean => isLetGo('deletions-outgoing', path);
     // What was moved a moment before it went lies in the room under its old name as well, and is held back there.
     const oldNames = outgoing.oldNames(nowMs, { isThere: isFileHere, mayStandFor: isStillGone });
     const mayGo = (path: RelPath): boolean => isConfirmed(path) || oldNames.has(path);
@@ -323,6 +322,12 @@ export function createDeletionHold(
   const isRemoval = (step: PublishStep): boolean =>
     step.kind === 'publish' &&
     (step.local === null || (step.local.kind !== 'directory' && step.remote?.kind === 'directory'));
+
+  /** An answer of its user covers it: of what is gone here, whatever asked. */
+  const isLetGo = (source: Source, path: RelPath): boolean =>
+    (source === 'deletions-outgoing' ? ([source, 'root', 'disk'] as const) : [source]).some((asked) =>
+      holds.isConfirmed(asked, path),
+    );
 
   function isStillGone(path: RelPath): boolean {
     const row = store.row(path);
@@ -408,7 +413,8 @@ export function createDeletionHold(
       explain: () => false,
     });
     const verdict = measured.kind === 'held' ? measured : askedElsewhere(toGo);
-    const isConfirmed = (path: RelPath): boolean => holds.isConfirmed('deletions-incoming', path);
+    wasIncomingHeld ||= verdict.kind === 'held';
+    const isConfirmed = (path: RelPath): boolean => isLetGo('deletions-incoming', path);
     const unconfirmed = toList('deletions-incoming', { counted, others }).filter((path) => !isConfirmed(path));
     if (verdict.kind !== 'held') goUnasked(applied, goes, rowOf);
     if (verdict.kind !== 'held' || unconfirmed.length === 0) return releaseIncoming(disk);
@@ -417,7 +423,6 @@ export function createDeletionHold(
       growingIncoming.released();
       incoming.asked({ filesBefore: verdict.filesBefore });
     } else incoming.keep(true);
-    wasIncomingHeld = true;
     const author = authorsOf(unconfirmed);
     holds.set('deletions-incoming', [
       {
@@ -470,7 +475,7 @@ export function createDeletionHold(
   ): readonly RelPath[] {
     if (others.length > deletedFilesMax) return [...counted, ...others];
     // Answered, and only not gone yet: what else goes is no part of that question any more.
-    const isAnswered = counted.length > 0 && counted.every((path) => holds.isConfirmed(source, path));
+    const isAnswered = counted.length > 0 && counted.every((path) => isLetGo(source, path));
     if (!isShown(source) && !isAnswered) return [...counted, ...others];
     const listed = new Set(holds.of(source).flatMap(({ subjects }) => subjects));
     return [...counted, ...others.filter((path) => listed.has(path))];
@@ -531,14 +536,39 @@ export function createDeletionHold(
       incoming.clear();
       applied.unasked.clear();
       releaseIncoming([]);
+      wasIncomingHeld = false;
     }
+    endAnswered();
     endConfirmedOutgoing();
     endConfirmedIncoming();
   }
 
+  /** What was confirmed is as good as gone, also while something else waits. What goes after a moment of quiet is no part of it. */
+  function endAnswered(): void {
+    const nowMs = clock.monotonicMs();
+    const isOver = (source: Source, guard: DeletionGuard, isOpen: (path: RelPath) => boolean): boolean =>
+      !isHeld(source) &&
+      !guard.isKept() &&
+      nowMs - guard.lastMs() >= deletionQuietMs &&
+      !guard.vanishedPaths(nowMs).some(isOpen);
+    const isOpenHere = (path: RelPath): boolean => isStillGone(path) && !isLetGo('deletions-outgoing', path);
+    if (wasOutgoingHeld && isOver('deletions-outgoing', outgoing, isOpenHere)) {
+      outgoing.clear();
+      sent.unasked.clear();
+      wasOutgoingHeld = false;
+    }
+    const isOpenThere = (path: RelPath): boolean => isToGo(path) && !isLetGo('deletions-incoming', path);
+    if (wasIncomingHeld && isOver('deletions-incoming', incoming, isOpenThere)) {
+      incoming.clear();
+      applied.unasked.clear();
+      wasIncomingHeld = false;
+    }
+  }
+
   function rested(): void {
-    outgoing.rested();
-    incoming.rested();
+    const nowMs = clock.monotonicMs();
+    outgoing.rested(nowMs);
+    incoming.rested(nowMs);
   }
 
   return {

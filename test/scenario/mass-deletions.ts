@@ -59,3 +59,7 @@ export function declineStopped({ clock }: SmallWorld, { store }: Person): void {
     holds.decline({}, (held) => keepWhatWouldGo(held, store, { isOnHeldDisk: () => false, isConfirmed: () => false })),
   ).toMatchObject({ ok: true });
 }
+
+export function confirmStopped({ clock }: SmallWorld, { store }: Person): void {
+  expect(createHolds({ store, hashing: nodeHashing, clock }).confirm({})).toMatchObject({ ok: true });
+}

@@ -1,6 +1,16 @@
 /** What ends a question about a deletion, and what does not: its answer, and nothing that happens beside it (rule LOG6; D6). */
 import { afterEach, beforeEach, expect, test } from 'vitest';
-import { asks, decline, directories, has, isGone, pairWithThem, removeThem, writeThem } from './mass-deletions.ts';
+import {
+  asks,
+  confirmStopped,
+  decline,
+  directories,
+  has,
+  isGone,
+  pairWithThem,
+  removeThem,
+  writeThem,
+} from './mass-deletions.ts';
 import { createSmallWorld, type SmallWorld } from './small-world.ts';
 
 let world: SmallWorld;
@@ -73,6 +83,41 @@ test('… also while a conflict is open beside it', async () => {
   b.user.remove('else.txt');
   await isGone(world, a, 'else.txt');
   expect(await b.peer.holds()).toEqual([]);
+});
+
+test.each([
+  ['runs', false],
+  ['is stopped', true],
+])('… or while a deletion waits for an editor there (answered while it %s)', async (_how, isStopped) => {
+  const [a, b] = await pairWithThem(world, { a: true }, { 'else.txt': 'else\n', 'open.txt': 'open\n' });
+  await b.peer.holdUnsaved('window', [{ path: 'open.txt', loaded: null, merged: null }]);
+  a.user.remove('open.txt');
+  await world.clock.advance(20_000);
+  removeThem(a);
+  await asks(world, b, 'mass-deletion-incoming');
+  if (isStopped) {
+    await b.stop();
+    confirmStopped(world, b);
+    b.start();
+    await b.peer.holdUnsaved('window', [{ path: 'open.txt', loaded: null, merged: null }]);
+  } else expect(await b.peer.confirm()).toMatchObject({ ok: true });
+  await isGone(world, b, 'three/f79.txt');
+  await world.clock.advance(isStopped ? 2_000 : 60_000);
+  a.user.remove('else.txt');
+  await isGone(world, b, 'else.txt');
+  expect(await b.peer.holds()).toEqual([]);
+});
+
+test('a program that keeps the last ten of its files is no mass deletion, however long it runs', async () => {
+  const [a, b] = await pairWithThem(world);
+  for (let turn = 0; turn < 320; turn += 1) {
+    a.user.write(`cam/${turn}.ts`, `segment ${turn}\n`);
+    if (turn >= 10) a.user.remove(`cam/${turn - 10}.ts`);
+    await world.clock.advance(2_000);
+  }
+  for (const { events } of [a, b])
+    expect(events.filter((event) => event.event === 'state' && event.state === 'error')).toEqual([]);
+  await isGone(world, b, 'cam/300.ts');
 });
 
 test('where it arrives it is asked about also if its sender took a while to answer, and much came with it', async () => {

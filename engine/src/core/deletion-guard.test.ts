@@ -66,7 +66,7 @@ describe('a burst', () => {
     const guard = createDeletionGuard();
     const asNew = (file: Gone) => ({ ...file, isNew: true });
     guard.note({ ...note, appeared: files(400).map(asNew) }, 0);
-    guard.rested();
+    guard.rested(0);
     guard.note(
       { ...note, appeared: files(400, 'new').map(({ path }) => asNew({ path, digest: digestOf(path) })) },
       1_000,
@@ -161,6 +161,24 @@ describe('a burst', () => {
     guard.note({ ...note, vanished: files(over, 'work/') }, hour + 1_000);
     expect(judgeAt(guard, hour + 1_000, 10).kind).toBe('held');
     expect(guard.vanishedPaths(hour + 1_000)).toContain('work/0');
+  });
+  it('is none where a program keeps the last ten of its files', () => {
+    const guard = createDeletionGuard();
+    const segment = (turn: number): Gone => ({ path: rel(`seg${turn}`), digest: digestOf(`seg ${turn}`) });
+    for (let turn = 0; turn < 2_000; turn += 1) {
+      const ms = turn * 6_000;
+      guard.note({ ...note, appeared: asNewOnes([segment(turn)]) }, ms);
+      guard.rested(ms);
+      if (turn >= 10) guard.note({ ...note, vanished: [segment(turn - 10)] }, ms + 50);
+      expect(judgeAt(guard, ms + 50, 160)).toEqual({ kind: 'ok' });
+    }
+    expect(guard.vanishedPaths(2_000 * 6_000).length).toBeLessThan(110);
+  });
+  it('is not prolonged by what is noted again, because it cannot be carried out yet', () => {
+    const guard = createDeletionGuard();
+    for (let ms = 0; ms < burstMs * 3; ms += 1_000)
+      guard.note({ ...note, vanished: [...files(1, 'waits'), ...(ms === 0 ? files(1, 'first') : [])] }, ms);
+    expect(guard.vanishedPaths(burstMs * 3)).not.toContain('first0');
   });
   it('takes a file for as old as it was under its old name', () => {
     const guard = createDeletionGuard();

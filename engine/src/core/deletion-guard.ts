@@ -5,14 +5,15 @@
  * Leaves to others how much is too much (guards.ts), and what is held back then (deletion-hold.ts).
  */
 import type { Digest, RelPath } from '@driftless/protocol';
-import { burstMs, type DeletionVerdict, deletedFilesMax, goneFiles, judgeDeletions } from './guards.ts';
+import { type Measured, type Stay, worstMoment } from './deletion-measure.ts';
+import { burstMs, type DeletionVerdict, deletedFilesMax, goneFiles } from './guards.ts';
 import { pairTwins } from './twins.ts';
 
-/**
- * New files that a burst remembers. Of what is gone nothing is forgotten: each of it counts. A forgotten newcomer is no longer
- * found to have been moved, so that more is asked about, never less.
- */
+/** New files that a burst remembers. A forgotten newcomer is no longer found to have been moved, so that more is asked about, never less. */
 const burstPathsMax = 500_000;
+/** Nobody is asked about what went longer ago than this, however long a program goes on deleting. */
+const reachMs = 10 * 60_000;
+const restsMax = 10_000;
 
 export interface FileFact {
   readonly path: RelPath;
@@ -51,11 +52,13 @@ export interface DeletionGuard {
     readonly explain: (vanished: readonly RelPath[]) => boolean;
   }): DeletionVerdict;
   /** Nothing is left to do: what appeared until now is a part of the folder that a later burst shrinks. */
-  rested(): void;
+  rested(nowMs: number): void;
   /** Paths that are gone in the burst, also those to which some of it was moved: what is held back, or confirmed. */
   vanishedPaths(nowMs: number): readonly RelPath[];
   /** From when on what went belongs to the burst: some of it, such as links, goes before its first file. */
   sinceMs(nowMs: number): number;
+  /** When something went last; -∞: nothing did. */
+  lastMs(): number;
   /** Those of them whose contents came again under other paths, and are there still: they are no loss. */
   explained(nowMs: number, isThere: (path: RelPath) => boolean): ReadonlySet<RelPath>;
   /**
@@ -80,19 +83,24 @@ export interface DeletionGuard {
 
 interface Vanished {
   readonly digest: Digest;
-  /** The rest after which it was new, when it was new a moment before the burst or in it; else null. */
-  readonly bornIn: number | null;
+  /** What is known of when it came; null: it was there before. */
+  readonly birth: Birth | null;
+  readonly wentMs: number;
+}
+
+interface Birth {
+  readonly sinceMs: number;
+  /** How many rests there were before it. */
+  readonly restsBefore: number;
 }
 
 interface Appearance {
   readonly digest: Digest;
   /** Nothing was agreed on at its path when it was first seen. */
   readonly isNew: boolean;
-  readonly sinceMs: number;
+  readonly birth: Birth;
   /** As last seen: a file that is still being sent goes on appearing. */
   readonly atMs: number;
-  /** How many rests there were before it. */
-  readonly bornIn: number;
   /** It came in the burst and went again. */
   readonly isGone: boolean;
 }
@@ -101,10 +109,8 @@ interface Appearance {
  * Counts deletions over a window that lasts until burstMs passed without another one, so that slow `rm -r` is one burst.
  * Appearances count as moves from `reappearedMs` before: a program that copies first and deletes afterwards moved its files.
  *
- * The burst is measured against what was there before it. What came a moment earlier may belong to the same act, so that it is
- * measured against several moments: its beginning, burstMs before that, and each rest since; the worst counts. A file that came
- * in the burst is neither a part of the folder that shrank nor, when it goes again soon, a loss: a burst that a program keeps alive all
- * day takes the guard away from nothing. What was moved in it is lost with its new place, and counts as the file that it was.
+ * The burst is measured against what was there together at one moment (deletion-measure.ts). A file that came in the burst, and goes again
+ * within burstMs, is no loss. What was moved in it is lost with its new place, and counts as the file that it was.
  */
 export function createDeletionGuard({
   reappearedMs = burstMs,
@@ -119,7 +125,9 @@ export function createDeletionGuard({
   const goneFurther = createDigestMap<{ readonly digest: Digest }>(() => true);
   let firstVanishedMs = Number.POSITIVE_INFINITY;
   let lastVanishedMs = Number.NEGATIVE_INFINITY;
-  let rests = 0;
+  /** When nothing was left to do, and something had come since the last time; the oldest are forgotten. */
+  const restMs: number[] = [];
+  let restsForgotten = 0;
   let hasAppearedSinceRest = false;
   let isKept = false;
   /** How many files there were before the burst that somebody was asked about; null: nobody was. */
@@ -140,18 +148,29 @@ export function createDeletionGuard({
   };
   /** Forgets what is over. Maps keep insertion order, which is the order of time. */
   const expire = (nowMs: number): void => {
-    if (isKept || nowMs - lastVanishedMs <= burstMs) return;
-    endBurst();
+    if (isKept) return;
+    const isOver = nowMs - lastVanishedMs > burstMs;
+    if (isOver) endBurst();
+    else forgetVanished(nowMs);
+    const rememberedMs = isOver ? Math.max(burstMs, reappearedMs) : Math.max(reachMs, reappearedMs);
     for (const [path, { atMs }] of appeared.entries()) {
-      if (nowMs - atMs <= Math.max(burstMs, reappearedMs)) break;
+      if (nowMs - atMs <= rememberedMs) break;
       appeared.delete(path);
     }
   };
-  const cameInBurst = (known: Appearance): boolean => known.isNew && known.sinceMs >= firstVanishedMs;
+  /** Of a burst that goes on and on. */
+  function forgetVanished(nowMs: number): void {
+    for (const [path, { digest, wentMs }] of vanished.entries()) {
+      firstVanishedMs = wentMs;
+      if (nowMs - wentMs <= reachMs) return;
+      vanished.delete(path);
+      if (contentGoneMs.get(digest) === wentMs) contentGoneMs.delete(digest);
+    }
+  }
+  const cameInBurst = ({ isNew, birth }: Appearance): boolean => isNew && birth.sinceMs >= firstVanishedMs;
   /** Nothing is added to what somebody reads, however long it takes. */
   const isNewcomer = (known: Appearance, nowMs: number): boolean =>
-    cameInBurst(known) && (filesAskedOf !== null || nowMs - known.sinceMs <= burstMs);
-  const isRecent = (known: Appearance): boolean => known.isNew && known.atMs >= firstVanishedMs - burstMs;
+    cameInBurst(known) && (filesAskedOf !== null || nowMs - known.birth.sinceMs <= burstMs);
   /** Of files with this content, how many are nowhere. */
   const lost = (digest: Digest): number => Math.max(0, vanished.count(digest) - appeared.count(digest));
 
@@ -161,52 +180,53 @@ export function createDeletionGuard({
     contentGoneMs.set(digest, nowMs);
   }
 
-  /** Returns whether it may be an old file under a new name: that shows when all is noted. */
+  /**
+   * Returns whether it may be an old file under a new name: that shows when all is noted. What is noted again, because it could not be
+   * carried out yet, prolongs nothing.
+   */
   function noteVanished({ path, digest }: FileFact, nowMs: number): boolean {
-    if (goneFurther.get(path) !== undefined) {
-      goes(digest, nowMs);
-      return false;
-    }
+    if (goneFurther.get(path) !== undefined || vanished.get(path)?.digest === digest) return false;
     const known = appeared.get(path);
     if (known !== undefined && cameInBurst(known)) {
       if (known.isGone) return false;
-      const mayBeMoved =
-        filesAskedOf === null && known.sinceMs <= (contentGoneMs.get(digest) ?? Number.NEGATIVE_INFINITY);
+      const wentMs = contentGoneMs.get(digest) ?? Number.NEGATIVE_INFINITY;
+      const mayBeMoved = filesAskedOf === null && known.birth.sinceMs <= wentMs;
       if (mayBeMoved || isNewcomer(known, nowMs)) {
         appeared.set(path, { ...known, isGone: true });
         return mayBeMoved;
       }
     }
     goes(digest, nowMs);
-    const before = vanished.get(path);
-    const bornIn = known !== undefined && isRecent(known) ? known.bornIn : null;
     appeared.delete(path);
-    vanished.set(path, { digest, bornIn: before === undefined ? bornIn : before.bornIn });
+    vanished.set(path, { digest, birth: known?.isNew === true ? known.birth : null, wentMs: nowMs });
     return false;
   }
 
   /** A file is as old as it was under its old name; and what seemed to go from there did not. */
   function noteMoved({ fromPath, to, goesAlong }: FileMove, nowMs: number): void {
     const known = appeared.get(fromPath);
-    if (known !== undefined && !known.isGone) {
+    if (known !== undefined && (!known.isGone || goesAlong)) {
       appeared.delete(fromPath);
       appeared.set(to.path, { ...known, digest: to.digest, atMs: nowMs });
     }
-    if (!goesAlong && vanished.get(fromPath)?.digest === to.digest) vanished.delete(fromPath);
+    const gone = vanished.get(fromPath);
+    if (gone?.digest !== to.digest) return;
+    vanished.delete(fromPath);
+    if (goesAlong) vanished.set(to.path, gone);
   }
 
   function noteAppeared({ path, digest, isNew = false }: FileFact, nowMs: number): void {
     const wasHere = vanished.delete(path);
     goneFurther.delete(path);
     const known = appeared.get(path);
-    const { sinceMs, bornIn } = known === undefined || known.isGone ? { sinceMs: nowMs, bornIn: rests } : known;
+    const isAgain = known === undefined || known.isGone;
+    const birth = isAgain ? { sinceMs: nowMs, restsBefore: restsForgotten + restMs.length } : known.birth;
     hasAppearedSinceRest = true;
     appeared.delete(path);
     appeared.set(path, {
       digest,
       isNew: known?.isNew ?? (isNew && !wasHere),
-      sinceMs,
-      bornIn,
+      birth,
       atMs: nowMs,
       isGone: false,
     });
@@ -229,25 +249,32 @@ export function createDeletionGuard({
     }
   }
 
-  /** The moments that the burst is measured against: the files that were there then, and which of them are gone. */
-  function moments(filesNow: number, nowMs: number, isHere: (path: RelPath) => boolean) {
-    const bornHere = new Map<number, number>();
-    let oldHere = filesNow;
-    for (const [path, known] of appeared.entries()) {
-      if (!isRecent(known) || !isHere(path)) continue;
-      oldHere -= 1;
-      if (!isNewcomer(known, nowMs)) bornHere.set(known.bornIn, (bornHere.get(known.bornIn) ?? 0) + 1);
-    }
-    const gone = goneFacts();
-    const births = new Set([...bornHere.keys(), ...gone.flatMap(({ bornIn }) => bornIn ?? [])]);
-    return [null, ...[...births].sort((a, b) => a - b)].map((until) => {
-      const wasThere = (bornIn: number | null): boolean => bornIn === null || (until !== null && bornIn <= until);
-      let here = oldHere;
-      for (const [bornIn, count] of bornHere) if (wasThere(bornIn)) here += count;
-      const goneThen = gone.filter(({ bornIn }) => wasThere(bornIn));
-      return { vanished: goneThen, wentEarlier, filesBefore: here + goneThen.length + wentEarlier };
+  function measure(
+    filesNow: number,
+    { isHere, isThere }: { readonly isHere: (path: RelPath) => boolean; readonly isThere: (path: RelPath) => boolean },
+  ): Measured | null {
+    const isLost = new Set(goneFiles(goneFacts(), digestsOf(reappeared(isThere))).map(({ path }) => path));
+    const stays = goneFacts().map(({ path, birth, wentMs }) => ({
+      ...stayOf(birth, wentMs),
+      isLost: isLost.has(path),
+    }));
+    const births = [...appeared.entries()].flatMap(([path, { isNew, birth }]) =>
+      isNew && isHere(path) ? [birth] : [],
+    );
+    return worstMoment({
+      lost: stays.filter((stay) => stay.isLost),
+      moved: stays.filter((stay) => !stay.isLost),
+      here: births.map((birth) => stayOf(birth, Number.POSITIVE_INFINITY)),
+      old: Math.max(0, filesNow - births.length),
+      wentEarlier,
     });
   }
+  const stayOf = (birth: Birth | null, toMs: number): Stay => {
+    const { sinceMs, restsBefore } = birth ?? { sinceMs: Number.NEGATIVE_INFINITY, restsBefore: -1 };
+    const atRestMs =
+      restsBefore < restsForgotten ? sinceMs : (restMs[restsBefore - restsForgotten] ?? Number.POSITIVE_INFINITY);
+    return { sinceMs, atRestMs, toMs };
+  };
 
   const goneFacts = () => [...vanished.entries()].map(([path, fact]) => ({ path, ...fact }));
 
@@ -283,17 +310,18 @@ export function createDeletionGuard({
       if (filesAskedOf !== null) return stillAsked(filesAskedOf, isThere);
       // Looked into only where it can matter.
       if (vanished.size + wentEarlier <= deletedFilesMax) return { kind: 'ok' };
-      const reappearedDigests = digestsOf(reappeared(isThere));
-      let worst: DeletionVerdict = { kind: 'ok' };
-      for (const moment of moments(filesNow(), nowMs, isHere)) {
-        const verdict = judgeDeletions({ ...moment, reappearedDigests, gitExplains: false });
-        if (verdict.kind === 'held' && (worst.kind !== 'held' || verdict.files > worst.files)) worst = verdict;
-      }
-      return worst.kind === 'held' && explain([...vanished.keys()]) ? { kind: 'git' } : worst;
+      const worst = measure(filesNow(), { isHere, isThere });
+      if (worst === null) return { kind: 'ok' };
+      return explain([...vanished.keys()]) ? { kind: 'git' } : { kind: 'held', ...worst };
     },
-    rested() {
-      if (hasAppearedSinceRest) rests += 1;
+    rested(nowMs) {
+      if (!hasAppearedSinceRest) return;
       hasAppearedSinceRest = false;
+      restMs.push(nowMs);
+      while (restMs.length > restsMax) {
+        restMs.shift();
+        restsForgotten += 1;
+      }
     },
     vanishedPaths(nowMs) {
       expire(nowMs);
@@ -303,6 +331,7 @@ export function createDeletionGuard({
       expire(nowMs);
       return Math.min(firstVanishedMs, nowMs) - burstMs;
     },
+    lastMs: () => lastVanishedMs,
     explained(nowMs, isThere) {
       expire(nowMs);
       return explainedFiles(isThere);

@@ -1,6 +1,13 @@
 import type { Digest, RelPath } from '@driftless/protocol';
 import { describe, expect, it } from 'vitest';
-import { deletedFilesMax, emptiedFilesMin, gitExplains, judgeDeletions, rootEmptied } from './guards.ts';
+import {
+  deletedFilesMax,
+  deletionLimitExceeded,
+  emptiedFilesMin,
+  gitExplains,
+  goneFiles,
+  rootEmptied,
+} from './guards.ts';
 import { digestOf, rel } from './test-support/entries.ts';
 
 interface Gone {
@@ -9,22 +16,17 @@ interface Gone {
 }
 const files = (count: number, prefix = 'f'): Gone[] =>
   Array.from({ length: count }, (_, index) => ({ path: rel(`${prefix}${index}`), digest: digestOf(`${index}`) }));
-const digests = (gone: readonly Gone[]): Digest[] => gone.map(({ digest }) => digest);
 const over = deletedFilesMax + 1;
 
 describe('mass deletion', () => {
-  const judge = (vanished: readonly Gone[], filesBefore: number, reappeared: readonly Digest[] = [], git = false) =>
-    judgeDeletions({ filesBefore, vanished, reappearedDigests: reappeared, gitExplains: git }).kind;
+  const isOver = (vanished: number, filesBefore: number) => deletionLimitExceeded({ vanished, filesBefore });
 
-  it('many, and more than half, are held', () => expect(judge(files(over), over * 2 - 1)).toBe('held'));
-  it('many, but not more than half, go', () => expect(judge(files(over), over * 2)).toBe('ok'));
-  it('all of few go', () => expect(judge(files(deletedFilesMax), deletedFilesMax)).toBe('ok'));
-  it('what git explains goes, and says so', () => expect(judge(files(over), over, [], true)).toBe('git'));
-  it('files that reappear elsewhere do not count', () =>
-    expect(judge(files(over), over, digests(files(1)))).toBe('ok'));
-  it('one that reappears makes up for one, however many were equal', () => {
-    const equal = files(over + 5).map(({ path }) => ({ path, digest: digestOf('same') }));
-    expect(judge(equal, over + 5, [digestOf('same')])).toBe('held');
+  it('is many, and more than half', () => expect(isOver(over, over * 2 - 1)).toBe(true));
+  it('is not many, but not more than half', () => expect(isOver(over, over * 2)).toBe(false));
+  it('is not all of few', () => expect(isOver(deletedFilesMax, deletedFilesMax)).toBe(false));
+  it('counts no file that reappears elsewhere, and of equal ones as many as do not', () => {
+    const equal = files(5).map(({ path }) => ({ path, digest: digestOf('same') }));
+    expect(goneFiles([...equal, ...files(3)], [digestOf('same'), digestOf('1')])).toHaveLength(6);
   });
 });
 

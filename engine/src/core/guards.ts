@@ -20,31 +20,6 @@ export type DeletionVerdict =
   /** Above the limit: held until confirmed. `files` of `filesBefore` are gone. */
   | { readonly kind: 'held'; readonly files: number; readonly filesBefore: number };
 
-export interface DeletionFacts {
-  /** Files in scope before the burst. */
-  readonly filesBefore: number;
-  /** Files that went in the same burst, of which nothing more is known. */
-  readonly wentEarlier?: number;
-  /** Files that are gone, each with its last content. */
-  readonly vanished: readonly { readonly path: RelPath; readonly digest: Digest }[];
-  /** Contents of files that appeared meanwhile; one content counts as often as it appeared. */
-  readonly reappearedDigests: readonly Digest[];
-  readonly gitExplains: boolean;
-}
-
-/** Pure: the rule itself. Files that reappear under another path do not count. */
-export function judgeDeletions({
-  filesBefore,
-  wentEarlier = 0,
-  vanished,
-  reappearedDigests,
-  gitExplains,
-}: DeletionFacts): DeletionVerdict {
-  const files = goneFiles(vanished, reappearedDigests).length + wentEarlier;
-  if (!deletionLimitExceeded({ vanished: files, filesBefore })) return { kind: 'ok' };
-  return gitExplains ? { kind: 'git' } : { kind: 'held', files, filesBefore };
-}
-
 /** More than deletedFilesMax, and more than half of all. `vanished`: files that did not reappear. */
 export function deletionLimitExceeded(facts: { readonly vanished: number; readonly filesBefore: number }): boolean {
   return facts.vanished > deletedFilesMax && facts.vanished * 2 > facts.filesBefore;
@@ -106,7 +81,7 @@ export function rootEmptied(facts: { readonly filesBefore: number; readonly file
   return facts.filesNow === 0 && facts.filesBefore >= emptiedFilesMin;
 }
 
-/** Those whose content did not come again under another path. */
+/** Those whose content did not come again under another path; one that did makes up for one, however many were equal. */
 export function goneFiles<File extends { readonly digest: Digest }>(
   vanished: Iterable<File>,
   reappeared: Iterable<Digest>,

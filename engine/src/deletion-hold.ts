@@ -226,6 +226,7 @@ export function createDeletionHold(
     return unasked.went({
       sinceMs: guard.sinceMs(nowMs),
       isMoved: (path) => explained.has(path) || oldNames.has(path),
+      isStillToGo: (path) => isStillGone(path) || isToGo(path),
     });
   }
 

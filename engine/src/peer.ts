@@ -59,6 +59,7 @@ import { createGivingWay } from './peer/giving-way.ts';
 import { createJoinJudgements } from './peer/join-judgements.ts';
 import { createJoinLeftBehind } from './peer/join-left-behind.ts';
 import { createJoinLineEnds } from './peer/join-line-ends.ts';
+import { createJoinOwnWork } from './peer/join-own-work.ts';
 import {
   allPendingRows,
   beforeRemovals,
@@ -329,7 +330,14 @@ export function createPeer(given: PeerParts): Peer {
   const wholeRecords = createWholeRecords();
   const waitingCheckout = createWaitingCheckout((path) => liveEntry(store.manifest.slot(path))?.kind === 'directory');
   const checkpoints = createCheckpoints(context);
-  const recovery = createRecovery(context, roomLog, checkpoints);
+  const judgements = createJoinJudgements(store, parts.hashing.sha256);
+  const ownWork = createJoinOwnWork(store, parts.hashing.sha256, (row) => judgements.supersededSince()(row));
+  const recovery = createRecovery(context, roomLog, checkpoints, {
+    ownWork,
+    onRejoin: () => {
+      joinTold = undefined;
+    },
+  });
   const lost = createLostContents(context, runBeside);
   const otherRoots = createOtherRoots(context, {
     runBeside,
@@ -367,8 +375,7 @@ export function createPeer(given: PeerParts): Peer {
   const wantedAt = (path: RelPath): Entry | null =>
     liveEntry(store.row(path)?.remote ?? null) ?? bringBack.wished(path);
   const lineEnds = createJoinLineEnds(context);
-  const leftBehind = createJoinLeftBehind(context, earlierMembership);
-  const judgements = createJoinJudgements(store, parts.hashing.sha256);
+  const leftBehind = createJoinLeftBehind(context, earlierMembership, ownWork);
   const large = createLargeReads({
     folder,
     hashing: parts.hashing,
@@ -869,6 +876,7 @@ export function createPeer(given: PeerParts): Peer {
     const judged = await judgements.judge(left, joinOptions());
     store.transaction(() => {
       judgements.keep(judged);
+      ownWork.end();
       store.setSetting('join', null);
       store.setSetting(youngerLog, null);
     });
@@ -893,7 +901,8 @@ export function createPeer(given: PeerParts): Peer {
     wasInRoom: leftBehind.wasInRoom,
     differsInLineEndsOnly: lineEnds.differsInLineEndsOnly,
     inHistory: (path, local) => {
-      // An open side of a conflict is not outdated.
+      // An open side of a conflict is not outdated, nor what somebody took back.
+      if (ownWork.has({ path, local })) return false;
       if (store.variants(path).some((variant) => sameLocal(local, variant.entry, folder.traits))) return false;
       const digest = leafDigest(local, parts.hashing.sha256);
       return digest !== null && store.setting(youngerLog) === undefined && store.inHistory(path, digest);

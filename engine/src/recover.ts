@@ -8,11 +8,13 @@
  *   relay went another way      → base := the last common manifest; what differs on disk is a local change; nothing is deleted
  *   nothing in common           → a re-join: base is forgotten, what the disk holds is compared with the room
  */
-import { type Entry, type Head, noRecordId, type RelPath, type SealedChunk } from '@driftless/protocol';
+import { type Entry, type Head, noRecordId, type RelPath, type SealedChunk, type Slot } from '@driftless/protocol';
 import type { Checkpoints } from './checkpoints.ts';
 import { liveEntry, sameEntry } from './core/entry-encoding.ts';
 import { leafDigest } from './core/leaf-digest.ts';
 import { emptyRoot } from './core/page-tree.ts';
+import type { Row } from './core/row.ts';
+import type { JoinOwnWork } from './peer/join-own-work.ts';
 import type { PeerContext } from './peer-context.ts';
 import type { RoomSession } from './ports/room-session.ts';
 import { RecordUnreadable } from './room/unreadable.ts';
@@ -34,6 +36,9 @@ const rejoinWords = {
   'own-tree': 'what this machine kept of the room was damaged',
 } as const;
 
+/** What disk and room held when the bases were forgotten. */
+type KnownBases = Map<RelPath, { readonly base: Entry; readonly room: Slot }>;
+
 export type PullProgress = (phase: string, done: number, total: number) => void;
 
 export interface Recovery {
@@ -43,7 +48,19 @@ export interface Recovery {
   distrustOwnTree(): void;
 }
 
-export function createRecovery(context: PeerContext, log: RoomLog, checkpoints: Checkpoints): Recovery {
+export function createRecovery(
+  context: PeerContext,
+  log: RoomLog,
+  checkpoints: Checkpoints,
+  {
+    ownWork,
+    onRejoin,
+  }: {
+    readonly ownWork: JoinOwnWork;
+    /** The bases are forgotten: what a join found here, if one is under way, is to be looked for again. */
+    readonly onRejoin: () => void;
+  },
+): Recovery {
   const { parts } = context;
   const { store, hashing } = parts;
 
@@ -221,7 +238,7 @@ export function createRecovery(context: PeerContext, log: RoomLog, checkpoints: 
       `${rejoinWords[why]}: folder and room are compared as at a first join; nothing goes but what the room has deleted`,
     );
     const before = store.head()?.height ?? 0;
-    const known = new Map<RelPath, { readonly base: Entry; readonly room: Entry }>();
+    const known: KnownBases = new Map();
     store.transaction(() => {
       forgetBases(known);
       for (const sent of store.allSent()) store.deleteSent(sent.id);
@@ -231,19 +248,21 @@ export function createRecovery(context: PeerContext, log: RoomLog, checkpoints: 
         slots: [],
         variants: [],
       });
-      store.setSetting('join', 'rejoin');
+      // A join that is under way stays what it is: what it found here may never have been in the room.
+      if (store.setting('join') === undefined) store.setSetting('join', 'rejoin');
       if (why === 'other-history') store.setSetting(youngerLog, 'yes');
     });
+    onRejoin();
     await checkpoints.loadNewest(session);
     const outcome = await pull(session, onProgress);
     if (outcome !== 'caught-up') throw new Error('the relay holds a log of this room that has no valid beginning');
     const { floor } = await session.fetchRecords(0, 1);
     store.transaction(() => {
-      // Where the room holds what this peer last knew of it, an edit made here is an edit, and no conflict.
+      // Where the room holds what this peer last knew of it, an edit made here is an edit, and no conflict; and what the room
+      // had deleted goes as any deletion, or waits for the answer that it waited for.
       for (const [path, { base, room }] of known) {
         const row = store.row(path);
-        if (row !== undefined && row.local !== null && sameEntry(liveEntry(row.remote), room))
-          store.setBase(path, base);
+        if (row !== undefined && row.local !== null && isSameInRoom(row.remote, room)) store.setBase(path, base);
       }
       if (why === 'own-tree') return;
       // A log that was begun anew, or a return from such a one, goes on from somebody who may have known less than this peer:
@@ -255,21 +274,24 @@ export function createRecovery(context: PeerContext, log: RoomLog, checkpoints: 
   }
 
   /** What base said is remembered as history: an unchanged old version is brought up to date, not conflicted. */
-  function forgetBases(known: Map<RelPath, { readonly base: Entry; readonly room: Entry }>): void {
+  function forgetBases(known: KnownBases): void {
+    const own: Row[] = [];
     let from: RelPath | '' = '';
     for (;;) {
       const rows = store.rowsFrom(from, 1_000);
       for (const row of rows) {
         const digest = leafDigest(row.base, hashing.sha256);
         if (digest !== null) store.noteHistory(row.path, digest);
-        const room = liveEntry(row.remote);
-        if (row.base !== null && row.local !== null && room !== null) known.set(row.path, { base: row.base, room });
+        if (ownWork.mayBeMistaken(row)) own.push(row);
+        if (row.base !== null && row.local !== null && row.remote !== null)
+          known.set(row.path, { base: row.base, room: row.remote });
         store.setBase(row.path, null);
       }
       const last = rows.at(-1);
-      if (last === undefined || rows.length < 1_000) return;
+      if (last === undefined || rows.length < 1_000) break;
       from = `${last.path}\u0000` as RelPath;
     }
+    ownWork.add(own);
   }
 
   function note(text: string): void {
@@ -283,4 +305,9 @@ export function createRecovery(context: PeerContext, log: RoomLog, checkpoints: 
       isOwnTreeDamaged = true;
     },
   };
+}
+
+function isSameInRoom(now: Slot | null, before: Slot): boolean {
+  if (before.kind === 'tombstone') return now?.kind === 'tombstone' && now.digest === before.digest;
+  return sameEntry(liveEntry(now), before);
 }

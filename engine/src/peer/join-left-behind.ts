@@ -11,6 +11,7 @@ import { changedNs, type EarlierMembership, mayBeLeftBehind, wasInRoomBy } from 
 import type { Row } from '../core/row.ts';
 import type { PeerContext } from '../peer-context.ts';
 import type { Stat } from '../ports/folder.ts';
+import type { JoinOwnWork } from './join-own-work.ts';
 
 export interface JoinLeftBehind {
   /** At the beginning of a join, with all that is pending. */
@@ -22,6 +23,7 @@ export interface JoinLeftBehind {
 export function createJoinLeftBehind(
   { parts: { folder, store } }: PeerContext,
   earlier: () => EarlierMembership,
+  ownWork: JoinOwnWork,
 ): JoinLeftBehind {
   /** By path: the target of a link that was here. */
   const links = new Map<RelPath, string>();
@@ -35,7 +37,7 @@ export function createJoinLeftBehind(
       const directories: RelPath[] = [];
       for await (const row of rows) {
         const { path, local } = row;
-        if (!mayBeLeftBehind(row)) continue;
+        if (!mayBeLeftBehind(row) || ownWork.has(row)) continue;
         const stat = await folder.stat(path);
         if (stat === null || stat.kind === 'problem') continue;
         if (local?.kind === 'symlink' && wasHere(stat.ctimeNs)) links.set(path, local.target);
@@ -45,7 +47,9 @@ export function createJoinLeftBehind(
         for (const path of directories) store.setBase(path, { kind: 'directory' });
       });
     },
-    wasInRoom({ path, local }) {
+    wasInRoom(row) {
+      if (ownWork.has(row)) return false;
+      const { path, local } = row;
       if (local?.kind === 'file') return wasInRoomBy(earlier())(changedNs(local));
       return local?.kind === 'symlink' && links.get(path) === local.target;
     },

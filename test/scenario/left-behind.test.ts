@@ -85,6 +85,25 @@ test("after an unlinking what was made anew since is its maker's, also as it was
     expect(one.user.tree()).toEqual({ ...kept, 'void/': '', link: '-> kept.txt', 'edited.txt': 'first\n' });
 });
 
+test('after an unlinking a directory that its user took back is theirs, with all that came with it', async () => {
+  const [a, b] = await away('unlink');
+  b.user.rename('gone', 'backup');
+  b.user.rename('backup', 'gone');
+  // What else goes on in a directory says nothing of what lies there.
+  b.user.write('kept/new.txt', 'new\n');
+  b.start();
+  await world.quiet();
+  const theirs = {
+    'gone/': '',
+    'gone/sub/': '',
+    'gone/sub/one.txt': 'one\n',
+    'gone/two.txt': 'two\n',
+    'gone/empty/': '',
+    'kept/new.txt': 'new\n',
+  };
+  for (const one of [a, b]) expect(one.user.tree()).toEqual({ ...kept, ...theirs });
+});
+
 test('a folder that was never in the room loses nothing', async () => {
   const [a, b] = await away('loseState');
   const c = world.person('c');

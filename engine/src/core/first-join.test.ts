@@ -1,7 +1,15 @@
 import type { Entry, Slot } from '@driftless/protocol';
 import { describe, expect, it } from 'vitest';
 import { fingerprintOf } from './fingerprint.ts';
-import { changedNs, judgeJoin, mayBeLeftBehind, previewJoin, supersededAtJoin, wasInRoomBy } from './first-join.ts';
+import {
+  changedNs,
+  judgeJoin,
+  mayBeLeftBehind,
+  previewJoin,
+  supersededAtJoin,
+  wasInRoomBy,
+  wasPutThere,
+} from './first-join.ts';
 import { linuxTraits } from './folder-traits.ts';
 import type { LocalEntry } from './local-entry.ts';
 import { reconcile } from './reconcile.ts';
@@ -85,6 +93,15 @@ describe('joining with content (C25, P9)', () => {
       expect(wasInRoomBy(earlier)(changedNs(local(999)))).toBe(untouched);
       expect(wasInRoomBy(earlier)(changedNs(local(1_000)))).toBe(touched);
     }
+  });
+
+  it('what was put there by a rename changed without anything in it', () => {
+    const at = (ctimeNs: bigint, mtimeNs: bigint) => ({ ctimeNs: ctimeNs * 1_000_000n, mtimeNs: mtimeNs * 1_000_000n });
+    const since = { leftAtMs: 1_000 };
+    expect(wasPutThere(since, at(1_500n, 700n))).toBe(true);
+    expect(wasPutThere(since, at(1_500n, 1_500n))).toBe(false);
+    expect(wasPutThere(since, at(900n, 700n))).toBe(false);
+    for (const earlier of [null, 'state-lost'] as const) expect(wasPutThere(earlier, at(1_500n, 700n))).toBe(false);
   });
 
   it('links and directories are asked about where the room deleted one, and not where it deleted a file', () => {

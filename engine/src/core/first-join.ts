@@ -75,6 +75,17 @@ export function changedNs({ fingerprint }: LocalFile): bigint | undefined {
 }
 
 /**
+ * A rename brings along the times of what lies in a directory, and changes those of the directory: its change time alone, where
+ * what comes into it or goes changes both. What somebody did in it afterwards hides that.
+ */
+export function wasPutThere(
+  earlier: EarlierMembership,
+  { ctimeNs, mtimeNs }: { readonly ctimeNs: bigint; readonly mtimeNs: bigint },
+): boolean {
+  return earlier !== null && !wasInRoomBy(earlier)(ctimeNs) && ctimeNs > mtimeNs;
+}
+
+/**
  * A link or a directory here that the room may have deleted. Of a directory nothing but its being there tells: where a file was
  * deleted last, it is somebody's.
  */

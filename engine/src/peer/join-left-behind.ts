@@ -7,8 +7,9 @@
  * made: what no record may hold would count as agreed on.
  */
 import type { RelPath } from '@driftless/protocol';
-import { changedNs, type EarlierMembership, mayBeLeftBehind, wasInRoomBy } from '../core/first-join.ts';
+import { changedNs, type EarlierMembership, mayBeLeftBehind, wasInRoomBy, wasPutThere } from '../core/first-join.ts';
 import type { Row } from '../core/row.ts';
+import { ancestorsOf } from '../core/tree-paths.ts';
 import type { PeerContext } from '../peer-context.ts';
 import type { Stat } from '../ports/folder.ts';
 import type { JoinOwnWork } from './join-own-work.ts';
@@ -35,8 +36,26 @@ export function createJoinLeftBehind(
       if (membership === null) return;
       const wasHere = wasInRoomBy(membership);
       const directories: RelPath[] = [];
+      const own: Row[] = [];
+      const putThere = new Map<RelPath, boolean>();
+      const isPutThere = async (path: RelPath): Promise<boolean> => {
+        const known = putThere.get(path);
+        if (known !== undefined) return known;
+        const stat = await folder.stat(path);
+        const is = stat !== null && stat.kind === 'directory' && wasPutThere(membership, stat);
+        putThere.set(path, is);
+        return is;
+      };
       for await (const row of rows) {
         const { path, local } = row;
+        if (local === null || row.base !== null || row.outOfScope !== null || row.remote?.kind !== 'tombstone')
+          continue;
+        let isBrought = local.kind === 'directory' && (await isPutThere(path));
+        for (const above of ancestorsOf(path)) isBrought ||= await isPutThere(above);
+        if (isBrought) {
+          own.push(row);
+          continue;
+        }
         if (!mayBeLeftBehind(row) || ownWork.has(row)) continue;
         const stat = await folder.stat(path);
         if (stat === null || stat.kind === 'problem') continue;
@@ -44,6 +63,8 @@ export function createJoinLeftBehind(
         if (local?.kind === 'directory' && wasHere(madeNs(stat))) directories.push(path);
       }
       store.transaction(() => {
+        // Written down: what arrives in such a directory hides how it came.
+        ownWork.add(own);
         for (const path of directories) store.setBase(path, { kind: 'directory' });
       });
     },

@@ -1,7 +1,8 @@
 /**
  * What its user made, changed or took back here and the room has not had from here yet, when this peer joins anew although its state
  * is there (recover.ts). The bases are forgotten then, and an old version that somebody took back would look like one that was left
- * behind. Written down by path and content until the join is over; what is made meanwhile is judged as at any join.
+ * behind. So would what came back, after an unlinking, with the directory that it lies in (join-left-behind.ts). Written down by path
+ * and content until the join is over; what is made meanwhile is judged as at any join.
  */
 import type { Digest, RelPath } from '@driftless/protocol';
 import { leafDigest } from '../core/leaf-digest.ts';
@@ -15,7 +16,7 @@ type Place = Pick<Row, 'path' | 'local'>;
 export interface JoinOwnWork {
   /** Whether a join could take it for something else, were it not written down. Asked before the bases are forgotten. */
   mayBeMistaken(row: Row): boolean;
-  /** In the transaction that forgets the bases. */
+  /** In the transaction in which it could not be told any more. */
   add(places: readonly Place[]): void;
   has(place: Place): boolean;
   /** In the transaction that ends the join. */

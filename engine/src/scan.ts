@@ -752,6 +752,8 @@ export function createScanner(parts: ScannerParts): Scanner {
       await eachBelow(path, (below) => {
         // What is ignored, or waits, inside something that is out of reach must still be so when that is back.
         if (reason !== 'ignored' && isIgnoredOrWaits(below)) return;
+        // What was not on the disk either is none of what is away with it.
+        if (reason === 'unmounted' && isNowhere(below)) return;
         if (below.outOfScope !== reasonOf(below)) writer.setOutOfScope(below.path, reasonOf(below));
       });
     }
@@ -1247,6 +1249,10 @@ function isUnknown(row: Row | undefined): boolean {
 
 function isIgnoredOrWaits(row: Row | undefined): boolean {
   return isIgnored(row?.outOfScope) || row?.outOfScope === 'awaiting-confirmation';
+}
+
+function isNowhere({ outOfScope, base, local, remote }: Row): boolean {
+  return outOfScope === null && base === null && local === null && liveEntry(remote) === null;
 }
 
 function ignoredReason(row: Row | undefined): OutOfScopeReason {

@@ -1,9 +1,10 @@
 /** Disks that are mounted inside the folder and go, come back, or come back as another one (D4, IG1): nothing of it is lost for anybody. */
-import type { RelPath } from '@driftless/protocol';
+import { closeCodes, type RelPath } from '@driftless/protocol';
 import { afterEach, beforeEach, expect, test } from 'vitest';
 import type { ConflictPolicy, HoldChoice } from '../../engine/src/control.ts';
 import { createHolds } from '../../engine/src/guards/holds.ts';
 import { nodeHashing } from '../../engine/src/node/node-hashing.ts';
+import { RequestRefused } from '../../engine/src/ports/room-session.ts';
 import { createSmallWorld, type Person, type SmallWorld } from './small-world.ts';
 
 let world: SmallWorld;
@@ -672,4 +673,54 @@ test('a crash while a directory above a disk is renamed leaves the disk, and wha
     await world.close();
     if (!isKilled) break;
   }
+});
+
+/** Nothing can be sent until the answer is called. */
+function withoutSending(): () => void {
+  world.relay.refuses = (request) =>
+    request === 'append' ? new RequestRefused(closeCodes.overQuota.code, 'for a test') : undefined;
+  return () => {
+    world.relay.refuses = () => undefined;
+  };
+}
+const mediaOf = (person: Person): readonly string[] =>
+  Array.from({ length: 6 }, (_, index) =>
+    ['media', 'm'].map((at) => person.user.read(`${at}/disk/p${index}.txt`)).find((text) => text !== undefined),
+  ).map(String);
+const allMedia = Array.from({ length: 6 }, (_, index) => `photo ${index}\n`);
+
+test.each(['while it runs', 'while it is stopped'])(
+  'a disk that goes along with its directory, and then goes (%s) before that was sent, is no deletion',
+  async (how) => {
+    const [a, b] = await withMedia('bindMount');
+    const goOn = withoutSending();
+    a.user.rename('media', 'm');
+    await world.until('it is found', () => a.store.row('m/disk/p0.txt' as RelPath)?.local != null);
+    if (how === 'while it is stopped') await a.stop();
+    a.memory.disk.unmount('/folder/m/disk');
+    if (how === 'while it is stopped') a.start();
+    await world.clock.advance(30_000);
+    goOn();
+    await heldDisk(a);
+    await world.clock.advance(60_000);
+    expect(mediaOf(b)).toEqual(allMedia);
+    expect(await a.peer.holds()).toMatchObject([{ kind: 'disk' }, { kind: 'disk' }]);
+  },
+);
+
+test('a disk that is mounted twice, and at one place no more, is no deletion', async () => {
+  const [a, b] = await withMedia('bindMount');
+  a.user.write('other/x.txt', 'x\n');
+  a.memory.disk.bindMount('/folder/other/disk', '/folder/media/disk');
+  a.memory.onHint({ path: 'other' as RelPath, deep: true });
+  await world.until('both', () => b.user.read('other/disk/p5.txt') === 'photo 5\n');
+  await world.quiet();
+  const before = b.user.tree();
+  a.memory.disk.unmount('/folder/media/disk');
+  a.user.remove('media');
+  await heldDisk(a);
+  await world.clock.advance(60_000);
+  expect(Object.keys(b.user.tree()).filter((path) => path.includes('disk/p'))).toEqual(
+    Object.keys(before).filter((path) => path.includes('disk/p')),
+  );
 });

@@ -389,3 +389,20 @@ describe('nobody is asked', () => {
     expect(inRoom(a, '.env')).toBe(false);
   });
 });
+
+test('what waits on a disk inside the folder still waits when the disk was away', async () => {
+  const [a, b] = await pair({ '.driftlessignore': 'data/\n', 'x.txt': 'x' });
+  write(b, { 'data/key.pem': 'secret', 'data/photo.jpg': 'photo' });
+  b.memory.disk.mount('/folder/data');
+  write(a, { '.driftlessignore': '# nothing\n' });
+  await world.until('b asks', isAsking(b));
+  const mountAgain = b.memory.disk.unmount('/folder/data');
+  b.memory.onHint({ path: 'data' as RelPath, deep: true });
+  await later();
+  mountAgain();
+  b.memory.onHint({ path: 'data' as RelPath, deep: true });
+  await later();
+  expect(inRoom(a, 'data/key.pem')).toBe(false);
+  expect(inRoom(a, 'data/photo.jpg')).toBe(false);
+  expect(await heldAt(b)).toEqual([['data/key.pem'], ['data/photo.jpg']]);
+});

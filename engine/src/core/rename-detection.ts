@@ -9,7 +9,7 @@ import { comparePaths, type Digest, type Entry, type RelPath } from '@driftless/
 import { liveEntry } from './entry-encoding.ts';
 import type { LocalEntry } from './local-entry.ts';
 import type { Row, RowView } from './row.ts';
-import { ancestorsOf, isAtOrBelow, movedPath, parentPath } from './tree-paths.ts';
+import { ancestorsOf, isAtOrBelow, movedPath, nameOf, parentPath } from './tree-paths.ts';
 
 export interface Move {
   readonly fromPath: RelPath;
@@ -277,8 +277,4 @@ function shapeOfLocal(local: LocalEntry): string {
 /** Empty files are all alike and pair with nothing. */
 function fileDigest(entry: Entry | null): Digest | undefined {
   return entry?.kind === 'file' && entry.content.size > 0 ? entry.content.digest : undefined;
-}
-
-function nameOf(path: RelPath): string {
-  return path.slice(path.lastIndexOf('/') + 1);
 }

@@ -7,6 +7,10 @@ export function parentPath(path: RelPath): RelPath | undefined {
   return slash < 0 ? undefined : (path.slice(0, slash) as RelPath);
 }
 
+export function nameOf(path: RelPath): string {
+  return path.slice(path.lastIndexOf('/') + 1);
+}
+
 /** The directories that `path` lies in, nearest first. */
 export function* ancestorsOf(path: RelPath): Generator<RelPath> {
   for (let parent = parentPath(path); parent !== undefined; parent = parentPath(parent)) yield parent;

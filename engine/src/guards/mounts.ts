@@ -14,7 +14,7 @@ import { liveEntry } from '../core/entry-encoding.ts';
 import type { HoldDraft } from '../core/holds.ts';
 import type { Row } from '../core/row.ts';
 import { shellWord } from '../core/shell-word.ts';
-import { ancestorsOf, isAtOrBelow, movedPath, parentPath } from '../core/tree-paths.ts';
+import { ancestorsOf, isAtOrBelow, movedPath, nameOf, parentPath } from '../core/tree-paths.ts';
 import type { Folder, Stat } from '../ports/folder.ts';
 import type { StateStore } from '../ports/state-store.ts';
 import type { Holds } from './holds.ts';
@@ -49,7 +49,7 @@ export interface MountScan {
   seeGone(path: RelPath): void;
   /**
    * Nothing is at a boundary. True: what was mounted there is mounted elsewhere in the folder, as the system lists it, because a
-   * directory above was renamed: what was on it went like anything else.
+   * directory above was renamed: what was on it goes like anything else, for as long as it is there.
    */
   seeMovedAway(path: RelPath): Promise<boolean>;
   /** The row of a path is written. */
@@ -102,6 +102,11 @@ export function createMounts(parts: {
   const disks = new Map<RelPath, Disk>();
   /** What the scan under way looks at whole: known to it, and to all when it has come to its end. */
   const lookedAt = new Map<RelPath, Disk>();
+  /**
+   * Where a disk is whose directory was renamed in this run, by its old place, while something that was agreed on there has not gone
+   * along. Stored as away: should the disk go first, or the run end, nobody knows any more that its files are not deleted.
+   */
+  const followed = new Map<RelPath, RelPath>();
   /** What a look at each found last, so that one look follows from it and no more. */
   const lastFound = new Map<RelPath, Disk | null>();
   /** As listed among the holds; null: what is listed there is from the run before. */
@@ -117,7 +122,16 @@ export function createMounts(parts: {
     forget(path);
     if (state === null || state === 'away') disks.delete(path);
     if (state !== null && state !== 'here') endConfirmedOf(path);
-    store.setSetting(boundariesSetting, boundaries.size === 0 ? null : JSON.stringify([...boundaries]));
+    followed.delete(path);
+    const left = state === 'here' || state === 'over' ? [] : [...followed].filter(([, toPath]) => toPath === path);
+    for (const [fromPath] of left) put(fromPath, 'away');
+    save();
+  }
+
+  function save(): void {
+    const away = [...followed.keys()].map((path): [RelPath, BoundaryState] => [path, 'away']);
+    const all = [...boundaries, ...away];
+    store.setSetting(boundariesSetting, all.length === 0 ? null : JSON.stringify(all));
   }
 
   function forget(path: RelPath): void {
@@ -175,12 +189,20 @@ export function createMounts(parts: {
 
   async function seeMovedAway(path: RelPath): Promise<boolean> {
     const disk = disks.get(path);
-    // Of what was held nothing follows, wherever it is.
-    if (disk === undefined || boundaries.get(path) !== 'here') return false;
+    // Of what was held nothing follows, wherever it is. Nor of a disk that others are not told from: FAT tells no time of birth.
+    if (disk === undefined || disk.endsWith(':0') || boundaries.get(path) !== 'here') return false;
+    // Where the directory above is still there nobody renamed it: the disk was mounted anew, or twice from the beginning.
+    const above = parentPath(path);
+    if (above === undefined || (await folder.stat(above)) !== null) return false;
     const points = await folder.mountPoints();
     for (const point of points) {
-      if (point === path || (await diskAt(folder, point, points)) !== disk) continue;
+      if (boundaries.has(point) || nameOf(point) !== nameOf(path)) continue;
+      if ((await diskAt(folder, point, points)) !== disk) continue;
       put(path, null);
+      // Held until it has been looked at, and watched from now on.
+      put(point, 'over');
+      followed.set(path, point);
+      save();
       return true;
     }
     return false;
@@ -219,6 +241,7 @@ export function createMounts(parts: {
     lookedAt.clear();
     for (const path of changedRows) countAgain(path);
     changedRows.clear();
+    endFollowed();
     for (const [path, state] of [...boundaries]) {
       if (state === 'here' || (state !== 'away' && !disks.has(path))) continue;
       const draft = drafts.get(path) ?? (state === 'away' ? awayDraft(path) : returnedDraftOf(path, state));
@@ -277,24 +300,43 @@ export function createMounts(parts: {
     return store.inHistory(path, local.digest) || (remoteMtimeMs > 0 && local.mtimeMs < remoteMtimeMs);
   }
 
-  /** null: nothing of the room is, or was, on it. */
+  /** null: nothing of the room is, or was, on it, and nothing of it waits. */
   function awayDraft(path: RelPath): HoldDraft | null {
     if (isForgotten(path)) return null;
     const files: RelPath[] = [];
     for (const row of store.rowsUnder(path)) if (row.base?.kind === 'file') files.push(row.path);
+    const what =
+      files.length > 0
+        ? `${files.length} files on it are neither deleted nor changed anywhere`
+        : 'the room has no files of it, and nothing is written or sent there';
     return {
       code: 'disk-held',
-      reason: `the disk that was mounted at ${path} is not mounted; ${files.length} files on it are neither deleted nor changed anywhere`,
+      reason: `the disk that was mounted at ${path} is not mounted; ${what}`,
       next: `mount it, or, if it is gone for good: driftless confirm ${shellWord(dir)}`,
       subjects: [stateSubject('away', path), ...files],
       paths: [path, ...files],
     };
   }
 
+  /** What was seen on it and is not of the room counts too: it may not have been sent yet, wait to be confirmed, or be ignored. */
   function isForgotten(path: RelPath): boolean {
     if (liveEntry(store.row(path)?.remote ?? null)?.kind === 'directory') return false;
-    for (const { base, remote } of store.rowsUnder(path)) if (base !== null || liveEntry(remote) !== null) return false;
+    for (const row of store.rowsUnder(path)) {
+      if (row.base !== null || liveEntry(row.remote) !== null) return false;
+      if (row.path !== path && (row.outOfScope !== null || row.local !== null)) return false;
+    }
     return true;
+  }
+
+  function endFollowed(): void {
+    const over = [...followed.keys()].filter((path) => !hasAgreedBelow(path));
+    for (const path of over) followed.delete(path);
+    if (over.length > 0) save();
+  }
+
+  function hasAgreedBelow(path: RelPath): boolean {
+    for (const { base } of store.rowsUnder(path)) if (base !== null) return true;
+    return false;
   }
 
   function returnedDraft(
@@ -338,7 +380,8 @@ export function createMounts(parts: {
 
   function isHeld(path: RelPath): boolean {
     if (boundaries.size === 0) return false;
-    for (const at of [path, ...ancestorsOf(path)]) if ((boundaries.get(at) ?? 'here') !== 'here') return true;
+    for (const at of [path, ...ancestorsOf(path)])
+      if ((boundaries.get(followed.get(at) ?? at) ?? 'here') !== 'here') return true;
     return false;
   }
 

@@ -32,8 +32,8 @@ export interface MemoryDisk extends Disk {
   userPipe(path: string): void;
   /** Makes an existing directory a mount point: another device. */
   mount(path: string): void;
-  /** A bind mount of the same file system: the device stays, and only the list of mount points tells. */
-  bindMount(path: string): void;
+  /** A bind mount of the same file system, of what is there or at `from`: the device stays, and only the list of mount points tells. */
+  bindMount(path: string, from?: string): void;
   /** Mounts another disk, an empty one, over a directory, as the system lists it. Makes no event. Returns what takes it away again. */
   mountOver(path: string): () => void;
   /** Takes the disk away that is mounted there: an empty directory of the disk below shows. Returns what mounts it again, under another number. Makes no event. */
@@ -440,7 +440,13 @@ export function createMemoryDisk(options: MemoryDiskOptions): MemoryDisk {
       };
       adopt(existing(path));
     },
-    bindMount: (path) => void bound.add(path),
+    bindMount: (path, from) => {
+      if (from !== undefined) {
+        const { parent, name } = resolve(path, false);
+        parent.entries.set(fold(name), { name, node: existing(from) });
+      }
+      bound.add(path);
+    },
     mountOver: (path) => {
       const { parent, name, node } = resolve(path, false);
       if (node === undefined) throw failure('ENOENT', path);

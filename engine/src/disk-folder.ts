@@ -822,6 +822,9 @@ export function createDiskFolder(options: DiskFolderOptions): Folder {
         own.ensure();
         const isNew = continueAt === undefined;
         const path = isNew ? placeToStage(name, near) : own.locate('stage', name);
+        // Cutting a shorter one would make it longer, with zeros.
+        if (continueAt !== undefined && (disk.lstat(path)?.size ?? 0) < continueAt)
+          throw Object.assign(new Error('shorter than it was'), { code: 'ENOENT' });
         return createStagedWriter({
           disk,
           name,

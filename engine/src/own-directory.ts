@@ -1,8 +1,9 @@
 /**
  * The root's `.driftless/`: marker, stage and trash, 0700 (S20). A rename cannot cross a mount point, so what belongs to a mount inside the
  * root lies *beside its target* under a hidden name (rule DISK4), and a link in stage or trash points to it: the pointer says, also
- * after a crash, that the hidden file is ours and not one that a user happened to name so (N9). Its name alone proves that, since no other has
- * it: a directory above it may be renamed at any moment, by the room or the user, and the pointer follows when the file is met again.
+ * after a crash, that the hidden file is ours and not one that a user happened to name so (N9). Its name, which is random, tells that wherever
+ * it is met: a directory above it may be renamed at any moment, by the room or the user, and the pointer follows. What is met may be a
+ * copy all the same, of a part of it perhaps: whoever goes on with it looks at what it holds.
  */
 import { ownDirectoryName } from '@driftless/protocol';
 import type { Disk } from './ports/disk.ts';
@@ -29,7 +30,7 @@ export interface OwnDirectory {
   isOutOfReach(kind: OwnKind, name: string): boolean;
   /** Whether a hidden file of this name is ours, wherever it lies. Cheap for ordinary names. */
   isOwn(name: string): boolean;
-  /** One of ours was met here: its pointer leads to it from now on. */
+  /** One of ours was met here: its pointer leads to it from now on, unless it may only be a copy of what is out of reach. */
   follow(parentPath: string, name: string): Promise<void>;
 }
 
@@ -98,14 +99,22 @@ export function createOwnDirectory(disk: Disk, root: string): OwnDirectory {
   };
 
   /** The disk of a mount point differs from the root's, and where nothing is mounted the root's own shows. */
-  const isOutOfReach = (kind: OwnKind, name: string): boolean => {
-    const beside = pointedTo(inside(kind, name));
-    if (beside === undefined || disk.lstat(beside) !== undefined) return false;
+  const isAway = (beside: string): boolean => {
+    if (disk.lstat(beside) !== undefined) return false;
     let directory = beside.slice(0, beside.lastIndexOf('/'));
     while (directory.length > root.length && disk.lstat(directory)?.kind !== 'directory')
       directory = directory.slice(0, directory.lastIndexOf('/'));
     return disk.lstat(directory)?.device === disk.lstat(root)?.device;
   };
+
+  const isOutOfReach = (kind: OwnKind, name: string): boolean => {
+    const beside = pointedTo(inside(kind, name));
+    return beside !== undefined && isAway(beside);
+  };
+
+  const isOnMountedDisk = (directory: string): boolean =>
+    disk.lstat(directory)?.device !== disk.lstat(root)?.device ||
+    disk.mountPoints().some((point) => point.startsWith(`${root}/`) && `${directory}/`.startsWith(`${point}/`));
 
   const remove = (kind: OwnKind, name: string): void => {
     const place = inside(kind, name);
@@ -146,6 +155,8 @@ export function createOwnDirectory(disk: Disk, root: string): OwnDirectory {
       const pointer = pointerTo(name);
       // A copy of it proves nothing of the file itself.
       if (pointer === undefined || pointer.target === hidden || disk.lstat(pointer.target) !== undefined) return;
+      // Its disk may be unmounted, or else it goes along when a directory above is renamed: then it is on a mounted disk still.
+      if (isAway(pointer.target) && !isOnMountedDisk(parentPath)) return;
       const next = `${path}/pointer.new`;
       unlinkIfThere(next);
       disk.symlink(textOf(hidden), next);

@@ -353,6 +353,23 @@ test('what was replaced on a disk that is away is still looked after when it is 
   expect(a.user.tree()).toEqual(b.user.tree());
 });
 
+test('a copy of a directory of a disk is not taken for what lies aside there while the disk is away', async () => {
+  const [a, b] = await withDisk();
+  write(b, { 'data/p3.txt': 'better\n' });
+  await world.until('replaced', () => a.user.read('data/p3.txt') === 'better\n');
+  const isAside = (path: string): boolean => path.includes('.driftless-trash-');
+  const hidden = Object.keys(a.user.tree()).find(isAside) ?? '';
+  a.user.write(hidden.replace('data', 'copy'), a.user.read(hidden) ?? '');
+  const mountAgain = a.memory.disk.unmount('/folder/data');
+  await heldDisk(a);
+  a.memory.onHint({ path: 'copy' as RelPath, deep: true });
+  await world.clock.advance(120_000);
+  mountAgain();
+  await world.until('back', () => a.state()?.code === undefined);
+  await world.clock.advance(120_000);
+  expect(Object.keys(a.user.tree()).filter(isAside)).toEqual([hidden.replace('data', 'copy')]);
+});
+
 test.each(['the disk itself', 'an old copy of it'])(
   'a disk that was given up while no peer ran, and then %s was mounted: what was let go was another sight',
   async (what) => {

@@ -1,5 +1,8 @@
 /** A staged file of a large content belongs to whoever works with it, from before it is made until it is in its place (rule DISK1). */
+
+import { closeCodes } from '@driftless/protocol';
 import { afterEach, beforeEach, expect, test } from 'vitest';
+import { RequestRefused } from '../../engine/src/ports/room-session.ts';
 import { noise, stagedBytes } from './large-contents.ts';
 import { createSmallWorld, type Person, type SmallWorld } from './small-world.ts';
 
@@ -182,5 +185,79 @@ test('what a replace that cannot be settled would place makes no room: its user 
   expect(Object.keys(b.user.tree())).toEqual(Object.keys(a.user.tree()));
   const texts = Object.values(a.user.tree());
   for (const text of [large, 'mine', 'new']) expect(texts.includes(text)).toBe(true);
+  expect(stagedBytes(b)).toEqual([]);
+});
+
+/** The download of media/album/film.bin waits, on a disk of `b`, after its first bytes. */
+async function partOfFilm(): Promise<{
+  readonly a: Person;
+  readonly b: Person;
+  readonly film: string;
+  readonly hidden: string;
+  readonly bytes: Uint8Array;
+  readonly goOn: () => void;
+}> {
+  const [a, b] = [world.person('a'), world.person('b')];
+  for (const one of [a, b]) one.user.write('media/album/here.txt', 'here');
+  b.memory.disk.mount('/folder/media');
+  a.start();
+  b.start();
+  await world.quiet();
+  const { promise: gate, resolve: goOn } = Promise.withResolvers<void>();
+  const { stage } = b.folder;
+  let written = 0;
+  b.folder.stage = async (options) => {
+    const writer = await stage(options);
+    if (options.near !== 'media/album/film.bin') return writer;
+    return {
+      ...writer,
+      write: async (bytes) => {
+        if (written > 2_000_000) await gate;
+        await writer.write(bytes);
+        written += bytes.length;
+      },
+    };
+  };
+  const film = noise(7, 6_000_000);
+  a.user.write('media/album/film.bin', film);
+  await world.until('a part', () => written > 2_000_000);
+  const hidden = Object.keys(b.user.tree()).find((path) => path.includes('.driftless-stage-dl-')) ?? '';
+  const bytes = b.memory.disk.readWhole(`/folder/${hidden}`) ?? new Uint8Array();
+  expect(bytes.length).toBe(written);
+  return { a, b, film, hidden, bytes, goOn };
+}
+
+test('a download whose directory is moved to another disk is not gone on with behind the end of its copy', async () => {
+  const { a, b, film, hidden, bytes, goOn } = await partOfFilm();
+  // As `mv` does it across disks: everything is copied, and the old names go.
+  b.user.write('album/here.txt', 'here');
+  b.memory.disk.userWrite(`/folder/${hidden.replace('media/', '')}`, bytes.slice(0, 1_000_000));
+  world.relay.refuses = (request) =>
+    request === 'append' ? new RequestRefused(closeCodes.overQuota.code, 'for a test') : undefined;
+  b.user.remove('media/album');
+  const pointer = `/folder/.driftless/stage/${hidden.slice(hidden.indexOf('dl-'))}`;
+  await world.until('it is met', () => b.memory.disk.readLink(pointer).startsWith('../../album/'));
+  world.relay.cut();
+  goOn();
+  await world.clock.advance(1_000);
+  world.relay.refuses = () => undefined;
+  await world.quiet();
+  await world.clock.advance(60_000);
+  await world.quiet();
+  expect(b.user.read('album/film.bin') === film).toBe(true);
+  expect(b.user.tree()).toEqual(a.user.tree());
+  expect(stagedBytes(b)).toEqual([]);
+});
+
+test('a copy that lies where a download is written is not taken for the whole of it', async () => {
+  const { a, b, film, hidden, bytes, goOn } = await partOfFilm();
+  b.memory.disk.unlink(`/folder/${hidden}`);
+  b.memory.disk.userWrite(`/folder/${hidden}`, bytes.slice(0, 1_000_000));
+  goOn();
+  await world.quiet();
+  await world.clock.advance(60_000);
+  await world.quiet();
+  expect(b.user.read('media/album/film.bin') === film).toBe(true);
+  expect(b.user.tree()).toEqual(a.user.tree());
   expect(stagedBytes(b)).toEqual([]);
 });

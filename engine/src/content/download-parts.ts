@@ -161,10 +161,10 @@ export function createDownloadParts({ folder, store, cipher, hashing, random, pa
   /** It was cut, before it was begun or after: the next try may go on with it. */
   async function release({ content, name }: Claim, part: DownloadPart | undefined): Promise<void> {
     try {
-      const fingerprint = await fingerprintOfStaged(name);
-      // The hash of one that is all there has ended.
-      if (fingerprint === undefined || part === undefined || part.bytes === content.size) return;
-      known.set(name, { part: { ...part, isThere: true }, fingerprint });
+      const stat = await statOf(name);
+      // The hash of one that is all there has ended. And its user may have moved it to another disk: a copy, of what it held then.
+      if (stat === undefined || part === undefined || part.bytes === content.size || stat.size !== part.bytes) return;
+      known.set(name, { part: { ...part, isThere: true }, fingerprint: fingerprintOf(stat) });
     } finally {
       written.delete(name);
       mayBeIdle = true;

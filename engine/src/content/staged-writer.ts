@@ -119,6 +119,7 @@ export function createStagedFileWriter(
       if (written.bytes !== content.size || bytesToHex(written.hash.digest()) !== content.digest)
         throw new ContentDamaged(path);
       await writer.commit({ flush });
+      if (part !== undefined) await assertWhole(path, writer.name, content.size);
     } catch (error) {
       // A large download that was cut keeps its part, which the next try goes on with; on a full disk it makes room.
       const isCut = error instanceof NoRoom || !(error instanceof ContentDamaged || error instanceof FolderError);
@@ -127,6 +128,15 @@ export function createStagedFileWriter(
       throw error;
     }
     return writer.name;
+  }
+
+  /** What was written may lie under its name no more: its user moved it to another disk meanwhile, as a copy of what it held then. */
+  async function assertWhole(path: RelPath, stagedName: string, bytes: number): Promise<void> {
+    const stat = await folder.statStaged(stagedName);
+    if (stat?.kind === 'problem') throw new FolderError(stat);
+    if (stat?.size === bytes) return;
+    const reason = `what was fetched of "${path}" was moved or changed before it was whole: it is fetched again`;
+    throw new FolderError({ kind: 'problem', code: 'ENOENT', reason, diskFull: false });
   }
 
   async function stageBytes(path: RelPath, bytes: Uint8Array): Promise<string> {

@@ -328,7 +328,9 @@ export function createMemoryDisk(options: MemoryDiskOptions): MemoryDisk {
     openToContinue: (path, size) => {
       const node = existing(path);
       if (node.kind !== 'file') throw failure('ELOOP', path);
-      setBytes(node, node.bytes.slice(0, size), path);
+      const cut = new Uint8Array(size);
+      cut.set(node.bytes.subarray(0, size));
+      setBytes(node, cut, path);
       return openNode(node, path, size);
     },
     readLink: (path) => {

@@ -2,6 +2,7 @@
  * A disk may refuse a rename that others allow: an overlay's directory of a lower layer, a bind mount, another disk inside the
  * folder (EXDEV). What the room moved moves all the same, edits made here go along, and nothing is tried for ever.
  */
+import type { RelPath } from '@driftless/protocol';
 import { afterEach, beforeEach, expect, test } from 'vitest';
 import { createSmallWorld, type Person, type SmallWorld } from './small-world.ts';
 
@@ -157,6 +158,56 @@ test.each(refusals)(
     ]);
   },
 );
+
+test('a directory that was made here in one whose rename is refused leaves no skeleton of the old names', async () => {
+  await pair({ 'old/a.txt': 'a\n', 'old/deep/b.txt': 'b\n', top: 'x\n' });
+  await b.stop();
+  a.user.rename('old', 'new');
+  await world.quiet();
+  b.user.write('old/sub/deeper/x.txt', 'x\n');
+  b.start();
+  b.folder.addFault({ operation: 'rename', path: 'old', code: 'EACCES', times: never });
+  await atRest();
+  expect(b.user.tree()).toEqual(a.user.tree());
+  expect(Object.keys(a.user.tree())).toEqual([
+    'new/',
+    'new/a.txt',
+    'new/deep/',
+    'new/deep/b.txt',
+    'new/sub/',
+    'new/sub/deeper/',
+    'new/sub/deeper/x.txt',
+    'top',
+  ]);
+});
+
+test('a directory whose rename is refused leaves another disk in it as it is', async () => {
+  await pair({
+    'media/readme.txt': 'read me\n',
+    ...Object.fromEntries([0, 1, 2, 3].map((index) => [`media/disk/p${index}.txt`, `photo ${index}\n`])),
+  });
+  b.memory.disk.mount('/folder/media/disk');
+  b.memory.onHint({ path: 'media/disk' as RelPath, deep: true });
+  await world.quiet();
+  for (const index of [0, 1, 2, 3]) a.user.write(`media/disk/p${index}.txt`, `better ${index}\n`);
+  await world.quiet();
+  await b.stop();
+  b.memory.disk.unmount('/folder/media/disk');
+  b.memory.disk.mount('/folder/media/disk');
+  // An old copy.
+  for (const index of [0, 1, 2, 3]) b.user.write(`media/disk/p${index}.txt`, `photo ${index}\n`);
+  b.start();
+  await world.until('held', () => b.state()?.code === 'disk-held');
+  b.folder.addFault({ operation: 'rename', path: 'media', code: 'EXDEV', times: never });
+  a.user.rename('media', 'm');
+  await world.until('renamed', () => b.user.read('m/readme.txt') !== undefined);
+  await world.clock.advance(60_000);
+  for (const index of [0, 1, 2, 3]) {
+    expect(a.user.read(`m/disk/p${index}.txt`)).toBe(`better ${index}\n`);
+    expect(b.user.read(`media/disk/p${index}.txt`)).toBe(`photo ${index}\n`);
+  }
+  expect(await b.peer.holds()).toMatchObject([{ kind: 'disk' }]);
+});
 
 test.each(refusals)(
   'a directory that can neither be renamed nor made under its new name (%s) is tried more and more rarely',

@@ -126,7 +126,10 @@ export function createMover(context: PeerContext): Mover {
     return false;
   }
 
-  /** What is out of scope stays, and keeps its directory; empty ones are removed by the next round, as the room has it. */
+  /**
+   * What is out of scope, on a disk that is held, or open in an editor stays, and keeps its directory; empty ones are removed by the
+   * next round, as the room has it.
+   */
   async function moveEntries({ fromPath, toPath }: Names, row: Row, signal: AbortSignal): Promise<boolean> {
     let allMoved = await makeDirectory(toPath, row);
     for (const below of [...store.rowsUnder(fromPath)]) {
@@ -137,15 +140,32 @@ export function createMover(context: PeerContext): Mover {
         fromPath: below.path,
         toPath: `${toPath}${below.path.slice(fromPath.length)}` as RelPath,
       };
+      if (await mustStay(names)) {
+        allMoved = false;
+        continue;
+      }
       const moved =
         below.local.kind === 'directory'
-          ? await makeDirectory(names.toPath, below)
+          ? await moveDirectoryAlone(names, below)
           : await concluded(names, below.local, await renameWithTrees(names, below.local));
       allMoved &&= moved;
       await context.pause();
     }
     context.markDirty(fromPath, true);
     return allMoved;
+  }
+
+  /** A whole directory takes a disk along, held or not; one entry alone would leave it. */
+  async function mustStay({ fromPath, toPath }: Names): Promise<boolean> {
+    if (context.unsaved.isAround(fromPath) || context.unsaved.isAround(toPath)) return true;
+    return (await context.isOutOfReach(fromPath)) || (await context.isOutOfReach(toPath));
+  }
+
+  /** One that was only made here goes with the rest: as if the room had known and deleted it. */
+  async function moveDirectoryAlone({ fromPath, toPath }: Names, row: Row): Promise<boolean> {
+    const isMade = await makeDirectory(toPath, row);
+    if (isMade && row.base === null && row.remote === null) store.setBase(fromPath, { kind: 'directory' });
+    return isMade;
   }
 
   async function makeDirectory(path: RelPath, from: Row): Promise<boolean> {

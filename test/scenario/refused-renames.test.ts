@@ -109,8 +109,11 @@ test('a copy onto another disk leaves as much room there as what is received', a
   await world.quiet();
   b.memory.disk.setFreeBytes(62_500, 20_000_000);
   a.user.rename('home/file.txt', 'mnt/file.txt');
-  await world.until('it waits', () => b.store.problemRows(9).length === 1);
+  await world.until('it waits', () => b.store.problemRows(9).length > 0);
   expect(b.store.problemRows(9)[0]?.problem?.reason).toContain('and Driftless leaves 61.0 KiB free');
+  // Neither is a deletion without the other; the bytes are here.
+  await world.clock.advance(10 * 60_000);
+  expect(b.user.read('home/file.txt')).toBe('file\n');
   expect(b.user.read('mnt/file.txt')).toBeUndefined();
   b.memory.disk.setFreeBytes(null);
   await atRest();
@@ -221,7 +224,7 @@ test.each(refusals)(
     await world.until('refused', () => b.store.problemRows(10).length > 0);
     const before = b.folder.faultsMet;
     await world.clock.advance(10 * 60_000);
-    expect(b.folder.faultsMet - before).toBeLessThan(120);
+    expect(b.folder.faultsMet - before).toBeLessThan(150);
     // What is not in it goes on, and what is made in it.
     b.user.write('top', 'by b\n');
     b.user.write('old/more.txt', 'more\n');

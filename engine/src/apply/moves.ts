@@ -4,7 +4,8 @@
  * written, one in which a program has a file open, one of a lower layer of an overlay. Whatever it says, a directory's entries then move one by one, each
  * with its own answer; a file that must go to another disk (EXDEV) moves as a copy and a removal.
  *
- * Known at every moment, also after a crash: a file is under its old name, under its new one, or under both; never under none.
+ * Known at every moment, also after a crash: a file is under its old name, under its new one, or under both; never under none. Where a
+ * rename failed, plan-rows.ts sees to that: the old name goes last.
  */
 import { bytesToHex, type Entry, type RelPath } from '@driftless/protocol';
 import { isRetryDue } from '../core/backoff.ts';

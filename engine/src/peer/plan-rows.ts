@@ -6,7 +6,7 @@
  * over all rows, must be given: everything that went on either side (the guard counts it, and a rename begins with it),
  * and where its content appeared (a rename ends there). What has no place in the order of paths is asked of the whole: a
  * look that is not `whole` leaves removals to later ones while it has anything else to do (`beforeRemovals`), and what git
- * did is looked at whole.
+ * did is looked at whole. The old name of a content goes last: while its new one cannot be looked at, it is not looked at either.
  */
 import { comparePaths, type RelPath } from '@driftless/protocol';
 import { largeContentBytesMin } from '../content/content-types.ts';
@@ -64,7 +64,7 @@ export async function planRows(store: Rows, { aimed, nowMs, isHeld, pause }: Loo
   }
   const gone = pagesOf((after) => store.goneRows({ after, limit: rowsPerPage, nowMs }));
   for await (const row of breathing(gone, pause)) {
-    if (isHeld(row)) continue;
+    if (isHeld(row) || waitsForNewName(store, row, { nowMs, isHeld })) continue;
     rows.set(row.path, row);
     if (whole || row.base?.kind !== 'file' || row.base.content.size === 0) continue;
     for (const appeared of store.appearedRows(row.base.content.digest))
@@ -118,6 +118,24 @@ function isLargeArrival({ base, local, remote }: Row): boolean {
   const { digest } = entry.content;
   return (
     !(base?.kind === 'file' && base.content.digest === digest) && !(local?.kind === 'file' && local.digest === digest)
+  );
+}
+
+/** Its rename in the room failed here, and only the old name is due: alone that is a deletion, of bytes that the new one needs. */
+function waitsForNewName(
+  store: Rows,
+  { path, base, local, remote }: Row,
+  { nowMs, isHeld }: Omit<Look, 'aimed' | 'pause'>,
+): boolean {
+  if (liveEntry(remote) !== null || local?.kind !== 'file' || base?.kind !== 'file' || base.content.size === 0)
+    return false;
+  return store.appearedRows(base.content.digest).some(
+    (row) =>
+      row.local === null &&
+      row.hold === null &&
+      // A file that makes way for a directory in which it goes on.
+      !row.path.startsWith(`${path}/`) &&
+      (isHeld(row) || !isDue(row, nowMs)),
   );
 }
 

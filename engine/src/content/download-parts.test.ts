@@ -261,6 +261,21 @@ test('one that cannot be read for a moment stays; at the third time it goes', as
   expect(await folder.stagedNames()).toEqual([]);
 });
 
+test('one that can be read in between is never given up', async () => {
+  const name = await cut();
+  for (let count = 0; count < 4; count += 1) {
+    // Its stamps are others: it is read.
+    memory.disk.setModificationTime(`/folder/.driftless/stage/${name}`, 1_000_000 + count);
+    folder.addFault({ operation: 'openStaged', path: name, code: 'EMFILE' });
+    const claim = await parts.claim({ path, content });
+    await expect(parts.begin(claim, leaves)).rejects.toBeInstanceOf(FolderError);
+    await parts.release(claim, undefined);
+    const [again, part] = await begin();
+    expect(part).toMatchObject({ name, bytes: bytes.length });
+    await parts.release(again, part);
+  }
+});
+
 test('of what is of no use the rest is used again: it needs the room of the file that lies there', async () => {
   const name = await cut();
   forget();

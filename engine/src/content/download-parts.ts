@@ -15,7 +15,7 @@ import { type NoRoom, spaceNear } from './free-space.ts';
 /** Staged names of large contents: the digest, and some digits that make the name unique. */
 const nameShape = /^dl-([0-9a-f]{64})-[0-9a-f]+$/;
 export const isDownloadPart = (name: string): boolean => nameShape.test(name);
-/** So often it may fail to be read, for want of open files perhaps, or because another program holds it. Then it is given up. */
+/** So often in a row it may fail to be read, for want of open files perhaps, or because another program holds it. Then it is given up. */
 const failedReadsMax = 3;
 
 /** The staged file of one who writes a content, from before it is made: nobody else's until it is finished or released. */
@@ -185,7 +185,9 @@ export function createDownloadParts({ folder, store, cipher, hashing, random, pa
 
   async function readOrGiveUp(name: string, leaves: readonly ChunkId[]): Promise<DownloadPart | null> {
     try {
-      return await read(name, leaves);
+      const part = await read(name, leaves);
+      failedReads.delete(name);
+      return part;
     } catch (error) {
       if (!(error instanceof FolderError)) throw error;
       const failed = (failedReads.get(name) ?? 0) + 1;

@@ -1,7 +1,8 @@
 /** Disks that are mounted inside the folder and go, come back, or come back as another one (D4, IG1): nothing of it is lost for anybody. */
-import { closeCodes, type RelPath } from '@driftless/protocol';
+import { closeCodes, noRecordId, type RelPath } from '@driftless/protocol';
 import { afterEach, beforeEach, expect, test } from 'vitest';
 import type { ConflictPolicy, HoldChoice } from '../../engine/src/control.ts';
+import { emptyRoot } from '../../engine/src/core/page-tree.ts';
 import { createHolds } from '../../engine/src/guards/holds.ts';
 import { nodeHashing } from '../../engine/src/node/node-hashing.ts';
 import { RequestRefused } from '../../engine/src/ports/room-session.ts';
@@ -740,4 +741,31 @@ test('a disk that is mounted twice, and at one place no more, is no deletion', a
   expect(Object.keys(b.user.tree()).filter((path) => path.includes('disk/p'))).toEqual(
     Object.keys(before).filter((path) => path.includes('disk/p')),
   );
+});
+
+test('a join that is begun anew and cut forgets no disk that is away', async () => {
+  const [a, b] = await withDisk();
+  const mountAgain = a.memory.disk.unmount('/folder/data');
+  await heldDisk(a);
+  await a.stop();
+  // As a re-join leaves it that has fetched nothing yet.
+  a.store.transaction(() => {
+    for (const row of [...a.store.rowsUnder('data' as RelPath)]) a.store.setBase(row.path, null);
+    for (const path of ['data', 'top.txt'] as RelPath[]) a.store.setBase(path, null);
+    const head = { height: 0, id: noRecordId };
+    a.store.loadManifest({ head, root: emptyRoot(nodeHashing.sha256), slots: [], variants: [] });
+    a.store.setSetting('join', 'rejoin');
+  });
+  world.relay.goesAway();
+  a.start();
+  await world.clock.advance(30_000);
+  expect(await a.peer.holds()).toMatchObject([{ kind: 'disk' }]);
+  world.relay.returns();
+  await world.clock.advance(30_000);
+  expect(Object.keys(a.user.tree()).filter((path) => path.startsWith('data/'))).toEqual(['data/']);
+  mountAgain();
+  await world.until('back', () => a.state()?.code === undefined);
+  await world.quiet();
+  expect(a.user.tree()).toEqual(b.user.tree());
+  expect(photosOf(b)).toBe(photos);
 });

@@ -115,6 +115,7 @@ function inviteOf({ secret: hex }: Kept, relay: RunningRelay): string {
   });
   return encodeInvite({
     from: 'npm run start:vscode',
+    device: null,
     urls: [relay.url],
     relayKey: relay.publicKey,
     room,

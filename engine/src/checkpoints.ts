@@ -4,27 +4,30 @@
  */
 import {
   bytesToHex,
+  type CheckpointBody,
   type ChunkId,
   type Content,
+  comparePaths,
   concatBytes,
+  type DeviceId,
   decodeRecordHeader,
   equalBytes,
   type Head,
   hexToBytes,
   limits,
+  type RecordBody,
   recordIdOf,
   type SealedCheckpoint,
   type SealedChunk,
   type SealedRecord,
-  type Variant,
 } from '@driftless/protocol';
 import { agreeOnClosed } from './conflicts/closed-sides.ts';
 import { ChunksMissing, ContentDamaged } from './content/content-types.ts';
 import { chunkRanges } from './core/chunker.ts';
 import { refsOfIds } from './core/content-refs.ts';
 import { liveEntry } from './core/entry-encoding.ts';
-import type { Page, SlotUpdate } from './core/manifest-view.ts';
-import { pageBytes, pageEntriesOf, pageHash, parsePage, rootOfHashes } from './core/page-tree.ts';
+import type { Page } from './core/manifest-view.ts';
+import { cutPages, type PageEntry, pageBytes, pageEntriesOf, pageHash, parsePage, rootOf } from './core/page-tree.ts';
 import type { Row } from './core/row.ts';
 import type { PeerContext } from './peer-context.ts';
 import type { RoomSession } from './ports/room-session.ts';
@@ -35,20 +38,33 @@ import {
   parseCheckpointIndex,
 } from './room/checkpoint-index.ts';
 import { heldContent } from './room/held-content.ts';
+import { authorsUnknown } from './room/known-authors.ts';
+import { isReached } from './room/must-reach.ts';
 
 /** Rule CP3. */
 const checkpointBytesMin = 4 * 1024 * 1024;
 const checkpointRecordsMax = 5_000;
 /** A relay keeps a few; one that goes on offering others is not asked for ever. */
 const checkpointsTriedMax = 8;
+const fetchBytes = 512 * 1024;
 /** The manifest may move on while pages are read; what changed is read again, this often. */
 const collectRoundsMax = 20;
 
 export interface Checkpoints {
   /** By the author of the append that makes it due. Resolves false when nothing was due. */
   makeIfDue(session: RoomSession): Promise<boolean>;
-  /** Fills the remote tree from the newest checkpoint that is valid. `unreadable`: the relay has some, and none of them is. */
-  loadNewest(session: RoomSession): Promise<'loaded' | 'none' | 'unreadable'>;
+  /**
+   * The newest one between two heights (`atMost` 0: up to the last) that can be read, and whose pages give the root that its record's
+   * author signed. `unreadable`: the relay has some, and none of them can. `known`: not fetched again, if it is that one.
+   */
+  read(
+    session: RoomSession,
+    between: { readonly above: number; readonly atMost: number; readonly known?: ReadCheckpoint | undefined },
+  ): Promise<ReadCheckpoint | 'none' | 'unreadable'>;
+  /** Puts a believed one in the place of what this peer knew of the room. */
+  adopt(checkpoint: ReadCheckpoint): void;
+  /** Whether every record that can be read, from the height `from` up to the checkpoint's, is by its author or by this device. */
+  isAllByItsAuthor(checkpoint: ReadCheckpoint, from: number, session: RoomSession): Promise<boolean>;
   /**
    * Starts the room's log again at a relay that has lost it, from what this peer knows. `stale`: another peer was faster.
    * `incomplete`: neither this peer nor the relay holds all that the room references; what this one has, the relay has now.
@@ -60,6 +76,21 @@ export interface Checkpoints {
   /** Offers the relay every chunk of every content of the room that this disk, or a cache of this peer, holds. */
   refill(session: RoomSession, onProgress: (done: number, total: number) => void): Promise<void>;
 }
+
+/** A checkpoint with its contents. Whether it is what the room held is another question (rule CP2). */
+export interface ReadCheckpoint {
+  readonly body: CheckpointBody;
+  readonly record: SealedRecord;
+  /** Who wrote that record, and signed its root. */
+  readonly recordBy: { readonly device: DeviceId; readonly name: string };
+  readonly entries: readonly PageEntry[];
+}
+
+/** What a store loads of them. */
+export const manifestOf = (entries: readonly PageEntry[]) => ({
+  slots: entries.map(({ path, slot }) => ({ path, slot })),
+  variants: entries.flatMap(({ variants }) => variants),
+});
 
 interface Collected {
   readonly head: Head;
@@ -161,7 +192,7 @@ export function createCheckpoints(context: PeerContext): Checkpoints {
   ): Promise<Collected | null> {
     // One moment: nothing is awaited between reading the head, its root and its pages.
     const head = store.head();
-    if (head === null) return null;
+    if (head === null || !isReached(store)) return null;
     const root = store.root();
     const index: IndexedPage[] = [];
     const ids = new Set<ChunkId>();
@@ -189,65 +220,96 @@ export function createCheckpoints(context: PeerContext): Checkpoints {
     return { head, checkpoint, bytes };
   }
 
-  const loadNewest: Checkpoints['loadNewest'] = async (session) => {
+  const read: Checkpoints['read'] = async (session, { above, atMost: highest, known }) => {
     let found = 0;
-    for (let atMost = 0; found < checkpointsTriedMax; found += 1) {
+    for (let atMost = highest; found < checkpointsTriedMax; found += 1) {
       const checkpoint = await session.getCheckpoint(atMost);
-      if (checkpoint === null || checkpoint.height <= (store.head()?.height ?? 0)) break;
+      if (checkpoint === null || checkpoint.height <= above) break;
       if (atMost > 0 && checkpoint.height > atMost) break;
-      if (await loads(checkpoint, session)) return 'loaded';
+      const one = await readOne(checkpoint, session, known);
+      if (one !== null && one.body.height > above) return one;
       atMost = checkpoint.height - 1;
     }
     return found === 0 ? 'none' : 'unreadable';
   };
 
   /** Any member can make one, and a relay can lose what one names: that is no reason to stop, there are others and the log. */
-  async function loads(checkpoint: SealedCheckpoint, session: RoomSession): Promise<boolean> {
+  async function readOne(
+    checkpoint: SealedCheckpoint,
+    session: RoomSession,
+    known: ReadCheckpoint | undefined,
+  ): Promise<ReadCheckpoint | null> {
+    const body = cipher.openCheckpoint(checkpoint);
+    if (body === undefined) return null;
+    const isKnown =
+      known !== undefined &&
+      known.body.device === body.device &&
+      known.body.recordId === body.recordId &&
+      known.body.root === body.root;
+    if (isKnown) return known;
     try {
-      return await load(checkpoint, session);
+      return await contentsOf(body, session);
     } catch (error) {
-      if (error instanceof ChunksMissing || error instanceof ContentDamaged) return false;
+      if (error instanceof ChunksMissing || error instanceof ContentDamaged) return null;
       throw error;
     }
   }
 
-  async function load(checkpoint: SealedCheckpoint, session: RoomSession): Promise<boolean> {
-    const body = cipher.openCheckpoint(checkpoint);
-    if (body === undefined || body.height <= (store.head()?.height ?? 0)) return false;
-    const slots: SlotUpdate[] = [];
-    const variants: Variant[] = [];
-    const hashes: Uint8Array[] = [];
-    if (body.pages.size > checkpointIndexBytesMax) return false;
+  async function contentsOf(body: CheckpointBody, session: RoomSession): Promise<ReadCheckpoint | null> {
+    if (body.pages.size > checkpointIndexBytesMax) return null;
     const index = parseCheckpointIndex(await contents.bytesOf(body.pages, session));
-    if (index === undefined) return false;
-    for (const { hash, content } of index) {
-      const bytes = await contents.bytesOf(content, session);
-      const page = parsePage(bytes);
-      if (page === undefined) return false;
-      if (!equalBytes(pageHash(bytes, hashing.sha256), hash)) return false;
-      for (const entry of page) {
-        slots.push({ path: entry.path, slot: entry.slot });
-        variants.push(...entry.variants);
-      }
-      hashes.push(hash);
+    if (index === undefined) return null;
+    const entries: PageEntry[] = [];
+    for (const { content } of index) {
+      const page = parsePage(await contents.bytesOf(content, session));
+      const last = entries.at(-1)?.path;
+      const isNext = page !== undefined && (last === undefined || comparePaths(last, page[0]?.path ?? last) < 0);
+      if (!isNext) return null;
+      for (const entry of page) entries.push(entry);
       await context.pause();
     }
-    // Rule CP2: valid only if its root is that record's root, and its pages give that root.
-    if (rootOfHashes(hashes, hashing.sha256) !== body.root) return false;
+    // Cut anew: its pages are told apart as everybody tells them, or its root would be nobody's.
+    const pages = [...cutPages(entries, hashing.sha256)].map(({ page }) => page);
+    if (rootOf(pages, hashing.sha256) !== body.root) return null;
     const record = await recordAt(session, body.height);
-    if (record === null || recordIdOf(record.header) !== body.recordId) return false;
-    const signed = cipher.verifyRecord(record);
-    const opened = signed.ok ? cipher.openRecord(signed.value, await piecesOf(session, record)) : signed;
-    if (!opened.ok || opened.value.body.root !== body.root) return false;
+    if (record === null || recordIdOf(record.header) !== body.recordId) return null;
+    const signed = await openedAt(session, record);
+    if (signed === null || signed.root !== body.root) return null;
+    return { body, record, recordBy: { device: signed.device, name: signed.deviceName }, entries };
+  }
+
+  function adopt({ body, record, entries }: ReadCheckpoint): void {
+    const { root } = body;
     store.transaction(() => {
       const held = store.heldRows().map(({ path }) => path);
       const head = { height: body.height, id: body.recordId };
-      agreeOnClosed(context, held, () => store.loadManifest({ head, root: body.root, slots, variants }));
+      agreeOnClosed(context, held, () => store.loadManifest({ head, root, ...manifestOf(entries) }));
       forgetBasesWithoutTombstone();
       keepHeadRecord(record);
-      store.noteCheckpoint({ height: body.height, bytes: slots.length * 128 });
+      authorsUnknown(store);
+      store.noteCheckpoint({ height: body.height, bytes: entries.length * 128 });
     });
+  }
+
+  const isAllByItsAuthor: Checkpoints['isAllByItsAuthor'] = async ({ body }, from, session) => {
+    const isOther = (by: DeviceId | undefined): boolean =>
+      by !== undefined && by !== body.device && by !== parts.device.device;
+    for (let at = Math.max(1, from); at <= body.height; ) {
+      const { records } = await session.fetchRecords(at - 1, fetchBytes);
+      if (records.length === 0) return false;
+      for (const record of records.slice(0, body.height - at + 1))
+        if (isOther((await openedAt(session, record))?.device)) return false;
+      at += records.length;
+      await context.pause();
+    }
     return true;
+  };
+
+  async function openedAt(session: RoomSession, record: SealedRecord): Promise<RecordBody | null> {
+    const signed = cipher.verifyRecord(record);
+    if (!signed.ok) return null;
+    const opened = cipher.openRecord(signed.value, await piecesOf(session, record));
+    return opened.ok ? opened.value.body : null;
   }
 
   /** What a checkpoint does not name was untracked meanwhile, or deleted and forgotten: that is no wish to delete it here (rules IG1, TOMB). */
@@ -371,5 +433,5 @@ export function createCheckpoints(context: PeerContext): Checkpoints {
     await send();
   }
 
-  return { makeIfDue, loadNewest, seed, refill };
+  return { makeIfDue, read, adopt, isAllByItsAuthor, seed, refill };
 }

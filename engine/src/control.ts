@@ -20,6 +20,7 @@ export type ErrorCode =
   | 'relay-busy'
   | 'relay-failed'
   | 'relay-damaged'
+  | 'checkpoint-unconfirmed'
   | 'update-needed'
   | 'cloned'
   | 'internal';
@@ -93,7 +94,7 @@ export interface WaitingPath {
  * a disk mounted inside the folder that is away; files that come into scope and were never meant to leave this machine; a record that
  * this version does not understand.
  */
-export type HoldKind = 'deletions' | 'root' | 'disk' | 'scope' | 'record';
+export type HoldKind = 'deletions' | 'root' | 'disk' | 'scope' | 'record' | 'checkpoint';
 
 /** One thing that waits for a person. A confirmation of it covers exactly what it lists. */
 export interface HoldInfo {

@@ -15,6 +15,8 @@ export interface Link {
   readonly urls: readonly string[];
   /** Hex, or null before first contact. */
   readonly relayKey: string | null;
+  /** Device that gave the invite; null: the room was begun here, or the invite does not say. */
+  readonly inviter: string | null;
   readonly name: string;
   readonly policy: ConflictPolicy;
   /** Random text that is also in the root's marker together with the room. */

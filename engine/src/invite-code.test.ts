@@ -1,5 +1,5 @@
 import { inspect } from 'node:util';
-import { parseRoomId, type RoomId } from '@driftless/protocol';
+import { type DeviceId, parseRoomId, type RoomId } from '@driftless/protocol';
 import { describe, expect, test } from 'vitest';
 import type { Invite } from './invite.ts';
 import { encodeInvite, parseInvite } from './invite-code.ts';
@@ -7,6 +7,7 @@ import { encodeInvite, parseInvite } from './invite-code.ts';
 const room = parseRoomId('ab'.repeat(32)) as RoomId;
 const invite: Invite = {
   from: 'Ada’s laptop',
+  device: 'cd'.repeat(32) as DeviceId,
   urls: ['ws://127.0.0.1:4747', 'wss://relay.example/sync'],
   relayKey: new Uint8Array(32).fill(7),
   room,

@@ -14,6 +14,7 @@ import {
   err,
   limits,
   ok,
+  parseDeviceId,
   parseRoomId,
   type Result,
   utf8ToBytes,
@@ -32,6 +33,7 @@ const key = z.base64url().transform((text) => Uint8Array.from(Buffer.from(text, 
 const key32 = key.refine((bytes) => bytes.length === 32);
 const shape = z.strictObject({
   from: z.string().max(limits.deviceNameBytesMax),
+  device: z.string().nullable().default(null),
   urls: z.array(z.string().min(1).max(1024).refine(isRelayUrl)).min(1).max(urlsMax),
   relayKey: key32.nullable(),
   room: z.string(),
@@ -43,6 +45,7 @@ const shape = z.strictObject({
 export function encodeInvite(invite: Invite): string {
   const fields: z.input<typeof shape> = {
     from: clipText(invite.from, limits.deviceNameBytesMax),
+    device: invite.device,
     urls: [...invite.urls],
     relayKey: invite.relayKey === null ? null : base64url(invite.relayKey),
     room: invite.room,
@@ -71,8 +74,10 @@ export function parseInvite(text: string): Result<Invite, string> {
   }
   const fields = shape.safeParse(parseJson(bytesToUtf8(bytes)));
   const room = fields.success ? parseRoomId(fields.data.room) : undefined;
-  if (!fields.success || room === undefined) return err('The invite does not make sense. Make a new one.');
-  return ok(hidden('Invite', { ...fields.data, room }));
+  const device = fields.success && fields.data.device !== null ? parseDeviceId(fields.data.device) : null;
+  if (!fields.success || room === undefined || device === undefined)
+    return err('The invite does not make sense. Make a new one.');
+  return ok(hidden('Invite', { ...fields.data, room, device }));
 }
 
 /** ws: or wss:, without user, password, query or fragment, which would end up in logs. */

@@ -2,6 +2,8 @@
  * How a composition root runs a linked folder: everything that differs between the command line, the extension's engine
  * process, the simulator and the tests is given here.
  */
+
+import type { DeviceId } from '@driftless/protocol';
 import type { BytesUnderWay } from './content/free-space.ts';
 import type { ConflictPolicy, InviteText, PeerControl, PeerEvent } from './control.ts';
 import type { Clock } from './ports/clock.ts';
@@ -22,8 +24,12 @@ export interface PeerParts {
   readonly relayKey: Uint8Array | null;
   readonly cipher: RoomCipher;
   readonly device: DeviceKey;
+  /** Who gave the invite that this folder joined with: its word for what the room holds is enough (rule CP2). null: it is not known, or this device began the room. */
+  readonly inviter: DeviceId | null;
   readonly folder: Folder;
   readonly store: StateStore;
+  /** An empty store in memory: in it a checkpoint is judged before it is believed. */
+  readonly openTrialStore: () => StateStore;
   readonly watcher: Watcher;
   readonly relay: RelayClient;
   readonly clock: Clock;

@@ -82,6 +82,7 @@ import { createWaitingCheckout } from './publish/waiting-checkout.ts';
 import { createPublisher } from './publish.ts';
 import { createRecovery, youngerLog } from './recover.ts';
 import { createRelayFeed, trustedRelayKey } from './relay-feed.ts';
+import { CheckpointUnconfirmed, createBeginnings } from './room/beginnings.ts';
 import { createLostContents } from './room/lost-contents.ts';
 import { createOtherRoots } from './room/other-roots.ts';
 import { createRefusals, type RefusableWork, type RelayTrouble } from './room/refusals.ts';
@@ -119,6 +120,8 @@ const rescanPauses = 4;
 const looksForLossesMax = 10;
 const rootCheckEveryMs = 2_000;
 const settleEveryMs = 10_000;
+/** Whether somebody has said what this peer waits to hear. */
+const confirmedLookMs = 1_000;
 /** The trash is looked through when something may go, but never in every turn. */
 const trashEveryMsMin = 5_000;
 const trashEveryMsMax = 60_000;
@@ -164,6 +167,8 @@ export function createPeer(given: PeerParts): Peer {
   /** The session that the turn under way began with. */
   let turnSession: RoomSession | null = null;
   let checkpointing = false;
+  /** Until then the room is not asked for: somebody may be about to say where to begin. */
+  let roomLookMs = 0;
   /** A checkpoint was made: a good moment to let aged tombstones go. */
   let tombstonesDue = false;
   let checkpointDueMs = 0;
@@ -332,7 +337,9 @@ export function createPeer(given: PeerParts): Peer {
   const checkpoints = createCheckpoints(context);
   const judgements = createJoinJudgements(store, parts.hashing.sha256);
   const ownWork = createJoinOwnWork(store, parts.hashing.sha256, (row) => judgements.supersededSince()(row));
+  const beginnings = createBeginnings(context, checkpoints, { holds, here: () => presence.here() });
   const recovery = createRecovery(context, roomLog, checkpoints, {
+    beginnings,
     ownWork,
     onRejoin: () => {
       joinTold = undefined;
@@ -542,7 +549,11 @@ export function createPeer(given: PeerParts): Peer {
 
   async function turn(): Promise<void> {
     turnSession = feed.session;
-    for (const sealed of feed.takePresences()) presence.take(sealed);
+    for (const sealed of feed.takePresences()) {
+      presence.take(sealed);
+      // It may say what this peer waits to hear.
+      roomLookMs = 0;
+    }
     const isAsked = await runCommands();
     if (!isStarted && !schedule.isBackingOff(nowMs())) {
       recall();
@@ -608,7 +619,7 @@ export function createPeer(given: PeerParts): Peer {
       paused: isPaused(),
       online: feed.answering() !== null,
       pathsAtMs: atMs + (settler.nextDelayMs() ?? Number.POSITIVE_INFINITY),
-      roomWaits: !feed.caughtUp || feed.headMoved || feed.hasPushed,
+      roomWaits: (!feed.caughtUp || feed.headMoved || feed.hasPushed) && atMs >= roomLookMs,
     };
   }
 
@@ -737,17 +748,22 @@ export function createPeer(given: PeerParts): Peer {
   /** Brings the remote tree to the relay's head. */
   async function takeIn(): Promise<void> {
     const current = context.session();
-    if (current === null) return;
+    if (current === null || nowMs() < roomLookMs) return;
     if (!feed.caughtUp) {
       working = true;
       tellState();
-      await recovery.catchUp(current, (phase, done, total) => {
+      const reached = await recovery.catchUp(current, (phase, done, total) => {
         progress = { phase, done, total, unit: 'records' };
         tellProgress();
       });
       progress = null;
       // A session that began meanwhile begins anew.
       if (feed.session !== current) return;
+      if (reached === 'waiting') {
+        roomLookMs = nowMs() + confirmedLookMs;
+        planAfter(confirmedLookMs);
+        return;
+      }
       arrivingRules.lookAgain();
       await previewFirstJoin(current);
       if (feed.session !== current) return;
@@ -1415,7 +1431,12 @@ export function createPeer(given: PeerParts): Peer {
   /** Returns how many turns in a row have failed. */
   function onTurnFailed(error: unknown, failuresBefore: number): number {
     if (closing.signal.aborted) return failuresBefore;
-    if (error instanceof RequestRefused || error instanceof RecordUnreadable || error instanceof RecordNotUnderstood) {
+    if (
+      error instanceof RequestRefused ||
+      error instanceof RecordUnreadable ||
+      error instanceof RecordNotUnderstood ||
+      error instanceof CheckpointUnconfirmed
+    ) {
       // The journal and pushed records may have been cut short by it; the disk goes on being looked at.
       isJournalSettled = false;
       feed.headMoved = true;
@@ -1519,6 +1540,9 @@ export function createPeer(given: PeerParts): Peer {
     onAnswered: () => {
       lookAtAll();
       schedule.input('root', nowMs());
+      // It may have been about the room, which is asked rarely meanwhile.
+      context.refusals.done('room');
+      roomLookMs = 0;
     },
     onTrustRelay: feed.trust,
   });
@@ -1555,6 +1579,7 @@ export function createPeer(given: PeerParts): Peer {
       await running;
       await Promise.allSettled(beside);
       await publisher.uploadsEnded();
+      beginnings.close();
       await parts.watcher.close();
       await folder.close();
       store.flush();

@@ -29,12 +29,11 @@ beforeEach(() => {
   clock = createFakeClock();
 });
 
-function device(name: string): Device {
+function device(name: string, settings = new Map<string, string>()): Device {
   runs += 1;
   const key = createDeviceKey(new Uint8Array(32).fill(name.charCodeAt(0)));
   const random = createSeededRandom(`${name} ${runs}`);
   const cipher = createRoomCipher({ secret, epoch: 0, device: key, random });
-  const settings = new Map<string, string>();
   const made = { name, cipher, sent: [] as Uint8Array[], events: [] as PeerEvent[], isConnected: true };
   const context: PresenceContext = {
     parts: {
@@ -210,4 +209,12 @@ describe('a relay that plays presences again', () => {
     await clock.advance(46_000);
     expect(a.board.cloned).toBe(false);
   });
+});
+
+test('what is not known to be the room yet is told to nobody', () => {
+  const [known, doubting] = [device('k'), device('d', new Map([['must-reach', '{"height":9,"id":"09"}']]))];
+  const said = ({ cipher, sent }: Device) => cipher.openPresence(sent.at(-1) ?? new Uint8Array());
+  for (const one of [known, doubting]) says(one);
+  expect(said(known)).toMatchObject({ height: 7, recordId: head.id });
+  expect(said(doubting)).toMatchObject({ height: 0, recordId: null });
 });

@@ -13,6 +13,7 @@ import type { PeerParts } from './peer-api.ts';
 import type { RoomSession } from './ports/room-session.ts';
 import type { StateStore } from './ports/state-store.ts';
 import type { LostContents } from './room/lost-contents.ts';
+import { isReached } from './room/must-reach.ts';
 import type { SaidRoot } from './room/other-roots.ts';
 
 /** How often a peer says that it is there while nothing changes. */
@@ -56,6 +57,8 @@ export interface PresenceBoard {
   reset(): void;
   take(sealed: Uint8Array): void;
   peers(): readonly PeerInfo[];
+  /** What the devices say that are here now. */
+  here(): readonly SaidRoot[];
   /** Another live process uses this device's identity (rule CLONE). */
   readonly cloned: boolean;
 }
@@ -94,7 +97,7 @@ export function createPresenceBoard(
 
   function announce(state: string): number {
     const session = context.session();
-    const head = store.head();
+    const head = isReached(store) ? store.head() : null;
     const asks = lost.asks();
     const asksText = asks.join(' ');
     const text = `${state} ${head?.id ?? ''} ${asksText}`;
@@ -197,6 +200,7 @@ export function createPresenceBoard(
     },
     take,
     peers,
+    here: () => [...seen.values()].filter(isHere),
     get cloned() {
       return isRecent(twinAnsweredMs);
     },

@@ -17,6 +17,9 @@ import type { Row } from './core/row.ts';
 import type { JoinOwnWork } from './peer/join-own-work.ts';
 import type { PeerContext } from './peer-context.ts';
 import type { RoomSession } from './ports/room-session.ts';
+import { type Beginning, type Beginnings, CheckpointUnconfirmed } from './room/beginnings.ts';
+import { knowAuthors } from './room/known-authors.ts';
+import { isReached, noteReached, setMustReach } from './room/must-reach.ts';
 import { RecordUnreadable } from './room/unreadable.ts';
 import type { RoomLog } from './room-log.ts';
 
@@ -41,9 +44,16 @@ type KnownBases = Map<RelPath, { readonly base: Entry; readonly room: Slot }>;
 
 export type PullProgress = (phase: string, done: number, total: number) => void;
 
+/** `waiting`: nothing is changed yet, somebody may be about to confirm where to begin: to be asked for again in a moment. */
+export type Reached = 'caught-up' | 'waiting';
+
 export interface Recovery {
-  /** Brings the remote tree to the relay's head. */
-  catchUp(session: RoomSession, onProgress: PullProgress): Promise<void>;
+  /**
+   * Brings the remote tree to the relay's head.
+   *
+   * Errors: CheckpointUnconfirmed (room/beginnings.ts); what reading the log throws.
+   */
+  catchUp(session: RoomSession, onProgress: PullProgress): Promise<Reached>;
   /** What this peer keeps of the room is damaged: the next time it is taken from the relay anew. */
   distrustOwnTree(): void;
 }
@@ -51,11 +61,13 @@ export interface Recovery {
 export function createRecovery(
   context: PeerContext,
   log: RoomLog,
-  checkpoints: Checkpoints,
+  checkpoints: Pick<Checkpoints, 'adopt' | 'seed' | 'refill'>,
   {
+    beginnings,
     ownWork,
     onRejoin,
   }: {
+    readonly beginnings: Beginnings;
     readonly ownWork: JoinOwnWork;
     /** The bases are forgotten: what a join found here, if one is under way, is to be looked for again. */
     readonly onRejoin: () => void;
@@ -69,83 +81,143 @@ export function createRecovery(
   /** A welcome speaks of the moment of its hello: it is read once. */
   const welcomed = new WeakSet<RoomSession>();
 
+  /** Welcomed to a relay that had lost the room: it has it again, or not all of it is to be had. */
+  const isSeedOver = new WeakSet<RoomSession>();
+
   let isOwnTreeDamaged = false;
 
-  async function catchUp(session: RoomSession, onProgress: PullProgress): Promise<void> {
-    if (isOwnTreeDamaged) {
-      isOwnTreeDamaged = false;
-      await rejoin(session, onProgress, 'own-tree');
-      return;
-    }
-    if (welcomed.has(session)) {
-      await pullOrRejoin(session, onProgress);
-      return;
-    }
-    await greet(session, onProgress);
-    welcomed.add(session);
+  async function catchUp(session: RoomSession, onProgress: PullProgress): Promise<Reached> {
+    knowAuthors(store);
+    noteReached(store);
+    let reached = await reach(session, onProgress);
+    // The relay does not show any more what the room's beginning was judged by: it is judged anew.
+    if (reached === 'caught-up' && !isReached(store)) reached = await rejoin(session, onProgress, 'other-history');
+    if (reached === 'waiting') return reached;
+    if (!isReached(store)) throw log.contradicted();
+    beginnings.over();
+    return reached;
   }
 
-  async function greet(session: RoomSession, onProgress: PullProgress): Promise<void> {
-    const head = store.head();
+  function adopt({ checkpoint, confirmedAt }: Extract<Beginning, { kind: 'checkpoint' }>): void {
+    checkpoints.adopt(checkpoint);
+    setMustReach(store, confirmedAt.id === checkpoint.body.recordId ? null : confirmedAt);
+  }
+
+  async function reach(session: RoomSession, onProgress: PullProgress): Promise<Reached> {
+    if (isOwnTreeDamaged) return rejoin(session, onProgress, 'own-tree');
+    if (welcomed.has(session)) return pullOrRejoin(session, onProgress);
+    const reached = await greet(session, onProgress);
+    if (reached === 'caught-up') welcomed.add(session);
+    return reached;
+  }
+
+  async function greet(session: RoomSession, onProgress: PullProgress): Promise<Reached> {
     const { welcome } = session;
     const storeId = Buffer.from(welcome.storeId).toString('hex');
-    const knownStore = store.setting('relay-store');
-    if (welcome.head === null) {
-      if (head !== null) await seedAgain(session, onProgress);
-    } else if (head === null) {
-      if (welcome.floor > 1 || welcome.head.height > checkpointWorthRecords) await checkpoints.loadNewest(session);
-      await pullOrRejoin(session, onProgress);
-    } else if (welcome.holdsKnown) {
-      await pullOrRejoin(session, onProgress);
-      // The same room in another store: it was refilled by somebody who may not have held everything that we hold.
-      if (knownStore !== undefined && knownStore !== storeId)
-        await checkpoints.refill(session, (done, total) => onProgress('refilling the relay', done, total));
-    } else await fromLastCommon(session, onProgress);
-    store.setSetting('relay-store', storeId);
+    const reached = await meet(session, storeId, onProgress);
+    if (reached === 'caught-up') store.setSetting('relay-store', storeId);
+    return reached;
   }
 
-  async function pullOrRejoin(session: RoomSession, onProgress: PullProgress): Promise<void> {
+  async function meet(session: RoomSession, storeId: string, onProgress: PullProgress): Promise<Reached> {
+    const head = store.head();
+    const { welcome } = session;
+    // What is not known to be the room is given to no relay that lost it.
+    if (welcome.head === null && !isReached(store)) return rejoin(session, onProgress, 'other-history');
+    if (welcome.head === null && !isSeedOver.has(session))
+      return head === null ? 'caught-up' : seedAgain(session, onProgress);
+    if (welcome.head === null)
+      return head === null ? pullOrRejoin(session, onProgress) : fromLastCommon(session, onProgress);
+    if (head === null) {
+      const isLong = welcome.floor > 1 || welcome.head.height > checkpointWorthRecords;
+      if (isLong && (await begin(session, onProgress)) === 'waiting') return 'waiting';
+      return pullOrRejoin(session, onProgress);
+    }
+    if (!welcome.holdsKnown) return fromLastCommon(session, onProgress);
+    const reached = await pullOrRejoin(session, onProgress);
+    const knownStore = store.setting('relay-store');
+    // The same room in another store: it was refilled by somebody who may not have held everything that we hold.
+    if (reached === 'caught-up' && knownStore !== undefined && knownStore !== storeId)
+      await checkpoints.refill(session, (done, total) => onProgress('refilling the relay', done, total));
+    return reached;
+  }
+
+  async function pullOrRejoin(session: RoomSession, onProgress: PullProgress): Promise<Reached> {
     const outcome = await pull(session, onProgress);
-    if (outcome === 'caught-up') return;
+    if (outcome === 'caught-up') return outcome;
     if (outcome === 'pruned') {
-      const loaded = await checkpoints.loadNewest(session);
-      if (loaded === 'loaded') {
-        await pullOrRejoin(session, onProgress);
-        return;
-      }
+      const begun = await begin(session, onProgress);
+      if (begun === 'waiting') return begun;
+      if (begun === 'begun') return pullOrRejoin(session, onProgress);
       // Nothing is begun anew for it: there is no other beginning.
-      if (loaded === 'unreadable')
+      if (begun === 'unreadable')
         throw new Error(
           'the relay holds no checkpoint of this room that can be read; waiting for a device to make one',
         );
     }
-    await fromLastCommon(session, onProgress);
+    return fromLastCommon(session, onProgress);
+  }
+
+  /** Goes on from a checkpoint, if there is one that is believed. */
+  async function begin(
+    session: RoomSession,
+    onProgress: PullProgress,
+  ): Promise<'begun' | 'log' | 'none' | 'unreadable' | 'waiting'> {
+    const beginning = await beginningAbove(store.head()?.height ?? 0, session, onProgress);
+    if (beginning.kind !== 'checkpoint') return beginning.kind;
+    store.transaction(() => adopt(beginning));
+    return 'begun';
+  }
+
+  const beginningAbove = (
+    above: number,
+    session: RoomSession,
+    onProgress: PullProgress,
+  ): ReturnType<Beginnings['find']> =>
+    beginnings.find(session, {
+      above,
+      onProgress: (height, headHeight) => onProgress('checking a checkpoint', height, headHeight),
+    });
+
+  /** A damaged record may still be put back, also by whoever made the checkpoint: that is what is said, and asked for. */
+  async function beginBeyond(session: RoomSession, onProgress: PullProgress): ReturnType<typeof begin> {
+    try {
+      return await begin(session, onProgress);
+    } catch (error) {
+      if (error instanceof CheckpointUnconfirmed || error instanceof RecordUnreadable) return 'waiting';
+      throw error;
+    }
   }
 
   /** Beyond a record that nobody puts back leads a checkpoint that was made after it. */
   async function pull(session: RoomSession, onProgress: PullProgress): ReturnType<RoomLog['pull']> {
-    const pullOnce = () => log.pull(session, (height, headHeight) => onProgress('reading the log', height, headHeight));
+    const pullOnce = () =>
+      log.pull(session, (height, headHeight) => {
+        noteReached(store);
+        onProgress('reading the log', height, headHeight);
+      });
     try {
       return await pullOnce();
     } catch (error) {
       const isStuck = error instanceof RecordUnreadable && error.isLasting;
-      if (!isStuck || (await checkpoints.loadNewest(session)) !== 'loaded') throw error;
+      if (!isStuck || (await beginBeyond(session, onProgress)) !== 'begun') throw error;
       note(`${error.message}; this peer goes on from a checkpoint made after it`);
       return pullOnce();
     }
   }
 
   /** Rule RB4: a relay without the room is never "everything deleted". */
-  async function seedAgain(session: RoomSession, onProgress: PullProgress): Promise<void> {
+  async function seedAgain(session: RoomSession, onProgress: PullProgress): Promise<Reached> {
     if (seedsTried === 0) note('the relay lost this room; it is being refilled from here');
     const outcome = await checkpoints.seed(session, (done, total) => onProgress('refilling the relay', done, total));
     switch (outcome) {
       case 'seeded':
         seedsTried = 0;
-        return;
+        return 'caught-up';
       case 'stale':
         // Another peer was faster: what it seeded is judged as any log is.
         seedsTried = 0;
+        isSeedOver.add(session);
         return fromLastCommon(session, onProgress);
       case 'incomplete':
         seedsTried += 1;
@@ -153,6 +225,7 @@ export function createRecovery(
         if (seedsTried < seedTriesMax)
           throw new Error('the relay lost this room, and not all of it is here to refill it; trying again');
         seedsTried = 0;
+        isSeedOver.add(session);
         note(
           'the relay lost this room, and some old versions are nowhere any more: the room begins again with what the folders hold',
         );
@@ -160,33 +233,26 @@ export function createRecovery(
     }
   }
 
-  async function fromLastCommon(session: RoomSession, onProgress: PullProgress): Promise<void> {
+  async function fromLastCommon(session: RoomSession, onProgress: PullProgress): Promise<Reached> {
     const located = await session.locate(store.recentHeads(recentHeadsMax));
     const { common } = located;
-    if (common === null) {
-      await rejoin(session, onProgress, 'other-history');
-      return;
-    }
+    if (common === null) return rejoin(session, onProgress, 'other-history');
     const wentBack = located.head !== null && located.head.id === common.id;
     if (common.id === store.head()?.id && !wentBack) {
       // It is our head that it holds, and more: that can only follow it.
       if ((await pull(session, onProgress)) !== 'caught-up') throw log.contradicted();
-      return;
+      return 'caught-up';
     }
     if (wentBack && (await appendAgain(session, common))) {
       note('the relay had gone back; its missing records were put back from here');
-      await pullOrRejoin(session, onProgress);
-      return;
+      return pullOrRejoin(session, onProgress);
     }
-    if (!rebase(common)) {
-      await rejoin(session, onProgress, 'other-history');
-      return;
-    }
+    if (!rebase(common)) return rejoin(session, onProgress, 'other-history');
     note(
       `the relay lost history: this peer goes on from record ${common.height}, and what differs on disk counts as changed here`,
     );
     await checkpoints.refill(session, (done, total) => onProgress('refilling the relay', done, total));
-    await pullOrRejoin(session, onProgress);
+    return pullOrRejoin(session, onProgress);
   }
 
   /** Rule RB2. False: not all is at hand, or others have appended meanwhile. */
@@ -229,11 +295,17 @@ export function createRecovery(
     });
   }
 
+  /** Where it begins is known before anything is forgotten: a relay that shows a room without a beginning takes nothing from this one. */
   async function rejoin(
     session: RoomSession,
     onProgress: PullProgress,
     why: 'other-history' | 'own-tree',
-  ): Promise<void> {
+  ): Promise<Reached> {
+    const beginning = await beginningAbove(0, session, onProgress);
+    if (beginning.kind === 'waiting') return 'waiting';
+    const { floor, head } = await session.fetchRecords(0, 1);
+    if (beginning.kind !== 'checkpoint' && head !== null && floor > 1)
+      throw new Error('the relay holds a log of this room that has no valid beginning');
     note(
       `${rejoinWords[why]}: folder and room are compared as at a first join; nothing goes but what the room has deleted`,
     );
@@ -248,15 +320,17 @@ export function createRecovery(
         slots: [],
         variants: [],
       });
+      setMustReach(store, null);
+      if (beginning.kind === 'checkpoint') adopt(beginning);
       // A join that is under way stays what it is: what it found here may never have been in the room.
       if (store.setting('join') === undefined) store.setSetting('join', 'rejoin');
       if (why === 'other-history') store.setSetting(youngerLog, 'yes');
     });
+    // From here on it is read like any room, however often that is cut.
+    isOwnTreeDamaged = false;
     onRejoin();
-    await checkpoints.loadNewest(session);
     const outcome = await pull(session, onProgress);
     if (outcome !== 'caught-up') throw new Error('the relay holds a log of this room that has no valid beginning');
-    const { floor } = await session.fetchRecords(0, 1);
     store.transaction(() => {
       // Where the room holds what this peer last knew of it, an edit made here is an edit, and no conflict; and what the room
       // had deleted goes as any deletion, or waits for the answer that it waited for.
@@ -271,6 +345,7 @@ export function createRecovery(
       if (isAnew) store.setSetting(leftFirstLog, 'yes');
       store.setSetting(youngerLog, store.setting(leftFirstLog) ?? null);
     });
+    return 'caught-up';
   }
 
   /** What base said is remembered as history: an unchanged old version is brought up to date, not conflicted. */

@@ -25,6 +25,7 @@ import { leafDigest } from './core/leaf-digest.ts';
 import { type PeerContext, RoomHalted } from './peer-context.ts';
 import type { RoomSession } from './ports/room-session.ts';
 import type { CommitRecord, SentAppend } from './ports/state-store.ts';
+import { noteAuthor } from './room/known-authors.ts';
 import { RecordNotUnderstood, type SkippedRecords } from './room/skipped-records.ts';
 import { RecordUnreadable } from './room/unreadable.ts';
 
@@ -159,9 +160,10 @@ export function createRoomLog(context: PeerContext, skips: SkippedRecords): Room
       commitAgreeing(commit);
       for (const path of untracked) store.setBase(path, null);
       noteHistory(body);
-      if (sent === undefined) noteAuthor(body, applied.value.touched);
+      if (sent === undefined) noteTouched(body, applied.value.touched);
       if (sent !== undefined) acknowledge(sent, applied.value.variantsOpened);
       dropOvertaken(header.height);
+      noteAuthor(store, { height: header.height, device: body.device });
     });
     lookAtLeftOut(applied.value.touched);
     if (sent === undefined)
@@ -246,6 +248,7 @@ export function createRoomLog(context: PeerContext, skips: SkippedRecords): Room
         bytes: record.header.length + record.body.length,
       });
       if (own) store.deleteSent(id);
+      noteAuthor(store, { height: header.height, device });
     });
     parts.onEvent({
       event: 'problem',
@@ -309,7 +312,7 @@ export function createRoomLog(context: PeerContext, skips: SkippedRecords): Room
     for (const path of touched) if (store.row(path)?.outOfScope != null) context.markDirty(path, false);
   }
 
-  function noteAuthor(body: RecordBody, touched: readonly RelPath[]): void {
+  function noteTouched(body: RecordBody, touched: readonly RelPath[]): void {
     for (const path of touched) {
       authors.delete(path);
       authors.set(path, body.deviceName);
@@ -407,6 +410,7 @@ export function createRoomLog(context: PeerContext, skips: SkippedRecords): Room
       noteHistory(body);
       acknowledge(sent, applied.variantsOpened);
       dropOvertaken(header.height);
+      noteAuthor(store, { height: header.height, device: body.device });
       if (chunks.reduce((bytes, chunk) => bytes + chunk.sealed.length, 0) <= cachedRecordChunkBytesMax)
         for (const chunk of chunks) store.cacheChunk(chunk);
     });

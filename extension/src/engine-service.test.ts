@@ -68,6 +68,7 @@ function createWorld(openHost?: () => Promise<FolderHost>): World {
     room: 'room',
     urls: ['ws://127.0.0.1:1'],
     relayKey: null,
+    inviter: null,
     name: 'laptop',
     policy: 'ask' as const,
     marker: 'm',

@@ -31,6 +31,7 @@ const parser =
   (text: string): Id | undefined =>
     shape.test(text) ? (text as Id) : undefined;
 
+export const parseDeviceId: (text: string) => DeviceId | undefined = parser<DeviceId>(hex64);
 export const parseRoomId: (text: string) => RoomId | undefined = parser<RoomId>(hex64);
 export const parseChunkId: (text: string) => ChunkId | undefined = parser<ChunkId>(hex64);
 

@@ -21,7 +21,8 @@ const toldOf = (person: Person, words: string): boolean =>
 
 /** Both have version 1; version 2 is written while b is away. */
 async function twoVersions(): Promise<{ a: Person; b: Person }> {
-  const [a, b] = [world.person('a'), world.person('b')];
+  const a = world.person('a');
+  const b = world.person('b', { inviter: a });
   a.user.write('contract.txt', 'version 1');
   a.start();
   b.start();

@@ -4,6 +4,7 @@
  * again with what was left. The same world runs the same way twice.
  */
 import { existsSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import type { DeviceId } from '@driftless/protocol';
 import type { ConflictPolicy, PeerEvent, PeerState } from '../../engine/src/control.ts';
 import { createDeviceKey } from '../../engine/src/crypto/device-key.ts';
 import { createRoomCipher } from '../../engine/src/crypto/room-cipher.ts';
@@ -32,6 +33,7 @@ export type Ending = 'kill' | 'power-cut' | 'disk-ahead';
 
 export interface Person {
   readonly name: string;
+  readonly device: DeviceId;
   readonly user: FolderUser;
   readonly memory: MemoryFolder;
   readonly watcher: ManualWatcher;
@@ -60,11 +62,17 @@ export interface Person {
   loseState(): void;
   /** As after an unlinking: a later start joins the room again. The peer must not run. */
   unlink(): void;
+  /** Stores in which a checkpoint is being judged. */
+  openTrials(): number;
+  /** How many there were. */
+  trials(): number;
   /** Closes the state store (one of a file), lets `act` work on the file, opens it again. The peer must not run. */
   withStateFile(act: (file: string) => void): void;
 }
 
 export interface PersonOptions {
+  /** Who gave the invite. */
+  readonly inviter?: Person;
   readonly policy?: ConflictPolicy;
   readonly allowMassDelete?: boolean;
   readonly stateFile?: string;
@@ -175,6 +183,8 @@ export function createSmallWorld(): SmallWorld {
     let killAt = Number.POSITIVE_INFINITY;
     let failAt = Number.POSITIVE_INFINITY;
     let hasFailed = false;
+    let openTrials = 0;
+    let trials = 0;
     let killHow: Ending = 'kill';
     let durable: StateFiles | undefined;
     let alive = 0;
@@ -237,6 +247,7 @@ export function createSmallWorld(): SmallWorld {
     const deviceKey = createDeviceKey(new Uint8Array(32).fill(name.charCodeAt(0)));
     const self: Person = {
       name,
+      device: deviceKey.device,
       user: memory.user,
       memory,
       watcher,
@@ -308,8 +319,21 @@ export function createSmallWorld(): SmallWorld {
           relayKey: null,
           cipher,
           device: deviceKey,
+          inviter: options.inviter?.device ?? null,
           folder,
           store: storeFor(run),
+          openTrialStore: () => {
+            const trial = newStore();
+            const { close } = trial;
+            openTrials += 1;
+            trials += 1;
+            return Object.assign(trial, {
+              close: () => {
+                openTrials -= 1;
+                close();
+              },
+            });
+          },
           watcher,
           relay: relay.client({
             before: (what) => point(run, `relay.${what}`),
@@ -348,6 +372,8 @@ export function createSmallWorld(): SmallWorld {
         alive = 0;
         last = undefined;
       },
+      openTrials: () => openTrials,
+      trials: () => trials,
       loseState: () => {
         store.close();
         store = newStore();

@@ -411,7 +411,7 @@ describe('with an editor that takes in what waits', () => {
     Object.assign(a.store, { bytesSinceCheckpoint: () => ({ bytes: 2 ** 30, records: 1 }) });
     a.user.write('d/other.txt', 'the last\n');
     await world.until('a checkpoint', () => (world.relay.requests.get('putCheckpoint') ?? 0) > 0, 120_000);
-    const b = world.person('b', { policy: 'ask' });
+    const b = world.person('b', { policy: 'ask', inviter: a });
     b.start();
     await world.quiet();
     expect(b.store.recordMeta(1)).toBeUndefined();

@@ -57,7 +57,7 @@ export interface Actions {
 }
 
 const policies: readonly ConflictPolicy[] = ['keep-both', 'newest', 'ask'];
-const holdKinds: readonly HoldKind[] = ['deletions', 'root', 'disk', 'scope', 'record'];
+const holdKinds: readonly HoldKind[] = ['deletions', 'root', 'disk', 'scope', 'record', 'checkpoint'];
 const pathHelp = 'in the folder, also as another command showed it (\\u and four hex digits are a character)';
 const defaultPort = 4747;
 

@@ -8,7 +8,14 @@ import type { ErrorCode, HoldChoice, HoldInfo, HoldKind } from '../control.ts';
 import type { Sha256 } from './sha256.ts';
 
 /** The guards that hold. Confirmations are kept apart by them. */
-export type HoldSource = 'root' | 'deletions-outgoing' | 'deletions-incoming' | 'disk' | 'scope' | 'record';
+export type HoldSource =
+  | 'root'
+  | 'deletions-outgoing'
+  | 'deletions-incoming'
+  | 'disk'
+  | 'scope'
+  | 'record'
+  | 'checkpoint';
 
 /** What a guard wants held. */
 export interface HoldDraft extends Partial<WentBefore> {
@@ -62,6 +69,7 @@ const kinds: Readonly<Record<HoldSource, { readonly kind: HoldKind; readonly dir
   disk: { kind: 'disk', direction: 'outgoing' },
   scope: { kind: 'scope', direction: 'outgoing' },
   record: { kind: 'record', direction: 'incoming' },
+  checkpoint: { kind: 'checkpoint', direction: 'incoming' },
 };
 
 /** Subjects sorted and once each, with the id that they give. */

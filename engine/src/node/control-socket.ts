@@ -61,7 +61,7 @@ const keepSchema = z.enum(['mine', 'theirs', 'both']);
 const choiceSchema = z
   .strictObject({
     id: z.string().max(64).optional(),
-    kind: z.enum(['deletions', 'root', 'disk', 'scope', 'record']).optional(),
+    kind: z.enum(['deletions', 'root', 'disk', 'scope', 'record', 'checkpoint']).optional(),
   })
   .transform(({ id, kind }) => ({ ...(id === undefined ? {} : { id }), ...(kind === undefined ? {} : { kind }) }));
 

@@ -1,6 +1,7 @@
 import { mkdir, mkdtemp, readdir, readFile, readlink, realpath, rm, stat, symlink, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import type { DeviceId } from '@driftless/protocol';
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
 import type { PeerEvent } from '../control.ts';
 import type { FolderHost, Link } from '../host-api.ts';
@@ -143,6 +144,9 @@ describe('join', () => {
     const pinned = await joinWith({ ...elsewhere, relayKey: one });
     expect(pinned).toMatchObject({ urls: elsewhere.urls, relayKey: '01'.repeat(32) });
     expect(await joinWith({ ...elsewhere, relayKey: other })).toEqual(pinned);
+    const third = 'ab'.repeat(32) as DeviceId;
+    expect(await joinWith({ ...elsewhere, device: third })).toEqual({ ...pinned, inviter: third });
+    expect(await joinWith({ ...elsewhere, device: null })).toEqual({ ...pinned, inviter: third });
   });
 
   it('of a folder that was in the room before is a re-join', async () => {

@@ -9,7 +9,7 @@
 import { existsSync } from 'node:fs';
 import { lstat, mkdir, readdir, readFile, realpath, rm, rmdir, stat, writeFile } from 'node:fs/promises';
 import { basename, dirname, join, resolve } from 'node:path';
-import type { RoomId } from '@driftless/protocol';
+import type { DeviceId, RoomId } from '@driftless/protocol';
 import { limits } from '@driftless/protocol';
 import type { BytesUnderWay } from '../content/free-space.ts';
 import type { InviteText, PeerControl } from '../control.ts';
@@ -140,6 +140,7 @@ export function createFolderHost(options: FolderHostOptions): FolderHost {
   const inviteOf = (link: Link, keys: LinkSecrets): InviteText => ({
     invite: encodeInvite({
       from: link.name,
+      device: createDeviceKey(keys.deviceSeed).device,
       urls: link.urls,
       relayKey: link.relayKey === null ? null : bytesOf(link.relayKey),
       room: link.room as RoomId,
@@ -152,7 +153,7 @@ export function createFolderHost(options: FolderHostOptions): FolderHost {
   /** Links a folder that has no link: the caller holds the home's lock. Refused or failed, it leaves everything as it was. */
   const makeLink = async (
     path: string,
-    facts: Pick<Link, 'urls' | 'relayKey' | 'name' | 'policy'> & { readonly roomSecret: Uint8Array },
+    facts: Pick<Link, 'urls' | 'relayKey' | 'inviter' | 'name' | 'policy'> & { readonly roomSecret: Uint8Array },
   ): Promise<{ readonly link: Link; readonly keys: LinkSecrets }> => {
     const keys = { roomSecret: facts.roomSecret, deviceSeed: nodeRandom.bytes(32) };
     const room = cipherOf(keys).cipher.room;
@@ -162,6 +163,7 @@ export function createFolderHost(options: FolderHostOptions): FolderHost {
       room,
       urls: facts.urls,
       relayKey: facts.relayKey,
+      inviter: facts.inviter,
       name: facts.name,
       policy: facts.policy,
       marker: hexOf(nodeRandom.bytes(16)),
@@ -293,6 +295,7 @@ export function createFolderHost(options: FolderHostOptions): FolderHost {
         const { link, keys } = await makeLink(path, {
           urls,
           relayKey: null,
+          inviter: null,
           name,
           policy,
           roomSecret: nodeRandom.bytes(32),
@@ -324,10 +327,14 @@ export function createFolderHost(options: FolderHostOptions): FolderHost {
               'linked',
               `${dir} is in another room. Unlink it first: driftless unlink ${shellWord(dir)}`,
             );
-          return update(existing, { urls: invite.urls, relayKey: existing.relayKey ?? relayKey });
+          return update(existing, {
+            urls: invite.urls,
+            relayKey: existing.relayKey ?? relayKey,
+            inviter: invite.device ?? existing.inviter,
+          });
         }
         await assertMayLink(path);
-        const facts = { urls: invite.urls, relayKey, name, policy, roomSecret: invite.secret };
+        const facts = { urls: invite.urls, relayKey, inviter: invite.device, name, policy, roomSecret: invite.secret };
         const undoDirectory = await makeDirectory(path);
         try {
           return (await makeLink(await existingDirectory(dir), facts)).link;
@@ -430,8 +437,10 @@ export function createFolderHost(options: FolderHostOptions): FolderHost {
       relayKey: link.relayKey === null ? null : bytesOf(link.relayKey),
       cipher,
       device,
+      inviter: link.inviter as DeviceId | null,
       folder,
       store: state,
+      openTrialStore: () => openStateStore({ file: ':memory:', holdsModes: true }),
       watcher: createNodeWatcher({ rootPath: link.dir, clock: nodeClock, log: options.log }),
       // Shared by all folders of this process: a peer that closes does not close it.
       relay: { open: (target, handlers) => relay().open(target, handlers), close: async () => undefined },

@@ -19,6 +19,7 @@ const link = (id: string, createdAt: string): Link => ({
   room: 'a'.repeat(64),
   urls: ['ws://127.0.0.1:4747'],
   relayKey: null,
+  inviter: null,
   name: 'desktop',
   policy: 'keep-both',
   marker: 'b'.repeat(32),

@@ -23,6 +23,7 @@ const linkSchema = z.object({
   room: hex(64),
   urls: z.array(z.string()).min(1).max(16),
   relayKey: hex(64).nullable(),
+  inviter: hex(64).nullable().default(null),
   name: z.string().min(1),
   policy: z.enum(['ask', 'keep-both', 'newest']),
   marker: z.string().min(1),
@@ -58,7 +59,7 @@ export interface LinkStore {
   leftAtMs(room: string, dir: string): Promise<number | null>;
 }
 /** What becomes known, or is decided, after a link was made. */
-export type LinkFields = Partial<Pick<Link, 'urls' | 'relayKey' | 'rejoin'>>;
+export type LinkFields = Partial<Pick<Link, 'urls' | 'relayKey' | 'inviter' | 'rejoin'>>;
 
 export function createLinkStore(home: Home): LinkStore {
   const directoryOf = (id: string): string => join(home.foldersPath, id);

@@ -11,11 +11,12 @@ import { refusalHalt } from '../core/refusal.ts';
 import type { Clock } from '../ports/clock.ts';
 import type { Random } from '../ports/random.ts';
 import { RequestRefused } from '../ports/room-session.ts';
+import type { CheckpointUnconfirmed } from './beginnings.ts';
 import type { RecordNotUnderstood } from './skipped-records.ts';
 import type { RecordUnreadable } from './unreadable.ts';
 
-/** What the relay said, what it gave instead of what it should, or what only a later version understands. */
-export type RelayTrouble = RequestRefused | RecordUnreadable | RecordNotUnderstood;
+/** What the relay said, what it gave instead of what it should, what only a later version understands, or what nobody confirms. */
+export type RelayTrouble = RequestRefused | RecordUnreadable | RecordNotUnderstood | CheckpointUnconfirmed;
 
 /** `room`: the log and what it needs; `send`, `fetch`: contents; `extra`: records without a path of their own; `checkpoint`. */
 export type RefusableWork = 'room' | 'send' | 'fetch' | 'extra' | 'checkpoint';

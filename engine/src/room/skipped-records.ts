@@ -58,7 +58,10 @@ interface Stuck {
 
 export function createSkippedRecords(
   { store, cipher, device, deviceName, clock }: PeerParts,
-  { holds, pause }: { readonly holds: Holds; readonly pause: () => Promise<void> },
+  {
+    holds,
+    pause,
+  }: { readonly holds: Pick<Holds, 'isConfirmed' | 'set' | 'endConfirmed'>; readonly pause: () => Promise<void> },
 ): SkippedRecords {
   let stuck: Stuck | null = null;
 

@@ -9,6 +9,7 @@ const labels: Readonly<Record<HoldKind, string>> = {
   disk: 'A disk inside the folder',
   scope: 'Files that would be sent for the first time',
   record: 'A change of a later version of Driftless',
+  checkpoint: 'What one device alone says of the room',
 };
 
 export interface HoldText {
@@ -32,10 +33,15 @@ export function presentHold(hold: HoldInfo, folderName: string): HoldText {
       : `${labels.deletions} ${hold.direction === 'incoming' ? 'from another machine' : 'made here'}`;
   return {
     item: { label, description: `${hold.count === 0 ? '' : `${hold.count} · `}${hold.id}`, detail: hold.reason },
-    question: `${label}: ${hold.declinable ? `delete them, or keep them in ${folderName}` : `confirm what ${folderName} holds back`}?`,
+    question: questionOf(hold, label, folderName),
     detail: [hold.reason, ...(shown.length > 0 ? ['', ...shown] : []), ...(more > 0 ? [`… and ${more} more`] : [])],
     answers: answersOf(hold),
   };
+}
+
+function questionOf({ kind, declinable }: HoldInfo, label: string, folderName: string): string {
+  if (kind === 'checkpoint') return `Believe one device alone about what ${folderName} should hold?`;
+  return `${label}: ${declinable ? `delete them, or keep them in ${folderName}` : `confirm what ${folderName} holds back`}?`;
 }
 
 function answersOf({ declinable, direction }: HoldInfo): readonly HoldAnswer[] {

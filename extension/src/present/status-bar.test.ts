@@ -128,6 +128,11 @@ describe('status bar', () => {
       { icon: 'error', label: 'needs attention', command: commandIds.showActions, severity: 'error' },
     ],
     [
+      'a room that nobody else confirms yet',
+      running({ state: 'error', code: 'checkpoint-unconfirmed' }),
+      { icon: 'error', label: 'waiting for another device', command: commandIds.showActions, severity: 'error' },
+    ],
+    [
       'held deletion',
       running({ state: 'error', code: 'mass-deletion-held' }),
       { icon: 'error', label: 'deletion held', command: commandIds.showActions, severity: 'error' },

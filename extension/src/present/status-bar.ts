@@ -183,6 +183,8 @@ function errorLabel(state: PeerState): string {
       return 'low disk space';
     case 'update-needed':
       return 'update needed';
+    case 'checkpoint-unconfirmed':
+      return 'waiting for another device';
     default:
       return 'needs attention';
   }

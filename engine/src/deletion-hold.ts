@@ -1,7 +1,7 @@
 /**
  * Holds deletions that nobody may have meant, both ways (rule LOG6; D6, F20): what this machine would send, and what it would
- * apply. The rule itself is core/guards.ts, and what one burst is core/deletion-guard.ts; here they are asked with what is about to be done, and what it holds waits among
- * the holds until somebody confirms exactly that.
+ * apply. How much is too much is core/guards.ts, what belongs to one burst core/deletion-guard.ts; here they are asked with what is
+ * about to be done, and what is held waits among the holds until somebody answers exactly that.
  */
 import type { MassDeletion, RelPath } from '@driftless/protocol';
 import { createDeletionGuard, type DeletionGuard, type FileFact, type FileMove } from './core/deletion-guard.ts';

@@ -16,7 +16,7 @@ import { pairNewOnBoth } from './both-new-files.ts';
 import { liveEntry } from './entry-encoding.ts';
 import { isRenameable, uniquePairs } from './rename-detection.ts';
 import type { Row, RowView } from './row.ts';
-import { ancestorsOf, movedPath, parentPath } from './tree-paths.ts';
+import { ancestorsOf, movedPath, nameOf, parentPath } from './tree-paths.ts';
 
 /** The base of a path becomes this; null at the old names. */
 export interface MovedBase {
@@ -298,8 +298,4 @@ function absentRow(path: RelPath): Row {
     problem: null,
     declined: false,
   };
-}
-
-function nameOf(path: RelPath): string {
-  return path.slice(path.lastIndexOf('/') + 1);
 }
